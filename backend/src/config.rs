@@ -1,4 +1,4 @@
-//! Every knob of the server: its flag, its environment name, its default, its unit, and why it is there.
+//! All settings of the server: flag, environment name, default, unit and purpose.
 
 use tailwater_core::StreamLimits;
 use tailwater_core::store::SyncMode;
@@ -18,7 +18,8 @@ use values::{
     bytes_value, duration_value, path_value, public_url_value, sync_value, workers_value,
 };
 
-/// Settings of `tailwater serve`. Each flag has an environment name, `TAILWATER_` and the flag in capitals.
+/// Settings of `tailwater serve`. Each flag has an environment name, `TAILWATER_` and the flag in
+/// capitals.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "cli", derive(clap::Args))]
 pub struct Config {
@@ -34,7 +35,8 @@ pub struct Config {
     )]
     pub listen: SocketAddr,
 
-    /// Where streams are stored. `disk`: in --data-dir, as durable as --sync says; `memory`: nothing survives the process
+    /// Where streams are stored. `disk`: in --data-dir, as durable as --sync says; `memory`:
+    /// nothing survives the process
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_STORE", value_enum, default_value_t = StoreKind::Disk))]
     pub store: StoreKind,
 
@@ -46,16 +48,19 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_STRICT", value_parser = BoolishValueParser::new()))]
     pub strict: bool,
 
-    /// When an append is acknowledged: `always`: when it survives a loss of power; `never`: when the system has it, so that it
-    /// survives a crash of this process only; a time such as `50ms`: the same, and it survives a loss of power after that time
+    /// When an append is acknowledged: `always`: when it survives a loss of power; `never`: when
+    /// the system has it, so that it survives a crash of this process only; a time such as `50ms`:
+    /// the same, and it survives a loss of power after that time
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_SYNC", default_value = "always", value_parser = sync_value, value_name = "always|never|TIME"))]
     pub sync: SyncMode,
 
-    /// Bytes of the latest appends that the disk store keeps in memory, of all streams together; older ones are read from disk
+    /// Bytes of the latest appends that the disk store keeps in memory, of all streams together;
+    /// older ones are read from disk
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HOT_MAX", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub hot_max: u64,
 
-    /// Bytes of the disk to leave free, which merging also needs; below it appends answer 507, and deletions and reads continue
+    /// Bytes of the disk to leave free, which merging also needs; below it appends answer 507, and
+    /// deletions and reads continue
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_DISK_RESERVE", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub disk_reserve: u64,
 
@@ -75,8 +80,9 @@ pub struct Config {
     )]
     pub streams_max: usize,
 
-    /// Names of deleted streams that are remembered, at least 1, so that offsets of a deleted stream differ from those of the next
-    /// stream of that name; when there are more, offsets of names that were forgotten begin with a higher number
+    /// Names of deleted streams that are remembered, at least 1, so that offsets of a deleted
+    /// stream differ from those of the next stream of that name; when there are more, offsets of
+    /// names that were forgotten begin with a higher number
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -104,20 +110,23 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_SWEEP", default_value = "1s", value_parser = duration_value, value_name = "TIME"))]
     pub sweep: Duration,
 
-    /// Largest request body, before and after decompression, and largest WebSocket message; beyond it 413, or close code 1009. A line
-    /// of an import may hold as much, or --page-max if that is more
+    /// Largest request body, before and after decompression, and largest WebSocket message; beyond
+    /// it 413, or close code 1009. A line of an import may hold as much, or --page-max if that is
+    /// more
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_BODY_MAX", default_value = "16MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub body_max: u64,
 
-    /// Time in which the next 16 KiB of a request body, or its end, must arrive; otherwise 408. A WebSocket message must be complete
-    /// within the same time (close code 1008)
+    /// Time in which the next 16 KiB of a request body, or its end, must arrive; otherwise 408. A
+    /// WebSocket message must be complete within the same time (close code 1008)
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_BODY_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub body_silence_max: Duration,
 
-    /// Bytes that the server holds for all clients together, beyond 16 KiB in each direction of a connection: request bodies,
-    /// unfinished messages, requests sent ahead, pages and messages that clients have not accepted yet; at least twice --body-max.
-    /// Beyond it requests with a body answer 503 at once, WebSockets are closed (1013), reads answer 503 after 5 s, exports are cut
-    /// off after 60 s, and live answers continue in pages of 16 KiB, and end after --heartbeat if there is no room for a longer message
+    /// Bytes that the server holds for all clients together, beyond 16 KiB in each direction of a
+    /// connection: request bodies, unfinished messages, requests sent ahead, pages and messages
+    /// that clients have not accepted yet; at least twice --body-max. Beyond it requests with a
+    /// body answer 503 at once, WebSockets are closed (1013), reads answer 503 after 5 s, exports
+    /// are cut off after 60 s, and live responses continue in pages of 16 KiB, and end after
+    /// --heartbeat if there is no room for a longer message
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "128MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub buffers_max: u64,
 
@@ -129,7 +138,8 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HEAD_MAX", default_value = "16KiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub head_max: u64,
 
-    /// Time from the first byte of a request to its whole head; a client that takes longer is disconnected
+    /// Time from the first byte of a request to its whole head; a client that takes longer is
+    /// disconnected
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HEAD_SILENCE_MAX", default_value = "10s", value_parser = duration_value, value_name = "TIME"))]
     pub head_silence_max: Duration,
 
@@ -141,16 +151,19 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_LONG_POLL_HOLD_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub long_poll_hold_max: Duration,
 
-    /// Time without data after which a live answer sends a heartbeat, so that proxies do not close its connection
+    /// Time without data after which a live response sends a heartbeat, so that proxies do not
+    /// close its connection
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HEARTBEAT", default_value = "15s", value_parser = duration_value, value_name = "TIME"))]
     pub heartbeat: Duration,
 
-    /// Lifetime of a streaming answer, with a tenth of jitter; then it ends cleanly and the reader reconnects
+    /// Lifetime of a streaming response, with a tenth of jitter; then it ends cleanly and the
+    /// reader reconnects
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_RECYCLE", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub recycle: Duration,
 
-    /// Connections that may be open; fewer where the system allows fewer open files. Beyond it, requests on the next 64 connections
-    /// answer 503, and further connections are closed on arrival
+    /// Connections that may be open; fewer where the system allows fewer open files. Beyond it,
+    /// requests on the next 64 connections answer 503, and further connections are closed on
+    /// arrival
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -174,26 +187,28 @@ pub struct Config {
     )]
     pub live_readers_max: usize,
 
-    /// Idle time after which a kept-alive connection is closed; if it is below the poll interval, each poll opens a new connection
+    /// Idle time after which a kept-alive connection is closed; if it is below the poll interval,
+    /// each poll opens a new connection
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_KEEP_ALIVE", default_value = "90s", value_parser = duration_value, value_name = "TIME"))]
     pub keep_alive: Duration,
 
-    /// Time for which a client may accept no bytes of its answer before it is disconnected; live answers also wait for room within
-    /// --buffers-max for at most this time before they end
+    /// Time for which a client may accept no bytes of its response before it is disconnected; live
+    /// responses also wait for room within --buffers-max for at most this time before they end
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WRITE_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub write_silence_max: Duration,
 
-    /// Whether connections are served outside of the HTTP library once their client waits at the tail of a stream, by whatever
-    /// technique, or sends further plain requests (reads, appends) behind its first. Answers are the same either way; it saves memory
-    /// and time (BENCHMARKS.md)
+    /// Whether connections are served outside of the HTTP library once their client waits at the
+    /// tail of a stream, by whatever technique, or sends further plain requests (reads, appends)
+    /// behind its first. Answers are the same either way; it saves memory and time (BENCHMARKS.md)
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HAND_OFF", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL"))]
     pub hand_off: bool,
 
-    /// How long a stop waits for answers in progress before it closes their connections
+    /// How long a stop waits for responses in progress before it closes their connections
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_DRAIN", default_value = "10s", value_parser = duration_value, value_name = "TIME"))]
     pub drain: Duration,
 
-    /// Web origin that may use the server, in addition to loopback origins and the server's own; may be repeated; `*` for all
+    /// Web origin that may use the server, in addition to loopback origins and the server's own;
+    /// may be repeated; `*` for all
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -205,7 +220,8 @@ pub struct Config {
     )]
     pub cors_origins: Vec<String>,
 
-    /// Offer the lab (sources, counting relays) although the server does not listen on loopback, or a proxy is in front of it
+    /// Offer the lab (sources, counting relays) although the server does not listen on loopback, or
+    /// a proxy is in front of it
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_LAB", value_parser = BoolishValueParser::new()))]
     pub lab: bool,
 
@@ -221,7 +237,8 @@ pub struct Config {
     )]
     pub subscriptions_max: usize,
 
-    /// Streams that one subscription may follow; each adds about 100 bytes to every change that is written
+    /// Streams that one subscription may follow; each adds about 100 bytes to every change that is
+    /// written
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -249,12 +266,13 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WEBHOOK_ANSWER_MAX", default_value = "30s", value_parser = duration_value, value_name = "TIME"))]
     pub webhook_answer_max: Duration,
 
-    /// Allow webhooks to http://localhost and http://127.0.0.x although the server does not listen on loopback, or a proxy is in
-    /// front of it
+    /// Allow webhooks to http://localhost and http://127.0.0.x although the server does not listen
+    /// on loopback, or a proxy is in front of it
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WEBHOOK_ALLOW_LOCAL", value_parser = BoolishValueParser::new()))]
     pub webhook_allow_local: bool,
 
-    /// URL under which clients reach this server, for `Location`, callback and key URLs; by default the Host of the request
+    /// URL under which clients reach this server, for `Location`, callback and key URLs; by default
+    /// the Host of the request
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_PUBLIC_URL", value_parser = public_url_value, value_name = "URL"))]
     pub public_url: Option<String>,
 
@@ -274,7 +292,7 @@ pub enum StoreKind {
 }
 
 impl Config {
-    /// Worker threads that there may be, see `actix_server::ServerBuilder::workers`.
+    /// Maximum number of worker threads, see `actix_server::ServerBuilder::workers`.
     pub const WORKERS_MAX: usize = 512;
 
     /// Worker threads that serve requests.
@@ -284,13 +302,14 @@ impl Config {
             .map_or(1, |workers| workers.clamp(1, Self::WORKERS_MAX))
     }
 
-    /// Whether the lab is offered: on loopback unless others reach the server there, elsewhere only when asked for.
+    /// Whether the lab is enabled: by default only on loopback without a proxy.
     pub fn lab_on(&self) -> bool {
         self.lab || self.is_private(self.listen.ip())
     }
 
-    /// Whether only this machine reaches a server that listens on `address`, as far as is known: `--public-url` says that there
-    /// is a proxy in front of it. That a request came through one is seen by `is_forwarded` in `http/head.rs`.
+    /// Whether a server that listens on `address` is only reachable from this machine, as far as is
+    /// known: `--public-url` implies a proxy. Requests that passed one are detected by
+    /// `is_forwarded` in `http/head.rs`.
     fn is_private(&self, address: IpAddr) -> bool {
         address.is_loopback() && self.public_url.is_none()
     }
@@ -318,7 +337,7 @@ impl Config {
 }
 
 impl Default for Config {
-    /// What `tailwater serve` does without any flag.
+    /// The settings of `tailwater serve` without any flag.
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 4437)),

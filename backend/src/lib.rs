@@ -1,7 +1,9 @@
-//! Tailwater: append-only streams over HTTP, followed by polling, long-polling, streaming or WebSocket.
+//! Tailwater: append-only streams over HTTP, followed by polling, long-polling, streaming or
+//! WebSocket.
 //!
-//! The way of an append: `api/append.rs` decides, `log/` orders, `store/` keeps, the tail moves. The way of a read:
-//! `api/read.rs` decides, `live/` waits and reads `log/`, the bytes leave by `http/` or `takeover/`.
+//! An append: `api/append.rs` decides, the log orders it, the store persists it, the tail moves. A
+//! read: `api/read.rs` decides, `live/` waits and reads the log, `http/` or `takeover/` send the
+//! bytes.
 
 pub mod api;
 #[cfg(feature = "cli")]

@@ -1,4 +1,4 @@
-//! The `tailwater` command: parse the command line, run the command, say what went wrong.
+//! The `tailwater` command: parses the command line, runs the command, prints its error.
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             use std::io::Write;
-            // With standard error closed there is nobody to tell.
+            // Standard error may be closed.
             let _closed = writeln!(std::io::stderr(), "tailwater: {message}");
             ExitCode::FAILURE
         }

@@ -1,4 +1,5 @@
-//! The streams of a store as a part of an actix-web application: own prefix, own middleware, own store.
+//! The streams of a store as a part of an actix-web application: own prefix, own middleware, own
+//! store.
 //!
 //! ```no_run
 //! use actix_web::{App, HttpServer};
@@ -40,16 +41,16 @@ use tailwater_core::store::{DiskOpenError, DiskOptions, DiskStore, MemoryStore, 
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-/// A store that is open, with what it knows.
+/// An open store, and the data recovered from it.
 #[derive(Debug)]
 pub struct Opened {
     /// The store.
     pub store: Arc<dyn Store>,
-    /// What it held when it was opened.
+    /// The data recovered at opening.
     pub recovery: Recovery,
 }
 
-/// Opens the store that `config` names.
+/// Opens the store selected by `config`.
 ///
 /// # Errors
 /// All of [`DiskOpenError`].
@@ -77,7 +78,7 @@ pub fn open(config: &Config) -> Result<Opened, DiskOpenError> {
     }
 }
 
-/// The streams of a store, ready for any number of workers. Clones are handles of the same streams.
+/// The streams of a store, for any number of workers. Clones refer to the same streams.
 #[derive(Debug, Clone)]
 pub struct Mount {
     app: web::Data<App>,
@@ -86,17 +87,19 @@ pub struct Mount {
 }
 
 impl Mount {
-    /// The streams of a store, which begins to delete what has ended.
+    /// The streams of a store; starts to delete those that have expired.
     ///
-    /// Has to be called inside a tokio runtime that lives as long as the application.
+    /// Must be called within a tokio runtime that lives as long as the application.
     ///
-    /// - `prefix`: what the paths of the streams begin with, such as `/events` for `/events/v1/stream/NAME`: segments of
-    ///   letters, digits, `-`, `_` and `.`, each after a slash, or nothing.
-    /// - `config`: `listen` is the address that the application listens on: on loopback, requests have to name it as their
-    ///   host. What only a server of its own needs (workers, connections, store, dashboard, lab) is not looked at.
+    /// - `prefix`: prefix of all paths, such as `/events` for `/events/v1/stream/NAME`: segments of
+    ///   letters, digits, `-`, `_` and `.`, each after a slash, or empty.
+    /// - `config`: `listen` is the address that the application listens on: on loopback, requests
+    ///   have to use it as their host. Settings for a stand-alone server only (workers,
+    ///   connections, store, dashboard, lab) are ignored.
     ///
     /// # Errors
-    /// When `prefix` is not of that form, a subscription that the store kept can't be read, or the system gives no randomness.
+    /// When `prefix` is invalid, a stored subscription can't be read, or the system has no
+    /// randomness.
     pub fn new(prefix: &str, config: Config, opened: Opened) -> io::Result<Self> {
         let Opened {
             store,
@@ -106,9 +109,9 @@ impl Mount {
         Self::of(prefix, config, Arc::new(streams), &recovery.notes)
     }
 
-    /// As [`Mount::new`], of streams that are open.
+    /// As [`Mount::new`], for streams that are already open.
     ///
-    /// - `notes`: what the store kept ([`Recovery::notes`]): subscriptions and their keys.
+    /// - `notes`: the store's notes ([`Recovery::notes`]): subscriptions and their keys.
     ///
     /// # Errors
     /// As [`Mount::new`].
@@ -132,9 +135,9 @@ impl Mount {
             stopping.clone(),
         )
         .map_err(io::Error::other)?;
-        let (sweeping, every, stop_sweeping) =
+        let (swept_streams, every, stop_sweeping) =
             (Arc::clone(&streams), config.sweep, stopping.clone());
-        tokio::spawn(async move { sweeping.sweep_until(every, stop_sweeping).await });
+        tokio::spawn(async move { swept_streams.sweep_until(every, stop_sweeping).await });
         let live = config.live_readers_max.min(Semaphore::MAX_PERMITS);
         Ok(Self {
             gate: web::Data::new(Gate::new(&config, address)),
@@ -152,7 +155,7 @@ impl Mount {
         })
     }
 
-    /// The streams themselves, for an application that appends and reads without HTTP.
+    /// The streams, for an application that appends and reads without HTTP.
     pub fn streams(&self) -> &Arc<Streams> {
         &self.app.streams
     }
@@ -165,13 +168,13 @@ impl Mount {
         &self.gate
     }
 
-    /// Registers the routes of the streams with one worker's application.
+    /// Registers the routes of the streams in one worker's application.
     pub fn configure(&self, service: &mut web::ServiceConfig) {
         let scope = web::scope(&format!("{}{VERSION_PREFIX}", self.app.prefix))
             .app_data(self.app.clone())
             .app_data(self.gate.clone())
             .app_data(Groups::new(LiveTerms::of(&self.app)))
-            // A bug in a handler costs its request a 500, not the connection.
+            // A panicking handler causes a 500 response, and the connection survives.
             .wrap(CatchPanic::default())
             .wrap(from_fn(http::guard))
             .configure(http::configure)
@@ -179,13 +182,14 @@ impl Mount {
         service.service(scope);
     }
 
-    /// Ends live answers, each with a last message. Stop the application's server after it has been called, or its
-    /// connections stay open.
+    /// Ends live responses, each with a last message. Call this before the application's server is
+    /// stopped, or its connections stay open.
     pub fn end(&self) {
         self.stop.send_replace(true);
     }
 
-    /// Ends live answers, deletes streams that have ended, and makes durable what the store was given; reads go on.
+    /// Ends live responses, deletes streams that have expired, and makes all data durable; reads
+    /// remain possible.
     ///
     /// # Errors
     /// When the store could not be closed.
@@ -198,12 +202,12 @@ impl Mount {
             .map_err(io::Error::other)
     }
 
-    /// What nobody could find any more must not be there again after the next start.
+    /// Streams that have expired must not reappear after a restart.
     pub(crate) async fn delete_ended(&self) {
-        let ending = self.app.streams.delete_ended();
-        if timeout(self.app.config.drain, ending).await.is_err() {
+        let deletion = self.app.streams.delete_ended();
+        if timeout(self.app.config.drain, deletion).await.is_err() {
             tracing::warn!(
-                "the store took too long to delete streams that had ended; they begin anew with the next start"
+                "expired streams could not be deleted in time; the deletion is repeated at the next start"
             );
         }
     }
@@ -222,7 +226,7 @@ fn webhooks(_: bool) -> io::Result<Arc<dyn WebhookTransport>> {
     Ok(Arc::new(crate::subscriptions::webhook::NoWebhooks))
 }
 
-/// Whether a prefix is one that routes can be made of.
+/// Checks the form of a prefix.
 fn check_prefix(prefix: &str) -> io::Result<()> {
     let is_segment = |segment: &str| {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -237,8 +241,6 @@ fn check_prefix(prefix: &str) -> io::Result<()> {
     }
     Err(io::Error::new(
         io::ErrorKind::InvalidInput,
-        format!(
-            "`{prefix}` can't be the prefix of streams: expected segments such as /events, or nothing"
-        ),
+        format!("invalid prefix `{prefix}`, expected segments such as /events, or nothing"),
     ))
 }

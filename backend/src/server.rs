@@ -1,4 +1,4 @@
-//! Runs the server on a listener until it is told to stop, and stops without cutting anybody off.
+//! Runs the server on a listener until shutdown, which lets responses in progress complete.
 
 pub use crate::mount::{Opened, open};
 
@@ -26,10 +26,10 @@ use std::time::Duration;
 use tailwater_core::Streams;
 use tokio::time::{sleep, timeout};
 
-/// How long a connection that is refused half-way is read on, so that its client gets to see the refusal.
+/// How long a connection with a refused request is read, so that its client receives the refusal.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Opens the store that `config` names and serves its streams; see [`serve`].
+/// Opens the store selected by `config` and serves its streams; see [`serve`].
 ///
 /// # Errors
 /// When the store can't be opened or the listener can't be used.
@@ -42,7 +42,7 @@ pub async fn run(
     run_on(listener, config, opened, shutdown).await
 }
 
-/// Serves the streams of a store, and closes it when all have left; see [`serve`].
+/// Serves the streams of a store, and closes it afterwards; see [`serve`].
 ///
 /// # Errors
 /// Only when the listener can't be used.
@@ -61,25 +61,26 @@ pub async fn run_on(
         config.stream_limits(),
     ));
     let drain = config.drain;
-    let served = serve_noted(listener, config, streams, &recovery.notes, shutdown).await;
+    let served = serve_with_notes(listener, config, streams, &recovery.notes, shutdown).await;
     let closing = Arc::clone(&store);
     let closed = tokio::task::spawn_blocking(move || closing.close()).await;
-    // The workers' threads end a moment after they said so. Until then the store is still open, and its directory taken.
-    let let_go = async {
+    // The workers' threads end shortly after they reported their end. Until then the store is open,
+    // and its directory locked.
+    let store_released = async {
         while Arc::strong_count(&store) > 1 {
             sleep(Duration::from_millis(1)).await;
         }
     };
-    if timeout(drain, let_go).await.is_err() {
-        tracing::warn!("the server has stopped, but something of it still holds the store");
+    if timeout(drain, store_released).await.is_err() {
+        tracing::warn!("the server has stopped, but the store is still in use");
     }
     served.and(closed.map_err(std::io::Error::other))
 }
 
-/// Serves `streams` on `listener` until `shutdown` is done; then ends every live answer cleanly and returns when all have
-/// left, or after `config.drain`.
+/// Serves `streams` on `listener` until `shutdown` completes; then ends every live response and
+/// returns when all connections are closed, or after `config.drain`.
 ///
-/// For programs that keep streams of their own, such as some with a retention that no request can ask for.
+/// For programs with streams of their own, such as some with a retention that requests can't set.
 ///
 /// # Errors
 /// Only when the listener can't be used.
@@ -89,14 +90,15 @@ pub async fn serve(
     streams: Arc<Streams>,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    serve_noted(listener, config, streams, &BTreeMap::new(), shutdown).await
+    serve_with_notes(listener, config, streams, &BTreeMap::new(), shutdown).await
 }
 
-/// As [`serve`], with the notes that the store kept ([`tailwater_core::store::Recovery::notes`]): subscriptions and their keys.
+/// As [`serve`], with the store's notes ([`tailwater_core::store::Recovery::notes`]): subscriptions
+/// and their keys.
 ///
 /// # Errors
 /// When the listener can't be used or a note can't be read.
-pub async fn serve_noted(
+pub async fn serve_with_notes(
     listener: TcpListener,
     config: Config,
     streams: Arc<Streams>,
@@ -123,7 +125,7 @@ pub async fn serve_noted(
     served
 }
 
-/// Begins to serve the routes on `listener`.
+/// Starts to serve the routes on `listener`.
 fn listen(
     listener: TcpListener,
     mount: &Mount,
@@ -136,7 +138,8 @@ fn listen(
     let server = Server::build()
         .workers(workers)
         .shutdown_timeout(whole_seconds(config.drain.as_secs_f64().ceil().min(3600.0)))
-        // For each worker. Of those accepted, the ones that are too many are closed as they come, see `Gate::connect`.
+        // Per worker. Accepted connections beyond the limit are closed on arrival, see
+        // `Gate::connect`.
         .max_concurrent_connections(gate.accepted_max().div_ceil(workers))
         .disable_signals();
     let drain = server.graceful_shutdown_signal();
@@ -150,20 +153,20 @@ fn listen(
             application = application.app_data(lab.clone());
         }
         let application = application
-            // A bug in a handler costs its request a 500, not the connection.
+            // A panicking handler causes a 500 response, and the connection survives.
             .wrap(CatchPanic::default())
             .wrap(from_fn(http::guard))
             .service(web::scope(VERSION_PREFIX).configure(routes))
             .configure(http::assets::configure)
             .default_service(web::to(http::no_route));
         let drain = drain.clone();
-        let (expecting, deciding, lab) = (app.clone(), gate.clone(), lab.clone());
+        let (app_for_expect, gate_for_expect, lab) = (app.clone(), gate.clone(), lab.clone());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let drain = drain.clone();
                 async move { drain.notified().await }
             })
-            // Deadlines of clients are the connection's own, see `takeover::Slot`.
+            // `takeover::Slot` has the deadlines of clients.
             .client_request_timeout(Duration::ZERO)
             .keep_alive(keep_alive)
             .client_disconnect_timeout(LINGER)
@@ -171,10 +174,15 @@ fn listen(
             .local_addr(address)
             .expect(fn_service(move |request| {
                 let lab = lab.as_ref().map(|lab| &***lab);
-                ready(http::decide_by_head(&expecting, &deciding, lab, request))
+                ready(http::check_expectation(
+                    &app_for_expect,
+                    &gate_for_expect,
+                    lab,
+                    request,
+                ))
             }))
-            .on_connect_ext(move |io: &Io, data| io.introduce(data))
-            // Nothing here asks actix for its own address: what a client calls this server stands in the request.
+            .on_connect_ext(move |io: &Io, data| io.insert_extensions(data))
+            // actix's own address is not used: a request contains the name that its client uses.
             .h1(map_config(application, |()| AppConfig::default()));
         TakeOver::new(
             http,
@@ -186,7 +194,7 @@ fn listen(
     Ok(server.run())
 }
 
-/// What is served under the version's prefix.
+/// The routes below the version's prefix.
 fn routes(service: &mut web::ServiceConfig) {
     http::configure(service);
     #[cfg(feature = "lab")]

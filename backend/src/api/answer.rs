@@ -1,4 +1,4 @@
-//! A whole answer: status, header fields and content, before anybody puts it on a wire.
+//! A whole response: status, header fields and content, independent of how it is sent.
 
 use super::Charge;
 use super::fields::{FieldValue, Fields};
@@ -7,30 +7,30 @@ use http::StatusCode;
 use http::header::{ALLOW, CACHE_CONTROL, HeaderName};
 use tailwater_protocol::headers::ContentKind;
 
-/// A whole answer.
+/// A whole response.
 #[derive(Debug)]
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// The answer's own header fields; not the content's length.
+    /// The response's own header fields, without the content's length.
     pub fields: Fields,
-    /// The content; `None` where the status has none.
+    /// The content; `None` where the status allows none.
     pub content: Option<Content>,
-    /// Whether the connection is of no more use afterwards.
+    /// Whether the connection is closed afterwards.
     pub closes: bool,
 }
 
-/// An answer's content: brackets around messages, without copying them.
+/// A response's content: messages and the brackets around them, without copying.
 #[derive(Debug, Default)]
 pub struct Content {
-    /// Before the messages, the messages, after them; some may be empty.
+    /// Before the messages, the messages, after them; each may be empty.
     pub parts: [Bytes; 3],
-    /// What it holds of the server's budget until it is written.
+    /// Its share of the server's memory budget until it is written.
     pub charge: Option<Charge>,
 }
 
 impl Answer {
-    /// An answer without fields or content.
+    /// A response without fields or content.
     pub fn new(status: StatusCode) -> Self {
         Self {
             status,
@@ -40,7 +40,7 @@ impl Answer {
         }
     }
 
-    /// Answers `OPTIONS` where it asks for no more than the methods.
+    /// Answers `OPTIONS` with the allowed methods.
     pub fn options(allowed: &'static str) -> Self {
         let mut answer = Self::new(StatusCode::NO_CONTENT);
         answer.put(&ALLOW, allowed);
@@ -48,7 +48,7 @@ impl Answer {
         answer
     }
 
-    /// Puts one field, as [`Fields::put`].
+    /// Adds one field, as [`Fields::put`].
     pub fn put(&mut self, name: &HeaderName, value: &(impl FieldValue + ?Sized)) {
         self.fields.put(name, value);
     }
@@ -57,7 +57,7 @@ impl Answer {
 impl Content {
     /// Messages as a client reads them: JSON as an array, everything else as it was appended.
     ///
-    /// - `data`: whole messages as kept, each JSON message followed by a comma.
+    /// - `data`: whole messages as stored, each JSON message followed by a comma.
     pub fn messages(kind: ContentKind, mut data: Bytes) -> Self {
         let parts = if kind == ContentKind::Json {
             if data.ends_with(b",") {
@@ -81,7 +81,7 @@ impl Content {
         }
     }
 
-    /// Bytes in all.
+    /// Length in bytes.
     pub fn len(&self) -> usize {
         self.parts.iter().map(Bytes::len).sum()
     }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_messages_become_an_array_and_others_stay_as_they_are() {
+    fn json_messages_form_an_array_others_are_unchanged() {
         for (kind, data, whole) in [
             (ContentKind::Json, "", "[]"),
             (ContentKind::Json, "1,", "[1]"),

@@ -1,5 +1,4 @@
-//! Appending messages, closing the stream, or both at once: as a POST asks for it, and the rules that a frame has in common
-//! with it.
+//! Appending messages, closing the stream, or both at once, by POST or by WebSocket frame.
 
 use super::body::{self, ReceivedBody};
 use super::create::content_type;
@@ -16,29 +15,29 @@ use tailwater_core::{
 };
 use tailwater_protocol::StreamOffset;
 
-/// What an append asks for beside its data.
+/// What an append requests besides its data.
 #[derive(Debug)]
 pub(super) struct AppendRequest<'a> {
     /// Close the stream after it.
     pub(super) close: bool,
-    /// The writer's own sequence.
+    /// The writer's sequence string.
     pub(super) seq: NamedValue<'a>,
     /// A producer's id, epoch and sequence number; all three or none.
     pub(super) producer: [NamedValue<'a>; 3],
     /// The offset at which the stream must end.
     pub(super) only_at: NamedValue<'a>,
-    /// What stands before and after that offset.
+    /// The quotation mark around that offset, if any.
     pub(super) quote: &'static str,
 }
 
-/// What the client calls a value, and what it says there, if anything.
+/// The client's name for a value, and the value if it was sent.
 pub(super) type NamedValue<'a> = (&'static str, Option<&'a str>);
 
 impl AppendRequest<'_> {
-    /// The append, its payload yet to come.
+    /// The append, without its payload.
     ///
     /// # Errors
-    /// [`Refusal::Header`] for what is not as it must be (400).
+    /// [`Refusal::Header`] for an invalid value (400).
     pub(super) fn append(&self) -> Result<Append, Refusal> {
         let (name, seq) = self.seq;
         let seq = seq
@@ -71,14 +70,14 @@ impl AppendRequest<'_> {
                 let missing = some.iter().filter(|(_, value)| value.is_none());
                 let missing: Vec<_> = missing.map(|(name, _)| format!("`{name}`")).collect();
                 Err(Refusal::Header(format!(
-                    "a producer sends all of its three values; missing: {}",
+                    "a producer needs all three of its values, missing: {}",
                     missing.join(", ")
                 )))
             }
         }
     }
 
-    /// The offset at which the stream must end; none for `*`, which any stream that exists matches.
+    /// The offset at which the stream must end; none for `*`, which matches any existing stream.
     fn only_at(&self) -> Result<Option<StreamOffset>, Refusal> {
         let (name, value) = self.only_at;
         let Some(value) = value.map(trimmed).filter(|value| *value != "*") else {
@@ -94,7 +93,7 @@ impl AppendRequest<'_> {
                 " in quotes"
             };
             Refusal::Header(format!(
-                "`{name}` must be one Stream-Next-Offset{form}, or *, not `{value}`"
+                "`{name}` is `{value}`, expected a Stream-Next-Offset{form}, or *"
             ))
         };
         bare.and_then(|offset| offset.parse().ok())
@@ -103,31 +102,31 @@ impl AppendRequest<'_> {
     }
 }
 
-/// White space around a value is not part of it, as HTTP has it.
+/// Strips the optional white space around a header's value.
 fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-fn producer_number((name, came): NamedValue<'_>) -> Result<u64, Refusal> {
-    let came = came.unwrap_or_default();
-    let digits = came.bytes().all(|byte| byte.is_ascii_digit());
-    let number = came
+fn producer_number((name, received): NamedValue<'_>) -> Result<u64, Refusal> {
+    let received = received.unwrap_or_default();
+    let digits = received.bytes().all(|byte| byte.is_ascii_digit());
+    let number = received
         .parse()
         .ok()
         .filter(|number| digits && *number <= Accepted::MAX);
     let wrong = || {
         Refusal::Header(format!(
-            "`{name}` must be an integer from 0 to {}, not `{came}`",
+            "`{name}` is `{received}`, expected an integer from 0 to {}",
             Accepted::MAX
         ))
     };
     number.ok_or_else(wrong)
 }
 
-/// The payload of an append; `None` for one that only closes.
+/// The payload of an append; `None` for one that only closes the stream.
 ///
-/// - `data`: what it brings; `None` for no bytes.
-/// - `read`: makes a payload of it where there is a use for one.
+/// - `data`: the data; `None` for no bytes.
+/// - `read`: parses a payload, if one is needed.
 pub(super) async fn payload<T>(
     log: &Log,
     close: bool,
@@ -136,20 +135,21 @@ pub(super) async fn payload<T>(
 ) -> Result<Option<Payload>, Refusal> {
     match data {
         None if close => Ok(None),
-        // What is sent to a closed stream is not looked at, so that its writer learns of the end whatever else is wrong.
+        // Data for a closed stream is not parsed, so that its writer learns of the closure whatever
+        // else is wrong.
         _ if log.tail_now().closed() => Ok(Some(Payload::unread(Bytes::new()))),
         Some(data) => read(data).await.map(Some),
         None => Err(PayloadError::Empty.into()),
     }
 }
 
-/// What became of an append: a POST tells it in header fields, a frame in members.
+/// Outcome of an append: sent in header fields of a POST's response, or as members of a frame.
 #[derive(Debug, Default)]
 pub(super) struct AppendReply {
     status: StatusCode,
     /// Where the stream ends.
     tail: Option<Tail>,
-    /// Of a producer, in the order of [`NUMBERS`].
+    /// A producer's numbers, in the order of [`NUMBERS`].
     numbers: [Option<u64>; 4],
 }
 
@@ -161,7 +161,8 @@ static NUMBERS: [(&HeaderName, &str); 4] = [
 ];
 
 impl AppendReply {
-    /// Of an append that is there, now or since before: 200 for a producer's new data, else 204.
+    /// The outcome of a successful or repeated append: 200 for a producer's new data, otherwise
+    /// 204.
     pub(super) fn done(
         has_data: bool,
         Appended {
@@ -188,9 +189,9 @@ impl AppendReply {
         }
     }
 
-    /// Of an append, or anything else, that was refused.
+    /// The outcome of a refused request.
     pub(super) fn refused(refusal: &Refusal) -> Self {
-        let told = Self {
+        let base = Self {
             status: refusal.class().0,
             ..Self::default()
         };
@@ -198,22 +199,22 @@ impl AppendReply {
             Refusal::Append(AppendError::Closed { tail } | AppendError::NotAtTail { tail, .. }) => {
                 Self {
                     tail: Some(*tail),
-                    ..told
+                    ..base
                 }
             }
             Refusal::Append(AppendError::StaleEpoch { current, .. }) => Self {
                 numbers: [Some(*current), None, None, None],
-                ..told
+                ..base
             },
             Refusal::Append(AppendError::Gap { expected, received }) => Self {
                 numbers: [None, None, Some(*expected), Some(*received)],
-                ..told
+                ..base
             },
-            _ => told,
+            _ => base,
         }
     }
 
-    /// As an answer, so far without content.
+    /// The response, without content.
     pub(super) fn answer(self) -> Answer {
         let mut answer = Answer::new(self.status);
         if let Some(tail) = self.tail {
@@ -250,7 +251,7 @@ impl Serialize for AppendReply {
     }
 }
 
-/// An append whose head was read and found right.
+/// An append whose head is valid.
 #[derive(Debug)]
 pub(super) struct PreparedAppend {
     log: Arc<Log>,
@@ -261,23 +262,25 @@ impl PreparedAppend {
     pub(super) fn new<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Self, Refusal> {
         let log = app.log(call.path)?;
         let map = call.headers;
-        let said = |name: &'static HeaderName| Ok::<_, Refusal>((name.as_str(), text(map, name)?));
-        let asked = AppendRequest {
+        let header =
+            |name: &'static HeaderName| Ok::<_, Refusal>((name.as_str(), text(map, name)?));
+        let request = AppendRequest {
             close: is_set(map, &names::STREAM_CLOSED)?,
-            seq: said(&names::STREAM_SEQ)?,
+            seq: header(&names::STREAM_SEQ)?,
             producer: [
-                said(&names::PRODUCER_ID)?,
-                said(&names::PRODUCER_EPOCH)?,
-                said(&names::PRODUCER_SEQ)?,
+                header(&names::PRODUCER_ID)?,
+                header(&names::PRODUCER_EPOCH)?,
+                header(&names::PRODUCER_SEQ)?,
             ],
-            only_at: said(&names::IF_MATCH)?,
+            only_at: header(&names::IF_MATCH)?,
             quote: "\"",
         };
-        let append = asked.append()?;
+        let append = request.append()?;
         Ok(Self { log, append })
     }
 
-    /// What is wrong whatever the body is, unless a producer sends it: that may have sent it before.
+    /// Checks what does not depend on the body. A producer's append to a closed stream passes,
+    /// since it may be a repetition.
     pub(super) fn check(&self, map: &impl Headers) -> Result<(), Refusal> {
         let tail = self.log.tail_now();
         if tail.closed() {
@@ -291,7 +294,8 @@ impl PreparedAppend {
     }
 }
 
-/// Source: Durable Streams protocol, sections 5.2, 5.2.1 and 5.3; for `If-Match`, RFC 9110, section 13.1.1.
+/// Source: Durable Streams protocol, sections 5.2, 5.2.1 and 5.3; for `If-Match`, RFC 9110, section
+/// 13.1.1.
 pub(super) async fn append<H: Headers>(
     app: &App,
     call: Call<'_, H>,
@@ -315,19 +319,19 @@ pub(super) async fn append<H: Headers>(
 }
 
 fn check_type(log: &Log, map: &impl Headers) -> Result<(), Refusal> {
-    let has = &log.config().content_type;
-    // Nearly always the same, letter by letter.
-    if single(map, &CONTENT_TYPE)?.is_some_and(|came| came == has.as_bytes()) {
+    let expected = &log.config().content_type;
+    // Nearly always equal byte for byte.
+    if single(map, &CONTENT_TYPE)?.is_some_and(|received| received == expected.as_bytes()) {
         return Ok(());
     }
     match content_type(map)? {
-        Some(came) if log.config().same_type(came) => Ok(()),
-        Some(came) => Err(Refusal::TypeDiffers {
-            has: has.to_string(),
-            came: came.to_owned(),
+        Some(received) if log.config().same_type(received) => Ok(()),
+        Some(received) => Err(Refusal::TypeDiffers {
+            expected: expected.to_string(),
+            received: received.to_owned(),
         }),
         None => Err(Refusal::Header(format!(
-            "Content-Type is missing: an append to this stream needs `{has}`"
+            "Content-Type is missing, expected `{expected}`"
         ))),
     }
 }

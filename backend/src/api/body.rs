@@ -1,6 +1,6 @@
-//! A request's body: read whole within its limits, charged to the budget, and decoded.
+//! Receives a request's body: whole, within its limit, charged to the budget, and decoded.
 
-use super::charged::take;
+use super::charged::charge_piece;
 use super::coding::{Coding, decode};
 use super::headers::{Headers, single, text};
 use super::names::CONTENT_ENCODING;
@@ -11,15 +11,15 @@ use std::borrow::Cow;
 use std::future::Future;
 use tailwater_core::offload::{LONG_BYTES, offload};
 
-/// Content codings that a body may have, as `Accept-Encoding` lists them.
+/// Content codings supported for bodies, as `Accept-Encoding` lists them.
 pub(super) const CODINGS: &str = "gzip, deflate, br, zstd";
 
-/// Coded bodies are decoded on another thread however short they are: what they become may be long.
+/// Encoded bodies of any length are decoded on another thread, since the result may be long.
 const CODED_AS_LONG: usize = LONG_BYTES + 1;
 
 /// A request's body as it arrives.
 pub trait RequestBody {
-    /// The next piece, of any length but not empty; `None` at the end.
+    /// The next piece, of any length except 0; `None` at the end.
     ///
     /// # Errors
     /// [`Refusal::BodyBroken`], [`Refusal::BodySilent`].
@@ -32,7 +32,7 @@ impl<B: RequestBody> RequestBody for &mut B {
     }
 }
 
-/// A body that is there already.
+/// A body that has been received whole.
 #[derive(Debug)]
 pub struct Whole(pub Bytes);
 
@@ -43,21 +43,22 @@ impl RequestBody for Whole {
     }
 }
 
-/// A whole body, decoded, and what it holds of the budget.
+/// A whole, decoded body, and its charge on the budget.
 #[derive(Debug)]
 pub struct ReceivedBody {
     /// The body.
     pub bytes: Bytes,
-    /// Given back once the body has become something else.
+    /// Released with the body.
     _charge: Charge,
 }
 
-/// The body, whole and decoded, of at most `limit` bytes before and after decoding.
+/// Receives and decodes a body of at most `limit` bytes, before and after decoding.
 ///
 /// # Errors
-/// [`Refusal::BodyTooLarge`] as soon as the limit is announced or passed, [`Refusal::Busy`] when the budget is used up,
-/// [`Refusal::ContentEncoding`] for a coding that is not known, [`Refusal::BodyBroken`] when it breaks off or is not what
-/// its coding says, [`Refusal::BodySilent`] when it stops.
+/// [`Refusal::BodyTooLarge`] as soon as the limit is announced or exceeded, [`Refusal::Busy`] when
+/// the budget is exhausted, [`Refusal::ContentEncoding`] for an unknown coding,
+/// [`Refusal::BodyBroken`] when the body is truncated or not encoded as announced,
+/// [`Refusal::BodySilent`] when it stalls.
 pub async fn receive(
     app: &App,
     limit: u64,
@@ -85,16 +86,16 @@ pub async fn receive(
     })
 }
 
-/// Refuses a body by what its request's head says of it, before it comes.
+/// Checks the header fields that describe a body, before it is received.
 ///
 /// # Errors
-/// [`Refusal::BodyTooLarge`], [`Refusal::ContentEncoding`], or [`Refusal::Header`] when a field that says what the body is
-/// is repeated.
+/// [`Refusal::BodyTooLarge`], [`Refusal::ContentEncoding`], or [`Refusal::Header`] when such a
+/// field is repeated.
 pub fn check_announced(map: &impl Headers, limit: u64) -> Result<(), Refusal> {
     announced(map, limit).map(drop)
 }
 
-/// How a body is coded, if it does not announce more than it may have.
+/// The body's coding, if the announced length is within `limit`.
 fn announced(map: &impl Headers, limit: u64) -> Result<Option<Coding>, Refusal> {
     let announced = single(map, &CONTENT_LENGTH)?
         .and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
@@ -112,58 +113,59 @@ async fn collect(
     let Some(first) = body.next().await? else {
         return Ok(Bytes::new());
     };
-    take(first.len(), 0, limit, charge)?;
+    charge_piece(first.len(), 0, limit, charge)?;
     let Some(second) = body.next().await? else {
         return Ok(first);
     };
     let mut whole = BytesMut::from(first);
     let mut piece = Some(second);
     while let Some(bytes) = piece {
-        take(bytes.len(), whole.len(), limit, charge)?;
+        charge_piece(bytes.len(), whole.len(), limit, charge)?;
         whole.extend_from_slice(&bytes);
         piece = body.next().await?;
     }
     Ok(whole.freeze())
 }
 
-/// Refuses a body that is coded, where none is decoded.
+/// Refuses an encoded body, where decoding is not supported.
 ///
 /// # Errors
 /// [`Refusal::ContentEncoding`].
 pub fn check_uncoded(map: &impl Headers) -> Result<(), Refusal> {
-    let came = coding_name(map)?;
-    if is_identity(&came) {
+    let received = coding_name(map)?;
+    if is_identity(&received) {
         return Ok(());
     }
     Err(Refusal::ContentEncoding {
-        came: came.into_owned(),
+        received: received.into_owned(),
         allowed: "identity",
     })
 }
 
-/// How the body is coded; `None` when it is not.
+/// The body's coding; `None` when it is not encoded.
 ///
 /// # Errors
-/// [`Refusal::ContentEncoding`], or [`Refusal::Header`] when a field that says what the body is is repeated.
+/// [`Refusal::ContentEncoding`], or [`Refusal::Header`] when a field that describes the body is
+/// repeated.
 fn coding(map: &impl Headers) -> Result<Option<Coding>, Refusal> {
     single(map, &CONTENT_TYPE)?;
-    let came = coding_name(map)?;
-    if is_identity(&came) {
+    let received = coding_name(map)?;
+    if is_identity(&received) {
         return Ok(None);
     }
-    match came.to_ascii_lowercase().as_str() {
+    match received.to_ascii_lowercase().as_str() {
         "gzip" | "x-gzip" => Ok(Some(Coding::Gzip)),
         "deflate" => Ok(Some(Coding::Deflate)),
         "br" => Ok(Some(Coding::Brotli)),
         "zstd" => Ok(Some(Coding::Zstd)),
         _ => Err(Refusal::ContentEncoding {
-            came: came.into_owned(),
+            received: received.into_owned(),
             allowed: CODINGS,
         }),
     }
 }
 
-/// The list of the body's codings as it came; fields that repeat go on with it.
+/// The body's codings as received; repeated fields are joined.
 fn coding_name<'a>(map: &'a impl Headers) -> Result<Cow<'a, str>, Refusal> {
     let mut all = map
         .values(CONTENT_ENCODING.as_str())

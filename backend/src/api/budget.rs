@@ -1,4 +1,5 @@
-//! One budget for everything that clients make the server hold: bodies, unfinished messages, answers that are not taken.
+//! One memory budget for everything held for clients: bodies, incomplete messages, unsent
+//! responses.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,10 +7,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// What one connection may hold without a charge in each direction, in bytes: the system holds as much for it anyway.
+/// Bytes per connection and direction that are free of charge: the kernel buffers as much anyway.
 pub const FREE_BYTES: usize = 16 << 10;
 
-/// Bytes that clients may make the server hold, all together.
+/// Limits the bytes held for all clients together.
 #[derive(Debug)]
 pub struct Budget {
     left: AtomicUsize,
@@ -17,15 +18,15 @@ pub struct Budget {
     freed: Notify,
 }
 
-/// The budget is used up.
+/// The budget is exhausted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("clients make the server hold {limit} bytes already, which is the limit")]
+#[error("the server already buffers {limit} bytes for its clients, which is the limit")]
 pub struct Exhausted {
     /// Bytes allowed.
     pub limit: usize,
 }
 
-/// Bytes that are held; given back when this is dropped.
+/// Bytes taken from the budget; returned when this is dropped.
 #[derive(Debug)]
 pub struct Charge {
     budget: Arc<Budget>,
@@ -43,7 +44,7 @@ impl Budget {
         })
     }
 
-    /// Nothing yet, to be grown.
+    /// An empty charge, to be grown.
     pub fn charge(self: &Arc<Self>) -> Charge {
         Charge {
             budget: Arc::clone(self),
@@ -51,19 +52,19 @@ impl Budget {
         }
     }
 
-    /// Takes `bytes` as soon as they are free, and a quarter of all would stay free for what is short; more than half
-    /// of all counts as that.
+    /// Takes `bytes` as soon as they are available and a quarter of the budget stays free for short
+    /// responses. At most half of the budget is charged.
     ///
     /// # Errors
-    /// [`Exhausted`] when that takes longer than `patience`.
+    /// [`Exhausted`] when that takes longer than `max_wait`.
     pub async fn acquire(
         self: &Arc<Self>,
         bytes: usize,
-        patience: Duration,
+        max_wait: Duration,
     ) -> Result<Charge, Exhausted> {
         let mut charge = self.charge();
         let reserve = self.limit / 4;
-        let bytes = bytes.min(self.most());
+        let bytes = bytes.min(self.charge_max());
         let taken = async {
             loop {
                 let freed = self.freed.notified();
@@ -73,30 +74,30 @@ impl Budget {
                 freed.await;
             }
         };
-        timeout(patience, taken)
+        timeout(max_wait, taken)
             .await
             .map_err(|_| self.exhausted())?;
         Ok(charge)
     }
 
-    /// What is said when it is used up.
+    /// The error for an exhausted budget.
     pub fn exhausted(&self) -> Exhausted {
         Exhausted { limit: self.limit }
     }
 
-    /// The most that is charged for one page, in bytes: half of all, so that a longer one still comes, whatever others hold of the
-    /// rest.
-    pub fn most(&self) -> usize {
+    /// Maximum charge for one page, in bytes: half of the budget, so that a longer page can still
+    /// be sent whatever others hold.
+    pub fn charge_max(&self) -> usize {
         self.limit / 2
     }
 
-    /// Whether [`Budget::acquire`] would give `bytes` at once.
+    /// Whether [`Budget::acquire`] would succeed at once.
     pub fn has_room(&self, bytes: usize) -> bool {
-        let bytes = bytes.min(self.most());
+        let bytes = bytes.min(self.charge_max());
         self.left.load(Ordering::Relaxed) >= bytes + self.limit / 4
     }
 
-    /// Bytes that are held now.
+    /// Bytes taken now.
     pub fn held(&self) -> usize {
         self.limit - self.left.load(Ordering::Relaxed)
     }
@@ -111,7 +112,7 @@ impl Charge {
         self.take(bytes, 0)
     }
 
-    /// Takes as many more as make `bytes` in all, if half of the budget stays free: for what others can do without.
+    /// Grows to `bytes` in total, if half of the budget stays free: for optional buffers.
     ///
     /// # Errors
     /// [`Exhausted`]; then nothing was taken.
@@ -119,7 +120,8 @@ impl Charge {
         self.take(bytes.saturating_sub(self.bytes), self.budget.limit / 2)
     }
 
-    /// Takes more, or gives back, so that this is the charge for `held` bytes of one client, of which [`FREE_BYTES`] are free.
+    /// Grows or shrinks to the charge for `held` bytes of one client, of which [`FREE_BYTES`] are
+    /// free.
     ///
     /// # Errors
     /// [`Exhausted`]; then nothing was taken.
@@ -167,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_others_can_do_without_leaves_half_of_it_free() {
+    fn optional_charges_leave_half_of_the_budget() {
         let budget = Budget::new(100);
         let (mut spare, mut needed) = (budget.charge(), budget.charge());
         assert_eq!(spare.grow_to(51), Err(Exhausted { limit: 100 }));
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_settled_follows_what_is_held_beyond_what_is_free() {
+    fn a_settled_charge_excludes_the_free_bytes() {
         let budget = Budget::new(100);
         let mut charge = budget.charge();
         for (held, charged) in [
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_charged_comes_back_and_wakes_those_who_wait() {
+    async fn a_dropped_charge_is_returned_and_wakes_waiters() {
         let budget = Budget::new(100);
         let mut first = budget.charge();
         first.grow(60).unwrap();

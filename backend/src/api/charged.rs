@@ -1,4 +1,4 @@
-//! Reading pages within the budget.
+//! Reads pages within the memory budget.
 
 use super::{Budget, Charge, FREE_BYTES, Refusal};
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use tailwater_core::{Batch, ReadError};
 use tokio::time::Instant;
 
-/// Bytes that a page holds which is sent as it is: what the store keeps anyway, and only shows, takes no room of its own.
-pub(super) fn shown(batch: &Batch) -> usize {
+/// Bytes to charge for a page that is sent as it is: none if it only references the store's memory.
+pub(super) fn owned_bytes(batch: &Batch) -> usize {
     if batch.data.is_unique() {
         batch.data.len()
     } else {
@@ -15,31 +15,32 @@ pub(super) fn shown(batch: &Batch) -> usize {
     }
 }
 
-/// Reads a page, and charges it unless it has at most [`FREE_BYTES`]. While it waits for room it holds nothing: it then reads again.
+/// Reads a page and charges it, unless it has at most [`FREE_BYTES`]. While waiting for budget it
+/// drops the page, to read it again afterwards.
 ///
-/// - `patience`: how long it waits.
-/// - `holds`: bytes that will be held for a page.
+/// - `max_wait`: maximum wait.
+/// - `charged_bytes`: bytes held for a page.
 ///
 /// # Errors
 /// Those of `read`, and [`Refusal::Busy`].
 pub async fn read_charged(
     budget: &Arc<Budget>,
-    patience: Duration,
-    holds: impl Fn(&Batch) -> usize,
+    max_wait: Duration,
+    charged_bytes: impl Fn(&Batch) -> usize,
     mut read: impl AsyncFnMut() -> Result<Batch, ReadError>,
 ) -> Result<(Batch, Option<Charge>), Refusal> {
     let batch = read().await?;
     let bytes = if batch.data.len() <= FREE_BYTES {
         0
     } else {
-        holds(&batch)
+        charged_bytes(&batch)
     };
     if bytes == 0 {
         return Ok((batch, None));
     }
-    // On the heap, for most pages are short.
+    // Boxed, since most pages are short.
     Box::pin(async move {
-        let (mut batch, mut bytes, deadline) = (Some(batch), bytes, Instant::now() + patience);
+        let (mut batch, mut bytes, deadline) = (Some(batch), bytes, Instant::now() + max_wait);
         loop {
             if !budget.has_room(bytes) {
                 batch = None;
@@ -48,14 +49,14 @@ pub async fn read_charged(
                 .acquire(bytes, deadline.saturating_duration_since(Instant::now()))
                 .await;
             let charge = charge.map_err(Refusal::Busy)?;
-            let read_again = match batch.take() {
+            let page = match batch.take() {
                 Some(batch) => batch,
                 None => read().await?,
             };
-            let needed = holds(&read_again);
-            // It may have become longer meanwhile.
+            let needed = charged_bytes(&page);
+            // The page may be longer now.
             if needed <= bytes {
-                return Ok((read_again, Some(charge)));
+                return Ok((page, Some(charge)));
             }
             bytes = needed;
         }
@@ -63,11 +64,11 @@ pub async fn read_charged(
     .await
 }
 
-/// Charges what is held of a body once `bytes` more have arrived after `before`.
+/// Charges the bytes of a body that are held once `bytes` more have arrived after `before`.
 ///
 /// # Errors
 /// [`Refusal::BodyTooLarge`], [`Refusal::Busy`].
-pub(super) fn take(
+pub(super) fn charge_piece(
     bytes: usize,
     before: usize,
     limit: u64,
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_for_room_holds_nothing_and_reads_again() {
+    async fn a_read_waiting_for_budget_drops_its_page() {
         let (log, budget) = (log().await, Budget::new(4 * PAGE as u64));
         let mut other = budget.charge();
         other.grow(3 * PAGE).unwrap();
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_room_it_gives_up() {
+    async fn a_read_without_budget_times_out() {
         let (log, budget) = (log().await, Budget::new(4 * PAGE as u64));
         let mut other = budget.charge();
         other.grow(3 * PAGE).unwrap();
@@ -151,13 +152,13 @@ mod tests {
             |batch| batch.data.len(),
             async || log.read(Offset::ZERO, 1).await,
         );
-        // A single message comes whole, however long it is.
+        // A single message is read whole, however long it is.
         assert!(short.await.is_err());
-        let shown = read_charged(&budget, Duration::ZERO, shown, async || {
+        let owned_bytes = read_charged(&budget, Duration::ZERO, owned_bytes, async || {
             log.read(Offset::ZERO, PAGE).await
         });
         assert!(
-            shown
+            owned_bytes
                 .await
                 .is_ok_and(|(batch, charge)| batch.data.len() == PAGE && charge.is_none())
         );

@@ -1,6 +1,6 @@
-//! Coded bodies, decoded to their last byte.
+//! Decoding of bodies with a content coding.
 
-use super::charged::take;
+use super::charged::charge_piece;
 use super::{Charge, Refusal};
 use brotli::enc::StandardAlloc;
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
@@ -20,7 +20,7 @@ pub(super) enum Coding {
     Zstd,
 }
 
-/// What is decoded of a body.
+/// The decoded part of a body.
 struct Decoded<'c> {
     bytes: Vec<u8>,
     limit: u64,
@@ -28,14 +28,15 @@ struct Decoded<'c> {
     piece: Vec<u8>,
 }
 
-/// What a coded body says.
+/// Decodes a body.
 ///
-/// Source: RFC 9110, section 8.4; `deflate` is the zlib format (RFC 1950), and some clients send it bare. gzip has one or more
-/// members (RFC 1952, section 2.2), zstd one or more frames (RFC 8878, section 3.1), the others one stream.
+/// Source: RFC 9110, section 8.4; `deflate` is the zlib format (RFC 1950), which some clients send
+/// without its wrapper. gzip has one or more members (RFC 1952, section 2.2), zstd one or more
+/// frames (RFC 8878, section 3.1), the others one stream.
 ///
 /// # Errors
-/// [`Refusal::BodyTooLarge`] beyond `limit`, [`Refusal::Busy`] when the budget is used up, [`Refusal::BodyBroken`] for what is
-/// not coded so, to the last byte.
+/// [`Refusal::BodyTooLarge`] beyond `limit`, [`Refusal::Busy`] when the budget is exhausted,
+/// [`Refusal::BodyBroken`] for invalid, truncated or trailing bytes.
 pub(super) fn decode(
     coding: Coding,
     bytes: &[u8],
@@ -48,15 +49,15 @@ pub(super) fn decode(
         charge,
         piece: vec![0; 16 << 10],
     };
-    let left = match coding {
+    let trailing = match coding {
         Coding::Gzip => decoded.read(MultiGzDecoder::new(bytes))?.into_inner(),
         Coding::Deflate if is_zlib(bytes) => decoded.read(ZlibDecoder::new(bytes))?.into_inner(),
         Coding::Deflate => decoded.read(DeflateDecoder::new(bytes))?.into_inner(),
         Coding::Brotli => decoded.read_brotli(bytes)?,
         Coding::Zstd => decoded.read_zstd(bytes)?,
     };
-    if !left.is_empty() {
-        return Err(broken(&format!("{} bytes follow its end", left.len())));
+    if !trailing.is_empty() {
+        return Err(invalid(&format!("{} bytes follow the end", trailing.len())));
     }
     Ok(decoded.bytes.into())
 }
@@ -66,36 +67,36 @@ fn is_zlib(bytes: &[u8]) -> bool {
 }
 
 impl Decoded<'_> {
-    /// Reads all that `decoder` gives.
+    /// Reads `decoder` to its end.
     fn read<D: Read>(&mut self, mut decoder: D) -> Result<D, Refusal> {
         loop {
             match decoder.read(&mut self.piece) {
                 Ok(0) => return Ok(decoder),
                 Ok(bytes) => self.take(bytes)?,
-                Err(error) => return Err(broken(&error)),
+                Err(error) => return Err(invalid(&error)),
             }
         }
     }
 
-    /// Takes the first bytes of the piece.
+    /// Appends the first `bytes` of the piece.
     fn take(&mut self, bytes: usize) -> Result<(), Refusal> {
-        take(bytes, self.bytes.len(), self.limit, self.charge)?;
+        charge_piece(bytes, self.bytes.len(), self.limit, self.charge)?;
         self.bytes.extend_from_slice(&self.piece[..bytes]);
         Ok(())
     }
 
-    /// Reads one stream; what follows it.
+    /// Reads one stream; returns the bytes after it.
     fn read_brotli<'b>(&mut self, bytes: &'b [u8]) -> Result<&'b [u8], Refusal> {
         let new = StandardAlloc::default;
         let mut state = BrotliState::new_strict(new(), new(), new());
         let (mut input_left, mut input_at, mut total) = (bytes.len(), 0, 0);
         loop {
-            let (mut room, mut output_at) = (self.piece.len(), 0);
+            let (mut output_left, mut output_at) = (self.piece.len(), 0);
             let result = BrotliDecompressStream(
                 &mut input_left,
                 &mut input_at,
                 bytes,
-                &mut room,
+                &mut output_left,
                 &mut output_at,
                 &mut self.piece,
                 &mut total,
@@ -105,21 +106,21 @@ impl Decoded<'_> {
             match result {
                 BrotliResult::ResultSuccess => return Ok(&bytes[input_at..]),
                 BrotliResult::NeedsMoreOutput => {}
-                BrotliResult::NeedsMoreInput => return Err(broken(&"it breaks off")),
-                BrotliResult::ResultFailure => return Err(broken(&"it is not brotli")),
+                BrotliResult::NeedsMoreInput => return Err(invalid(&"truncated")),
+                BrotliResult::ResultFailure => return Err(invalid(&"invalid brotli data")),
             }
         }
     }
 
-    /// Reads frames to the end, passing over those that hold nothing.
+    /// Reads all frames, skipping those without content.
     fn read_zstd<'b>(&mut self, mut bytes: &'b [u8]) -> Result<&'b [u8], Refusal> {
         while !bytes.is_empty() {
             match StreamingDecoder::new(&mut bytes) {
                 Ok(decoder) => {
                     let frame = self.read(decoder)?.into_frame_decoder();
-                    let told = frame.get_checksum_from_data();
-                    if told.is_some() && told != frame.get_calculated_checksum() {
-                        return Err(broken(&"its checksum differs"));
+                    let checksum = frame.get_checksum_from_data();
+                    if checksum.is_some() && checksum != frame.get_calculated_checksum() {
+                        return Err(invalid(&"checksum mismatch"));
                     }
                 }
                 Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
@@ -127,19 +128,19 @@ impl Decoded<'_> {
                     ..
                 })) => {
                     let length = usize::try_from(length).unwrap_or(usize::MAX);
-                    bytes = bytes
-                        .get(length..)
-                        .ok_or_else(|| broken(&"it breaks off"))?;
+                    bytes = bytes.get(length..).ok_or_else(|| invalid(&"truncated"))?;
                 }
-                Err(error) => return Err(broken(&error)),
+                Err(error) => return Err(invalid(&error)),
             }
         }
         Ok(bytes)
     }
 }
 
-fn broken(error: &dyn Display) -> Refusal {
-    Refusal::BodyBroken(format!("it is not what its Content-Encoding says: {error}"))
+fn invalid(error: &dyn Display) -> Refusal {
+    Refusal::BodyBroken(format!(
+        "it can't be decoded by its Content-Encoding: {error}"
+    ))
 }
 
 #[cfg(test)]
@@ -239,7 +240,7 @@ mod tests {
                 "{coding:?}"
             );
         }
-        // Of deflate without its wrapper, too.
+        // Also for deflate without its wrapper.
         let mut bare =
             flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
         bare.write_all(b"one").unwrap();
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn zstd_passes_over_frames_without_content_and_checks_what_it_can() {
+    fn zstd_skips_empty_frames_and_verifies_checksums() {
         let budget = Budget::new(1 << 20);
         let decoded = |bytes: &[u8]| decode(Coding::Zstd, bytes, 1 << 16, &mut budget.charge());
         let one = coded(Coding::Zstd, b"one");
@@ -261,7 +262,7 @@ mod tests {
             assert_eq!(decoded(&bytes).unwrap(), "one");
         }
         assert!(decoded(&skippable[..10]).is_err());
-        // What `printf abc | zstd` writes: one raw block, and a checksum.
+        // The output of `printf abc | zstd`: one raw block, and a checksum.
         let frame = *b"\x28\xb5\x2f\xfd\x04\x58\x19\x00\x00abc\x99\x09\x77\xad";
         assert_eq!(decoded(&frame).unwrap(), "abc");
         let other = decoded(&frame.map(|byte| if byte == b'b' { b'B' } else { byte }));

@@ -1,4 +1,4 @@
-//! PUT: create a stream or a fork of one, or find that it is there as asked.
+//! PUT: creates a stream or a fork, or confirms that it exists as requested.
 
 use super::body::{self, ReceivedBody};
 use super::headers::{Headers, is_set, number, text};
@@ -10,13 +10,14 @@ use http::{StatusCode, Uri};
 use tailwater_core::{Created, ForkPoint, ForkRequest, StreamConfig, StreamName, value};
 use tailwater_protocol::Offset;
 
-/// Media type of a stream whose creator named none.
+/// Media type of a stream that was created without one.
 const DEFAULT_TYPE: &str = "application/octet-stream";
 
-/// The beginning of every stream as other servers of this protocol print it, and their clients' tests write it.
-const BEGINNING_ELSEWHERE: &str = "0000000000000000_0000000000000000";
+/// The beginning of a stream as other servers of this protocol write it; the conformance tests send
+/// it.
+const OTHER_SERVERS_BEGINNING: &str = "0000000000000000_0000000000000000";
 
-/// A creation whose head was read and found right.
+/// A creation whose head is valid.
 #[derive(Debug)]
 pub(super) struct PreparedCreation {
     name: StreamName,
@@ -102,7 +103,7 @@ fn answer<H>(app: &App, call: Call<'_, H>, Created { log, is_new }: &Created) ->
     answer
 }
 
-/// Which stream a fork leaves, and where.
+/// Which stream to fork, and where.
 #[derive(Debug)]
 struct ForkHeaders {
     source: StreamName,
@@ -111,7 +112,7 @@ struct ForkHeaders {
 }
 
 impl ForkHeaders {
-    /// What the fork headers of a creation say; `None` when it makes no fork.
+    /// The fork headers of a creation; `None` when it creates no fork.
     fn parse(app: &App, map: &impl Headers) -> Result<Option<Self>, Refusal> {
         let path = text(map, &names::STREAM_FORKED_FROM)?;
         let at = text(map, &names::STREAM_FORK_OFFSET)?;
@@ -121,20 +122,20 @@ impl ForkHeaders {
                 (&names::STREAM_FORK_OFFSET, at.is_some()),
                 (&names::STREAM_FORK_SUB_OFFSET, sub.is_some()),
             ];
-            return match names.iter().find(|(_, is_there)| *is_there) {
+            return match names.iter().find(|(_, is_present)| *is_present) {
                 Some((name, _)) => Err(Refusal::Header(format!(
-                    "`{name}` needs Stream-Forked-From beside it"
+                    "`{name}` requires Stream-Forked-From"
                 ))),
                 None => Ok(None),
             };
         };
         let sub = sub.unwrap_or(0);
         if at.is_none() && sub > 0 {
-            let text = "Stream-Fork-Sub-Offset counts from Stream-Fork-Offset, which is missing: nothing follows the tail";
+            let text = "Stream-Fork-Sub-Offset requires Stream-Fork-Offset, from which it counts";
             return Err(Refusal::Header(text.into()));
         }
         let point = |at: &str| match at {
-            BEGINNING_ELSEWHERE => Ok(ForkPoint::Position(Offset::ZERO)),
+            OTHER_SERVERS_BEGINNING => Ok(ForkPoint::Position(Offset::ZERO)),
             at => at.parse().map(ForkPoint::Offset),
         };
         let at = at.map(point).transpose()?;
@@ -146,11 +147,11 @@ impl ForkHeaders {
     }
 }
 
-/// The stream whose URL has this path, decoded as the paths of requests are.
+/// The stream whose URL has this path, decoded like the paths of requests.
 fn source(app: &App, path: &str) -> Result<StreamName, Refusal> {
     let wrong = || {
         let form = "the path of a stream on this server, such as /v1/stream/demo";
-        Refusal::Header(format!("Stream-Forked-From must be {form}, not `{path}`"))
+        Refusal::Header(format!("Stream-Forked-From is `{path}`, expected {form}"))
     };
     let uri: Uri = path.parse().map_err(|_| wrong())?;
     if uri.host().is_some() || uri.query().is_some() {
@@ -183,7 +184,7 @@ fn fork_request(
     }
 }
 
-/// The request's content type; `None` when it names none.
+/// The request's content type; `None` when it has none.
 ///
 /// # Errors
 /// [`Refusal::Header`] when it is not of the form `type/subtype`.

@@ -1,4 +1,4 @@
-//! DELETE: remove a stream with all its data, or hide it while forks need that.
+//! DELETE: removes a stream with its data, or hides it while forks need the data.
 
 use super::headers::Headers;
 use super::{Answer, App, Call, Refusal};
@@ -6,7 +6,7 @@ use http::StatusCode;
 
 /// Source: Durable Streams protocol, section 5.4.
 pub(super) async fn delete<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Answer, Refusal> {
-    // Says whether it was deleted before and lives on for its forks.
+    // Fails for a stream that is deleted already and kept for its forks.
     let name = app.log(call.path)?.name().clone();
     if app.streams.delete(&name).await? {
         Ok(Answer::new(StatusCode::NO_CONTENT))

@@ -1,20 +1,20 @@
-//! Header fields of an answer, as the lines that HTTP/1.1 has them in: most answers go out just so.
+//! Header fields of a response, stored as the lines of HTTP/1.1, since most responses are sent so.
 
 use http::header::{HeaderName, HeaderValue};
 use tailwater_protocol::StreamOffset;
 
-/// Room for the fields of most answers.
+/// Initial capacity, enough for most responses.
 const USUAL_BYTES: usize = 384;
 
-/// Header fields, each a line with CR LF at its end.
+/// Header fields, each a line ended by CR LF.
 #[derive(Debug, Clone)]
 pub struct Fields {
     lines: Vec<u8>,
 }
 
-/// What a field can say.
+/// A value of a header field.
 pub trait FieldValue {
-    /// Appends it as it is printed.
+    /// Appends the value as text.
     fn push_to(&self, out: &mut Vec<u8>);
 
     /// Whether it has no control characters, which would end its line.
@@ -32,7 +32,8 @@ impl Default for Fields {
 }
 
 impl Fields {
-    /// Puts one field; each name at most once. A value with control characters is left out, name and all.
+    /// Adds one field; each name at most once. A field whose value has control characters is
+    /// omitted.
     pub fn put(&mut self, name: &HeaderName, value: &(impl FieldValue + ?Sized)) {
         if value.is_printable() {
             self.lines.extend_from_slice(name.as_str().as_bytes());
@@ -42,22 +43,22 @@ impl Fields {
         }
     }
 
-    /// Puts all fields of `others`.
+    /// Adds all fields of `others`.
     pub fn extend(&mut self, others: &Self) {
         self.lines.extend_from_slice(&others.lines);
     }
 
-    /// Gives back the room for more fields.
+    /// Frees unused capacity.
     pub fn shrink_to_fit(&mut self) {
         self.lines.shrink_to_fit();
     }
 
-    /// The fields as they go out.
+    /// The fields as sent over HTTP/1.1.
     pub fn lines(&self) -> &[u8] {
         &self.lines
     }
 
-    /// The fields one by one, for whoever sends them otherwise.
+    /// The fields one by one, for HTTP libraries.
     pub fn iter(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         self.lines.split(|byte| *byte == b'\n').filter_map(|line| {
             let line = line.strip_suffix(b"\r")?;
@@ -100,7 +101,7 @@ mod tests {
     use tailwater_protocol::Offset;
 
     #[test]
-    fn fields_are_lines_and_can_be_taken_apart_again() {
+    fn fields_are_stored_as_lines_and_parse_back() {
         let mut fields = Fields::default();
         fields.put(&VARY, "");
         fields.put(&LOCATION, "http://h:1/a?b:c");

@@ -1,4 +1,4 @@
-//! Appends by WebSocket: what a client's frame asks for, and the answer that a POST would have had.
+//! Appends by WebSocket: parses a client's frame, and returns what a POST's response would contain.
 
 use super::Refusal;
 use super::append::{AppendReply, AppendRequest, payload};
@@ -12,54 +12,56 @@ use tailwater_core::{Log, Payload, ProducerId, ValueError};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Problem, document};
 
-/// The longest `id`, as every other name that a client gives.
+/// Maximum length of `id`, the same as for other names given by clients.
 const ID_BYTES_MAX: usize = ProducerId::BYTES_MAX;
 
-/// What a client may send: `{"append": ...}`, `{"close": true}`, or both.
+/// A client's frame: `{"append": ...}`, `{"close": true}`, or both.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct FrameRequest<'a> {
-    /// A JSON value (`null` is one; an array is flattened one level), a string on text streams, base64 on any other.
+    /// A JSON value (`null` is one; an array is flattened one level), a string on text streams,
+    /// base64 on others.
     #[serde(borrow, default, deserialize_with = "present")]
     append: Option<&'a RawValue>,
-    /// Close the stream after it.
+    /// Close the stream afterwards.
     #[serde(default)]
     close: bool,
-    /// As the header `Stream-Seq` of a POST.
+    /// Like the header `Stream-Seq` of a POST.
     #[serde(default)]
     stream_seq: Option<String>,
-    /// The offset at which the stream must end, as the header `If-Match` of a POST but without quotes.
+    /// The offset at which the stream must end, like the header `If-Match` of a POST but without
+    /// quotes.
     #[serde(default)]
     if_match: Option<String>,
-    /// As the headers of a POST, all three or none; the numbers are JSON's.
+    /// Like the headers of a POST, all three or none; the numbers are JSON numbers.
     #[serde(default)]
     producer_id: Option<String>,
     #[serde(borrow, default)]
     producer_epoch: Option<&'a RawValue>,
     #[serde(borrow, default)]
     producer_seq: Option<&'a RawValue>,
-    /// Echoed in the answer; at most [`ID_BYTES_MAX`] bytes of JSON.
+    /// Echoed in the reply; at most [`ID_BYTES_MAX`] bytes of JSON.
     #[serde(borrow, default)]
     id: Option<&'a RawValue>,
 }
 
-/// Any value that is there, `null` too, which `Option` would take for nothing.
+/// Any value including `null`, which `Option` alone would read as absent.
 fn present<'a, D: Deserializer<'a>>(value: D) -> Result<Option<&'a RawValue>, D::Error> {
     Deserialize::deserialize(value).map(Some)
 }
 
-/// What comes back for it: the status and headers that a POST would have had.
+/// The reply to a frame: the status and headers of a POST's response.
 #[derive(Debug, Serialize)]
 struct FrameAnswer<'a> {
     #[serde(flatten)]
-    told: AppendReply,
+    reply: AppendReply,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<Problem>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<&'a RawValue>,
 }
 
-/// Does what a frame asks for; returns the frame that says what became of it.
+/// Executes a frame's request; returns the reply.
 pub async fn answer_frame(log: &Arc<Log>, text: &str) -> String {
     let request = read(text);
     let id = request.as_ref().ok().and_then(|request| request.id);
@@ -68,13 +70,13 @@ pub async fn answer_frame(log: &Arc<Log>, text: &str) -> String {
         Err(refusal) => Err(refusal),
     };
     let answer = match outcome {
-        Ok(told) => FrameAnswer {
-            told,
+        Ok(reply) => FrameAnswer {
+            reply,
             problem: None,
             id,
         },
         Err(refusal) => FrameAnswer {
-            told: AppendReply::refused(&refusal),
+            reply: AppendReply::refused(&refusal),
             problem: Some(refusal.problem()),
             id,
         },
@@ -86,7 +88,7 @@ pub async fn answer_frame(log: &Arc<Log>, text: &str) -> String {
 fn read(text: &str) -> Result<FrameRequest<'_>, Refusal> {
     let request = document::read::<FrameRequest<'_>>(text.as_bytes()).map_err(|error| {
         let expected = "expected {\"append\": ...} or {\"close\": true}";
-        Refusal::Query(format!("the frame is not a request: {expected}: {error}"))
+        Refusal::Query(format!("invalid frame, {expected}: {error}"))
     })?;
     match request.id.map(RawValue::get) {
         Some(long) if long.len() > ID_BYTES_MAX => {
@@ -97,7 +99,7 @@ fn read(text: &str) -> Result<FrameRequest<'_>, Refusal> {
 }
 
 async fn append(log: &Arc<Log>, request: &FrameRequest<'_>) -> Result<AppendReply, Refusal> {
-    let asked = AppendRequest {
+    let append_request = AppendRequest {
         close: request.close,
         seq: ("streamSeq", request.stream_seq.as_deref()),
         producer: [
@@ -108,8 +110,8 @@ async fn append(log: &Arc<Log>, request: &FrameRequest<'_>) -> Result<AppendRepl
         only_at: ("ifMatch", request.if_match.as_deref()),
         quote: "",
     };
-    let mut append = asked.append()?;
-    // No bytes: a frame without `append`, and an empty string on streams whose data are strings.
+    let mut append = append_request.append()?;
+    // No bytes: a frame without `append`, or an empty string on streams whose data are strings.
     let data = request
         .append
         .filter(|value| log.kind() == ContentKind::Json || value.get() != "\"\"");

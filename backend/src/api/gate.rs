@@ -1,4 +1,4 @@
-//! The gate before every request: who may ask (Host, Origin), how much at once, and the fields that every answer carries.
+//! The checks before every request (Host, Origin, limits), and the header fields of every response.
 
 use super::headers::{Headers, single};
 use super::{Answer, Fields, Refusal, names};
@@ -13,35 +13,37 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Response headers that a page may read, beside the few that it always may.
+/// Response headers that a web page may read, besides those that are always readable.
 const EXPOSED: &str = "etag, location, retry-after, stream-next-offset, stream-up-to-date, stream-closed, stream-cursor, \
                        stream-sse-data-encoding, stream-extensions, stream-earliest-offset, producer-epoch, producer-seq, \
                        producer-expected-seq, producer-received-seq, stream-ttl, stream-expires-at, stream-retention-bytes, \
                        stream-retention-age";
 const METHODS: &str = "GET, HEAD, PUT, POST, PATCH, DELETE";
-/// Request headers that a page may send.
+/// Request headers that a web page may send.
 const REQUEST_HEADERS: &str = "content-type, content-encoding, if-none-match, if-match, last-event-id, authorization, \
                                stream-seq, stream-ttl, stream-expires-at, stream-closed, stream-forked-from, \
                                stream-fork-offset, stream-fork-sub-offset, stream-retention-bytes, stream-retention-age, \
                                producer-id, producer-epoch, producer-seq";
-/// Seconds for which a browser may remember a preflight's answer.
+/// Seconds for which a browser may cache a preflight's response.
 const PREFLIGHT_AGE: &str = "7200";
 
-/// Connections beyond the limit that still get an answer which says so; all others are closed when they come.
-const REFUSED_IN_WORDS: usize = 64;
-/// Connections that the system has handed over and that no worker has counted yet.
+/// Connections beyond the limit that still get a response with the reason; any others are closed on
+/// arrival.
+const REFUSED_WITH_REASON_MAX: usize = 64;
+/// Connections that are accepted and not yet counted by a worker.
 const UNCOUNTED_MAX: usize = 64;
 
-/// Answers may be shown by pages of other origins that asked with CORS.
+/// Allows pages of other origins, which have to use CORS, to show responses.
 pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
-/// Who may come in, decided once from the configuration.
+/// Who may use the server, derived from the configuration.
 #[derive(Debug)]
 pub struct Gate {
     origins: Vec<String>,
     any_origin: bool,
-    /// On loopback only loopback names are answered, or any web page could reach us through a name of its own.
+    /// On loopback only loopback host names are served; otherwise any web page could reach the
+    /// server by DNS rebinding.
     loopback_names_only: bool,
     head_max: u64,
     connections_max: usize,
@@ -52,41 +54,44 @@ pub struct Gate {
 #[derive(Debug)]
 pub struct CountedConnection {
     count: Arc<AtomicUsize>,
-    /// Whether there was room when it came; decided once, so that those who come later disturb nobody.
-    has_place: bool,
+    /// Whether it was within the limit on arrival; fixed then, so that later connections do not
+    /// affect it.
+    is_within_limit: bool,
 }
 
-/// A request's head as the gate looks at it.
+/// A request's head as the gate sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct GateHead<'a, H> {
     /// The method.
     pub method: &'a Method,
     /// Bytes of path and query.
     pub target_bytes: usize,
-    /// The authority of a target in absolute form, which wins over `Host`. Source: RFC 9112, section 3.2.2.
+    /// The authority of a target in absolute form, which overrides `Host`. Source: RFC 9112,
+    /// section 3.2.2.
     pub authority: Option<&'a str>,
     /// The header fields.
     pub headers: &'a H,
-    /// All names and values, in bytes.
+    /// Total bytes of names and values.
     pub header_bytes: usize,
-    /// The connection it came on, if that is counted.
+    /// The connection of the request, if it is counted.
     pub connection: Option<&'a CountedConnection>,
 }
 
-/// What the gate says of a request, by its head.
+/// The gate's verdict on a request's head.
 #[derive(Debug)]
 pub struct Admission<'a> {
-    /// The host that is asked, with its port; empty when none is.
+    /// The requested host, with its port; empty when there is none.
     pub host: &'a str,
-    /// The origin that asks, if it may read the answer.
+    /// The requesting origin, if it may read the response.
     pub allowed: Option<&'a str>,
-    /// Whether the request may come in: [`Refusal::TooManyConnections`], [`Refusal::HeadTooLarge`], [`Refusal::Header`],
-    /// [`Refusal::Host`], [`Refusal::Origin`] or [`Refusal::Embedding`] if not.
+    /// Whether the request is admitted; if not, [`Refusal::TooManyConnections`],
+    /// [`Refusal::HeadTooLarge`], [`Refusal::Header`],
+    /// [`Refusal::Host`], [`Refusal::Origin`] or [`Refusal::Embedding`].
     pub checked: Result<(), Refusal>,
 }
 
 impl<'a, H: Headers> GateHead<'a, H> {
-    /// The host that is asked, with its port.
+    /// The requested host, with its port.
     ///
     /// # Errors
     /// [`Refusal::Header`] when `Host` is repeated.
@@ -99,7 +104,7 @@ impl<'a, H: Headers> GateHead<'a, H> {
         Ok(single(self.headers, &ORIGIN)?.map(|value| std::str::from_utf8(value).unwrap_or("?")))
     }
 
-    /// Whether a browser asks which requests it may send.
+    /// Whether this is a CORS preflight.
     pub fn is_preflight(&self) -> bool {
         let asks = || {
             self.headers
@@ -110,15 +115,15 @@ impl<'a, H: Headers> GateHead<'a, H> {
         self.method == Method::OPTIONS && asks()
     }
 
-    /// Whether a browser asks on behalf of another site's page that neither goes there nor asks by CORS: as an image, a
-    /// script, a style sheet. Such requests carry no `Origin`, and their answers leak in ways of their own.
+    /// Whether another site's page embeds this as an image, script, style sheet or the like. Such
+    /// requests carry no `Origin`, and their responses can leak through side channels.
     ///
     /// # Errors
-    /// [`Refusal::Header`] when one of the fields that say so is repeated.
+    /// [`Refusal::Header`] when one of the `Sec-Fetch-*` fields is repeated.
     fn is_embedding(&self) -> Result<bool, Refusal> {
-        let is_elsewhere = single(self.headers, &names::SEC_FETCH_SITE)? == Some(b"cross-site");
-        let goes_there = single(self.headers, &names::SEC_FETCH_MODE)? == Some(b"navigate");
-        Ok(is_elsewhere && !goes_there)
+        let is_cross_site = single(self.headers, &names::SEC_FETCH_SITE)? == Some(b"cross-site");
+        let is_navigation = single(self.headers, &names::SEC_FETCH_MODE)? == Some(b"navigate");
+        Ok(is_cross_site && !is_navigation)
     }
 }
 
@@ -139,29 +144,32 @@ impl Gate {
         }
     }
 
-    /// Counts a connection until what is returned is dropped; `None` when it is to be closed at once.
+    /// Counts a connection until the result is dropped; `None` when the connection must be closed
+    /// at once.
     pub fn connect(&self) -> Option<CountedConnection> {
         let before = self.connections.fetch_add(1, Ordering::Relaxed);
         let connection = CountedConnection {
             count: Arc::clone(&self.connections),
-            has_place: before < self.connections_max,
+            is_within_limit: before < self.connections_max,
         };
-        (before < self.connections_max.saturating_add(REFUSED_IN_WORDS)).then_some(connection)
+        (before < self.connections_max.saturating_add(REFUSED_WITH_REASON_MAX))
+            .then_some(connection)
     }
 
-    /// Connections to take from the system at a time; others wait there, where they hold no file of this process.
+    /// Maximum number of connections to accept; others wait in the kernel's queue, without a file
+    /// descriptor of this process.
     pub fn accepted_max(&self) -> usize {
         self.connections_max
-            .saturating_add(REFUSED_IN_WORDS + UNCOUNTED_MAX)
+            .saturating_add(REFUSED_WITH_REASON_MAX + UNCOUNTED_MAX)
     }
 
-    /// Connections open now.
+    /// Number of open connections.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Looks at a request's head.
-    pub fn look<'a, H: Headers>(&self, head: &GateHead<'a, H>) -> Admission<'a> {
+    /// Checks a request's head.
+    pub fn admit<'a, H: Headers>(&self, head: &GateHead<'a, H>) -> Admission<'a> {
         let (host, origin) = (head.host(), head.origin());
         let own = *host.as_ref().unwrap_or(&"");
         let allowed = origin
@@ -186,16 +194,16 @@ impl Gate {
     ) -> Result<(), Refusal> {
         if head
             .connection
-            .is_some_and(|connection| !connection.has_place)
+            .is_some_and(|connection| !connection.is_within_limit)
         {
             return Err(Refusal::TooManyConnections {
                 limit: self.connections_max,
             });
         }
-        let came = head.target_bytes + 16 + head.header_bytes;
-        if came as u64 > self.head_max {
+        let received = head.target_bytes + 16 + head.header_bytes;
+        if received as u64 > self.head_max {
             return Err(Refusal::HeadTooLarge {
-                came,
+                received,
                 limit: self.head_max,
             });
         }
@@ -212,7 +220,8 @@ impl Gate {
         }
     }
 
-    /// Whether pages of `origin` may use this server: its own pages, loopback's, and those named by `--cors-origin`.
+    /// Whether pages of `origin` may use this server: its own, those on loopback, and those named
+    /// by `--cors-origin`.
     fn allows(&self, origin: &str, host: &str) -> bool {
         if self.any_origin {
             return true;
@@ -233,9 +242,9 @@ impl Drop for CountedConnection {
     }
 }
 
-/// The fields that every answer carries.
+/// The header fields of every response.
 ///
-/// - `allowed`: the origin that may read it, if one asked.
+/// - `allowed`: the origin that may read it, if any.
 pub fn standing(allowed: Option<&str>) -> Fields {
     let mut fields = Fields::default();
     fields.put(&header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -249,8 +258,8 @@ pub fn standing(allowed: Option<&str>) -> Fields {
     fields
 }
 
-/// A preflight's answer. Whether the origin may come in is said by `Access-Control-Allow-Origin`, which is among the
-/// standing fields.
+/// The response to a preflight. Whether the origin is allowed is in `Access-Control-Allow-Origin`,
+/// one of the standing fields.
 pub fn preflight() -> Answer {
     let mut answer = Answer::new(StatusCode::NO_CONTENT);
     for (name, value) in [
@@ -264,7 +273,7 @@ pub fn preflight() -> Answer {
     answer
 }
 
-/// Whether `authority` (host, or host:port) is a name of the loopback interface.
+/// Whether `authority` (host, or host:port) names the loopback interface.
 fn is_loopback(authority: &str) -> bool {
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -310,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_own_loopback_or_named() {
+    fn allowed_origins_are_own_loopback_or_configured() {
         let config = Config {
             cors_origins: vec!["https://app.example".into()],
             ..Config::default()

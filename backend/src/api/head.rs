@@ -1,4 +1,4 @@
-//! HEAD: what a stream is and where it ends, without its data.
+//! HEAD: a stream's metadata and tail, without its data.
 
 use super::headers::Headers;
 use super::page::SANDBOX;

@@ -1,4 +1,4 @@
-//! Reading a request's header fields: each name has at most one value, and each value one form.
+//! Parsing of request headers: each has at most one value, and each value one form.
 
 use super::Refusal;
 use http::header::HeaderName;
@@ -7,16 +7,16 @@ use tailwater_protocol::headers;
 
 /// The header fields of a request, whoever parsed them.
 pub trait Headers {
-    /// The values of the fields of this name, in their order.
+    /// The values of all fields with this name, in order.
     ///
     /// - `name`: in lower case.
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]>;
 }
 
-/// The value of a field that stands at most once; `None` when it is not there.
+/// The value of a field that may occur once; `None` when it is absent.
 ///
 /// # Errors
-/// [`Refusal::Header`] (400) when it is repeated: two readers would take different ones.
+/// [`Refusal::Header`] (400) when it is repeated: different parsers would choose different values.
 pub fn single<'a>(
     map: &'a impl Headers,
     name: &'a HeaderName,
@@ -24,15 +24,18 @@ pub fn single<'a>(
     let mut values = map.values(name.as_str());
     let first = values.next();
     if values.next().is_some() {
-        return Err(Refusal::Header(format!("`{name}` is given twice")));
+        return Err(Refusal::Header(format!(
+            "`{name}` is given twice, expected once"
+        )));
     }
     Ok(first)
 }
 
-/// The text of a field that stands at most once.
+/// The text of a field that may occur once.
 ///
 /// # Errors
-/// [`Refusal::Header`] (400) when it is repeated or has other characters than visible ASCII, space and tab.
+/// [`Refusal::Header`] (400) when it is repeated or has characters other than visible ASCII, space
+/// and tab.
 pub(super) fn text<'a>(
     map: &'a impl Headers,
     name: &'a HeaderName,
@@ -43,11 +46,13 @@ pub(super) fn text<'a>(
     let is_visible = value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
     match std::str::from_utf8(value) {
         Ok(text) if is_visible => Ok(Some(text.trim())),
-        _ => Err(Refusal::Header(format!("`{name}` must be visible ASCII"))),
+        _ => Err(Refusal::Header(format!(
+            "`{name}` has other characters than visible ASCII"
+        ))),
     }
 }
 
-/// A field that is a whole number in plain digits, without leading zeros.
+/// The value of an integer field: digits only, without leading zeros.
 ///
 /// # Errors
 /// [`Refusal::Header`] (400).
@@ -66,14 +71,14 @@ pub(super) fn number(
         .ok()
         .filter(|number| is_plain && (least..=NUMBER_MAX).contains(number));
     number.map(Some).ok_or_else(|| {
-        let form = "in digits, without sign, point or leading zeros";
+        let form = "without sign, point or leading zeros";
         Refusal::Header(format!(
-            "`{name}` must be a whole number from {least} to {NUMBER_MAX} {form}, not `{text}`"
+            "`{name}` is `{text}`, expected an integer from {least} to {NUMBER_MAX} {form}"
         ))
     })
 }
 
-/// Whether a boolean field of the protocol is set; any value but `true` is as if it were absent.
+/// Whether a boolean field is set; any value except `true` counts as absent.
 ///
 /// # Errors
 /// [`Refusal::Header`] (400) when it is repeated.

@@ -1,4 +1,4 @@
-//! The headers that say how long a stream lives and what it keeps: read from a creation, shown by HEAD.
+//! The headers for a stream's expiry and retention: parsed from a creation, returned by HEAD.
 
 use super::headers::{Headers, number, text};
 use super::{Answer, Refusal, names};
@@ -6,22 +6,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_core::{Expiry, StreamConfig};
 use tailwater_protocol::timestamp;
 
-/// How long a stream lives and what it keeps, as a request says it.
+/// A stream's requested expiry and retention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LifetimeHeaders {
     /// When it ends by itself.
     pub(super) expiry: Option<Expiry>,
-    /// Bytes to keep, at least 1.
+    /// Bytes to retain, at least 1.
     pub(super) bytes: Option<u64>,
-    /// How long messages are kept, at least a second.
+    /// How long messages are retained, at least a second.
     pub(super) age: Option<Duration>,
 }
 
 impl LifetimeHeaders {
-    /// What the headers of a creation say.
+    /// Parses the headers of a creation.
     ///
     /// # Errors
-    /// [`Refusal::Header`] (400): not a whole number, zero where that would keep nothing, no date, or two expiries.
+    /// [`Refusal::Header`] (400): not an integer, zero retention, not a date, or two expiries.
     ///
     /// Source: Durable Streams protocol, section 5.1; retention is an extension.
     pub(super) fn parse(map: &impl Headers) -> Result<Self, Refusal> {
@@ -30,10 +30,10 @@ impl LifetimeHeaders {
             .map(Expiry::Idle);
         let date = text(map, &names::STREAM_EXPIRES_AT)?;
         let date = date
-            .map(|text| moment(text).ok_or_else(|| not_a_date(text)))
+            .map(|text| parse_date(text).ok_or_else(|| not_a_date(text)))
             .transpose()?;
         if ttl.is_some() && date.is_some() {
-            let both = "Stream-TTL and Stream-Expires-At are both given: a stream ends either way, not both";
+            let both = "both Stream-TTL and Stream-Expires-At are given, expected one";
             return Err(Refusal::Header(both.into()));
         }
         Ok(Self {
@@ -44,7 +44,7 @@ impl LifetimeHeaders {
     }
 }
 
-/// Adds the headers that say how long a stream lives and what it keeps.
+/// Adds the headers for a stream's expiry and retention.
 pub(super) fn show(config: &StreamConfig, answer: &mut Answer) {
     match config.expiry {
         Some(Expiry::Idle(time)) => {
@@ -63,8 +63,8 @@ pub(super) fn show(config: &StreamConfig, answer: &mut Answer) {
     }
 }
 
-/// A date, to the millisecond: what every part of the server keeps and shows, so that it stays the same.
-fn moment(text: &str) -> Option<Expiry> {
+/// Parses a date to the millisecond, the precision in which it is stored and shown.
+fn parse_date(text: &str) -> Option<Expiry> {
     Expiry::at(names::STREAM_EXPIRES_AT.as_str(), timestamp::parse(text)?).ok()
 }
 
@@ -74,7 +74,7 @@ fn date(time: SystemTime) -> String {
 
 fn not_a_date(text: &str) -> Refusal {
     Refusal::Header(format!(
-        "Stream-Expires-At must be an RFC 3339 date from 1970 to 9999, such as 2026-07-31T09:30:00Z, not `{text}`"
+        "Stream-Expires-At is `{text}`, expected an RFC 3339 date from 1970 to 9999, such as 2026-07-31T09:30:00Z"
     ))
 }
 
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_plain_and_in_range_and_only_one_expiry_is_taken() {
+    fn numbers_are_digits_in_range_and_expiries_exclusive() {
         let none = LifetimeHeaders {
             expiry: None,
             bytes: None,

@@ -1,7 +1,9 @@
-//! What a request to a stream means: a [`Call`] goes in, a [`Reply`] comes out, whichever way both travel.
+//! What a request to a stream means: a [`Call`] goes in, a [`Reply`] comes out, whatever the
+//! transport.
 //!
-//! Everything that decides about a request stands here once: which headers count, which status an append has, when a
-//! read waits. Nothing here knows actix or a socket: `http/` and `takeover/` make calls and send replies.
+//! Every decision about a request is made once, here: which headers are valid, the status of an
+//! append, when a read waits. Nothing here depends on actix or sockets: `http/` and `takeover/`
+//! make calls and send replies.
 
 mod answer;
 mod append;
@@ -45,40 +47,41 @@ use tailwater_core::clock::Clock;
 use tailwater_core::{Log, StreamName, Streams};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, watch};
 
-/// Our extensions of the protocol, as `Stream-Extensions` announces them.
+/// Extensions of the protocol, as listed by `Stream-Extensions`.
 pub const EXTENSIONS: &str =
     "live=ndjson, live=websocket, hold, if-match, retention, list, inspect, export";
 
-/// What the paths of this version of the protocol begin with.
+/// Prefix of all paths of this protocol version.
 pub const VERSION_PREFIX: &str = "/v1";
 
-/// Where streams live.
+/// Prefix of all stream paths.
 pub const STREAM_PREFIX: &str = "/v1/stream/";
 
 /// The methods of a stream, as `Allow` lists them.
 pub const STREAM_METHODS: &str = "PUT, POST, GET, HEAD, DELETE, OPTIONS";
 
-/// Bodies up to here are read before anything is decided, in bytes.
+/// Bodies of up to this many bytes are received before the request is processed.
 const SMALL_BODY_BYTES: usize = 64 << 10;
 
-/// What every request is answered with.
+/// The state shared by all requests.
 #[derive(Debug)]
 pub struct App {
     /// The streams.
     pub streams: Arc<Streams>,
     /// The settings.
     pub config: Config,
-    /// What stands before [`VERSION_PREFIX`] in every path; empty for a server of its own.
+    /// The path before [`VERSION_PREFIX`] at which the routes are mounted; empty for a stand-alone
+    /// server.
     pub prefix: String,
     /// The server's clock.
     pub clock: Clock,
-    /// Turns true when the server stops.
+    /// Becomes true when the server stops.
     pub stop: watch::Receiver<bool>,
-    /// Places for live readers.
+    /// Limits the number of live readers.
     pub live: Arc<Semaphore>,
-    /// What clients make the server hold, all together.
+    /// Limits the memory held for all clients together.
     pub budget: Arc<Budget>,
-    /// Who is woken by which streams.
+    /// Which subscribers are woken by which streams.
     pub subscriptions: Arc<Subscriptions>,
 }
 
@@ -87,19 +90,19 @@ pub struct App {
 pub struct Call<'a, H> {
     /// What to do.
     pub method: &'a Method,
-    /// The stream's name as the path spells it: what follows [`STREAM_PREFIX`], not decoded.
+    /// The stream's name as written in the path: what follows [`STREAM_PREFIX`], not decoded.
     pub path: &'a str,
     /// What follows the question mark; empty without one.
     pub query: &'a str,
     /// The header fields.
     pub headers: &'a H,
-    /// The host that the client asked, with its port.
+    /// The requested host, with its port.
     pub host: &'a str,
     /// Whether a WebSocket handshake was accepted, so that frames can follow.
     pub is_websocket: bool,
 }
 
-// Not derived: headers that can't be copied are borrowed all the same.
+// Not derived, which would require `H: Clone` for a reference.
 impl<H> Clone for Call<'_, H> {
     fn clone(&self) -> Self {
         *self
@@ -108,25 +111,25 @@ impl<H> Clone for Call<'_, H> {
 
 impl<H> Copy for Call<'_, H> {}
 
-/// What a call is answered with.
+/// The result of a call.
 #[derive(Debug)]
 pub enum Reply {
-    /// A whole answer.
+    /// A whole response.
     Answer(Answer),
     /// A long-poll that has to wait at the tail; answered by [`LongPollWait::answer`].
     Wait(Box<LongPollWait>),
-    /// An answer that goes on: its head, and the reader that its body feeds.
+    /// A streaming response: its head, and the reader that feeds its body.
     Live(Answer, Box<LiveAnswer>),
 }
 
-/// Answers a call.
+/// Executes a call.
 ///
-/// - `body`: the request's body; it is read only once the head did not decide alone.
+/// - `body`: the request's body; it is received only if the head does not suffice for a response.
 pub async fn reply<H: Headers>(app: &Arc<App>, call: Call<'_, H>, body: impl RequestBody) -> Reply {
     let answered = match *call.method {
         Method::GET => read::read(app, call).await,
         Method::POST => append::append(app, call, body).await.map(Reply::Answer),
-        // On the heap, or every poll and append would carry as much.
+        // Boxed, or the future of every read and append would be as large.
         Method::PUT => Box::pin(create::create(app, call, body))
             .await
             .map(Reply::Answer),
@@ -134,17 +137,17 @@ pub async fn reply<H: Headers>(app: &Arc<App>, call: Call<'_, H>, body: impl Req
         Method::DELETE => delete::delete(app, call).await.map(Reply::Answer),
         Method::OPTIONS => Ok(Reply::Answer(Answer::options(STREAM_METHODS))),
         _ => Err(Refusal::Method {
-            came: call.method.to_string(),
+            received: call.method.to_string(),
             allowed: STREAM_METHODS,
         }),
     };
     answered.unwrap_or_else(|refusal| Reply::Answer(refusal.answer()))
 }
 
-/// What the head of a call alone decides, before its body is asked for (`Expect: 100-continue`).
+/// Checks the head of a call before its body is requested (`Expect: 100-continue`).
 ///
 /// # Errors
-/// What [`reply`] would answer without reading the body.
+/// What [`reply`] would answer without receiving the body.
 pub fn check_head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<(), Refusal> {
     match *call.method {
         Method::POST => {
@@ -163,7 +166,7 @@ pub fn check_head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<(), Refusa
         Method::OPTIONS => {}
         _ => {
             return Err(Refusal::Method {
-                came: call.method.to_string(),
+                received: call.method.to_string(),
                 allowed: STREAM_METHODS,
             });
         }
@@ -172,13 +175,13 @@ pub fn check_head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<(), Refusa
 }
 
 impl App {
-    /// The stream that a path names.
+    /// The stream at a path.
     ///
     /// # Errors
-    /// [`Refusal::Name`], [`Refusal::NoRoute`] for the reserved paths under `__ds`, [`Refusal::NoStream`] and
-    /// [`Refusal::Hidden`].
+    /// [`Refusal::Name`], [`Refusal::NoRoute`] for the reserved paths under `__ds`,
+    /// [`Refusal::NoStream`] and [`Refusal::Hidden`].
     pub fn log(&self, path: &str) -> Result<Arc<Log>, Refusal> {
-        // Without an escape a path spells what it is; what a stream has for a name needs no other look.
+        // A path without an escape equals the name, and the name of an existing stream is valid.
         if !path.contains('%')
             && let Ok(log) = self.streams.lookup(path)
         {
@@ -190,7 +193,7 @@ impl App {
             .map_err(|absent| Refusal::absent(absent, &name))
     }
 
-    /// The name that a path spells.
+    /// The name in a path.
     ///
     /// # Errors
     /// [`Refusal::Name`], or [`Refusal::NoRoute`] for the reserved paths under `__ds`.
@@ -202,13 +205,13 @@ impl App {
         Ok(name)
     }
 
-    /// A place among the live readers.
+    /// A permit for a live reader.
     ///
     /// # Errors
     /// [`Refusal::TooManyReaders`].
-    pub(crate) fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+    pub(crate) fn reader_permit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         match Arc::clone(&self.live).try_acquire_owned() {
-            Ok(place) => Ok(place),
+            Ok(permit) => Ok(permit),
             Err(TryAcquireError::NoPermits | TryAcquireError::Closed) => {
                 Err(Refusal::TooManyReaders {
                     limit: self.config.live_readers_max,
@@ -217,7 +220,7 @@ impl App {
         }
     }
 
-    /// The URL of a local path: as configured (`--public-url`), else as the client named the host.
+    /// The URL of a local path: as configured (`--public-url`), otherwise from the requested host.
     pub fn url(&self, host: &str, path: &str) -> String {
         match &self.config.public_url {
             Some(base) => format!("{base}{}{path}", self.prefix),
@@ -225,7 +228,7 @@ impl App {
         }
     }
 
-    /// A request's path without the prefix that this application is mounted at.
+    /// A request's path without the prefix at which the routes are mounted.
     pub fn local_path<'p>(&self, path: &'p str) -> &'p str {
         path.strip_prefix(self.prefix.as_str()).unwrap_or(path)
     }
@@ -235,18 +238,18 @@ impl App {
         *self.stop.borrow()
     }
 
-    /// Largest page of a plain read or a long-poll in bytes.
+    /// Maximum page of a plain read or a long-poll in bytes.
     pub fn page_max(&self) -> usize {
         usize::try_from(self.config.page_max).unwrap_or(usize::MAX)
     }
 
-    /// Largest message from a client in bytes.
+    /// Maximum message from a client in bytes.
     pub fn message_max(&self) -> usize {
         usize::try_from(self.config.body_max).unwrap_or(usize::MAX)
     }
 
-    /// Whether a body of so many bytes is read before anything is decided, so that its connection can serve the next request
-    /// whatever the answer.
+    /// Whether a body of this length is received before the request is processed, so that the
+    /// connection can be reused whatever the response.
     pub fn reads_first(&self, body_bytes: usize) -> bool {
         body_bytes <= SMALL_BODY_BYTES.min(self.message_max())
     }

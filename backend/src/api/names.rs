@@ -1,4 +1,4 @@
-//! Names of header fields that are read or written with streams, parsed once.
+//! Names of header fields that requests and responses of streams use, parsed once.
 
 use http::header::HeaderName;
 use tailwater_protocol::headers;

@@ -1,4 +1,4 @@
-//! The answer of a plain read or a long-poll.
+//! The response to a plain read or a long-poll.
 
 use super::fields::{FieldValue, Fields};
 use super::{Answer, Charge, Content, names};
@@ -7,31 +7,32 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
 use std::borrow::Cow;
 use tailwater_core::{Batch, Log, ReadStart};
 
-/// A page that holds data never changes; who reads it again may have it from a cache.
+/// A page with data never changes, so it may be cached.
 const CACHE_PAGE: &str = "public, max-age=60, stale-while-revalidate=300";
-/// What is true only at this moment.
+/// For responses that are only valid at this moment.
 const CACHE_NEVER: &str = "no-store";
-/// A stream's bytes are not this server's pages: a browser that shows them runs no script of theirs.
+/// Keeps browsers from running scripts in a stream's data.
 pub const SANDBOX: &str = "sandbox";
 
-/// One page, or the news that there is none.
+/// A page, or the information that it is empty.
 #[derive(Debug)]
 pub struct PageAnswer<'a> {
     /// The log that was read.
     pub log: &'a Log,
-    /// What was read.
+    /// The data that was read.
     pub batch: &'a Batch,
-    /// Where the reader wanted to begin.
-    pub asked: ReadStart,
-    /// Whether a long-poll reads, whose answer also has a [`PageAnswer::cursor`] unless the stream is closed.
+    /// The position the reader requested.
+    pub requested: ReadStart,
+    /// Whether a long-poll reads; its response also has a [`PageAnswer::cursor`] unless the stream
+    /// is closed.
     pub is_long_poll: bool,
 }
 
 impl PageAnswer<'_> {
-    /// 200, 204 for a long-poll without news, or 304.
+    /// 200, 204 for a long-poll without data, or 304.
     ///
-    /// - `if_none_match`: the request's field, every one of them.
-    /// - `charge`: what the page holds of the budget.
+    /// - `if_none_match`: all values of the request's field.
+    /// - `charge`: the page's charge on the budget.
     ///
     /// Source: Durable Streams protocol, sections 5.6, 5.7 and 10.1.
     pub fn answer<'r>(
@@ -42,12 +43,12 @@ impl PageAnswer<'_> {
         let &Self {
             log,
             batch,
-            asked,
+            requested,
             is_long_poll,
         } = self;
         let is_empty = batch.data.is_empty();
-        let etag =
-            (asked != ReadStart::Now && !(is_long_poll && is_empty)).then(|| ETag::of(log, batch));
+        let etag = (requested != ReadStart::Now && !(is_long_poll && is_empty))
+            .then(|| ETag::of(log, batch));
         let is_unchanged = etag
             .as_ref()
             .is_some_and(|etag| etag.is_among(if_none_match));
@@ -67,7 +68,7 @@ impl PageAnswer<'_> {
             answer.put(&ETAG, etag);
         }
         answer.put(&CONTENT_SECURITY_POLICY, SANDBOX);
-        let cache = if is_empty || asked == ReadStart::Now {
+        let cache = if is_empty || requested == ReadStart::Now {
             CACHE_NEVER.into()
         } else {
             cacheable(log)
@@ -83,7 +84,7 @@ impl PageAnswer<'_> {
         answer
     }
 
-    /// The field of a long-poll's cursor.
+    /// The header field of a long-poll's cursor.
     pub fn cursor(cursor: u64) -> Fields {
         let mut fields = Fields::default();
         fields.put(&names::STREAM_CURSOR, &cursor);
@@ -91,14 +92,15 @@ impl PageAnswer<'_> {
     }
 }
 
-/// How long caches may keep a page that holds data: no longer than its stream lives.
+/// How long caches may store a page with data: no longer than its stream lives.
 fn cacheable(log: &Log) -> Cow<'static, str> {
     log.left().map_or(CACHE_PAGE.into(), |left| {
         format!("public, max-age={}", left.as_secs().min(60)).into()
     })
 }
 
-/// Names the bytes of a page and the closure: the stream's number, the range, and `c` when its end is the stream's.
+/// Identifies the bytes of a page and the closure: the stream's number, the range, and `c` when it
+/// ends a closed stream.
 #[derive(Debug)]
 pub(super) struct ETag(pub(super) Vec<u8>);
 
@@ -121,7 +123,8 @@ impl ETag {
         Self(etag)
     }
 
-    /// Whether it is one of the listed, or the whole field is `*`. Source: RFC 9110, section 13.1.2.
+    /// Whether it is one of the listed, or the whole field is `*`. Source: RFC 9110, section
+    /// 13.1.2.
     fn is_among<'r>(&self, mut if_none_match: impl Iterator<Item = &'r [u8]>) -> bool {
         let is_it = |one: &[u8]| one.strip_prefix(b"W/").unwrap_or(one) == self.0;
         let (first, second) = (if_none_match.next(), if_none_match.next());
@@ -141,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entity_tag_is_found_in_lists_and_a_star_counts_alone() {
+    fn an_etag_matches_in_lists_and_a_lone_star() {
         let etag = ETag(b"\"a\"".to_vec());
         for (fields, is_among) in [
             (&["\"a\""][..], true),
@@ -161,7 +164,7 @@ mod tests {
             (&["*", "\"b\""], false),
             (&["\"b\"", "*"], false),
             (&["*", "*"], false),
-            // Members that are none are passed over.
+            // Malformed members are ignored.
             (&["*, \"a\""], true),
         ] {
             assert_eq!(

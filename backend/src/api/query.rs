@@ -1,4 +1,4 @@
-//! The query of a read: where to begin, by which technique, and what goes with it.
+//! The query of a read: where to begin, the technique, and its options.
 
 use super::Refusal;
 use std::borrow::Cow;
@@ -7,19 +7,19 @@ use tailwater_core::{Log, ReadError, ReadStart};
 use tailwater_protocol::{StreamOffset, Technique};
 use url::form_urlencoded;
 
-/// Where a reader wants to begin, as it says so.
+/// Where a reader wants to begin, as requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadFrom {
-    /// At the earliest position kept.
+    /// At the earliest retained position.
     Beginning,
     /// At the tail.
     Now,
-    /// At an offset, of this stream or of another that had its name.
+    /// At an offset, of this stream or of an earlier one with the same name.
     At(StreamOffset),
 }
 
 impl ReadFrom {
-    /// What it means in `log`.
+    /// The position in `log`.
     ///
     /// # Errors
     /// [`ReadError::OtherLife`].
@@ -32,7 +32,7 @@ impl ReadFrom {
     }
 }
 
-/// What a read asks for.
+/// The parsed query of a read.
 #[derive(Debug)]
 pub(super) struct ReadQuery {
     /// Where to begin.
@@ -41,15 +41,15 @@ pub(super) struct ReadQuery {
     pub(super) technique: Technique,
     /// The cursor echoed, if any.
     pub(super) cursor: Option<u64>,
-    /// How long to hold a long-poll, if asked.
+    /// How long to hold a long-poll, if requested.
     pub(super) hold: Option<Duration>,
 }
 
 impl ReadQuery {
-    /// A request's query.
+    /// Parses a request's query.
     ///
     /// # Errors
-    /// [`Refusal::Query`] or [`Refusal::Offset`]; parameters that no one knows are left alone.
+    /// [`Refusal::Query`] or [`Refusal::Offset`]; unknown parameters are ignored.
     pub(super) fn parse(query: &str) -> Result<Self, Refusal> {
         let (mut offset, mut live, mut cursor, mut hold) = (None, None, None, None);
         for (name, value) in query.split('&').filter_map(pair) {
@@ -61,14 +61,16 @@ impl ReadQuery {
                 _ => continue,
             };
             if slot.is_some() {
-                return Err(Refusal::Query(format!("`{name}` is given twice")));
+                return Err(Refusal::Query(format!(
+                    "`{name}` is given twice, expected once"
+                )));
             }
             *slot = Some(value);
         }
         let technique = technique(live.as_deref())?;
         if offset.is_none() && technique != Technique::Poll {
             return Err(Refusal::Query(format!(
-                "live={technique} needs an offset: -1, now, or a Stream-Next-Offset"
+                "live={technique} requires an offset: -1, now, or a Stream-Next-Offset"
             )));
         }
         Ok(Self {
@@ -80,12 +82,12 @@ impl ReadQuery {
     }
 }
 
-/// A name and its value, decoded; `None` of an empty text.
+/// A name and its value, decoded; `None` for an empty text.
 fn pair(text: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     if text.contains(['%', '+']) {
         return form_urlencoded::parse(text.as_bytes()).next();
     }
-    // Nearly always: there is nothing to decode, which the library would find out three times.
+    // The common case, without the library's three scans for characters to decode.
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     (!text.is_empty()).then_some((name.into(), value.into()))
 }
@@ -101,12 +103,12 @@ fn technique(live: Option<&str>) -> Result<Technique, Refusal> {
             let offered: Vec<_> = Technique::ALL.iter().filter_map(|one| one.live()).collect();
             let offered = offered.join(", ");
             Refusal::Query(format!(
-                "live={live} is not offered: expected one of {offered}"
+                "live={live} is not supported, expected one of {offered}"
             ))
         })
 }
 
-/// Where a reader wants to begin; `None` is the beginning.
+/// Where a reader wants to begin; `None` means the beginning.
 ///
 /// # Errors
 /// [`Refusal::Offset`].
@@ -123,9 +125,11 @@ fn seconds(text: &str) -> Result<Duration, Refusal> {
         .parse()
         .ok()
         .filter(|seconds| (0.0..=86_400.0).contains(seconds));
-    seconds
-        .map(Duration::from_secs_f64)
-        .ok_or_else(|| Refusal::Query(format!("hold={text}: expected seconds, such as 25 or 0.5")))
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| {
+        Refusal::Query(format!(
+            "hold={text} is out of range, expected 0 to 86400 seconds, such as 25 or 0.5"
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -135,7 +139,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pairs_are_those_that_the_library_reads(query in "[a-z=&%+2é0]{0,30}") {
+        fn pairs_equal_those_of_the_library(query in "[a-z=&%+2é0]{0,30}") {
             let ours: Vec<_> = query.split('&').filter_map(pair).collect();
             prop_assert_eq!(ours, form_urlencoded::parse(query.as_bytes()).collect::<Vec<_>>());
         }

@@ -1,6 +1,6 @@
-//! GET: a page now, a page when there is one, or an answer that goes on.
+//! GET: a page now, a page once there is one, or a streaming response.
 
-use super::charged::shown;
+use super::charged::owned_bytes;
 use super::headers::{Headers, text};
 use super::page::SANDBOX;
 use super::query::{self, ReadQuery};
@@ -17,61 +17,61 @@ use tailwater_protocol::{Offset, Technique};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-/// How long an answer waits for room in the budget.
-const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a response waits for budget.
+const BUDGET_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A long-poll that has to wait at the tail.
 #[derive(Debug)]
 pub struct LongPollWait {
     /// The log that is read.
     pub log: Arc<Log>,
-    /// Where it ends.
+    /// The tail's position.
     pub at: Offset,
     /// The reader's cursors.
     pub cursors: Cursors,
-    /// When the wait ends without news.
+    /// When the wait times out.
     pub until: Instant,
-    /// That the reader is there; given away while it waits in a group.
+    /// The reader's registration; moved out while it waits in a group.
     pub presence: Option<Presence>,
-    asked: ReadStart,
+    requested: ReadStart,
     if_none_match: Vec<Vec<u8>>,
     page_max: usize,
     budget: Arc<Budget>,
 }
 
-/// That a live reader is there: counted, seen where it is, and with a place among the live readers.
+/// Registers a live reader: it is counted, its position is shown, and it holds a permit.
 #[derive(Debug)]
 pub struct Presence {
-    /// That it is there, and where it is.
+    /// Counts the reader and records its position.
     pub counted: ReaderGuard,
-    /// Its place among the live readers, given back when the answer ends.
-    _place: OwnedSemaphorePermit,
+    /// The reader's permit, released when the response ends.
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Presence {
-    /// - `place`: among the live readers.
-    pub(crate) fn new(counted: ReaderGuard, place: OwnedSemaphorePermit) -> Self {
+    /// - `permit`: the permit of [`App::reader_permit`].
+    pub(crate) fn new(counted: ReaderGuard, permit: OwnedSemaphorePermit) -> Self {
         Self {
             counted,
-            _place: place,
+            _permit: permit,
         }
     }
 }
 
-/// A reader whose answer goes on.
+/// A reader with a streaming response.
 #[derive(Debug)]
 pub struct LiveAnswer {
     /// The log that is read.
     pub log: Arc<Log>,
     /// Where to begin.
     pub from: Offset,
-    /// How it reads: NDJSON, SSE or WebSocket.
+    /// NDJSON, SSE or WebSocket.
     pub technique: Technique,
     /// Its cursors.
     pub cursors: Cursors,
-    /// When its answer ends although nothing is wrong; `None` for techniques that need no recycling.
+    /// When its response is ended for recycling; `None` for techniques that need none.
     pub recycle_at: Option<Instant>,
-    /// That it is there.
+    /// Its registration.
     pub presence: Presence,
 }
 
@@ -91,11 +91,12 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
     let log = app.log(call.path)?;
     let last_event = text(call.headers, &names::LAST_EVENT_ID)?.filter(|last| !last.is_empty());
     if let Some(last) = last_event.filter(|_| query.technique == Technique::Sse) {
-        // What an EventSource has seen counts more than the URL it began with. Source: WHATWG HTML, section 9.2.4.
+        // The last event received overrides the URL of an EventSource. Source: WHATWG HTML, section
+        // 9.2.4.
         query.from = query::from(Some(last))?;
         let tail = log.tail_now();
         if tail.closed() && query.from.within(&log)? == ReadStart::At(tail.next) {
-            return Ok(Reply::Answer(nothing_more(tail)));
+            return Ok(Reply::Answer(end_of_stream(tail)));
         }
     }
     log.renew();
@@ -105,11 +106,12 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
         Technique::Poll => {
             log.readers().note_plain_read();
             let read = async || log.read_from(from, app.page_max()).await;
-            let (batch, charge) = read_charged(&app.budget, BUDGET_PATIENCE, shown, read).await?;
+            let (batch, charge) =
+                read_charged(&app.budget, BUDGET_WAIT_MAX, owned_bytes, read).await?;
             let page = PageAnswer {
                 log: &log,
                 batch: &batch,
-                asked: from,
+                requested: from,
                 is_long_poll: false,
             };
             Ok(Reply::Answer(page.answer(
@@ -141,7 +143,7 @@ pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Rep
             ))
         }
         Technique::Websocket => {
-            // What is wrong with the position is said first: no handshake will help there.
+            // An invalid position is reported first: no handshake can mend it.
             log.read_from(from, 1).await?;
             Err(Refusal::NoHandshake)
         }
@@ -156,9 +158,9 @@ async fn long_poll<H: Headers>(
     hold: Option<Duration>,
     cursors: Cursors,
 ) -> Result<Reply, Refusal> {
-    let place = app.place()?;
+    let permit = app.reader_permit()?;
     let read = async || log.read_from(from, app.page_max()).await;
-    let (batch, charge) = read_charged(&app.budget, BUDGET_PATIENCE, shown, read).await?;
+    let (batch, charge) = read_charged(&app.budget, BUDGET_WAIT_MAX, owned_bytes, read).await?;
     if !batch.data.is_empty() || batch.closed() || app.is_stopping() {
         let if_none_match = call.headers.values(IF_NONE_MATCH.as_str());
         return Ok(Reply::Answer(long_poll_answer(
@@ -179,8 +181,8 @@ async fn long_poll<H: Headers>(
         at: batch.next,
         cursors,
         until: Instant::now() + hold,
-        presence: Some(Presence::new(counted, place)),
-        asked: from,
+        presence: Some(Presence::new(counted, permit)),
+        requested: from,
         if_none_match: call
             .headers
             .values(IF_NONE_MATCH.as_str())
@@ -194,7 +196,7 @@ async fn long_poll<H: Headers>(
 fn long_poll_answer<'r>(
     log: &Log,
     batch: &Batch,
-    asked: ReadStart,
+    requested: ReadStart,
     if_none_match: impl Iterator<Item = &'r [u8]>,
     cursors: Cursors,
     charge: Option<Charge>,
@@ -202,7 +204,7 @@ fn long_poll_answer<'r>(
     let mut answer = PageAnswer {
         log,
         batch,
-        asked,
+        requested,
         is_long_poll: true,
     }
     .answer(if_none_match, charge);
@@ -222,19 +224,19 @@ impl LongPollWait {
             cursors: Cursors::common(),
             until: Instant::now() + hold,
             presence: Some(presence),
-            asked: ReadStart::At(log.tail_now().next),
+            requested: ReadStart::At(log.tail_now().next),
             if_none_match: Vec::new(),
             page_max: 1024,
             budget: Budget::new(1 << 20),
         }
     }
 
-    /// Whether its answer to an append is the one of everybody who waits there.
+    /// Whether its response to an append is shared by all that wait at its position.
     pub fn is_common(&self) -> bool {
-        self.asked != ReadStart::Now && self.if_none_match.is_empty()
+        self.requested != ReadStart::Now && self.if_none_match.is_empty()
     }
 
-    /// The answer, of what is there now; that may be nothing.
+    /// The response with the current data, possibly none.
     pub async fn answer(&self) -> Answer {
         self.try_answer()
             .await
@@ -243,12 +245,13 @@ impl LongPollWait {
 
     async fn try_answer(&self) -> Result<Answer, Refusal> {
         let read = async || self.log.read(self.at, self.page_max).await;
-        let (batch, charge) = read_charged(&self.budget, BUDGET_PATIENCE, shown, read).await?;
+        let (batch, charge) =
+            read_charged(&self.budget, BUDGET_WAIT_MAX, owned_bytes, read).await?;
         let if_none_match = self.if_none_match.iter().map(Vec::as_slice);
         Ok(long_poll_answer(
             &self.log,
             &batch,
-            self.asked,
+            self.requested,
             if_none_match,
             self.cursors,
             charge,
@@ -256,7 +259,8 @@ impl LongPollWait {
     }
 }
 
-/// A reader whose answer goes on, once it is sure that its position can be read: afterwards there is no status to say so.
+/// A reader with a streaming response. Reads from its position first: later errors could not be
+/// reported by a status.
 async fn live(
     app: &App,
     log: Arc<Log>,
@@ -267,7 +271,7 @@ async fn live(
     if app.is_stopping() {
         return Err(Refusal::Stopping);
     }
-    let place = app.place()?;
+    let permit = app.reader_permit()?;
     let one_message = 1;
     let from = log.read_from(from, one_message).await?.from;
     let counted = ReaderGuard::new(Arc::clone(&log), technique, from);
@@ -277,11 +281,11 @@ async fn live(
         technique,
         cursors,
         recycle_at: None,
-        presence: Presence::new(counted, place),
+        presence: Presence::new(counted, permit),
     })
 }
 
-/// The head of an answer that goes on. Nothing on the path may keep it back, change it or store it.
+/// The head of a streaming response. Proxies must not buffer, transform or store it.
 fn live_head(content_type: &str) -> Answer {
     let mut head = Answer::new(StatusCode::OK);
     head.put(&CONTENT_TYPE, content_type);
@@ -290,10 +294,10 @@ fn live_head(content_type: &str) -> Answer {
     head
 }
 
-/// Tells an `EventSource` that has seen everything of a closed stream not to come back.
+/// Tells an `EventSource` that has received all of a closed stream not to reconnect.
 ///
 /// Source: WHATWG HTML, section 9.2.3: 204 ends the reconnecting.
-fn nothing_more(tail: Tail) -> Answer {
+fn end_of_stream(tail: Tail) -> Answer {
     let mut answer = Answer::new(StatusCode::NO_CONTENT);
     answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
     answer.put(&names::STREAM_CLOSED, "true");
@@ -301,7 +305,7 @@ fn nothing_more(tail: Tail) -> Answer {
     answer
 }
 
-/// The time, a tenth more or less, so that readers who came together do not come back together.
+/// The time ±10 %, so that readers who connected together do not reconnect together.
 fn with_jitter(time: Duration) -> Duration {
     time.mul_f64(0.9 + 0.2 * rand::random::<f64>())
 }

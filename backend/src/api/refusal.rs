@@ -1,4 +1,4 @@
-//! Every refusal with its status code, its stable name and the text that the client reads.
+//! All refusals: status code, stable name and text for the client.
 
 mod class;
 
@@ -22,82 +22,82 @@ use tailwater_core::{
 };
 use tailwater_protocol::{OffsetError, Problem};
 
-/// The longest text of a refusal, in bytes: it quotes what came, and that may be long.
+/// Maximum text of a refusal, in bytes: it quotes input, which may be long.
 const DETAIL_BYTES_MAX: usize = 1_000;
 
 /// Why a request was refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The path can't name a stream.
+    /// The path is no valid stream name.
     Name(NameError),
-    /// No stream of this name.
+    /// No stream has this name.
     NoStream(String),
-    /// The stream of this name was deleted and lives on for its forks only.
+    /// The stream was deleted and is kept for its forks only.
     Hidden(String),
-    /// The query is not understood.
+    /// The query is invalid.
     Query(String),
-    /// A header is not understood.
+    /// A header is invalid.
     Header(String),
-    /// The offset is not one.
+    /// The offset is malformed.
     Offset(OffsetError),
     /// The body is too large.
     BodyTooLarge {
         /// Bytes allowed.
         limit: u64,
     },
-    /// The body, or [`FREE_BYTES`](super::FREE_BYTES) more of it, did not come in time.
+    /// The body, or [`FREE_BYTES`](super::FREE_BYTES) more of it, did not arrive in time.
     BodySilent {
-        /// How long it was waited for.
+        /// The time limit.
         after: Duration,
     },
-    /// The body broke off or can't be read.
+    /// The body was truncated or can't be decoded.
     BodyBroken(String),
-    /// The body can't be appended to this stream.
+    /// The body is not valid for this stream.
     Payload(PayloadError),
-    /// The content type is not the stream's.
+    /// The content type differs from the stream's.
     TypeDiffers {
         /// The stream's.
-        has: String,
+        expected: String,
         /// The request's.
-        came: String,
+        received: String,
     },
     /// The log refused the append.
     Append(AppendError),
     /// The stream was not created.
     Create(CreateError),
-    /// The read can't be answered.
+    /// The read failed.
     Read(ReadError),
     /// The store refused.
     Store(StoreError),
-    /// No room for another live reader.
+    /// The limit of live readers is reached.
     TooManyReaders {
         /// Readers allowed.
         limit: usize,
     },
-    /// No room for another connection.
+    /// The limit of connections is reached.
     TooManyConnections {
         /// Connections allowed.
         limit: usize,
     },
-    /// Clients make the server hold too much.
+    /// The memory budget is exhausted.
     Busy(Exhausted),
-    /// The body has a content coding that is not taken there.
+    /// The body's content coding is not supported.
     ContentEncoding {
-        /// What came.
-        came: String,
-        /// What is taken, as `Accept-Encoding` lists it.
+        /// The coding received.
+        received: String,
+        /// The supported ones, as `Accept-Encoding` lists them.
         allowed: &'static str,
     },
-    /// A WebSocket was asked for without a handshake for one.
+    /// A WebSocket was requested without a handshake.
     NoHandshake,
-    /// A part of the server beside the streams refused (import, lab).
+    /// Another part of the server refused (import, lab).
     Other(Box<dyn OtherRefusal>),
     /// The server is stopping.
     Stopping,
     /// The request head is too large.
     HeadTooLarge {
-        /// Bytes that came.
-        came: usize,
+        /// Bytes received.
+        received: usize,
         /// Bytes allowed.
         limit: u64,
     },
@@ -106,41 +106,41 @@ pub enum Refusal {
         /// Fields allowed.
         limit: usize,
     },
-    /// The Host header is not one of this server's names.
+    /// The Host header does not name this server.
     Host(String),
-    /// The Origin header is not one that may use this server.
+    /// The web origin may not use this server.
     Origin(String),
-    /// Another site's page asks for this as an image, a script or the like.
+    /// Another site's page embeds this as an image, a script or the like.
     Embedding,
-    /// Nothing is served at this path.
+    /// The path has no route.
     NoRoute(String),
-    /// The method is not served at this path.
+    /// The path does not support the method.
     Method {
-        /// What came.
-        came: String,
-        /// What is served, as `Allow` lists it.
+        /// The method received.
+        received: String,
+        /// The supported ones, as `Allow` lists them.
         allowed: &'static str,
     },
     /// The request is malformed.
     Malformed(String),
-    /// Answering it failed, by a fault of this server (500).
+    /// An internal error (500).
     Failed,
 }
 
-/// Why a part of the server beside the streams refused; its text is the problem's detail.
+/// Why another part of the server refused; its text is the problem's detail.
 pub trait OtherRefusal: Error + Send + Sync {
     /// Status, stable name and title.
     fn class(&self) -> ProblemClass;
 
-    /// Seconds after which to ask again.
+    /// Seconds after which to retry.
     fn retry_after(&self) -> Option<u64>;
 
-    /// Whether what is left of the body is not worth reading.
+    /// Whether to close the connection, instead of reading the rest of the body.
     fn closes(&self) -> bool;
 }
 
 impl Refusal {
-    /// Why there is nothing to do with the stream of this name.
+    /// Why a stream can't be used.
     pub(super) fn absent(absent: Absent, name: &StreamName) -> Self {
         match absent {
             Absent::Unknown => Self::NoStream(name.to_string()),
@@ -154,7 +154,7 @@ impl Refusal {
         let mut detail = self.to_string();
         if detail.len() > DETAIL_BYTES_MAX {
             detail.truncate(detail.floor_char_boundary(DETAIL_BYTES_MAX));
-            detail.push_str("... (cut)");
+            detail.push_str("... (truncated)");
         }
         Problem {
             kind: kind.to_owned(),
@@ -164,7 +164,7 @@ impl Refusal {
         }
     }
 
-    /// The answer: the problem document, and what goes beside it in header fields.
+    /// The response: the problem document, and its header fields.
     pub fn answer(&self) -> Answer {
         let problem = self.problem();
         let mut answer = AppendReply::refused(self).answer();
@@ -215,7 +215,8 @@ impl Refusal {
         }
     }
 
-    /// Whether what is left of the body is not worth reading, or nothing that follows can be trusted.
+    /// Whether the connection is closed: the rest of the body is not read, or what follows can't be
+    /// trusted.
     fn closes(&self) -> bool {
         match self {
             Self::TooManyConnections { .. }
@@ -242,55 +243,55 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(error) => error.fmt(f),
-            Self::NoStream(name) => write!(f, "there is no stream `{name}`; PUT to this URL creates it"),
-            Self::Hidden(name) => write!(f, "the stream `{name}` was deleted: it lives on for its forks only"),
+            Self::NoStream(name) => write!(f, "the stream `{name}` does not exist; PUT to its URL creates it"),
+            Self::Hidden(name) => write!(f, "the stream `{name}` was deleted; its data is kept for its forks only"),
             Self::Query(text) | Self::Header(text) => f.write_str(text),
             Self::Offset(error) => error.fmt(f),
             Self::BodyTooLarge { limit } => {
-                write!(f, "the request body is larger than {limit} bytes; send it in several appends")
+                write!(f, "the request body exceeds the limit of {limit} bytes; send several appends")
             }
             Self::BodySilent { after } => {
                 let least = super::FREE_BYTES;
-                write!(f, "neither {least} bytes more of the request body nor its end came within {after:?}, nothing was appended")
+                write!(f, "neither {least} bytes more of the request body nor its end arrived within {after:?}; nothing was appended")
             }
-            Self::BodyBroken(text) => write!(f, "the request body did not arrive whole, nothing was appended: {text}"),
+            Self::BodyBroken(text) => write!(f, "the request body is incomplete or invalid, nothing was appended: {text}"),
             Self::Payload(error) => error.fmt(f),
-            Self::TypeDiffers { has, came } => {
-                write!(f, "the stream's content type is `{has}`, the request's is `{came}`")
+            Self::TypeDiffers { expected, received } => {
+                write!(f, "the request's content type is `{received}`, expected the stream's, `{expected}`")
             }
             Self::Append(error) => error.fmt(f),
             Self::Create(error) => error.fmt(f),
             Self::Read(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
-            Self::TooManyReaders { limit } => write!(f, "{limit} readers wait or stream already, which is the limit"),
-            Self::TooManyConnections { limit } => write!(f, "{limit} connections are open already, which is the limit"),
-            Self::Busy(error) => write!(f, "{error}; ask again in a moment"),
-            Self::ContentEncoding { came, allowed } => {
-                write!(f, "the content coding `{came}` is not taken here: expected one of {allowed}, or none")
+            Self::TooManyReaders { limit } => write!(f, "{limit} live readers are connected, which is the limit"),
+            Self::TooManyConnections { limit } => write!(f, "{limit} connections are open, which is the limit"),
+            Self::Busy(error) => write!(f, "{error}; retry in a moment"),
+            Self::ContentEncoding { received, allowed } => {
+                write!(f, "the content coding `{received}` is not supported, expected one of {allowed}, or none")
             }
             Self::NoHandshake => f.write_str(
-                "live=websocket needs a WebSocket handshake: GET over HTTP/1.1 with Upgrade: websocket, \
+                "live=websocket requires a WebSocket handshake: GET over HTTP/1.1 with Upgrade: websocket, \
                  Connection: Upgrade, Sec-WebSocket-Key and Sec-WebSocket-Version: 13",
             ),
             Self::Other(refusal) => refusal.fmt(f),
-            Self::Stopping => f.write_str("the server is stopping; ask again in a moment"),
-            Self::HeadTooLarge { came, limit } => write!(f, "the request head has {came} bytes, the limit is {limit}"),
-            Self::TooManyFields { limit } => write!(f, "the request head has more than {limit} fields, which is the limit"),
+            Self::Stopping => f.write_str("the server is stopping; retry in a moment"),
+            Self::HeadTooLarge { received, limit } => write!(f, "the request head has {received} bytes, the limit is {limit}"),
+            Self::TooManyFields { limit } => write!(f, "the request head exceeds the limit of {limit} fields"),
             Self::Host(host) => write!(
                 f,
-                "the Host header says `{host}`, but a server on loopback answers only to localhost, 127.0.0.1 and [::1]"
+                "the Host header is `{host}`, a server on loopback expects localhost, 127.0.0.1 or [::1]"
             ),
             Self::Origin(origin) => write!(
                 f,
-                "the web origin `{origin}` is neither this server's own, nor on loopback, nor named by --cors-origin"
+                "the web origin `{origin}` is not allowed: expected this server's own, one on loopback, or one named by --cors-origin"
             ),
             Self::Embedding => f.write_str(
-                "the request comes from a page of another site and says no Origin: expected fetch() with CORS",
+                "the request comes from a page of another site and has no Origin header: expected fetch() with CORS",
             ),
-            Self::NoRoute(path) => write!(f, "nothing is served at `{path}`; streams are at /v1/stream/NAME"),
-            Self::Method { came, allowed } => write!(f, "{came} is not served here, only {allowed}"),
-            Self::Malformed(text) => write!(f, "the request can't be understood: {text}"),
-            Self::Failed => f.write_str("a fault of the server; its error output says more"),
+            Self::NoRoute(path) => write!(f, "no route for `{path}`; streams are at /v1/stream/NAME"),
+            Self::Method { received, allowed } => write!(f, "the method {received} is not supported here, expected {allowed}"),
+            Self::Malformed(text) => write!(f, "malformed request: {text}"),
+            Self::Failed => f.write_str("internal error; see the log of the server"),
         }
     }
 }

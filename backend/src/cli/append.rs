@@ -1,9 +1,11 @@
-//! `tailwater append`: lines from standard input become a stream's messages, none lost, none sent twice.
+//! `tailwater append`: appends lines from standard input to a stream, without losing or repeating
+//! any.
 //!
-//! While one request is under way the lines that come meanwhile gather for the next one: a slow producer's line leaves at
-//! once, a fast producer's lines travel together, and a producer that is too fast waits. Neither timer nor queue is needed.
+//! While a request is in progress, further lines are buffered for the next one: a slow producer's
+//! line is sent at once, a fast producer's lines are batched, and backpressure limits a producer
+//! that is too fast. There is neither timer nor queue.
 
-use super::lines::{Gathered, Intake, LineError, Rule};
+use super::lines::{BufferedLines, Intake, LineError, Rule};
 use super::target::{StreamTarget, StreamTargetError};
 use crate::config::values::duration_value;
 use bytes::Bytes;
@@ -18,17 +20,17 @@ use tailwater_client::drivers::native::{
 use tailwater_client::reader::Pauses;
 use tailwater_protocol::headers::ContentKind;
 
-/// Input that takes longer than this gets a progress line, if standard error is a terminal.
+/// Time after which progress is shown, if standard error is a terminal.
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
 const HELP: &str = "\
-The stream is created when missing. Its content type decides what a line becomes: on a JSON stream each line is one JSON \
+A missing stream is created. Its content type determines how lines are sent: on a JSON stream each line is one JSON \
 message and must be valid JSON (blank lines are skipped), unless --strings sends every line as a JSON string; on any \
 other stream lines are appended as they are, including line ends.
 
-A line counts once the server has acknowledged it. While the server can't be reached or has no room, the same lines are \
-sent again, as an idempotent producer: the server recognises what it has appended before. To a server that does not know \
-producers nothing is sent twice: the command stops and prints the number of the last acknowledged line.
+While the server can't be reached or is out of space, unacknowledged lines are sent again, as an idempotent producer: \
+the server appends each line once. If the server does not support producers, nothing is sent twice: the command stops \
+and prints the number of the last acknowledged line.
 
 Examples:
   journalctl -f | tailwater append logs/demo
@@ -45,7 +47,7 @@ pub struct AppendArgs {
     #[arg(long, conflicts_with = "content_type")]
     json: bool,
 
-    /// Content type of the stream; a stream that is there must have it
+    /// Content type of the stream; an existing stream must have it
     #[arg(
         long,
         value_name = "TYPE",
@@ -61,7 +63,7 @@ pub struct AppendArgs {
     #[arg(long)]
     close: bool,
 
-    /// How long to go on trying while the server can't be reached or has no room
+    /// How long to retry while the server can't be reached or is out of space
     #[arg(long, default_value = "1m", value_parser = duration_value, value_name = "TIME")]
     retry_for: Duration,
 
@@ -73,57 +75,57 @@ pub struct AppendArgs {
 /// Why not every line was appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendFailure {
-    /// The stream can't be named like that.
+    /// The stream's name is invalid.
     #[error(transparent)]
     Target(#[from] StreamTargetError),
-    /// No TLS, or no runtime.
+    /// TLS or the runtime could not be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The system refused something.
+    /// A system call failed.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The stream can't be written to; no line was read.
-    #[error("{url} can't be appended to: {why}")]
+    /// The stream can't be appended to; no line was read.
+    #[error("can't append to {url}: {reason}")]
     NoStream {
-        /// The stream.
+        /// The stream's URL.
         url: String,
-        /// What is in the way.
-        why: String,
+        /// The reason.
+        reason: String,
     },
     /// A line can't be sent.
     #[error("{fault}; {acknowledged}")]
     Line {
-        /// What is wrong with which line.
+        /// The line, and what is wrong with it.
         fault: LineError,
-        /// What is appended.
+        /// The progress.
         acknowledged: Acknowledged,
     },
-    /// The server took no more.
-    #[error("{url}: {fault}; {acknowledged}{doubt}")]
+    /// The server did not accept further lines.
+    #[error("{url}: {fault}; {acknowledged}{unknown_lines}")]
     Server {
-        /// The stream.
+        /// The stream's URL.
         url: String,
-        /// What the server said.
+        /// The error.
         fault: StreamWriteError,
-        /// What is appended.
+        /// The progress.
         acknowledged: Acknowledged,
-        /// Which lines may or may not be, if any.
-        doubt: String,
+        /// The lines whose outcome is unknown, if any.
+        unknown_lines: String,
     },
-    /// All lines are appended, but the stream is still open.
-    #[error("every line is appended, but {url} could not be closed: {fault}")]
+    /// All lines are appended, but the stream could not be closed.
+    #[error("all lines are appended, but {url} could not be closed: {fault}")]
     Close {
-        /// The stream.
+        /// The stream's URL.
         url: String,
-        /// What the server said.
+        /// The error.
         fault: StreamWriteError,
     },
 }
 
-/// How far it got.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Acknowledged {
-    /// The last line acknowledged, counted from 1; 0 before the first.
+    /// The last acknowledged line, counted from 1; 0 before the first.
     pub line: u64,
 }
 
@@ -139,7 +141,7 @@ impl std::fmt::Display for Acknowledged {
 /// Appends standard input, line by line.
 ///
 /// # Errors
-/// [`AppendFailure`], in words for the terminal; it says which line was the last one acknowledged.
+/// [`AppendFailure`], as text for the terminal; it contains the last acknowledged line.
 pub fn run(args: AppendArgs) -> Result<(), AppendFailure> {
     let url = args.target.url()?;
     let writer = NativeClient::new()?.writer(&url);
@@ -147,14 +149,14 @@ pub fn run(args: AppendArgs) -> Result<(), AppendFailure> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // A new producer for each run: there is nothing to take up from an earlier one.
+        // A new producer for each run: an earlier run can't be continued.
         let mut producer = ProducerSession::new(
             &format!("tailwater-append-{:032x}", rand::random::<u128>()),
             0,
         );
-        let content_type = match prepare(&writer, &args, &mut producer).await {
+        let content_type = match find_or_create(&writer, &args, &mut producer).await {
             Ok(content_type) => content_type,
-            Err(why) => return Err(AppendFailure::NoStream { url, why }),
+            Err(reason) => return Err(AppendFailure::NoStream { url, reason }),
         };
         let rule = match ContentKind::of(&content_type) {
             ContentKind::Json if args.strings => Rule::Strings,
@@ -164,13 +166,13 @@ pub fn run(args: AppendArgs) -> Result<(), AppendFailure> {
         };
         let intake = Intake::start(io::stdin(), rule)?;
         let mut session = Session::new(url, writer, producer, content_type, args);
-        session.pump(&intake).await?;
+        session.send_all(&intake).await?;
         session.finish().await
     })
 }
 
-/// Finds the stream or creates it; returns its content type.
-async fn prepare(
+/// Finds or creates the stream; returns its content type.
+async fn find_or_create(
     writer: &StreamWriter,
     args: &AppendArgs,
     producer: &mut ProducerSession,
@@ -180,8 +182,8 @@ async fn prepare(
     } else {
         args.content_type.as_deref()
     };
-    let there = match writer.describe().await {
-        Ok(there) => there,
+    let existing = match writer.describe().await {
+        Ok(existing) => existing,
         Err(StreamWriteError::Refused { status: 404, .. }) => {
             let content_type = wanted.unwrap_or("text/plain; charset=utf-8");
             let created = writer
@@ -200,20 +202,20 @@ async fn prepare(
         }
         Err(fault) => return Err(fault.to_string()),
     };
-    if there.knows_producers {
+    if existing.knows_producers {
         producer.understood();
     }
-    if there.closed {
+    if existing.closed {
         return Err("the stream is closed".to_owned());
     }
-    let has = there
+    let existing_type = existing
         .content_type
         .unwrap_or_else(|| "application/octet-stream".to_owned());
     match wanted {
-        Some(wanted) if essence(wanted) != essence(&has) => {
-            Err(format!("the stream's content type is {has}, not {wanted}"))
-        }
-        _ => Ok(has),
+        Some(wanted) if essence(wanted) != essence(&existing_type) => Err(format!(
+            "the stream's content type is {existing_type}, expected {wanted}"
+        )),
+        _ => Ok(existing_type),
     }
 }
 
@@ -234,7 +236,7 @@ fn counted(lines: u64) -> String {
     )
 }
 
-/// One run's way from lines to acknowledgements.
+/// The state of one run.
 struct Session {
     url: String,
     writer: StreamWriter,
@@ -278,9 +280,9 @@ impl Session {
         }
     }
 
-    async fn pump(&mut self, intake: &Intake) -> Result<(), AppendFailure> {
+    async fn send_all(&mut self, intake: &Intake) -> Result<(), AppendFailure> {
         loop {
-            let Gathered {
+            let BufferedLines {
                 body,
                 last_line,
                 end,
@@ -290,7 +292,7 @@ impl Session {
                 self.send(body, last_line).await?;
                 self.bytes += length;
             }
-            // Lines that become nothing, such as blank ones, are done with the lines before them.
+            // Skipped lines, such as blank ones, count as acknowledged with the lines before them.
             self.acknowledged.line = last_line;
             self.show();
             match end {
@@ -324,16 +326,16 @@ impl Session {
             let is_safe = fault.may_retry()
                 || matches!(fault, StreamWriteError::Unknown(_)) && self.producer.may_repeat();
             if !is_safe || Instant::now() + pause >= give_up {
-                let doubt = self.doubt(&fault, last_line);
+                let unknown_lines = self.unknown_lines(&fault, last_line);
                 let (url, acknowledged) = (self.url.clone(), self.acknowledged);
                 return Err(AppendFailure::Server {
                     url,
                     fault,
                     acknowledged,
-                    doubt,
+                    unknown_lines,
                 });
             }
-            self.note(&format!(
+            self.log_note(&format!(
                 "{fault}; sending again in {:.1} s",
                 pause.as_secs_f64()
             ));
@@ -342,15 +344,15 @@ impl Session {
         Ok(())
     }
 
-    fn doubt(&self, fault: &StreamWriteError, last_line: u64) -> String {
+    fn unknown_lines(&self, fault: &StreamWriteError, last_line: u64) -> String {
         match fault {
             StreamWriteError::Unknown(_) | StreamWriteError::Unconfirmed(_) => {
                 match self.acknowledged.line + 1 {
                     first if first == last_line => {
-                        format!("; whether line {first} is appended is not known")
+                        format!("; it is unknown whether line {first} is appended")
                     }
                     first => {
-                        format!("; whether lines {first} to {last_line} are appended is not known")
+                        format!("; it is unknown whether lines {first} to {last_line} are appended")
                     }
                 }
             }
@@ -397,7 +399,7 @@ impl Session {
         }
     }
 
-    fn note(&self, text: &str) {
+    fn log_note(&self, text: &str) {
         if !self.args.quiet {
             self.progress.suspend(|| {
                 let _closed = writeln!(io::stderr(), "tailwater: {text}");

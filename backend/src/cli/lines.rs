@@ -1,4 +1,4 @@
-//! Standard input as bodies to append: a thread reads lines and gathers them until the sender takes them all at once.
+//! Reads standard input: a thread buffers lines until the sender takes them all as one body.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -7,44 +7,42 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tailwater_protocol::json;
 use tokio::sync::Notify;
 
-/// Bytes that gather before the reading waits for the sender.
-const GATHERED_MAX: usize = 512 * 1024;
-/// The longest line of a JSON stream. In other streams longer lines travel in pieces.
+/// Bytes that are buffered before reading pauses.
+const BUFFERED_MAX: usize = 512 * 1024;
+/// Maximum line of a JSON stream. In other streams longer lines are split.
 const LINE_MAX: usize = 8 * 1024 * 1024;
 
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What a line becomes.
+/// How a line is converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// A JSON message, as it stands there.
+    /// To a JSON message, unchanged.
     Json,
-    /// A JSON string.
+    /// To a JSON string.
     Strings,
-    /// Itself, with a line end even if the last one has none.
+    /// Unchanged, with a line end added to the last line if it has none.
     Text,
-    /// Itself.
+    /// Unchanged.
     Bytes,
 }
 
-/// A line that can't be sent.
+/// Why a line can't be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
-    /// Not a JSON value.
+    /// It is not a JSON value.
     #[error("line {line} is not JSON: {fault} (--strings sends lines as JSON strings)")]
     NotJson {
-        /// Which line, counted from 1.
+        /// The line, counted from 1.
         line: u64,
-        /// What is wrong with it.
+        /// The parser's error.
         fault: String,
     },
-    /// Too long for one message.
-    #[error(
-        "line {line} is longer than {LINE_MAX} bytes, which is the limit of a JSON message here"
-    )]
+    /// It is too long for one message.
+    #[error("line {line} exceeds the limit of {LINE_MAX} bytes for a JSON message")]
     TooLong {
-        /// Which line, counted from 1.
+        /// The line, counted from 1.
         line: u64,
     },
     /// The input can't be read.
@@ -52,23 +50,23 @@ pub enum LineError {
     Io {
         /// The last line read.
         line: u64,
-        /// What the system says.
+        /// The system's error.
         fault: io::Error,
     },
 }
 
-/// What gathered since the last time, in the order in which it came.
+/// The lines buffered since the last call, in order.
 #[derive(Debug, Default)]
-pub(super) struct Gathered {
-    /// The body of one append; empty when no line had anything to send.
+pub(super) struct BufferedLines {
+    /// The body of one append; empty when no line had data.
     pub(super) body: Bytes,
-    /// The last line in it, or passed over after it, counted from 1.
+    /// The last line in it, or skipped after it, counted from 1.
     pub(super) last_line: u64,
-    /// Whether nothing comes after this, and why.
+    /// How the input ended, if it did.
     pub(super) end: Option<Result<(), LineError>>,
 }
 
-/// Where the reading thread and the sender meet.
+/// The queue between the reading thread and the sender.
 #[derive(Debug)]
 pub(super) struct Intake {
     shared: Arc<LineQueue>,
@@ -76,86 +74,86 @@ pub(super) struct Intake {
 
 #[derive(Debug)]
 struct LineQueue {
-    /// Whether a body is an array of messages, rather than the lines as they are.
+    /// Whether bodies are JSON arrays; otherwise they are the lines as they are.
     is_json: bool,
     state: Mutex<QueueState>,
-    /// The sender took everything: there is room again.
-    room: Condvar,
-    /// Something gathered, or the end came.
-    news: Notify,
+    /// Signalled when the sender has taken everything.
+    emptied: Condvar,
+    /// Signalled when lines are buffered, or the input has ended.
+    filled: Notify,
 }
 
 #[derive(Debug, Default)]
 struct QueueState {
     body: Vec<u8>,
     last_line: u64,
-    has_news: bool,
+    has_data: bool,
     end: Option<Result<(), LineError>>,
 }
 
 impl Intake {
-    /// Begins to read `input` in a thread of its own, which ends with the input.
+    /// Starts to read `input` in a thread, which ends with the input.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// When no thread can be started.
     pub(super) fn start(input: impl Read + Send + 'static, rule: Rule) -> io::Result<Self> {
         let shared = Arc::new(LineQueue {
             is_json: matches!(rule, Rule::Json | Rule::Strings),
             state: Mutex::default(),
-            room: Condvar::new(),
-            news: Notify::new(),
+            emptied: Condvar::new(),
+            filled: Notify::new(),
         });
-        let gathering = Arc::clone(&shared);
+        let reading = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("input".to_owned())
             .spawn(move || {
-                let end = gathering.gather(&mut BufReader::with_capacity(64 * 1024, input), rule);
-                gathering.lock().end = Some(end);
-                gathering.tell();
+                let end = reading.read_lines(&mut BufReader::with_capacity(64 * 1024, input), rule);
+                reading.lock().end = Some(end);
+                reading.notify();
             })?;
         Ok(Self { shared })
     }
 
-    /// Everything that gathered; waits until there is something, or the end.
-    pub(super) async fn take(&self) -> Gathered {
+    /// Takes everything buffered; waits until there is something, or the end.
+    pub(super) async fn take(&self) -> BufferedLines {
         loop {
-            if let Some(gathered) = self.shared.take() {
-                return gathered;
+            if let Some(buffered) = self.shared.take() {
+                return buffered;
             }
-            self.shared.news.notified().await;
+            self.shared.filled.notified().await;
         }
     }
 }
 
 impl LineQueue {
     fn lock(&self) -> MutexGuard<'_, QueueState> {
-        // A panic of the other side can't have left the state half changed: only whole lines are put in.
+        // A panic can't leave the state inconsistent: only whole lines are added.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self) {
-        self.lock().has_news = true;
-        self.news.notify_one();
+    fn notify(&self) {
+        self.lock().has_data = true;
+        self.filled.notify_one();
     }
 
-    fn take(&self) -> Option<Gathered> {
+    fn take(&self) -> Option<BufferedLines> {
         let mut state = self.lock();
-        if !std::mem::take(&mut state.has_news) {
+        if !std::mem::take(&mut state.has_data) {
             return None;
         }
         let mut body = std::mem::take(&mut state.body);
         if self.is_json && !body.is_empty() {
             body.push(b']');
         }
-        self.room.notify_one();
-        Some(Gathered {
+        self.emptied.notify_one();
+        Some(BufferedLines {
             body: body.into(),
             last_line: state.last_line,
             end: state.end.take(),
         })
     }
 
-    fn gather(&self, input: &mut impl BufRead, rule: Rule) -> Result<(), LineError> {
+    fn read_lines(&self, input: &mut impl BufRead, rule: Rule) -> Result<(), LineError> {
         let mut line = Vec::new();
         let mut last_line = 0;
         loop {
@@ -174,7 +172,7 @@ impl LineQueue {
                 Ok(0) => return Ok(()),
                 Ok(_) => {}
             }
-            // A file's byte order mark says how it is encoded, which JSON needs nobody to say.
+            // JSON is always UTF-8, so a byte order mark is removed.
             if last_line == 0
                 && matches!(rule, Rule::Json | Rule::Strings)
                 && line.starts_with(BYTE_ORDER_MARK)
@@ -188,23 +186,23 @@ impl LineQueue {
                 Rule::Json | Rule::Strings if !is_whole => {
                     return Err(LineError::TooLong { line: number });
                 }
-                Rule::Json => self.put(message(&line, number)?, last_line),
-                Rule::Strings => self.put(string(&line).as_bytes(), last_line),
+                Rule::Json => self.push(message(&line, number)?, last_line),
+                Rule::Strings => self.push(string(&line).as_bytes(), last_line),
                 Rule::Text if is_whole && !line.ends_with(b"\n") => {
                     line.push(b'\n');
-                    self.put(&line, last_line);
+                    self.push(&line, last_line);
                 }
-                Rule::Text | Rule::Bytes => self.put(&line, last_line),
+                Rule::Text | Rule::Bytes => self.push(&line, last_line),
             }
         }
     }
 
-    fn put(&self, bytes: &[u8], last_line: u64) {
+    fn push(&self, bytes: &[u8], last_line: u64) {
         let state = self.lock();
-        let full = |state: &mut QueueState| state.body.len() >= GATHERED_MAX;
+        let is_full = |state: &mut QueueState| state.body.len() >= BUFFERED_MAX;
         let mut state = self
-            .room
-            .wait_while(state, full)
+            .emptied
+            .wait_while(state, is_full)
             .unwrap_or_else(PoisonError::into_inner);
         if self.is_json && !bytes.is_empty() {
             let before = if state.body.is_empty() { b'[' } else { b',' };
@@ -213,11 +211,11 @@ impl LineQueue {
         state.body.extend_from_slice(bytes);
         state.last_line = last_line;
         drop(state);
-        self.tell();
+        self.notify();
     }
 }
 
-/// The message on a line, without the white space around it; empty on a blank line.
+/// The JSON message of a line, trimmed; empty for a blank line.
 fn message(line: &[u8], number: u64) -> Result<&[u8], LineError> {
     let message = json::trim(line);
     if message.is_empty() {
@@ -227,7 +225,7 @@ fn message(line: &[u8], number: u64) -> Result<&[u8], LineError> {
         Ok(_) => Ok(message),
         Err(fault) => {
             let (text, column) = (fault.to_string(), fault.column());
-            // Its own count of lines begins anew with each line of the input.
+            // The parser's line number is relative to this line.
             let text = text.split(" at line ").next().unwrap_or(&text);
             Err(LineError::NotJson {
                 line: number,
@@ -248,18 +246,18 @@ fn string(line: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Everything that becomes of `input`: the bodies joined, the last line, and how it ended.
+    /// The result of reading `input`: the bodies joined, the last line, and how it ended.
     async fn all(input: &[u8], rule: Rule) -> (String, u64, Result<(), String>) {
         let intake = Intake::start(io::Cursor::new(input.to_vec()), rule).unwrap();
         let mut bodies = Vec::new();
         loop {
-            let gathered = intake.take().await;
-            bodies.extend_from_slice(&gathered.body);
-            if let Some(end) = gathered.end {
+            let buffered = intake.take().await;
+            bodies.extend_from_slice(&buffered.body);
+            if let Some(end) = buffered.end {
                 let end = end.map_err(|fault| fault.to_string());
                 return (
                     String::from_utf8_lossy(&bodies).replace("][", ","),
-                    gathered.last_line,
+                    buffered.last_line,
                     end,
                 );
             }
@@ -267,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_becomes_what_the_stream_is_made_of() {
+    async fn a_line_is_converted_by_the_stream_type() {
         for (rule, input, expected, lines) in [
             (Rule::Text, "a\r\n\nb", "a\r\n\nb\n", 3),
             (Rule::Bytes, "a\nb", "a\nb", 2),
@@ -295,7 +293,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_that_is_not_json_ends_it_and_the_lines_before_it_are_kept() {
+    async fn invalid_json_ends_reading_but_earlier_lines_are_sent() {
         for wrong in [&b"{"[..], b"1 2", b"\"\xff\"", b"nul"] {
             let (body, last_line, end) =
                 all(&[b"1\n2\n", wrong, b"\n3\n"].concat(), Rule::Json).await;
@@ -305,31 +303,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_that_is_too_long_travels_in_pieces_but_not_as_json() {
+    async fn long_lines_are_split_except_for_json() {
         let long = vec![b'7'; LINE_MAX + 5];
         let (body, last_line, end) = all(&long, Rule::Text).await;
         assert_eq!((body.len(), last_line, end), (long.len() + 1, 1, Ok(())));
         let (body, _, end) = all(&long, Rule::Json).await;
         assert_eq!(body, "");
-        assert!(end.unwrap_err().starts_with("line 1 is longer"));
+        assert!(end.unwrap_err().starts_with("line 1 exceeds the limit"));
     }
 
     #[tokio::test]
-    async fn reading_waits_for_the_sender_when_enough_has_gathered() {
+    async fn reading_pauses_while_the_buffer_is_full() {
         let line = [&[b'x'; 99][..], b"\n"].concat();
         let input = line.repeat(30_000);
         let intake = Intake::start(io::Cursor::new(input), Rule::Text).unwrap();
         let mut lines = 0;
         loop {
-            let gathered = intake.take().await;
+            let buffered = intake.take().await;
             assert!(
-                gathered.body.len() < GATHERED_MAX + line.len(),
+                buffered.body.len() < BUFFERED_MAX + line.len(),
                 "{}",
-                gathered.body.len()
+                buffered.body.len()
             );
-            lines += gathered.body.len() / line.len();
-            assert_eq!(lines as u64, gathered.last_line, "whole lines only");
-            if gathered.end.is_some() {
+            lines += buffered.body.len() / line.len();
+            assert_eq!(lines as u64, buffered.last_line, "whole lines only");
+            if buffered.end.is_some() {
                 break;
             }
         }

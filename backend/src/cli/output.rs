@@ -1,33 +1,33 @@
-//! Whether anybody still reads standard output.
+//! Detects that standard output is no longer read.
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use std::io;
 
-/// Done when the one who read standard output, through a pipe or a socket, has gone; never when it is something that nobody can
-/// leave, such as a file.
+/// Completes when the reader of standard output, a pipe or a socket, has gone; never for anything
+/// else, such as a file.
 ///
-/// It is seen without writing: a stream may be silent for hours.
-pub(super) async fn reader_gone() {
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let watch = move || {
-        if wait_until_gone().is_ok() {
-            // Nobody is told when the command has ended before.
-            let _ended = tell.send(());
+/// This is detected without writing, since a stream may be silent for hours.
+pub(super) async fn reader_closed() {
+    let (sender, closed) = tokio::sync::oneshot::channel();
+    let wait = move || {
+        if wait_for_hang_up().is_ok() {
+            // The receiver is gone when the command has ended before.
+            let _ended = sender.send(());
         }
     };
-    // Waiting for this can't be called off; the thread ends with the process.
-    let watching = std::thread::Builder::new()
+    // This wait can't be cancelled; the thread ends with the process.
+    let thread = std::thread::Builder::new()
         .name("output".to_owned())
-        .spawn(watch);
-    if watching.is_err() || told.await.is_err() {
+        .spawn(wait);
+    if thread.is_err() || closed.await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-fn wait_until_gone() -> Result<(), Errno> {
+fn wait_for_hang_up() -> Result<(), Errno> {
     let stdout = io::stdout();
-    // Errors and hang-ups are told without being asked for.
+    // Errors and hang-ups are always reported.
     let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
     loop {
         match poll(&mut watched, None) {

@@ -1,8 +1,9 @@
-//! The file in which `tailwater tail` keeps where it is: one line, the offset and the stream's URL.
+//! The file in which `tailwater tail` stores its position: one line with the offset and the
+//! stream's URL.
 //!
-//! The line is overwritten in place with a single small write. A killed process leaves the old line or the new one; so does
-//! a machine that loses power, because no block is ever given up. That is why there is neither a second file nor a wait for
-//! the disk after every message.
+//! The line is overwritten in place with a single small write. After a kill it is the old line or
+//! the new one; likewise after a loss of power, because no block is freed. So neither a second file
+//! nor an fsync for each message is needed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,7 +13,7 @@ use tailwater_protocol::Token;
 /// More than a line with the longest offset and a long URL.
 const LENGTH_MAX: u64 = 16 * 1024;
 
-/// Where a stream was read to, in a file.
+/// A stream's position, stored in a file.
 #[derive(Debug)]
 pub struct SavedPosition {
     file: File,
@@ -23,42 +24,42 @@ pub struct SavedPosition {
     length: usize,
 }
 
-/// The file can't be used.
+/// Why the file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PositionError {
-    /// The system refuses it.
+    /// It can't be read or written.
     #[error("the state file {} can't be used: {fault}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         fault: io::Error,
     },
-    /// It holds something else.
-    #[error("the state file {} holds `{begin}`: expected an offset and a URL; remove it to begin anew", path.display())]
+    /// Its content is not a position.
+    #[error("the state file {} contains `{begin}`, expected an offset and a URL; remove it to start over", path.display())]
     NotAPosition {
         /// The file.
         path: PathBuf,
-        /// How its content begins.
+        /// The beginning of its content.
         begin: String,
     },
     /// It belongs to another stream.
-    #[error("the state file {} belongs to {found}, not to {wanted}: use one file for each stream", path.display())]
+    #[error("the state file {} belongs to {found}, expected {requested}; use one file for each stream", path.display())]
     OtherStream {
         /// The file.
         path: PathBuf,
         /// The stream it belongs to.
         found: String,
-        /// The stream that was asked for.
-        wanted: String,
+        /// The requested stream.
+        requested: String,
     },
 }
 
 impl SavedPosition {
-    /// Opens or makes the file of the stream at `url`.
+    /// Opens or creates the file for the stream at `url`.
     ///
     /// # Errors
-    /// [`PositionError`]: it can't be opened, or holds something else than a position in this stream.
+    /// [`PositionError`]: it can't be opened, or contains anything but a position in this stream.
     pub fn open(path: &Path, url: &str) -> Result<Self, PositionError> {
         let io = |fault| PositionError::Io {
             path: path.to_owned(),
@@ -78,7 +79,7 @@ impl SavedPosition {
             .map_err(io)?;
         let length = content.len();
         let text = String::from_utf8_lossy(&content);
-        // Zeros are what a file system may leave of a new file when the power goes.
+        // A file system may leave zeros in a new file after a loss of power.
         let line = text.trim_matches(|char: char| char == '\0' || char.is_whitespace());
         let mut found = None;
         if !line.is_empty() {
@@ -92,11 +93,11 @@ impl SavedPosition {
             };
             found = Some(offset.parse().map_err(not_a_position)?);
             if of != url {
-                let (path, found, wanted) = (path.to_owned(), of.to_owned(), url.to_owned());
+                let (path, found, requested) = (path.to_owned(), of.to_owned(), url.to_owned());
                 return Err(PositionError::OtherStream {
                     path,
                     found,
-                    wanted,
+                    requested,
                 });
             }
         }
@@ -110,12 +111,12 @@ impl SavedPosition {
         })
     }
 
-    /// The offset that was in the file, the first time this is asked.
+    /// The offset found in the file; `None` from the second call on.
     pub fn take_found(&mut self) -> Option<Token> {
         self.found.take()
     }
 
-    /// Writes down that everything before `next` is done.
+    /// Stores that everything before `next` is processed.
     ///
     /// # Errors
     /// [`PositionError::Io`].
@@ -124,7 +125,7 @@ impl SavedPosition {
             return Ok(());
         }
         let mut line = format!("{next} {}\n", self.url);
-        // What a longer line left behind becomes blank.
+        // The rest of a longer line is overwritten with line feeds.
         self.length = self.length.max(line.len());
         line.extend(std::iter::repeat_n('\n', self.length - line.len()));
         let written = self
@@ -163,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_last_is_found_also_when_it_is_shorter() {
+    fn the_last_position_is_found_even_if_shorter() {
         let file = TemporaryFile::new("position");
         let url = "http://h/a";
         assert_eq!(file.open(url).unwrap().take_found(), None);
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn another_streams_file_and_other_files_are_refused() {
+    fn files_of_other_streams_or_kinds_are_refused() {
         let file = TemporaryFile::new("other");
         file.open("http://h/a")
             .unwrap()
@@ -188,12 +189,12 @@ mod tests {
             .unwrap();
         let fault = file.open("http://h/b").unwrap_err().to_string();
         assert!(
-            fault.contains("belongs to http://h/a, not to http://h/b"),
+            fault.contains("belongs to http://h/a, expected http://h/b"),
             "{fault}"
         );
         std::fs::write(&file.0, "#!/bin/sh\necho precious\n").unwrap();
         let fault = file.open("http://h/a").unwrap_err().to_string();
-        assert!(fault.contains("holds `#!/bin/sh"), "{fault}");
+        assert!(fault.contains("contains `#!/bin/sh"), "{fault}");
         assert_eq!(
             std::fs::read_to_string(&file.0).unwrap(),
             "#!/bin/sh\necho precious\n"

@@ -1,4 +1,4 @@
-//! `tailwater serve`: listen, say where, run until told to stop.
+//! `tailwater serve`: listens, prints its address, and runs until a signal.
 
 use crate::config::{Config, StoreKind};
 use crate::server;
@@ -9,40 +9,40 @@ use tailwater_core::store::{DiskOpenError, DiskStore};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// Files beside clients' connections, webhooks, workers and the store: listeners, standard streams, connections that are refused
-/// at this moment, the lab's relays.
+/// File descriptors besides clients' connections, webhooks, workers and the store: listeners,
+/// standard streams, connections being refused, the lab's relays.
 const OTHER_FILES: usize = 256;
-/// Files of a worker: its event queue, the copy of it, and what wakes it.
+/// File descriptors of a worker: its epoll instance, a duplicate of it, and its waker.
 const WORKER_FILES: usize = 4;
 
 /// Why the server could not start or run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The address can't be listened on.
+    /// Listening on the address failed.
     #[error("can't listen on {address}: {reason}{advice}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         reason: io::Error,
-        /// What to do about it.
+        /// Advice for the user.
         advice: &'static str,
     },
     /// The store can't be opened.
     #[error(transparent)]
     Open(#[from] DiskOpenError),
-    /// Anything else that the system refused.
+    /// Any other system error.
     #[error("the server stopped: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Connections that may wait to be accepted; the system may allow fewer (`net.core.somaxconn`).
+/// Length of the accept queue; the system may limit it further (`net.core.somaxconn`).
 const CONNECTIONS_WAITING_MAX: i32 = 4096;
 
 /// Runs the server until Ctrl-C or SIGTERM; a second Ctrl-C ends the process at once.
 ///
 /// # Errors
-/// [`ServeError`], in words for the terminal.
+/// [`ServeError`], as text for the terminal.
 pub fn run(mut config: Config) -> Result<(), ServeError> {
     tracing_subscriber::fmt()
         .with_env_filter(
@@ -52,36 +52,37 @@ pub fn run(mut config: Config) -> Result<(), ServeError> {
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
         .init();
-    // What the store makes is for its owner only, the engine's own files included.
+    // The store's files, the engine's included, are only accessible by their owner.
     let _before = rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let listener = TcpListener::bind(config.listen).map_err(|reason| ServeError::Listen {
         address: config.listen,
         advice: advice(&reason),
         reason,
     })?;
-    // The standard library asks for 128, and who comes when that is full has to try again a second later.
+    // The standard library's queue has 128 entries; a client that finds it full retries only after
+    // a second.
     rustix::net::listen(&listener, CONNECTIONS_WAITING_MAX).map_err(io::Error::from)?;
     let address = listener.local_addr()?;
     share_open_files(&mut config);
-    // Before anybody is let in: connections wait in the listener until there is something to serve.
+    // Before the server accepts connections, which wait in the listener's queue until then.
     let opened = server::open(&config)?;
     if !address.ip().is_loopback() {
         tracing::warn!(
-            "{address} can be reached from other machines, and nobody has to log in: put a proxy in front"
+            "{address} is reachable from other machines and there is no authentication: use a proxy"
         );
     }
     actix_web::rt::System::new().block_on(async {
-        // Before the URL is told: who reads it may send a signal at once.
+        // Before the URL is printed, since its reader may send a signal at once.
         let signals = Signals::listen();
-        announce(address, &config)?;
-        server::run_on(listener, config, opened, told_to_stop(signals)).await
+        print_address(address, &config)?;
+        server::run_on(listener, config, opened, stop_signal(signals)).await
     })?;
     Ok(())
 }
 
-fn announce(address: SocketAddr, config: &Config) -> io::Result<()> {
+fn print_address(address: SocketAddr, config: &Config) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
-    let place = match config.store {
+    let location = match config.store {
         StoreKind::Memory => "memory".to_owned(),
         StoreKind::Disk => config
             .data_dir
@@ -92,24 +93,24 @@ fn announce(address: SocketAddr, config: &Config) -> io::Result<()> {
     };
     writeln!(
         stdout,
-        "Tailwater listens on http://{address} and keeps streams in {place}"
+        "Tailwater listens on http://{address} and keeps streams in {location}"
     )?;
     stdout.flush()
 }
 
-/// Raises the limit of open files as far as the system allows. Where that is not enough, connections get what the store and the
-/// rest of the server leave: a store that can't open its files can't write.
+/// Raises the limit of open files as far as the system allows. If that is not enough, the number of
+/// connections is reduced: a store that can't open its files can't write.
 fn share_open_files(config: &mut Config) {
     let others = reserved_files(config);
-    let (wished, wanted) = (
+    let (connections_wanted, files_wanted) = (
         config.connections_max,
         config.connections_max as u64 + others,
     );
-    match rlimit::increase_nofile_limit(wanted) {
-        Ok(allowed) if allowed < wanted => {
-            config.connections_max = wished.min(connections_within(allowed, others));
+    match rlimit::increase_nofile_limit(files_wanted) {
+        Ok(allowed) if allowed < files_wanted => {
+            config.connections_max = connections_wanted.min(connections_within(allowed, others));
             tracing::warn!(
-                "the system allows {allowed} open files, but {wished} connections and {others} other files may be wanted: at most \
+                "the system allows {allowed} open files, {connections_wanted} connections and {others} other files may be needed: at most \
                  {} connections are served. Raise the hard limit (ulimit -Hn), or lower --connections-max",
                 config.connections_max
             );
@@ -119,7 +120,8 @@ fn share_open_files(config: &mut Config) {
     }
 }
 
-/// Files that are not clients' connections: the store's, the workers', requests to webhooks, and [`OTHER_FILES`].
+/// Files that are not clients' connections: the store's, the workers', requests to webhooks, and
+/// [`OTHER_FILES`].
 fn reserved_files(config: &Config) -> u64 {
     let store = if config.store == StoreKind::Disk {
         DiskStore::FILES_MAX
@@ -130,7 +132,8 @@ fn reserved_files(config: &Config) -> u64 {
     (store + workers + config.webhooks_max).saturating_add(OTHER_FILES) as u64
 }
 
-/// Connections that fit into `allowed` open files beside `others`; a quarter at least, so that there is a server at all.
+/// The number of connections that fit into `allowed` open files besides `others`; at least a
+/// quarter, so that the server can run at all.
 fn connections_within(allowed: u64, others: u64) -> usize {
     usize::try_from(allowed.saturating_sub(others).max(allowed / 4).max(1)).unwrap_or(usize::MAX)
 }
@@ -138,19 +141,19 @@ fn connections_within(allowed: u64, others: u64) -> usize {
 fn advice(reason: &io::Error) -> &'static str {
     match reason.kind() {
         io::ErrorKind::AddrInUse => {
-            ". Another program has that port: stop it, or choose another with --listen 127.0.0.1:PORT"
+            ". Another program uses that port: stop it, or choose another one with --listen 127.0.0.1:PORT"
         }
         io::ErrorKind::PermissionDenied => {
-            ". Ports below 1024 need more rights: choose a higher one with --listen"
+            ". Ports below 1024 need privileges: choose a higher one with --listen"
         }
         io::ErrorKind::AddrNotAvailable => {
-            ". This machine has no such address: --listen takes one of its own"
+            ". This machine does not have that address: choose one of its own with --listen"
         }
         _ => "",
     }
 }
 
-/// The signals that ask for a stop; from their making on they end the process no longer.
+/// The signals that request a stop; once created, they no longer end the process.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -165,8 +168,8 @@ impl Signals {
     }
 }
 
-/// Done at the first SIGINT or SIGTERM; from then on a SIGINT ends the process at once.
-async fn told_to_stop(signals: io::Result<Signals>) {
+/// Completes at the first SIGINT or SIGTERM; afterwards a SIGINT ends the process at once.
+async fn stop_signal(signals: io::Result<Signals>) {
     let Signals {
         mut interrupt,
         mut terminate,
@@ -174,7 +177,7 @@ async fn told_to_stop(signals: io::Result<Signals>) {
         Ok(signals) => signals,
         Err(reason) => {
             tracing::error!(
-                "signals can't be handled, so only a kill will stop this server: {reason}"
+                "signals can't be handled, only SIGKILL will stop this server: {reason}"
             );
             return std::future::pending().await;
         }
@@ -183,7 +186,7 @@ async fn told_to_stop(signals: io::Result<Signals>) {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    tracing::info!("stopping: live answers end cleanly; Ctrl-C again ends at once");
+    tracing::info!("stopping: live responses end cleanly; Ctrl-C again ends at once");
     actix_web::rt::spawn(async move {
         interrupt.recv().await;
         std::process::exit(130);
@@ -195,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_get_what_the_store_leaves() {
+    fn connections_get_the_files_left_by_the_store() {
         let reserved = reserved_files(&Config::default());
         assert!(reserved > DiskStore::FILES_MAX as u64);
         for (allowed, connections) in [

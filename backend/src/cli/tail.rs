@@ -1,4 +1,5 @@
-//! `tailwater tail`: print a stream's messages as they come, by any technique, and come back after every fault.
+//! `tailwater tail`: prints a stream's messages as they arrive, by any technique, and reconnects
+//! after errors.
 
 use super::output;
 use super::position::{PositionError, SavedPosition};
@@ -14,7 +15,7 @@ use tailwater_client::{FollowReport, ReceivedBatch};
 use tailwater_protocol::{Data, Technique, Token};
 
 const HELP: &str = "\
-Every message of a JSON stream is printed on a line of its own, byte for byte (but for line breaks between tokens, which \
+Every message of a JSON stream is printed on a line of its own, byte for byte (except line breaks between tokens, which \
 become spaces); text and bytes are printed as they are. Ends with success when the stream is closed. After an \
 error that may be temporary it reconnects and continues at the same offset, with a note on standard error.
 
@@ -32,12 +33,12 @@ pub struct TailArgs {
 
     /// How to follow: poll, long-poll, ndjson, sse or websocket.
     ///
-    /// If it keeps failing, another one is used, unless --strict. Server-sent events can't carry all text exactly: CR and
-    /// CRLF arrive as LF, and bytes that are not UTF-8 as U+FFFD.
+    /// If it keeps failing, another one is used, unless --strict. Server-sent events can't carry
+    /// all text exactly: CR and CRLF arrive as LF, and bytes that are not UTF-8 as U+FFFD.
     #[arg(long, default_value = "ndjson", value_name = "TECHNIQUE")]
     live: Technique,
 
-    /// Where to begin: -1 (the beginning), now, or an offset that the server gave
+    /// Where to begin: -1 (the beginning), now, or an offset returned by the server
     #[arg(
         long,
         default_value = "-1",
@@ -46,14 +47,14 @@ pub struct TailArgs {
     )]
     from: Token,
 
-    /// Keep the position in FILE: begin there if it has one, else at --from.
+    /// Store the position in FILE: begin there if it has one, otherwise at --from.
     ///
-    /// It is written after each piece of output was flushed, so that after a kill or a crash no message is missing; at worst
-    /// the last piece is printed again.
+    /// It is written after each piece of output was flushed, so that after a kill or a crash no
+    /// message is missing; at worst the last piece is printed again.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
 
-    /// Time from poll to poll, with --live poll
+    /// Interval between polls, with --live poll
     #[arg(long, default_value = "1s", value_parser = duration_value, value_name = "TIME")]
     poll_interval: Duration,
 
@@ -61,7 +62,7 @@ pub struct TailArgs {
     #[arg(long, value_parser = duration_value, value_name = "TIME")]
     hold: Option<Duration>,
 
-    /// Use no other technique than the one asked for
+    /// Use only the requested technique
     #[arg(long)]
     strict: bool,
 
@@ -73,35 +74,35 @@ pub struct TailArgs {
 /// Why it ended before the stream did.
 #[derive(Debug, thiserror::Error)]
 pub enum TailError {
-    /// The stream can't be named like that.
+    /// The stream's name is invalid.
     #[error(transparent)]
     Target(#[from] StreamTargetError),
-    /// The file with the position is unusable.
+    /// The file with the position can't be used.
     #[error(transparent)]
     Position(#[from] PositionError),
-    /// No TLS, or no runtime.
+    /// TLS or the runtime could not be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The system refused something.
+    /// A system call failed.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The output can't be written.
     #[error("the output can't be written: {0}")]
     Output(io::Error),
-    /// The stream can't be read, and asking again would not help.
-    #[error("{url} can't be read: {why}")]
+    /// The stream can't be read, and a retry would not help.
+    #[error("can't read {url}: {reason}")]
     Unreadable {
-        /// The stream.
+        /// The stream's URL.
         url: String,
-        /// What the server said.
-        why: String,
+        /// The reason.
+        reason: String,
     },
 }
 
-/// Prints the stream until it is closed, or nobody reads the output any more.
+/// Prints the stream until it is closed, or the output is no longer read.
 ///
 /// # Errors
-/// [`TailError`], in words for the terminal.
+/// [`TailError`], as text for the terminal.
 pub fn run(args: TailArgs) -> Result<(), TailError> {
     let url = args.target.url()?;
     let mut position = args
@@ -127,7 +128,7 @@ pub fn run(args: TailArgs) -> Result<(), TailError> {
     let mut notes = Notes {
         quiet: args.quiet,
         fault: None,
-        troubled: false,
+        is_failing: false,
     };
     let mut outcome = Ok(());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -138,10 +139,11 @@ pub fn run(args: TailArgs) -> Result<(), TailError> {
         outcome = match report {
             FollowReport::Batch { batch, .. } => printer.print(&batch),
             FollowReport::Finished {
-                fault: Some(why), ..
+                fault: Some(reason),
+                ..
             } => Err(TailError::Unreadable {
                 url: url.clone(),
-                why,
+                reason,
             }),
             _ => Ok(()),
         };
@@ -154,18 +156,18 @@ pub fn run(args: TailArgs) -> Result<(), TailError> {
     runtime.block_on(async {
         tokio::select! {
             () = follow => {}
-            // Whoever read the output has seen enough, though nothing came that could tell by not being taken.
-            () = output::reader_gone() => {}
+            // The output's reader has closed it, which no failed write could show without new data.
+            () = output::reader_closed() => {}
         }
     });
     match outcome {
-        // Who closed the pipe has seen enough.
+        // A closed pipe is a normal end.
         Err(TailError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
 }
 
-/// Writes batches whole, and then where they ended.
+/// Writes batches, and then their end position.
 struct Printer<W> {
     out: W,
     position: Option<SavedPosition>,
@@ -213,11 +215,11 @@ impl<W: Write> Printer<W> {
     }
 }
 
-/// Says on standard error what goes wrong, and when it goes well again.
+/// Reports errors and recoveries on standard error.
 struct Notes {
     quiet: bool,
     fault: Option<String>,
-    troubled: bool,
+    is_failing: bool,
 }
 
 impl Notes {
@@ -231,29 +233,29 @@ impl Notes {
                 for_ms,
                 ..
             } => {
-                let fault = self.fault.take().unwrap_or_else(|| "a fault".to_owned());
-                self.troubled = true;
-                self.say(&format!(
-                    "{fault}; asking again in {:.1} s",
-                    for_ms / 1_000.0
-                ));
+                let fault = self
+                    .fault
+                    .take()
+                    .unwrap_or_else(|| "unknown error".to_owned());
+                self.is_failing = true;
+                self.print_note(&format!("{fault}; retrying in {:.1} s", for_ms / 1_000.0));
             }
             FollowReport::Changed {
                 to,
                 fault: Some(fault),
                 ..
-            } => self.say(&format!("{fault}; now by {to}")),
-            FollowReport::Batch { batch, .. } if self.troubled => {
-                self.troubled = false;
-                self.say(&format!("reading again, at {}", batch.next));
+            } => self.print_note(&format!("{fault}; switching to {to}")),
+            FollowReport::Batch { batch, .. } if self.is_failing => {
+                self.is_failing = false;
+                self.print_note(&format!("reading again at {}", batch.next));
             }
             _ => {}
         }
     }
 
-    fn say(&self, text: &str) {
+    fn print_note(&self, text: &str) {
         if !self.quiet {
-            // With standard error closed there is nobody to tell.
+            // Standard error may be closed.
             let _closed = writeln!(io::stderr(), "tailwater: {text}");
         }
     }
@@ -273,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn each_message_is_a_line_and_text_and_bytes_are_as_they_are() {
+    fn json_messages_become_lines_other_data_is_unchanged() {
         for (data, expected) in [
             (
                 Data::Json(vec!["{\"a\":\r\n1}".to_owned(), "2".to_owned()]),
@@ -289,7 +291,7 @@ mod tests {
         }
     }
 
-    /// Takes a number of bytes and then no more.
+    /// Accepts this many bytes and then fails.
     struct Full(usize);
 
     impl Write for Full {
@@ -309,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_position_is_not_written_when_the_output_was_not() {
+    fn the_position_is_stored_only_after_the_output() {
         let path = std::env::temp_dir().join(format!("tailwater-tail-{}", std::process::id()));
         let position = SavedPosition::open(&path, "http://h/a").unwrap();
         let mut printer = Printer::new(Full(3), Some(position));

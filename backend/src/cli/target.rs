@@ -1,4 +1,4 @@
-//! Which stream a command is about: a name on a server, or a whole URL.
+//! The stream of a command: a name on a server, or a whole URL.
 
 use clap::Args;
 use tailwater_protocol::{NameError, StreamName, percent};
@@ -19,10 +19,10 @@ pub struct StreamTarget {
     pub server: String,
 }
 
-/// Neither a name nor a URL.
+/// Why the stream is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StreamTargetError {
-    /// The server is not a URL that paths can follow.
+    /// The server is not a URL that can be followed by a path.
     #[error(
         "--server is `{0}`: expected a URL such as http://127.0.0.1:4437, without a query and `..`"
     )]
@@ -31,27 +31,25 @@ pub enum StreamTargetError {
     #[error("the stream's name is empty: expected a name such as logs/demo")]
     NoName,
     /// The server would refuse the name, or the name in the URL.
-    #[error("`{stream}` is no stream: {fault}")]
+    #[error("invalid stream `{stream}`: {fault}")]
     Name {
-        /// What was given.
+        /// The argument.
         stream: String,
         /// What is wrong with it.
         fault: NameError,
     },
-    /// The name lies where the server's own paths are.
-    #[error("`{0}` is no stream: names that begin with __ds are reserved")]
+    /// The name is reserved for the server's own paths.
+    #[error("invalid stream `{0}`: names that begin with __ds are reserved")]
     Reserved(String),
-    /// A URL that would be asked as another one.
-    #[error("`{0}` is no URL of a stream: it has the segment `.` or `..`")]
+    /// A URL that clients would resolve to another one.
+    #[error("invalid stream URL `{0}`: it has the segment `.` or `..`")]
     DotSegment(String),
-    /// A URL that does not say where exports are.
-    #[error(
-        "`{0}` is no URL of a stream that can be exported or imported: expected http://.../v1/stream/NAME"
-    )]
+    /// A URL from which the URL of exports can't be derived.
+    #[error("`{0}` can't be exported or imported, expected a URL http://.../v1/stream/NAME")]
     OtherLayout(String),
 }
 
-/// What stands before the name of a stream in its URL.
+/// Path before the name of a stream in its URL.
 const STREAMS: &str = "/v1/stream/";
 
 impl StreamTarget {
@@ -63,11 +61,11 @@ impl StreamTarget {
         self.url_below("stream")
     }
 
-    /// The URL of something else about the stream: `/v1/export/NAME` for `export`.
+    /// The URL of another resource of the stream: `/v1/export/NAME` for `export`.
     ///
     /// # Errors
-    /// All of [`StreamTargetError`]: nothing is asked under a name that the server would refuse, or that means another stream
-    /// once dot segments are resolved.
+    /// All of [`StreamTargetError`]: no request is sent for a name that the server would refuse, or
+    /// that would mean another stream once dot segments are resolved.
     pub fn url_below(&self, what: &str) -> Result<String, StreamTargetError> {
         if let Some(url) = Url::split(&self.stream) {
             return self.within(&url, what);
@@ -89,7 +87,7 @@ impl StreamTarget {
         ))
     }
 
-    /// The same where a whole URL was given. Servers of another make may lay out theirs otherwise.
+    /// The same for a whole URL. Other servers may use another layout.
     fn within(&self, url: &Url<'_>, what: &str) -> Result<String, StreamTargetError> {
         let Url { origin, path, rest } = url;
         let (base, name) = match path.split_once(STREAMS) {
@@ -125,7 +123,7 @@ impl StreamTarget {
     }
 }
 
-/// The parts of a URL as they were written: a parser would resolve dot segments, and take `\` for `/`.
+/// The parts of a URL as written: a parser would resolve dot segments, and treat `\` as `/`.
 struct Url<'a> {
     /// Scheme and authority.
     origin: &'a str,
@@ -136,7 +134,7 @@ struct Url<'a> {
 }
 
 impl<'a> Url<'a> {
-    /// `None` when `text` is no HTTP URL with a host.
+    /// `None` when `text` is not an HTTP URL with a host.
     fn split(text: &'a str) -> Option<Self> {
         let is_http = |scheme: &str| {
             scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
@@ -157,7 +155,7 @@ impl<'a> Url<'a> {
     }
 }
 
-/// Whether a client would ask for another path than this one.
+/// Whether a client would request another path than this one.
 fn has_dot_segment(path: &str) -> bool {
     path.split(['/', '\\'])
         .any(|segment| percent::decode(segment).is_ok_and(|plain| plain == "." || plain == ".."))
@@ -176,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_escaped_and_urls_are_taken_as_they_are() {
+    fn names_are_escaped_and_urls_are_used_unchanged() {
         let server = "http://127.0.0.1:4437/";
         assert_eq!(
             url("logs/demo", server).unwrap(),

@@ -1,4 +1,4 @@
-//! `tailwater export` and `tailwater import`: a stream as a file, whole or not at all.
+//! `tailwater export` and `tailwater import`: a stream as a file, complete or not at all.
 
 use super::target::{StreamTarget, StreamTargetError};
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use tailwater_client::drivers::native::{
 use tailwater_protocol::export::{ExportDecoder, ExportError, ExportLine};
 use tokio::io::AsyncReadExt;
 
-/// Bytes read from standard input at once.
+/// Maximum bytes of one read from standard input.
 const PIECE_BYTES: usize = 64 << 10;
 
 const EXPORT_HELP: &str = "\
@@ -43,43 +43,43 @@ pub struct ImportArgs {
     target: StreamTarget,
 }
 
-/// Why a stream was not transferred whole.
+/// Why a stream was not transferred completely.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferFailure {
-    /// The stream can't be named like that.
+    /// The stream's name is invalid.
     #[error(transparent)]
     Target(#[from] StreamTargetError),
-    /// No TLS, or no runtime.
+    /// TLS or the runtime could not be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// The system refused something.
+    /// A system call failed.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// The server refused, or can't be reached.
     #[error("{url}: {fault}")]
     Server {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
-        /// What happened.
+        /// The error.
         fault: TransferError,
     },
-    /// What came is not a whole export.
-    #[error("{url}: {fault}; what was written is not a whole export")]
+    /// The data received is not a complete export.
+    #[error("{url}: {fault}; the output is not a complete export")]
     Cut {
-        /// What was asked for.
+        /// The requested URL.
         url: String,
         /// What is wrong with it.
         fault: ExportError,
     },
 }
 
-/// Writes a stream to standard output as a file.
+/// Exports a stream to standard output.
 ///
 /// # Errors
-/// [`TransferFailure`], in words for the terminal; then what was written is not a whole export.
+/// [`TransferFailure`], as text for the terminal; then the output is not a complete export.
 pub fn export(args: &ExportArgs) -> Result<(), TransferFailure> {
     let url = args.target.url_below("export")?;
-    let (mut out, mut check) = (io::stdout().lock(), Check::default());
+    let (mut out, mut check) = (io::stdout().lock(), ExportCheck::default());
     let client = NativeClient::new()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -97,17 +97,17 @@ pub fn export(args: &ExportArgs) -> Result<(), TransferFailure> {
         url: url.clone(),
         fault,
     })?;
-    say(&format!(
-        "{url} is exported, {pages} {}",
+    print_note(&format!(
+        "exported {url}, {pages} {}",
         if pages == 1 { "page" } else { "pages" }
     ));
     Ok(())
 }
 
-/// Makes a stream of the export on standard input.
+/// Creates a stream from the export on standard input.
 ///
 /// # Errors
-/// [`TransferFailure`], in words for the terminal; then there is no such stream.
+/// [`TransferFailure`], as text for the terminal; then the stream does not exist.
 pub fn import(args: &ImportArgs) -> Result<(), TransferFailure> {
     let url = args.target.url_below("import")?;
     let client = NativeClient::new()?;
@@ -115,19 +115,19 @@ pub fn import(args: &ImportArgs) -> Result<(), TransferFailure> {
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(async {
-        // The server would say so, too, but the rest of a long body could drown it.
+        // The server would refuse it, too, but its response could be lost behind a long body.
         let stream_url = args.target.url()?;
-        let why = match client.writer(&stream_url).describe().await {
-            Ok(_) => Some("a stream of this name exists".to_owned()),
+        let reason = match client.writer(&stream_url).describe().await {
+            Ok(_) => Some("a stream with this name exists".to_owned()),
             Err(StreamWriteError::Refused {
                 status: 404 | 410, ..
             }) => None,
             Err(fault) => Some(fault.to_string()),
         };
-        if let Some(why) = why {
+        if let Some(reason) = reason {
             return Err(TransferFailure::Server {
                 url: stream_url,
-                fault: TransferError::Refused(why),
+                fault: TransferError::Refused(reason),
             });
         }
         let imported = client.upload(&url, standard_input()).await;
@@ -136,16 +136,16 @@ pub fn import(args: &ImportArgs) -> Result<(), TransferFailure> {
             fault,
         })
     });
-    // Reading standard input can't be called off; the process is over anyway.
+    // Reading standard input can't be cancelled; the process ends anyway.
     runtime.shutdown_background();
     let imported = outcome?;
     let closed = if imported.closed { ", closed" } else { "" };
     let shift = match imported.shift_bytes {
         0 => String::new(),
-        shift => format!(", each offset smaller by {shift} than it was"),
+        shift => format!(", each offset reduced by {shift}"),
     };
-    say(&format!(
-        "`{}` is imported, next offset {}{closed}{shift}",
+    print_note(&format!(
+        "imported `{}`, next offset {}{closed}{shift}",
         imported.name, imported.next_offset
     ));
     Ok(())
@@ -162,21 +162,21 @@ fn standard_input() -> impl futures_util::Stream<Item = io::Result<Bytes>> + Sen
     })
 }
 
-fn say(text: &str) {
-    // With standard error closed there is nobody to tell.
+fn print_note(text: &str) {
+    // Standard error may be closed.
     let _closed = writeln!(io::stderr(), "tailwater: {text}");
 }
 
-/// Looks at an export as it passes.
+/// Checks an export while it is received.
 #[derive(Default)]
-struct Check {
+struct ExportCheck {
     decoder: ExportDecoder,
     lines: Vec<ExportLine>,
     pages: u64,
     fault: Option<ExportError>,
 }
 
-impl Check {
+impl ExportCheck {
     fn take(&mut self, piece: &[u8]) {
         if self.fault.is_none() {
             self.fault = self.decoder.push(piece, &mut self.lines).err();

@@ -1,4 +1,4 @@
-//! What the settings are by default, and how their values are read.
+//! The defaults of the settings, and the parsing of their values.
 
 use super::values::{
     bytes_value, duration_value, path_value, public_url_value, sync_value, workers_value,
@@ -13,13 +13,13 @@ struct ParsedConfig {
 }
 
 #[test]
-fn the_default_is_what_the_bare_command_line_says() {
+fn the_defaults_equal_those_of_the_command_line() {
     let parsed = ParsedConfig::parse_from(["tailwater"]).config;
     assert_eq!(format!("{parsed:?}"), format!("{:?}", Config::default()));
 }
 
 #[test]
-fn a_public_url_is_one_that_paths_can_follow() {
+fn a_public_url_can_be_followed_by_a_path() {
     assert_eq!(
         public_url_value("https://streams.example/").as_deref(),
         Ok("https://streams.example")
@@ -41,7 +41,7 @@ fn a_public_url_is_one_that_paths_can_follow() {
 }
 
 #[test]
-fn times_and_sizes_read_as_people_write_them() {
+fn times_and_sizes_accept_the_usual_units() {
     assert_eq!(duration_value("500ms"), Ok(Duration::from_millis(500)));
     assert_eq!(duration_value("25"), Ok(Duration::from_secs(25)));
     assert_eq!(duration_value("1.5m"), Ok(Duration::from_secs(90)));

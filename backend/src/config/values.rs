@@ -1,4 +1,4 @@
-//! Values as they are written on the command line and in the environment.
+//! Parsers of values on the command line and in the environment.
 
 use super::Config;
 use bytesize::ByteSize;
@@ -7,13 +7,13 @@ use std::time::Duration;
 use tailwater_core::store::SyncMode;
 use url::Url;
 
-/// The longest time that a setting can have.
+/// Maximum time.
 const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A time: `500ms`, `25s`, `2m`, `1h 30m`; a bare number is seconds.
 ///
 /// # Errors
-/// What was expected, when it is not one, not above zero, or above 24 hours.
+/// What was expected, when it is invalid, not above zero, or above 24 hours.
 pub fn duration_value(text: &str) -> Result<Duration, String> {
     let is_bare = text.ends_with(|last: char| last.is_ascii_digit());
     let with_unit = if is_bare {
@@ -39,14 +39,14 @@ pub fn sync_value(text: &str) -> Result<SyncMode, String> {
         "never" => Ok(SyncMode::Never),
         _ => duration_value(text)
             .map(SyncMode::Within)
-            .map_err(|why| format!("expected always, never or a time: {why}")),
+            .map_err(|reason| format!("expected always, never or a time: {reason}")),
     }
 }
 
 /// A path.
 ///
 /// # Errors
-/// When it is empty or has control characters: then something else was meant.
+/// When it is empty or has control characters, which indicates a mistake.
 pub fn path_value(text: &str) -> Result<PathBuf, String> {
     match text.chars().find(|character| character.is_control()) {
         Some(control) => Err(format!(
@@ -57,10 +57,10 @@ pub fn path_value(text: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// The URL under which others reach this server: scheme, host, perhaps a port and a path; no slash at its end.
+/// The server's public URL: scheme, host, optional port and path; no slash at the end.
 ///
 /// # Errors
-/// What was expected, when it is not one.
+/// What was expected, when it is invalid.
 pub fn public_url_value(text: &str) -> Result<String, String> {
     let expected = || "expected a URL such as https://streams.example, without query".to_owned();
     let url = Url::parse(text).map_err(|error| format!("{error}: {}", expected()))?;
@@ -77,7 +77,7 @@ pub fn public_url_value(text: &str) -> Result<String, String> {
 /// A number of worker threads.
 ///
 /// # Errors
-/// What was expected, when it is not one or out of range.
+/// What was expected, when it is invalid or out of range.
 pub fn workers_value(text: &str) -> Result<usize, String> {
     let workers = text
         .parse()
@@ -94,7 +94,7 @@ pub fn workers_value(text: &str) -> Result<usize, String> {
 /// A size: `65536`, `64KiB`, `16MiB`, `1GiB`; without the `i` in powers of ten.
 ///
 /// # Errors
-/// What was expected, when it is not one or is zero.
+/// What was expected, when it is invalid or zero.
 pub fn bytes_value(text: &str) -> Result<u64, String> {
     let expected = "expected a size above zero, such as 65536, 64KiB or 16MiB";
     match text.parse::<ByteSize>() {

@@ -1,4 +1,4 @@
-//! Answers as actix sends them.
+//! Converts responses to actix's.
 
 use crate::api::{Answer, Charge, Content, Refusal};
 use actix_web::body::{self, BodySize, BoxBody, MessageBody};
@@ -9,12 +9,13 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Bytes of a piece. actix copies each into its connection's buffer before it writes it: it should still be in the processor's
-/// cache when the system copies it again. Above 128 KiB actix lets go of the buffer afterwards, below it keeps it as long as
-/// the connection is open, which thousands of readers that have caught up and wait could not afford.
-const PIECE: usize = 256 << 10;
+/// Bytes of a body's piece. actix copies each into its connection's buffer before it writes it: it
+/// should still be in the processor's cache when the kernel copies it again. Above 128 KiB actix
+/// frees the buffer afterwards, below it keeps it as long as the connection is open, which would be
+/// too much for thousands of waiting readers.
+const PIECE_BYTES: usize = 256 << 10;
 
-/// The response that an answer makes.
+/// Converts a response.
 pub(crate) fn respond(answer: Answer) -> HttpResponse {
     let Answer {
         status,
@@ -38,7 +39,7 @@ pub(crate) fn respond(answer: Answer) -> HttpResponse {
     }
 }
 
-/// The response to a HEAD, which has no length of its own. Source: RFC 9110, section 8.6.
+/// Converts the response to a HEAD, which has no content length. Source: RFC 9110, section 8.6.
 pub(crate) fn respond_to_head(answer: Answer) -> HttpResponse {
     let without = respond(Answer {
         content: None,
@@ -47,7 +48,7 @@ pub(crate) fn respond_to_head(answer: Answer) -> HttpResponse {
     without.map_body(|_, _| BoxBody::new(body::None::new()))
 }
 
-/// A body whose length is known.
+/// A body of known length.
 #[derive(Debug)]
 struct Parts {
     left: [Bytes; 3],
@@ -66,7 +67,7 @@ impl MessageBody for Parts {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
         let part = self.left.iter_mut().find(|part| !part.is_empty());
-        Poll::Ready(part.map(|part| Ok(part.split_to(part.len().min(PIECE)))))
+        Poll::Ready(part.map(|part| Ok(part.split_to(part.len().min(PIECE_BYTES)))))
     }
 }
 
@@ -94,8 +95,8 @@ mod tests {
     use actix_web::body::to_bytes;
 
     #[actix_web::test]
-    async fn pieces_are_short_and_together_the_content() {
-        let long = Bytes::from("7".repeat(3 * PIECE));
+    async fn pieces_are_short_and_add_up_to_the_content() {
+        let long = Bytes::from("7".repeat(3 * PIECE_BYTES));
         let parts = || Parts {
             left: ["[".into(), long.clone(), "]".into()],
             _charge: None,
@@ -104,7 +105,7 @@ mod tests {
         assert_eq!(body.size(), BodySize::Sized(long.len() as u64 + 2));
         let mut context = Context::from_waker(std::task::Waker::noop());
         while let Poll::Ready(Some(Ok(piece))) = Pin::new(&mut body).poll_next(&mut context) {
-            assert!(!piece.is_empty() && piece.len() <= PIECE);
+            assert!(!piece.is_empty() && piece.len() <= PIECE_BYTES);
         }
         assert!(to_bytes(parts()).await.unwrap() == [&b"["[..], &long, b"]"].concat());
     }

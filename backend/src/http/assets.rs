@@ -1,10 +1,10 @@
-//! The dashboard as files inside the binary, each in the encodings that browsers ask for.
+//! The dashboard's files, embedded in the binary in the encodings that browsers support.
 //!
-//! The build script (`backend/build.rs`, feature `dashboard`) takes what Trunk left in `dist/`, compresses it once and
-//! writes the table that this module serves. Files whose names hold a hash of their content may be kept for ever; the
-//! page itself is asked for anew each time and answered with 304 when it is the same. Paths without an extension are
-//! places inside the dashboard and get the page; `/v1` is never touched, so a wrong address of the protocol stays a
-//! problem document.
+//! The build script (`backend/build.rs`, feature `dashboard`) compresses the files that Trunk left
+//! in `dist/` and writes the table that this module serves. Files whose names contain a hash of
+//! their content are cached indefinitely; the page itself is revalidated each time, and answered
+//! with 304 when it is unchanged. Paths without an extension are routes of the dashboard and get
+//! the page; `/v1` is excluded, so that a wrong URL of the protocol gets a problem document.
 
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{
@@ -16,29 +16,29 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, guard, web};
 /// A file of the dashboard.
 #[derive(Debug)]
 struct File {
-    /// Where it is served, without the leading slash.
+    /// Path, without the leading slash.
     path: &'static str,
     /// `Content-Type`.
     media_type: &'static str,
     /// SHA-256 of the content, hexadecimal, shortened.
     tag: &'static str,
     /// Whether its name changes with its content.
-    lasting: bool,
-    /// The content as it is.
+    is_immutable: bool,
+    /// The uncompressed content.
     identity: &'static [u8],
-    /// The content in Brotli, where that is smaller.
+    /// The content in Brotli, if that is smaller.
     brotli: Option<&'static [u8]>,
-    /// The content in gzip, where that is smaller.
+    /// The content in gzip, if that is smaller.
     gzip: Option<&'static [u8]>,
 }
 
-/// All files, and what the page's own inline scripts and styles hash to.
+/// All files, and the hashes of the page's inline scripts and styles.
 #[derive(Debug)]
 struct Dashboard {
     files: &'static [File],
     /// Sources for `script-src`: `'sha256-...'`, separated by spaces.
     script_hashes: &'static str,
-    /// Sources for `style-src`, likewise.
+    /// Sources for `style-src`, in the same form.
     style_hashes: &'static str,
 }
 
@@ -47,19 +47,19 @@ static EMBEDDED: Option<Dashboard> = Some(include!(concat!(env!("OUT_DIR"), "/da
 #[cfg(not(feature = "dashboard"))]
 static EMBEDDED: Option<Dashboard> = None;
 
-/// The page that a path without an extension stands for.
+/// The page served for paths without an extension.
 const PAGE: &str = "index.html";
 
-/// What a server without a dashboard says at `/`.
+/// The page served at `/` by a server without a dashboard.
 const WITHOUT_DASHBOARD: &str = include_str!("without_dashboard.html");
 
-/// Serves the dashboard beside whatever else the app serves; unknown files fall through to the app's default.
+/// Serves the dashboard; unknown files fall through to the app's default service.
 pub fn configure(service: &mut web::ServiceConfig) {
     configure_with(service, EMBEDDED.as_ref());
 }
 
 fn configure_with(service: &mut web::ServiceConfig, dashboard: Option<&'static Dashboard>) {
-    let is_served = guard::fn_guard(move |context| serves(dashboard, context.head()));
+    let is_served = guard::fn_guard(move |context| is_served_by(dashboard, context.head()));
     match dashboard {
         Some(dashboard) => {
             let answer = move |request: HttpRequest| async move { dashboard.answer(&request) };
@@ -81,27 +81,27 @@ fn configure_with(service: &mut web::ServiceConfig, dashboard: Option<&'static D
     }
 }
 
-/// Whether a request is answered from here.
+/// Whether the dashboard answers a request.
 pub(super) fn serve(head: &RequestHead) -> bool {
-    serves(EMBEDDED.as_ref(), head)
+    is_served_by(EMBEDDED.as_ref(), head)
 }
 
-fn serves(dashboard: Option<&'static Dashboard>, head: &RequestHead) -> bool {
+fn is_served_by(dashboard: Option<&'static Dashboard>, head: &RequestHead) -> bool {
     let path = head.uri.path();
-    let is_there = dashboard.map_or(path == "/", |dashboard| dashboard.find(path).is_some());
-    is_there && matches!(head.method, Method::GET | Method::HEAD)
+    let exists = dashboard.map_or(path == "/", |dashboard| dashboard.find(path).is_some());
+    exists && matches!(head.method, Method::GET | Method::HEAD)
 }
 
 impl Dashboard {
-    /// The file that a path asks for, the page for places inside the dashboard, or nothing.
+    /// The file at a path, the page for a route of the dashboard, or `None`.
     fn find(&self, path: &str) -> Option<&'static File> {
         let path = path.strip_prefix('/')?;
         if path == "v1" || path.starts_with("v1/") {
             return None;
         }
         let named = |name: &str| self.files.iter().find(|file| file.path == name);
-        let is_place = !path.rsplit('/').next().unwrap_or_default().contains('.');
-        named(path).or_else(|| is_place.then(|| named(PAGE))?)
+        let is_page_route = !path.rsplit('/').next().unwrap_or_default().contains('.');
+        named(path).or_else(|| is_page_route.then(|| named(PAGE))?)
     }
 
     fn answer(&self, request: &HttpRequest) -> HttpResponse {
@@ -110,7 +110,7 @@ impl Dashboard {
         };
         let (encoding, body) = file.encoded_for(request);
         let tag = EntityTag::new_strong(format!("{}-{}", file.tag, encoding.as_str()));
-        if already_has(request, &tag) {
+        if is_unchanged(request, &tag) {
             return self
                 .head(StatusCode::NOT_MODIFIED, file)
                 .insert_header(ETag(tag))
@@ -124,12 +124,13 @@ impl Dashboard {
         head.body(body)
     }
 
-    /// The headers of every answer about a file.
+    /// The headers of every response for a file.
     ///
-    /// Opener and embedder policy isolate the page, which gives it clocks of 5 instead of 100 microseconds.
+    /// The opener and embedder policies isolate the page, which improves its clock's resolution
+    /// from 100 to 5 microseconds.
     fn head(&self, status: StatusCode, file: &File) -> HttpResponseBuilder {
         let mut head = HttpResponse::build(status);
-        let caching = if file.lasting {
+        let caching = if file.is_immutable {
             "public, max-age=31536000, immutable"
         } else {
             "no-cache"
@@ -145,7 +146,8 @@ impl Dashboard {
         head
     }
 
-    /// The page may run its own scripts and wasm, and talk to its own server and to lanes on loopback; nothing else.
+    /// The page may run its own scripts and wasm, and connect to its own server and to lanes on
+    /// loopback; nothing else.
     fn policy(&self) -> String {
         let Self {
             script_hashes,
@@ -162,7 +164,7 @@ impl Dashboard {
 }
 
 impl File {
-    /// The smallest encoding among those the client likes best.
+    /// The smallest of the encodings that the client prefers.
     fn encoded_for(&self, request: &HttpRequest) -> (ContentEncoding, &'static [u8]) {
         let plain = (ContentEncoding::Identity, self.identity);
         let offers: Vec<(ContentEncoding, &'static [u8])> = [
@@ -177,7 +179,7 @@ impl File {
             .iter()
             .map(|(encoding, _)| Encoding::Known(*encoding))
             .collect();
-        // A header that cannot be parsed, or refuses all we have, gets the plain bytes rather than nothing.
+        // For a header that is malformed or accepts no available encoding, the plain bytes.
         let wanted = AcceptEncoding::parse(request)
             .ok()
             .and_then(|accepted| accepted.negotiate(encodings.iter()));
@@ -188,7 +190,7 @@ impl File {
     }
 }
 
-fn already_has(request: &HttpRequest, tag: &EntityTag) -> bool {
+fn is_unchanged(request: &HttpRequest, tag: &EntityTag) -> bool {
     match IfNoneMatch::parse(request) {
         Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|known| known.weak_eq(tag)),
@@ -204,12 +206,12 @@ mod tests {
     use actix_web::test::{TestRequest, call_service, init_service, read_body};
     use actix_web::{App, rt};
 
-    const fn file(path: &'static str, media_type: &'static str, lasting: bool) -> File {
+    const fn file(path: &'static str, media_type: &'static str, is_immutable: bool) -> File {
         File {
             path,
             media_type,
             tag: "0123abcd",
-            lasting,
+            is_immutable,
             identity: b"plain plain plain",
             brotli: Some(b"brotli"),
             gzip: Some(b"gzip"),
@@ -230,7 +232,8 @@ mod tests {
         style_hashes: "",
     };
 
-    /// What a server with `dashboard` answers; everything it does not serve is a 404 that says `default`.
+    /// The response of a server with `dashboard`; paths it does not serve get a 404 with the text
+    /// `default`.
     async fn ask(
         dashboard: Option<&'static Dashboard>,
         request: TestRequest,
@@ -256,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn places_get_the_page_and_everything_else_falls_through() {
+    fn routes_get_the_page_and_unknown_files_fall_through() {
         let cases = [
             ("/", "text/html; charset=utf-8"),
             ("/?stream=logs/demo", "text/html; charset=utf-8"),
@@ -291,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn the_encoding_is_the_best_that_the_client_accepts() {
+    fn the_best_accepted_encoding_is_served() {
         let cases = [
             ("/", "gzip, deflate, br, zstd", "br", "brotli"),
             ("/", "br;q=0.1, gzip", "gzip", "gzip"),
@@ -323,11 +326,11 @@ mod tests {
     }
 
     #[test]
-    fn only_names_with_a_hash_may_be_kept() {
+    fn only_hashed_names_are_cached_indefinitely() {
         rt::System::new().block_on(async {
-            let kept = ask(Some(&DASHBOARD), get("/app-0123abcd_bg.wasm")).await;
+            let cache_control = ask(Some(&DASHBOARD), get("/app-0123abcd_bg.wasm")).await;
             assert_eq!(
-                header_of(&kept, "cache-control"),
+                header_of(&cache_control, "cache-control"),
                 "public, max-age=31536000, immutable"
             );
             for path in ["/", "/race", "/icon.png"] {
@@ -359,7 +362,7 @@ mod tests {
             assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
             assert_eq!(header_of(&same, "etag"), tag);
             assert!(read_body(same).await.is_empty());
-            // A list may come in several fields.
+            // A list may be split over several fields.
             let parted = get("/")
                 .append_header(("accept-encoding", "zstd"))
                 .append_header(("accept-encoding", "br"));
@@ -377,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_isolated_and_may_reach_only_itself_and_loopback() {
+    fn the_page_is_isolated_and_connects_only_to_own_and_loopback() {
         rt::System::new().block_on(async {
             let response = ask(Some(&DASHBOARD), get("/")).await;
             assert_eq!(
@@ -408,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn head_tells_the_same_without_the_body() {
+    fn head_has_the_same_headers_without_the_body() {
         rt::System::new().block_on(async {
             let request = TestRequest::default()
                 .method(Method::HEAD)
@@ -421,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_dashboard_the_root_says_how_to_get_one() {
+    fn without_a_dashboard_the_root_says_how_to_build_it() {
         rt::System::new().block_on(async {
             let response = ask(None, get("/")).await;
             assert_eq!(

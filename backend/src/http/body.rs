@@ -1,4 +1,4 @@
-//! A request's body as actix receives it.
+//! A request's body as received by actix.
 
 use super::head::ActixHeaders;
 use crate::api::{App, Budget, FREE_BYTES, ReceivedBody, Refusal, RequestBody, receive};
@@ -12,20 +12,20 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// A body that is still arriving. It is given up when [`FREE_BYTES`] of it, or its end, take longer than `silence_max`; only
-/// the time in which the client is waited for counts.
-pub(super) struct Arriving {
+/// A body that is being received. It fails when [`FREE_BYTES`] of it, or its end, take longer than
+/// `silence_max`; only the time spent waiting for the client counts.
+pub(super) struct IncomingBody {
     /// Where it comes from.
     pub(super) payload: web::Payload,
     silence_max: Duration,
-    /// How long the client was waited for, and the bytes that came, since it last had sent enough.
+    /// Time spent waiting, and bytes received, since the last [`FREE_BYTES`].
     waited: Duration,
-    came: usize,
+    received: usize,
 }
 
-/// The body of `request`, whole and decoded.
+/// Receives the body of `request`, whole and decoded.
 ///
-/// - `limit`: bytes that it may have.
+/// - `limit`: maximum length in bytes.
 ///
 /// # Errors
 /// As [`receive`].
@@ -39,20 +39,20 @@ pub(super) async fn received(
         app,
         limit,
         &ActixHeaders(request.headers()),
-        Arriving::new(payload, app),
+        IncomingBody::new(payload, app),
     )
     .await
 }
 
-/// Reads to its end what nobody will look at, if it is short, so that its connection can serve the next request.
-pub(super) async fn pass_over(request: &HttpRequest, payload: web::Payload, app: &App) {
+/// Discards a short body that is not needed, so that the connection can serve the next request.
+pub(super) async fn discard_body(request: &HttpRequest, payload: web::Payload, app: &App) {
     if short_body(request, app).is_some() {
-        let mut body = Arriving::new(payload, app);
+        let mut body = IncomingBody::new(payload, app);
         while let Ok(Some(_)) = body.next().await {}
     }
 }
 
-/// Bytes of a body that the request announces, if those are not worth asking for, or ending a connection for.
+/// The announced length of a body that is short enough to be received in any case.
 pub(super) fn short_body(request: &HttpRequest, app: &App) -> Option<usize> {
     let length = request
         .headers()
@@ -61,17 +61,17 @@ pub(super) fn short_body(request: &HttpRequest, app: &App) -> Option<usize> {
     length.filter(|bytes| app.reads_first(*bytes) && !request.headers().contains_key(EXPECT))
 }
 
-impl Arriving {
+impl IncomingBody {
     pub(super) fn new(payload: web::Payload, app: &App) -> Self {
         Self {
             payload,
             silence_max: app.config.body_silence_max,
             waited: Duration::ZERO,
-            came: 0,
+            received: 0,
         }
     }
 
-    /// All of it; for one that announced how little it is. Charged while it arrives.
+    /// Receives the whole of a short body. Charged while it arrives.
     pub(super) async fn whole(
         &mut self,
         announced: usize,
@@ -98,22 +98,22 @@ impl Arriving {
     }
 }
 
-impl RequestBody for Arriving {
+impl RequestBody for IncomingBody {
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
-            // Mostly it is here already, and no timer is needed.
+            // Usually a piece is buffered already, and no timer is needed.
             let piece =
                 match poll_fn(|context| Poll::Ready(self.payload.poll_next_unpin(context))).await {
                     Poll::Ready(piece) => piece,
                     Poll::Pending => {
-                        let begun = Instant::now();
+                        let started = Instant::now();
                         let left = self.silence_max.saturating_sub(self.waited);
                         let piece = timeout(left, self.payload.next()).await.map_err(|_| {
                             Refusal::BodySilent {
                                 after: self.silence_max,
                             }
                         })?;
-                        self.waited += begun.elapsed();
+                        self.waited += started.elapsed();
                         piece
                     }
                 };
@@ -123,9 +123,9 @@ impl RequestBody for Arriving {
             {
                 Some(piece) if piece.is_empty() => {}
                 Some(piece) => {
-                    self.came += piece.len();
-                    if self.came >= FREE_BYTES {
-                        (self.came, self.waited) = (0, Duration::ZERO);
+                    self.received += piece.len();
+                    if self.received >= FREE_BYTES {
+                        (self.received, self.waited) = (0, Duration::ZERO);
                     }
                     return Ok(Some(piece));
                 }

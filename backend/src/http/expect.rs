@@ -1,4 +1,4 @@
-//! `Expect: 100-continue`: what the head of a request decides before its body is asked for.
+//! `Expect: 100-continue`: checks a request's head before its body is requested.
 
 use super::gate::put_standing;
 use super::head::{ActixHeaders, gate_head_of};
@@ -12,13 +12,13 @@ use actix_http::{Request, RequestHead, Response, body::BoxBody};
 use actix_web::http::ConnectionType;
 use actix_web::{HttpMessage, HttpResponse, ResponseError};
 
-/// What the head of a request that expects `100 Continue` decides: the gate, and then what its handler would decide by it.
+/// Checks a request that expects `100 Continue`: by the gate, and then as its handler would.
 ///
 /// - `lab`: the lab, if there is one.
 ///
 /// # Errors
-/// The answer, without the body having been asked for; it ends the connection.
-pub fn decide_by_head(
+/// The final response, sent without requesting the body; it closes the connection.
+pub fn check_expectation(
     app: &App,
     gate: &Gate,
     lab: Option<&Lab>,
@@ -26,24 +26,24 @@ pub fn decide_by_head(
 ) -> Result<Request, Response<BoxBody>> {
     let map = ActixHeaders(request.headers());
     let head = gate_head_of(request.head(), request.conn_data(), &map);
-    let seen = gate.look(&head);
-    let refused = match seen.checked {
+    let admission = gate.admit(&head);
+    let handler_refusal = match admission.checked {
         Err(refusal) => Some(refusal.error_response()),
         Ok(()) if head.is_preflight() => None,
-        Ok(()) => refused(app, lab, request.head(), &map, seen.host),
+        Ok(()) => handler_refusal(app, lab, request.head(), &map, admission.host),
     };
-    let Some(mut response) = refused else {
+    let Some(mut response) = handler_refusal else {
         return Ok(request);
     };
     response
         .head_mut()
         .set_connection_type(ConnectionType::Close);
-    put_standing(response.headers_mut(), &gate::standing(seen.allowed));
+    put_standing(response.headers_mut(), &gate::standing(admission.allowed));
     Err(response.into())
 }
 
-/// What the handler would answer without a look at the body, if that is a refusal.
-fn refused(
+/// The handler's refusal, if the head suffices for one.
+fn handler_refusal(
     app: &App,
     lab: Option<&Lab>,
     head: &RequestHead,
@@ -59,7 +59,7 @@ fn refused(
     );
     let decided = match path.strip_prefix(STREAM_PREFIX) {
         Some(rest) if subscriptions::is_reserved(rest) => {
-            return subscriptions::refused(method, path, map);
+            return subscriptions::handler_refusal(method, path, map);
         }
         Some(path) => api::check_head(
             app,
@@ -73,7 +73,7 @@ fn refused(
             },
         ),
         #[cfg(feature = "lab")]
-        None if lab::is_at(path) => lab::LabRoute::of(app, lab, method, path, map).map(drop),
+        None if lab::is_lab_path(path) => lab::LabRoute::of(app, lab, method, path, map).map(drop),
         None if assets::serve(head) => Ok(()),
         None => streams::StreamsRoute::of(app, method, path, query, map).map(drop),
     };

@@ -1,4 +1,5 @@
-//! GET of an export: a stream as a file, from its earliest message to where it ended when the export began.
+//! GET of an export: a stream as a file, from its earliest message to its tail when the export
+//! began.
 
 use crate::api::{App, Budget, Charge, Refusal, SANDBOX, read_charged};
 use crate::live::encoding::encoded_bytes;
@@ -16,15 +17,15 @@ use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::inspect::Origin;
 use tailwater_protocol::{Control, Offset, ndjson};
 
-/// Bytes that leave together, at most, and when messages are small.
+/// Size of a piece in bytes, when messages are small.
 const PIECE_BYTES: usize = 64 << 10;
-/// How long a page waits for room in the budget.
-const BUDGET_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a page waits for budget.
+const BUDGET_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// The body is pulled: a client that does not read holds back only itself.
+/// The body is pulled, so that backpressure from a slow client affects only its own export.
 pub(super) async fn export(app: &App, log: Arc<Log>) -> Result<HttpResponse, Refusal> {
     let one_message = 1;
-    // After this nothing can be refused any more, only broken off.
+    // After this an error can't be reported by a status, only by truncation.
     let from = log.read_from(ReadStart::Beginning, one_message).await?.from;
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, export::CONTENT_TYPE));
@@ -42,7 +43,7 @@ pub(super) async fn export(app: &App, log: Arc<Log>) -> Result<HttpResponse, Ref
     ))))
 }
 
-/// An export under way.
+/// An export in progress.
 #[derive(Debug)]
 struct Export {
     log: Arc<Log>,
@@ -53,7 +54,7 @@ struct Export {
     pages: u64,
     stage: ExportStage,
     budget: Arc<Budget>,
-    /// What the piece under way holds of it.
+    /// The budget's charge for the current piece.
     charge: Option<Charge>,
 }
 
@@ -61,13 +62,13 @@ struct Export {
 enum ExportStage {
     Head,
     Pages,
-    Over,
+    Done,
 }
 
 impl Export {
     fn new(log: Arc<Log>, from: Offset, page_max: usize, budget: Arc<Budget>) -> Self {
         let kind = log.kind();
-        // Boundaries between messages that are not JSON would be lost on a common line.
+        // Other than JSON, messages in one line would lose their boundaries.
         let read_max = if kind == ContentKind::Json {
             page_max
         } else {
@@ -92,7 +93,7 @@ impl Export {
         let mut piece = Vec::new();
         self.charge = None;
         match self.stage {
-            ExportStage::Over => return Ok(None),
+            ExportStage::Done => return Ok(None),
             ExportStage::Head => {
                 self.head(&mut piece);
                 self.stage = ExportStage::Pages;
@@ -100,24 +101,24 @@ impl Export {
             ExportStage::Pages => {
                 let mut charge = self
                     .budget
-                    .acquire(PIECE_BYTES, BUDGET_PATIENCE)
+                    .acquire(PIECE_BYTES, BUDGET_WAIT_MAX)
                     .await
                     .map_err(Refusal::Busy)?;
                 while piece.len() < PIECE_BYTES {
                     let read = async || self.log.read(self.from, self.read_max).await;
-                    let holds = |batch: &Batch| encoded_bytes(self.kind, &batch.data);
+                    let charged_bytes = |batch: &Batch| encoded_bytes(self.kind, &batch.data);
                     let (batch, read) =
-                        read_charged(&self.budget, BUDGET_PATIENCE, holds, read).await?;
+                        read_charged(&self.budget, BUDGET_WAIT_MAX, charged_bytes, read).await?;
                     if self.from >= self.until || batch.data.is_empty() {
                         self.end(&mut piece, &batch);
-                        self.stage = ExportStage::Over;
+                        self.stage = ExportStage::Done;
                         break;
                     }
                     self.page(&mut piece, &batch);
                     drop(batch);
                     charge = read.unwrap_or(charge);
                     charge
-                        .settle(piece.len().clamp(PIECE_BYTES, self.budget.most()))
+                        .settle(piece.len().clamp(PIECE_BYTES, self.budget.charge_max()))
                         .map_err(Refusal::Busy)?;
                 }
                 self.charge = Some(charge);
@@ -164,7 +165,7 @@ impl Export {
     }
 }
 
-/// The body; an error breaks it off, and its last line will be missing.
+/// The body; an error truncates it, so that its last line is missing.
 fn body(export: Export) -> impl Stream<Item = Result<Bytes, Refusal>> {
     stream::unfold(Some((export, Bytes::new())), |state| async {
         let (mut export, mut piece) = state?;
@@ -173,7 +174,7 @@ fn body(export: Export) -> impl Stream<Item = Result<Bytes, Refusal>> {
                 Ok(piece) => piece?,
                 Err(error) => {
                     tracing::warn!(
-                        "stream {}: an export breaks off at {}: {error}",
+                        "stream {}: the export is truncated at offset {}: {error}",
                         export.log.name(),
                         export.from
                     );

@@ -1,4 +1,4 @@
-//! The gate as a middleware of actix: checks, preflights, and the fields that every answer carries.
+//! The gate as an actix middleware: checks, preflights, and the header fields of every response.
 
 use super::answer::respond;
 use super::head::{ActixHeaders, gate_head};
@@ -23,7 +23,7 @@ use std::task::{Context, Poll};
 /// The middleware.
 ///
 /// # Errors
-/// Only what the handlers behind it return; its own refusals are answers.
+/// Those of the handlers; its own refusals are responses.
 pub async fn guard(
     gate: web::Data<Gate>,
     mut request: ServiceRequest,
@@ -37,14 +37,14 @@ pub async fn guard(
     let (standing, checked, is_preflight) = {
         let map = ActixHeaders(request.headers());
         let head = gate_head(request.request(), &map);
-        let seen = gate.look(&head);
+        let admission = gate.admit(&head);
         (
-            gate::standing(seen.allowed),
-            seen.checked,
+            gate::standing(admission.allowed),
+            admission.checked,
             head.is_preflight(),
         )
     };
-    let body_was_read = note_end_of_body(&mut request);
+    let body_was_read = watch_end_of_body(&mut request);
     let mut response = match checked {
         Err(refusal) => request
             .into_response(respond(refusal.answer()))
@@ -54,17 +54,17 @@ pub async fn guard(
             .map_into_right_body(),
         Ok(()) => match next.call(request).await {
             Ok(response) => response.map_into_left_body(),
-            // A handler panicked. Refusals of handlers are responses.
+            // A handler panicked. Refusals by handlers are responses.
             Err(error) => return Err(failed(error, slot.as_deref(), &standing)),
         },
     };
-    // The library says so only once it drains, which is a moment after the answers of a stop were made.
+    // actix only does this once it drains, which is shortly after the stop signal is answered.
     let is_stopping = response
         .request()
         .app_data::<web::Data<App>>()
         .is_some_and(|app| app.is_stopping());
-    // A response's head may come from a pool and then has an earlier one's version, by which the library tells whether the
-    // connection closes. The version that is sent is the request's.
+    // A response's head from actix's pool has an earlier response's version, from which actix
+    // derives whether the connection closes. The version that is sent is the request's.
     response.response_mut().head_mut().version = Version::HTTP_11;
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if is_stopping && !is_upgrade || !body_was_read.get() {
@@ -76,21 +76,21 @@ pub async fn guard(
     if request_version == Version::HTTP_10
         && matches!(response.response().body().size(), BodySize::Stream)
     {
-        // Without chunks only the connection's end says where the answer ends. Source: RFC 9112, section 6.1.
+        // Without chunks the response ends with the connection. Source: RFC 9112, section 6.1.
         let head = response.response_mut().head_mut();
         head.no_chunking(true);
         head.set_connection_type(ConnectionType::Close);
     }
     put_standing(response.headers_mut(), &standing);
-    let may_repeat = response
+    let may_reuse = response
         .request()
         .extensions_mut()
-        .remove::<MayRepeat>()
+        .remove::<MayReuseConnection>()
         .is_some()
         && !is_stopping;
     let closes = response.response().head().connection_type() == ConnectionType::Close;
-    let under_way = slot.map(|slot| AnswerUnderWay {
-        leaving: if may_repeat && !closes {
+    let in_progress = slot.map(|slot| ResponseInProgress {
+        takeover: if may_reuse && !closes {
             slot.leave_after_answer()
         } else {
             None
@@ -98,10 +98,10 @@ pub async fn guard(
         slot: (!is_upgrade).then_some(slot),
         closes,
     });
-    Ok(response.map_body(|_, body| GatedBody { body, under_way }))
+    Ok(response.map_body(|_, body| GatedBody { body, in_progress }))
 }
 
-/// What is sent where answering failed; it ends the connection, whose state nobody knows.
+/// The response after an internal error; it closes the connection, whose state is unknown.
 fn failed(error: actix_web::Error, slot: Option<&Slot>, standing: &Fields) -> actix_web::Error {
     if let Some(slot) = slot {
         slot.end_answer(true);
@@ -114,10 +114,10 @@ fn failed(error: actix_web::Error, slot: Option<&Slot>, standing: &Fields) -> ac
     InternalError::from_response(error, response).into()
 }
 
-/// Puts the fields that every answer carries beside the answer's own.
+/// Adds the header fields of every response.
 pub(super) fn put_standing(map: &mut HeaderMap, standing: &Fields) {
     for (name, value) in standing.iter() {
-        // Also without an origin: a cache must not give a page the answer that lacks its CORS headers.
+        // Also without an origin: a cache must not give a page a response without CORS headers.
         if name == header::VARY {
             map.append(name, value);
         } else if name != CROSS_ORIGIN_RESOURCE_POLICY || !map.contains_key(&name) {
@@ -126,20 +126,21 @@ pub(super) fn put_standing(map: &mut HeaderMap, standing: &Fields) {
     }
 }
 
-/// A flag that turns true once the body of `request` was read to its end; true at once if it announces none.
+/// Returns a flag that becomes true once the body of `request` has been read to its end; true at
+/// once without a body.
 ///
-/// An answer may be complete before its request's body has come, which nobody waits for: the connection ends, and the answer
-/// must say so.
-fn note_end_of_body(request: &mut ServiceRequest) -> Rc<Cell<bool>> {
+/// A response may be complete before its request's body has arrived. The rest is not awaited: the
+/// connection is closed, and the response must say so.
+fn watch_end_of_body(request: &mut ServiceRequest) -> Rc<Cell<bool>> {
     let is_long = |length: &HeaderValue| length.as_bytes().iter().any(|digit| *digit != b'0');
     let headers = request.headers();
     let has_body = headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get(header::CONTENT_LENGTH).is_some_and(is_long);
     let has_ended = Rc::new(Cell::new(!has_body));
     if has_body {
-        let noted = Rc::clone(&has_ended);
+        let ended_flag = Rc::clone(&has_ended);
         let end = stream::poll_fn(move |_| {
-            noted.set(true);
+            ended_flag.set(true);
             Poll::Ready(None)
         });
         let payload = Box::pin(request.take_payload().chain(end));
@@ -148,22 +149,22 @@ fn note_end_of_body(request: &mut ServiceRequest) -> Rc<Cell<bool>> {
     has_ended
 }
 
-/// Said by a handler of its request: others like it may follow on the same connection.
+/// Marks a request that may be followed by similar ones on the same connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct MayRepeat;
+pub(super) struct MayReuseConnection;
 
-/// An answer that is being sent.
+/// A response that is being sent.
 #[derive(Debug)]
-struct AnswerUnderWay {
-    /// Dropped first: the connection leaves when its answer is complete.
-    leaving: Option<TakeoverGuard>,
+struct ResponseInProgress {
+    /// Dropped first: the connection is taken over when its response is complete.
+    takeover: Option<TakeoverGuard>,
     slot: Option<Rc<Slot>>,
     closes: bool,
 }
 
-impl Drop for AnswerUnderWay {
+impl Drop for ResponseInProgress {
     fn drop(&mut self) {
-        drop(self.leaving.take());
+        drop(self.takeover.take());
         if let Some(slot) = &self.slot {
             slot.end_answer(self.closes);
         }
@@ -171,11 +172,11 @@ impl Drop for AnswerUnderWay {
 }
 
 pin_project! {
-    /// An answer's body, after which its connection may leave.
+    /// A response's body, after which its connection may be taken over.
     struct GatedBody<B> {
         #[pin]
         body: B,
-        under_way: Option<AnswerUnderWay>,
+        in_progress: Option<ResponseInProgress>,
     }
 }
 
@@ -206,7 +207,7 @@ mod tests {
     use std::net::IpAddr;
 
     #[actix_web::test]
-    async fn a_handler_that_panics_answers_500_and_ends_its_connection() {
+    async fn a_panicking_handler_yields_500_and_closes() {
         let gate = web::Data::new(Gate::new(&Config::default(), IpAddr::from([127, 0, 0, 1])));
         let application = Application::new()
             .app_data(gate)

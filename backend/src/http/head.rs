@@ -1,4 +1,4 @@
-//! A request's head as actix parsed it, for the gate and for calls.
+//! A request's head as parsed by actix, for the gate and for calls.
 
 use crate::api::Headers;
 use crate::api::gate::{CountedConnection, GateHead};
@@ -18,7 +18,7 @@ impl Headers for ActixHeaders<'_> {
 }
 
 impl ActixHeaders<'_> {
-    /// All names and values, with what stands around them, in bytes.
+    /// Total bytes of names, values and separators.
     pub(crate) fn bytes(&self) -> usize {
         self.0
             .iter()
@@ -27,7 +27,7 @@ impl ActixHeaders<'_> {
     }
 }
 
-/// A request as the gate looks at it.
+/// A request's head as the gate sees it.
 pub(crate) fn gate_head<'a>(
     request: &'a HttpRequest,
     map: &'a ActixHeaders<'a>,
@@ -35,9 +35,9 @@ pub(crate) fn gate_head<'a>(
     gate_head_of(request.head(), request.conn_data(), map)
 }
 
-/// The same of a request that no application has seen yet.
+/// The same for a request that no application has received yet.
 ///
-/// - `connection`: the one it came on, if that is counted.
+/// - `connection`: its connection, if that is counted.
 pub(super) fn gate_head_of<'a>(
     head: &'a RequestHead,
     connection: Option<&'a Rc<CountedConnection>>,
@@ -53,9 +53,10 @@ pub(super) fn gate_head_of<'a>(
     }
 }
 
-/// Whether a request says that it came through a proxy, so that a server on loopback cannot take its client for a local one.
+/// Whether a request has passed a proxy, so that a client of a server on loopback may be remote.
 ///
-/// Source: RFC 7239 (`Forwarded`), RFC 9110, section 7.6.3 (`Via`); the others are what proxies of today send.
+/// Source: RFC 7239 (`Forwarded`), RFC 9110, section 7.6.3 (`Via`); current proxies send the
+/// others.
 pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
         let name = name.as_str();

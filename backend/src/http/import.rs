@@ -1,6 +1,6 @@
-//! PUT of an export: the stream exists again, whole or not at all.
+//! PUT of an export: creates the stream from it, atomically.
 
-use super::body::Arriving;
+use super::body::IncomingBody;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::{App, OtherRefusal, ProblemClass, Refusal, RequestBody, STREAM_PREFIX};
 use actix_web::http::StatusCode;
@@ -14,31 +14,31 @@ use tailwater_protocol::export::{
 use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::{Data, Frame, Offset, Token};
 
-/// Where imports are put.
+/// Path prefix of imports.
 pub(super) const IMPORT_PREFIX: &str = "/v1/import/";
 /// Bytes of messages that are committed together.
 const COMMIT_BYTES: usize = 256 << 10;
-/// The fewest bytes of a JSON message in a page, its comma included.
+/// Minimum bytes of a JSON message in a page, comma included.
 const MESSAGE_BYTES_MIN: usize = 2;
 
-/// What is wrong with what is imported.
+/// Why an import is rejected.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// It is not a whole export.
-    #[error("{0}; no stream was made")]
+    /// The body is not a complete export.
+    #[error("{0}; no stream was created")]
     Export(#[from] ExportError),
-    /// A configuration that no creation would take.
-    #[error("the export's configuration: {0}; no stream was made")]
+    /// The configuration is not valid for a stream.
+    #[error("the export's configuration: {0}; no stream was created")]
     Configuration(#[from] ValueError),
-    /// A value that no stream of this server has.
-    #[error("the export's {field}: expected {expected}, came `{came}`; no stream was made")]
+    /// A value does not match the stream.
+    #[error("the export's {field} is `{received}`, expected {expected}; no stream was created")]
     Value {
-        /// Which value.
+        /// The value's name.
         field: &'static str,
-        /// What fits.
+        /// The expected value.
         expected: String,
-        /// What came.
-        came: String,
+        /// The value received.
+        received: String,
     },
 }
 
@@ -47,7 +47,7 @@ impl OtherRefusal for ImportError {
         (
             StatusCode::BAD_REQUEST,
             "#import",
-            "The body is not a whole export",
+            "The body is not a complete export",
         )
     }
 
@@ -66,8 +66,9 @@ impl From<ImportError> for Refusal {
     }
 }
 
-/// The answer is [`Imported`]; the body may be of any length, a line of it holds what a page or an append may have. What is held
-/// of it is charged to the budget. Long lines are read on a thread where that may take its time.
+/// Imports a stream; the response is [`Imported`]. The body may be of any length, each line may
+/// hold as much as a page or an append. Buffered
+/// data is charged to the budget. Long lines are parsed on a separate thread.
 pub(super) async fn import(
     request: &HttpRequest,
     payload: web::Payload,
@@ -76,11 +77,11 @@ pub(super) async fn import(
 ) -> Result<HttpResponse, Refusal> {
     let limits = line_limits(app);
     let mut decoder = ExportDecoder::limited(limits);
-    let mut filling = None;
-    let mut body = Arriving::new(payload, app);
+    let mut in_progress = None;
+    let mut body = IncomingBody::new(payload, app);
     let mut charge = app.budget.charge();
     while let Some(piece) = body.next().await? {
-        let held = decoder.pending_bytes() + gathered(&filling);
+        let held = decoder.pending_bytes() + buffered(&in_progress);
         charge.settle(held + piece.len()).map_err(Refusal::Busy)?;
         let ends_long_line = decoder.pending_bytes() > LONG_BYTES && piece.contains(&b'\n');
         let bytes = if ends_long_line {
@@ -95,32 +96,32 @@ pub(super) async fn import(
         let (pushed, lines) = offload(bytes, push).await.map_err(ImportError::from)?;
         decoder = pushed;
         for line in lines {
-            take(app, name, &mut filling, line).await?;
+            take(app, name, &mut in_progress, line).await?;
         }
-        // Less than before, or it was charged for above.
+        // Never more than was charged above.
         charge
-            .settle(decoder.pending_bytes() + gathered(&filling))
+            .settle(decoder.pending_bytes() + buffered(&in_progress))
             .map_err(Refusal::Busy)?;
     }
     if let Some(line) = decoder.finish().map_err(ImportError::from)? {
-        take(app, name, &mut filling, line).await?;
+        take(app, name, &mut in_progress, line).await?;
     }
-    let Some(filling) = filling else {
+    let Some(in_progress) = in_progress else {
         return Err(ImportError::from(ExportError::CutOff { lines: 0 }).into());
     };
-    let shift_bytes = filling.shift_bytes;
-    let log = filling.importing.appear().await?;
+    let shift_bytes = in_progress.shift_bytes;
+    let log = in_progress.importing.appear().await?;
     Ok(answer(app, request, &log, shift_bytes))
 }
 
-/// Bytes of messages that wait for more before they are committed.
-fn gathered(filling: &Option<Filling<'_>>) -> usize {
-    filling.as_ref().map_or(0, |filling| {
-        usize::try_from(filling.gathered_bytes).unwrap_or(usize::MAX)
+/// Bytes of messages that are buffered until they are committed.
+fn buffered(in_progress: &Option<ImportInProgress<'_>>) -> usize {
+    in_progress.as_ref().map_or(0, |in_progress| {
+        usize::try_from(in_progress.buffered_bytes).unwrap_or(usize::MAX)
     })
 }
 
-/// What a line may hold: as much as an append or a page, since exports hold pages.
+/// ContentLimits of a line: those of an append or a page, since exports contain pages.
 fn line_limits(app: &App) -> ContentLimits {
     ContentLimits {
         bytes: app.message_max().max(app.page_max()).saturating_add(1),
@@ -134,16 +135,16 @@ fn line_limits(app: &App) -> ContentLimits {
 async fn take<'a>(
     app: &'a App,
     name: &StreamName,
-    filling: &mut Option<Filling<'a>>,
+    in_progress: &mut Option<ImportInProgress<'a>>,
     line: ExportLine,
 ) -> Result<(), Refusal> {
-    match (line, filling) {
-        (ExportLine::Head(head), filling) => {
-            *filling = Some(Filling::begin(app, name, &head).await?);
+    match (line, in_progress) {
+        (ExportLine::Head(head), in_progress) => {
+            *in_progress = Some(ImportInProgress::begin(app, name, &head).await?);
         }
-        (ExportLine::Page(frame), Some(filling)) => filling.page(frame).await?,
-        (ExportLine::End(end), Some(filling)) => filling.end(end).await?,
-        // The decoder lets nothing through before the head.
+        (ExportLine::Page(frame), Some(in_progress)) => in_progress.page(frame).await?,
+        (ExportLine::End(end), Some(in_progress)) => in_progress.end(end).await?,
+        // The decoder requires the head first.
         (ExportLine::Page(_) | ExportLine::End(_), None) => {}
     }
     Ok(())
@@ -175,20 +176,20 @@ fn answer(app: &App, request: &HttpRequest, log: &Log, shift_bytes: u64) -> Http
     })
 }
 
-/// A stream that is being filled.
-struct Filling<'a> {
+/// A stream that is being imported.
+struct ImportInProgress<'a> {
     importing: Importing<'a>,
     kind: ContentKind,
-    gathered: Vec<Vec<u8>>,
-    gathered_bytes: u64,
-    /// Where the stream will end once all that is gathered is appended.
+    buffered: Vec<Vec<u8>>,
+    buffered_bytes: u64,
+    /// The stream's length once all buffered messages are appended.
     next_bytes: u64,
     shift_bytes: u64,
-    /// Bytes that a message may have.
+    /// Maximum bytes of a message.
     message_max: usize,
 }
 
-impl<'a> Filling<'a> {
+impl<'a> ImportInProgress<'a> {
     async fn begin(app: &'a App, name: &StreamName, head: &ExportHead) -> Result<Self, Refusal> {
         let shift_bytes = offset("earliestOffset", &head.earliest_offset)?.bytes();
         let config = StreamConfig::of_export(&head.configuration).map_err(ImportError::from)?;
@@ -198,8 +199,8 @@ impl<'a> Filling<'a> {
         Ok(Self {
             importing,
             kind,
-            gathered: Vec::new(),
-            gathered_bytes: 0,
+            buffered: Vec::new(),
+            buffered_bytes: 0,
             next_bytes: 0,
             shift_bytes,
             message_max,
@@ -219,7 +220,7 @@ impl<'a> Filling<'a> {
                 return Err(wrong(
                     "page",
                     "messages of the stream's content type",
-                    "others, or none",
+                    "other content",
                 )
                 .into());
             }
@@ -233,13 +234,13 @@ impl<'a> Filling<'a> {
             return Err(wrong("page", &expected, &format!("one of {long}")).into());
         }
         let separator = u64::from(self.kind == ContentKind::Json);
-        self.gathered_bytes += messages
+        self.buffered_bytes += messages
             .iter()
             .map(|message| message.len() as u64 + separator)
             .sum::<u64>();
-        self.gathered.extend(messages);
-        self.is_at("streamNextOffset", &frame.next)?;
-        if self.gathered_bytes >= COMMIT_BYTES as u64 {
+        self.buffered.extend(messages);
+        self.check_offset("streamNextOffset", &frame.next)?;
+        if self.buffered_bytes >= COMMIT_BYTES as u64 {
             self.commit().await
         } else {
             Ok(())
@@ -247,7 +248,7 @@ impl<'a> Filling<'a> {
     }
 
     async fn end(&mut self, end: ExportEnd) -> Result<(), Refusal> {
-        self.is_at("end", &end.next_offset)?;
+        self.check_offset("end", &end.next_offset)?;
         self.commit().await?;
         if end.closed {
             self.importing
@@ -261,25 +262,26 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
-    /// Checks that the stream will end where the exported one did, so that every offset keeps its meaning.
-    fn is_at(&self, field: &'static str, told: &Token) -> Result<(), Refusal> {
-        let is_bytes = self.next_bytes + self.gathered_bytes + self.shift_bytes;
-        if offset(field, told)?.bytes() == is_bytes {
+    /// Checks that the imported stream reaches the same offset as the exported one, so that every
+    /// offset stays valid.
+    fn check_offset(&self, field: &'static str, claimed: &Token) -> Result<(), Refusal> {
+        let actual_bytes = self.next_bytes + self.buffered_bytes + self.shift_bytes;
+        if offset(field, claimed)?.bytes() == actual_bytes {
             return Ok(());
         }
         let expected =
-            Offset::new(is_bytes).map_or_else(|| "no more".to_owned(), |at| at.to_string());
-        Err(wrong(field, &expected, told.as_str()).into())
+            Offset::new(actual_bytes).map_or_else(|| "no more".to_owned(), |at| at.to_string());
+        Err(wrong(field, &expected, claimed.as_str()).into())
     }
 
     async fn commit(&mut self) -> Result<(), Refusal> {
-        let gathered = std::mem::take(&mut self.gathered);
-        if gathered.is_empty() {
+        let buffered = std::mem::take(&mut self.buffered);
+        if buffered.is_empty() {
             return Ok(());
         }
-        let (kind, bytes) = (self.kind, std::mem::take(&mut self.gathered_bytes));
-        let gather = move || Payload::of_new_messages(kind, gathered.iter().map(Vec::as_slice));
-        let payload = offload(usize::try_from(bytes).unwrap_or(usize::MAX), gather).await?;
+        let (kind, bytes) = (self.kind, std::mem::take(&mut self.buffered_bytes));
+        let build = move || Payload::of_new_messages(kind, buffered.iter().map(Vec::as_slice));
+        let payload = offload(usize::try_from(bytes).unwrap_or(usize::MAX), build).await?;
         self.next_bytes += bytes;
         let append = Append {
             payload: Some(payload),
@@ -297,10 +299,10 @@ fn offset(field: &'static str, token: &Token) -> Result<Offset, ImportError> {
         .map_err(|_| wrong(field, "an offset of 16 digits", token.as_str()))
 }
 
-fn wrong(field: &'static str, expected: &str, came: &str) -> ImportError {
+fn wrong(field: &'static str, expected: &str, received: &str) -> ImportError {
     ImportError::Value {
         field,
         expected: expected.to_owned(),
-        came: came.to_owned(),
+        received: received.to_owned(),
     }
 }

@@ -1,7 +1,7 @@
-//! The lab's endpoints: the clock, sources and races, as `tailwater_protocol::lab` describes them.
+//! The lab's endpoints (clock, sources and races), as described in `tailwater_protocol::lab`.
 
 use super::Methods;
-use super::body::{pass_over, received};
+use super::body::{discard_body, received};
 use super::head::{ActixHeaders, is_forwarded};
 use crate::api::{App, OtherRefusal, ProblemClass, Refusal, check_announced};
 use crate::lab::Lab;
@@ -15,28 +15,28 @@ use serde::de::DeserializeOwned;
 use tailwater_protocol::lab::{ClockReading, RaceChange, RaceRequest, SourceRequest};
 use tailwater_protocol::{document, percent};
 
-/// Where the clock is.
+/// Path of the clock.
 const CLOCK: &str = "/v1/clock";
-/// Where the lab is.
+/// Path prefix of the lab.
 const PREFIX: &str = "/v1/lab/";
-/// Largest request body; the longest that makes sense has a few hundred bytes.
+/// Maximum request body in bytes; a useful one has a few hundred.
 const BODY_BYTES_MAX: u64 = 16 * 1024;
 
-/// What the lab refuses, and what it says.
+/// Why the lab refuses a request.
 #[derive(Debug, thiserror::Error)]
 pub enum LabRefusal {
-    /// The lab is not offered here (404).
+    /// The lab is not available here (404).
     #[error(
-        "the lab (sources, counting relays) is offered on loopback without a proxy; elsewhere start the server with --lab"
+        "the lab (sources, counting relays) is only available on loopback without a proxy; start the server with --lab to enable it elsewhere"
     )]
     Off,
-    /// A body that can't be read (400).
+    /// The body can't be parsed (400).
     #[error("{0}")]
     Body(String),
-    /// A race was not started, changed or found.
+    /// The race's error.
     #[error(transparent)]
     Race(RaceError),
-    /// A source does not run.
+    /// The source's error.
     #[error(transparent)]
     Source(SourceError),
 }
@@ -45,33 +45,33 @@ impl OtherRefusal for LabRefusal {
     fn class(&self) -> ProblemClass {
         use StatusCode as S;
         match self {
-            Self::Off => (S::NOT_FOUND, "#lab-off", "The lab is not offered here"),
-            Self::Body(_) => (S::BAD_REQUEST, "#lab-body", "The body is not understood"),
+            Self::Off => (S::NOT_FOUND, "#lab-off", "The lab is not available"),
+            Self::Body(_) => (S::BAD_REQUEST, "#lab-body", "The body is invalid"),
             Self::Race(RaceError::Field(_)) | Self::Source(SourceError::Field(_)) => {
                 (S::BAD_REQUEST, "#lab-value", "A value is out of range")
             }
             Self::Race(RaceError::Unknown(_)) => {
-                (S::NOT_FOUND, "#no-race", "There is no such race")
+                (S::NOT_FOUND, "#no-race", "The race does not exist")
             }
-            Self::Race(RaceError::TooMany { .. }) => (
-                S::SERVICE_UNAVAILABLE,
-                "#too-many-races",
-                "No room for a race",
-            ),
+            Self::Race(RaceError::TooMany { .. }) => {
+                (S::SERVICE_UNAVAILABLE, "#too-many-races", "Too many races")
+            }
             Self::Source(SourceError::TooMany { .. }) => (
                 S::SERVICE_UNAVAILABLE,
                 "#too-many-sources",
-                "No room for a source",
+                "Too many sources",
             ),
-            Self::Race(RaceError::System(_)) | Self::Source(SourceError::System(_)) => {
-                (S::SERVICE_UNAVAILABLE, "#system", "The system has no room")
-            }
+            Self::Race(RaceError::System(_)) | Self::Source(SourceError::System(_)) => (
+                S::SERVICE_UNAVAILABLE,
+                "#system",
+                "The system is out of resources",
+            ),
             Self::Source(SourceError::Foreign { .. }) => (
                 S::CONFLICT,
                 "#foreign-stream",
-                "The stream is not a source's",
+                "The stream was not written by a source",
             ),
-            // These become refusals of their own, see `From<SourceError>`.
+            // These have refusals of their own, see `From<SourceError>`.
             Self::Source(SourceError::Create(_) | SourceError::Read(_) | SourceError::Name(_)) => (
                 S::INTERNAL_SERVER_ERROR,
                 "#source",
@@ -122,32 +122,33 @@ impl From<SourceError> for Refusal {
 pub(super) enum LabRoute<'l> {
     /// The methods of the path.
     Methods(Methods),
-    /// What time it is.
+    /// The current time.
     Clock,
-    /// A source that runs.
+    /// A running source.
     Source(&'l Lab),
     /// A new race.
     Start(&'l Lab),
-    /// How a race stands.
-    Look(&'l Lab, String),
-    /// Another transit for a race.
+    /// The state of a race.
+    Inspect(&'l Lab, String),
+    /// A change of a race's delays.
     Change(&'l Lab, String),
     /// The end of a race.
     End(&'l Lab, String),
 }
 
-/// Whether a path leads here.
-pub(super) fn is_at(path: &str) -> bool {
+/// Whether this module serves a path.
+pub(super) fn is_lab_path(path: &str) -> bool {
     path == CLOCK || path.starts_with(PREFIX)
 }
 
 impl<'l> LabRoute<'l> {
-    /// What the head decides, before a body is read.
+    /// Determines the route from the head, before a body is received.
     ///
-    /// - `path`: as the request spells it.
+    /// - `path`: not decoded.
     ///
     /// # Errors
-    /// [`Refusal::NoRoute`], [`Refusal::Method`], [`LabRefusal::Off`]; as [`check_announced`] where a body is read.
+    /// [`Refusal::NoRoute`], [`Refusal::Method`], [`LabRefusal::Off`]; as [`check_announced`] where
+    /// a body is expected.
     pub(super) fn of(
         app: &App,
         lab: Option<&'l Lab>,
@@ -155,7 +156,7 @@ impl<'l> LabRoute<'l> {
         path: &str,
         map: &ActixHeaders<'_>,
     ) -> Result<Self, Refusal> {
-        // Off if it is on only because this machine is alone with the server and the request came from elsewhere.
+        // A lab that is on by default, for local clients only, is off for requests from a proxy.
         let lab = || {
             lab.filter(|_| app.config.lab || !is_forwarded(map.0))
                 .ok_or(LabRefusal::Off)
@@ -184,7 +185,9 @@ impl<'l> LabRoute<'l> {
             ("races", None, &Method::POST) => lab_for_body().map(Self::Start),
             ("sources" | "races", None, _) => otherwise("POST, OPTIONS"),
             ("races", Some(id), _) if id.is_empty() || id.contains('/') => Err(no_route()),
-            ("races", Some(id), &(Method::GET | Method::HEAD)) => Ok(Self::Look(lab()?, race(id)?)),
+            ("races", Some(id), &(Method::GET | Method::HEAD)) => {
+                Ok(Self::Inspect(lab()?, race(id)?))
+            }
             ("races", Some(id), &Method::PATCH) => Ok(Self::Change(lab_for_body()?, race(id)?)),
             ("races", Some(id), &Method::DELETE) => Ok(Self::End(lab()?, race(id)?)),
             ("races", Some(_), _) => otherwise("GET, HEAD, PATCH, DELETE, OPTIONS"),
@@ -193,7 +196,7 @@ impl<'l> LabRoute<'l> {
     }
 }
 
-/// Registers the clock, which is always there, and the lab's routes, which need a `web::Data<Lab>` and answer 404 without.
+/// Registers the clock and the lab's routes; the latter answer 404 without a `web::Data<Lab>`.
 pub fn configure(service: &mut web::ServiceConfig) {
     service
         .service(web::resource("/clock").to(handle))
@@ -219,7 +222,7 @@ async fn handle(
     let route = match route {
         Ok(route) => route,
         Err(refusal) => {
-            pass_over(&request, payload, &app).await;
+            discard_body(&request, payload, &app).await;
             return Err(refusal);
         }
     };
@@ -228,39 +231,42 @@ async fn handle(
         LabRoute::Clock => Ok(clock(&app)),
         LabRoute::Source(lab) => {
             let example = r#"{"kind":"host"} or {"kind":"generator","pattern":"poisson","rate":5,"size":64,"seed":1}"#;
-            let asked: SourceRequest = read(&request, payload, &app, example).await?;
-            answer(HttpResponse::Ok(), &lab.sources.ask(&asked).await?)
+            let request_body: SourceRequest = read(&request, payload, &app, example).await?;
+            answer(
+                HttpResponse::Ok(),
+                &lab.sources.start_or_renew(&request_body).await?,
+            )
         }
         LabRoute::Start(lab) => {
             let example = r#"{"techniques":["poll","sse"],"delay_up_ms":50,"delay_down_ms":50}"#;
-            let asked: RaceRequest = read(&request, payload, &app, example).await?;
-            let race = lab.races.start(&asked).await?;
+            let request_body: RaceRequest = read(&request, payload, &app, example).await?;
+            let race = lab.races.start(&request_body).await?;
             let mut response = HttpResponse::Created();
             response.insert_header((LOCATION, format!("/v1/lab/races/{}", race.id)));
             answer(response, &race)
         }
-        LabRoute::Look(lab, id) => answer(HttpResponse::Ok(), &lab.races.look(&id)?),
+        LabRoute::Inspect(lab, id) => answer(HttpResponse::Ok(), &lab.races.inspect(&id)?),
         LabRoute::Change(lab, id) => {
-            let asked: RaceChange = read(
+            let request_body: RaceChange = read(
                 &request,
                 payload,
                 &app,
                 r#"{"delay_up_ms":50,"delay_down_ms":50}"#,
             )
             .await?;
-            answer(HttpResponse::Ok(), &lab.races.change(&id, &asked)?)
+            answer(HttpResponse::Ok(), &lab.races.change(&id, &request_body)?)
         }
         LabRoute::End(lab, id) => {
             lab.races.end(&id)?;
-            Ok(fresh(HttpResponse::NoContent()).finish())
+            Ok(no_store(HttpResponse::NoContent()).finish())
         }
     }
 }
 
 fn clock(app: &App) -> HttpResponse {
     let received_us = app.clock.now_us();
-    // A page behind another origin measures the round trip with Resource Timing, which this header opens to it.
-    let mut response = fresh(HttpResponse::Ok());
+    // Lets pages of other origins measure the round trip with Resource Timing.
+    let mut response = no_store(HttpResponse::Ok());
     response.insert_header(("timing-allow-origin", "*"));
     response.json(ClockReading {
         received_us,
@@ -268,7 +274,7 @@ fn clock(app: &App) -> HttpResponse {
     })
 }
 
-/// The JSON of a request's body; `example` is what the refusal shows.
+/// Parses the JSON of a request's body; a refusal quotes `example`.
 async fn read<T: DeserializeOwned>(
     request: &HttpRequest,
     payload: web::Payload,
@@ -277,19 +283,16 @@ async fn read<T: DeserializeOwned>(
 ) -> Result<T, Refusal> {
     let body = received(request, payload, app, BODY_BYTES_MAX).await?;
     document::read(&body.bytes).map_err(|error| {
-        LabRefusal::Body(format!(
-            "the body is not what is expected here: {error}; send {example}"
-        ))
-        .into()
+        LabRefusal::Body(format!("invalid body: {error}; expected {example}")).into()
     })
 }
 
 fn answer(response: HttpResponseBuilder, value: &impl Serialize) -> Result<HttpResponse, Refusal> {
-    Ok(fresh(response).json(value))
+    Ok(no_store(response).json(value))
 }
 
-/// Nothing of the lab is worth keeping.
-fn fresh(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
+/// Responses of the lab are `no-store`.
+fn no_store(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
     response.insert_header((CACHE_CONTROL, "no-store"));
     response
 }

@@ -1,4 +1,5 @@
-//! The edge to actix: requests become calls, replies become responses; and what is served beside the streams.
+//! The adapter to actix: converts requests to calls and replies to responses; serves all other
+//! paths.
 
 mod answer;
 pub mod assets;
@@ -14,7 +15,7 @@ mod stream;
 mod streams;
 mod subscriptions;
 
-pub use expect::decide_by_head;
+pub use expect::check_expectation;
 pub use gate::guard;
 pub use import::ImportError;
 
@@ -22,28 +23,29 @@ use crate::api::{Answer, Refusal};
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-/// Registers the protocol's routes, for a scope whose path ends with [`crate::api::VERSION_PREFIX`]; the state is a
+/// Registers the protocol's routes, for a scope whose path ends with
+/// [`crate::api::VERSION_PREFIX`]; the state is a
 /// `web::Data<App>` and, for each worker, an `Rc<live::Groups>`.
 pub fn configure(service: &mut web::ServiceConfig) {
-    // Before the streams: what lies under `__ds` is none.
+    // Before the streams: paths under `__ds` are not streams.
     service.configure(subscriptions::configure);
     service.service(web::resource("/stream/{name:.*}").to(stream::handle));
     streams::configure(service);
 }
 
-/// The answer where nothing is served.
+/// The response for paths without a route.
 pub async fn no_route(request: HttpRequest) -> Refusal {
     Refusal::NoRoute(request.path().to_owned())
 }
 
-/// The methods that a path serves, which `OPTIONS` asks for.
+/// The methods that a path supports, for `OPTIONS`.
 #[derive(Debug, Clone, Copy)]
 struct Methods(&'static str);
 
 impl Methods {
-    /// What a request gets whose method is none of those that the path serves.
+    /// Answers a request with any other method.
     ///
-    /// - `allowed`: these, as `Allow` lists them, `OPTIONS` among them.
+    /// - `allowed`: the supported methods, as `Allow` lists them, including `OPTIONS`.
     ///
     /// # Errors
     /// [`Refusal::Method`] (405) for all but `OPTIONS`.
@@ -52,7 +54,7 @@ impl Methods {
             return Ok(Self(allowed));
         }
         Err(Refusal::Method {
-            came: method.to_string(),
+            received: method.to_string(),
             allowed,
         })
     }

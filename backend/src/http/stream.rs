@@ -1,8 +1,9 @@
-//! Requests to streams: a call is made of each, and its reply is sent, from here or from outside of actix.
+//! Requests to streams: converts each to a call, and sends its reply, within actix or after a
+//! takeover.
 
 use super::answer::{respond, respond_to_head};
-use super::body::{Arriving, short_body};
-use super::gate::MayRepeat;
+use super::body::{IncomingBody, short_body};
+use super::gate::MayReuseConnection;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::{
     self, App, Call, LiveAnswer, LongPollWait, Refusal, Reply, STREAM_PREFIX, Whole, gate,
@@ -46,11 +47,11 @@ pub(super) async fn handle(
         host: head.host().unwrap_or_default(),
         is_websocket: handshake.is_some(),
     };
-    let mut body = Arriving::new(payload, &app);
+    let mut body = IncomingBody::new(payload, &app);
     let reply = if handshake.is_some() {
         api::reply(&app, call, Whole(Bytes::new())).await
     } else if let Some(bytes) = short_body(&request, &app) {
-        // Read even if it will not be looked at, so that the connection can serve the next request.
+        // Received even if it is not needed, so that the connection can serve the next request.
         match body.whole(bytes, &app.budget).await {
             Ok(bytes) => api::reply(&app, call, Whole(bytes)).await,
             Err(refusal) => Reply::Answer(refusal.answer()),
@@ -62,12 +63,12 @@ pub(super) async fn handle(
         Reply::Answer(answer) if *request.method() == Method::HEAD => respond_to_head(answer),
         Reply::Answer(answer) => {
             if matches!(*request.method(), Method::GET | Method::POST) && !answer.closes {
-                request.extensions_mut().insert(MayRepeat);
+                request.extensions_mut().insert(MayReuseConnection);
             }
             respond(answer)
         }
         Reply::Wait(waiting) => wait(&request, &app, &gate, waiting).await,
-        Reply::Live(head, live) => go_on(
+        Reply::Live(head, live) => stream_response(
             &request,
             &app,
             respond(head),
@@ -78,7 +79,8 @@ pub(super) async fn handle(
     }
 }
 
-/// Waits outside of actix if the connection can leave, which costs less, and else here.
+/// Waits without the dispatcher if the connection can be taken over, which costs less, and
+/// otherwise here.
 async fn wait(
     request: &HttpRequest,
     app: &App,
@@ -87,23 +89,25 @@ async fn wait(
 ) -> HttpResponse {
     if let Some(slot) = slot(request) {
         let map = ActixHeaders(request.headers());
-        let standing = Rc::new(gate::standing(gate.look(&gate_head(request, &map)).allowed));
+        let standing = Rc::new(gate::standing(
+            gate.admit(&gate_head(request, &map)).allowed,
+        ));
         slot.seat(TakenSeat::Wait(WaitingLongPoll {
             wait,
             standing,
-            keep_alive: keeps_alive(request),
+            keep_alive: is_keep_alive(request),
         }));
         return pending().await;
     }
     if let Some(slot) = request.conn_data::<Rc<Slot>>() {
-        slot.answer_may_be_left();
+        slot.cancel_on_eof();
     }
-    request.extensions_mut().insert(MayRepeat);
+    request.extensions_mut().insert(MayReuseConnection);
     respond(live::wait(&groups(request, app), wait).await)
 }
 
-/// An answer that goes on, from outside of actix if the connection can leave.
-fn go_on(
+/// Sends a streaming response, without the dispatcher if the connection can be taken over.
+fn stream_response(
     request: &HttpRequest,
     app: &App,
     head: HttpResponse,
@@ -115,7 +119,7 @@ fn go_on(
         return head;
     };
     let handshake = handshake.filter(|_| encoding == Encoding::Websocket);
-    let upgrades = handshake.is_some();
+    let is_upgrade = handshake.is_some();
     let head = handshake.map_or(head, |mut handshake| {
         handshake.finish().map_into_boxed_body().into()
     });
@@ -123,10 +127,10 @@ fn go_on(
         let mut seat = Some(TakenSeat::Live {
             live: Box::new(live),
             encoding,
-            keep_alive: keeps_alive(request) && !upgrades,
+            keep_alive: is_keep_alive(request) && !is_upgrade,
         });
         let body = poll_fn(move |_| -> Poll<Option<Result<Bytes, Infallible>>> {
-            // Only now, when the head is on its way.
+            // The first poll, at which the head has been written.
             if let Some(seat) = seat.take() {
                 slot.seat(seat);
             }
@@ -135,14 +139,14 @@ fn go_on(
         return with_body(head, body);
     }
     if let Some(slot) = request.conn_data::<Rc<Slot>>() {
-        if upgrades {
-            slot.open();
+        if is_upgrade {
+            slot.make_bidirectional();
         } else {
-            slot.answer_may_be_left();
+            slot.cancel_on_eof();
         }
     }
-    let inlet = if upgrades {
-        // What breaks off has ended.
+    let inlet = if is_upgrade {
+        // An error ends the frames.
         Inlet::Frames(Box::pin(
             payload
                 .take_while(|piece| ready(piece.is_ok()))
@@ -164,7 +168,7 @@ fn with_body(
     head.map_body(|_, _| BoxBody::new(BodyStream::new(Box::pin(body))))
 }
 
-/// The answer to a WebSocket handshake, if the request is one that may be answered so.
+/// The response to a WebSocket handshake, if the request may be upgraded.
 fn handshake(request: &HttpRequest) -> Option<ResponseBuilder> {
     let may_upgrade = request.version() == Version::HTTP_11
         && *request.method() == Method::GET
@@ -182,18 +186,18 @@ fn has_body(request: &HttpRequest) -> bool {
         .any(|name| request.headers().contains_key(name))
 }
 
-fn keeps_alive(request: &HttpRequest) -> bool {
+fn is_keep_alive(request: &HttpRequest) -> bool {
     request.head().connection_type() == ConnectionType::KeepAlive
 }
 
-/// The slot of a connection that may leave actix with its request under way: one without a body.
+/// The slot of a connection that can be taken over with this request, which must have no body.
 fn slot(request: &HttpRequest) -> Option<Rc<Slot>> {
     let slot = request.conn_data::<Rc<Slot>>()?;
     let is_plain = request.version() == Version::HTTP_11 && !has_body(request);
     (is_plain && slot.may_leave()).then(|| Rc::clone(slot))
 }
 
-/// The groups of this worker; for a server that has none, new ones.
+/// The groups of this worker; if there are none, new ones.
 fn groups(request: &HttpRequest, app: &App) -> Rc<Groups> {
     request
         .app_data::<Rc<Groups>>()

@@ -1,4 +1,4 @@
-//! What there is beside the content: a page of the list of streams, and one stream looked at closely.
+//! The list of streams, the details of a stream, and routes to export and import.
 
 use super::Methods;
 use super::export::export;
@@ -17,29 +17,29 @@ use tailwater_protocol::inspect::{
 };
 use tailwater_protocol::{Technique, Token};
 
-/// What a request beside the streams asks for.
+/// What a request besides the streams asks for.
 #[derive(Debug)]
 pub(super) enum StreamsRoute {
     /// The methods of the path.
     Methods(Methods),
     /// A page of the list.
     List(ListQuery),
-    /// A close look at a stream.
+    /// The details of a stream.
     Inspect(Arc<Log>),
-    /// A stream as a file.
+    /// An export of a stream.
     Export(Arc<Log>),
-    /// A stream of this name, from such a file.
+    /// An import of a stream with this name.
     Import(StreamName),
 }
 
 impl StreamsRoute {
-    /// What the head decides, before a body is read.
+    /// Determines the route from the head, before a body is received.
     ///
-    /// - `path`: as the request spells it.
+    /// - `path`: not decoded.
     ///
     /// # Errors
-    /// [`Refusal::NoRoute`], [`Refusal::Method`]; [`Refusal::Query`] for a list; as [`App::log`] and [`App::name`] for
-    /// streams; as [`check_uncoded`] for an import.
+    /// [`Refusal::NoRoute`], [`Refusal::Method`]; [`Refusal::Query`] for a list; as [`App::log`]
+    /// and [`App::name`] for streams; as [`check_uncoded`] for an import.
     pub(super) fn of(
         app: &App,
         method: &Method,
@@ -49,29 +49,29 @@ impl StreamsRoute {
     ) -> Result<Self, Refusal> {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         let otherwise = || Methods::of(method, "GET, HEAD, OPTIONS").map(Self::Methods);
-        let spelt = |prefix| path.strip_prefix(prefix);
+        let name_after = |prefix| path.strip_prefix(prefix);
         if path == "/v1/streams" {
             return if is_read {
-                wanted(query).map(Self::List)
+                parse_query(query).map(Self::List)
             } else {
                 otherwise()
             };
         }
-        if let Some(name) = spelt("/v1/streams/") {
+        if let Some(name) = name_after("/v1/streams/") {
             return if is_read {
                 app.log(name).map(Self::Inspect)
             } else {
                 otherwise()
             };
         }
-        if let Some(name) = spelt("/v1/export/") {
+        if let Some(name) = name_after("/v1/export/") {
             return if is_read {
                 app.log(name).map(Self::Export)
             } else {
                 otherwise()
             };
         }
-        let Some(name) = spelt(IMPORT_PREFIX) else {
+        let Some(name) = name_after(IMPORT_PREFIX) else {
             return Err(Refusal::NoRoute(path.to_owned()));
         };
         if *method != Method::PUT {
@@ -122,7 +122,7 @@ async fn list(app: &App, wanted: &ListQuery) -> HttpResponse {
         .last()
         .filter(|_| has_more)
         .map(|log| log.name().to_string());
-    fresh(&StreamList {
+    no_store(&StreamList {
         streams: logs.iter().map(|log| summary(log)).collect(),
         after,
     })
@@ -130,7 +130,7 @@ async fn list(app: &App, wanted: &ListQuery) -> HttpResponse {
 
 async fn inspect(app: &App, log: &Log) -> HttpResponse {
     let forks = app.streams.forks_of(log, NAMED_MAX).await;
-    // The readers before the tail: what they were given can't lie beyond it.
+    // Readers first, then the tail, so that no reader is ahead of it.
     let whereabouts = log.readers().statuses(NAMED_MAX);
     let tail = log.tail_now();
     let earliest = log.earliest();
@@ -145,7 +145,7 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
     let waiting = Technique::ALL
         .into_iter()
         .filter(|technique| technique.live().is_some());
-    fresh(&StreamDetails {
+    no_store(&StreamDetails {
         name: log.name().to_string(),
         configuration: log.config().into(),
         earliest_offset: log.offset(earliest).into(),
@@ -190,9 +190,9 @@ fn summary(log: &Log) -> StreamSummary {
     }
 }
 
-fn wanted(query: &str) -> Result<ListQuery, Refusal> {
+fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
-        .map_err(|error| Refusal::Query(format!("the query can't be read: {error}")))?;
+        .map_err(|error| Refusal::Query(format!("malformed query: {error}")))?;
     let (mut prefix, mut search, mut after, mut limit) = (None, None, None, None);
     for (name, value) in pairs.into_inner() {
         let slot = match name.as_str() {
@@ -203,7 +203,9 @@ fn wanted(query: &str) -> Result<ListQuery, Refusal> {
             _ => continue,
         };
         if slot.is_some() {
-            return Err(Refusal::Query(format!("`{name}` is given twice")));
+            return Err(Refusal::Query(format!(
+                "`{name}` is given twice, expected once"
+            )));
         }
         *slot = Some(value);
     }
@@ -215,7 +217,7 @@ fn wanted(query: &str) -> Result<ListQuery, Refusal> {
             .filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit))
             .ok_or_else(|| {
                 Refusal::Query(format!(
-                    "limit={text}: expected a number of streams from 1 to {LIST_LIMIT_MAX}"
+                    "limit={text} is out of range, expected 1 to {LIST_LIMIT_MAX}"
                 ))
             })?,
     };
@@ -227,8 +229,8 @@ fn wanted(query: &str) -> Result<ListQuery, Refusal> {
     })
 }
 
-/// What is true only at this moment.
-fn fresh(value: &impl Serialize) -> HttpResponse {
+/// A `no-store` response.
+fn no_store(value: &impl Serialize) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .json(value)

@@ -1,4 +1,5 @@
-//! The reserved paths under `__ds`: subscriptions, what workers report, and the keys that webhooks are signed with.
+//! The reserved paths under `__ds`: subscriptions, reports by workers, and the public keys of
+//! webhooks.
 //!
 //! Source: Durable Streams protocol, sections 6 and 7.
 
@@ -9,7 +10,7 @@ pub(super) use self::route::is_reserved;
 
 use self::refusal::SubscriptionRefusal;
 use self::route::{SubscriptionRoute, SubscriptionTask};
-use super::body::{pass_over, received};
+use super::body::{discard_body, received};
 use super::head::is_forwarded;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::App;
@@ -25,7 +26,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tailwater_protocol::{StreamOffset, document};
 
-/// Largest request body: 10,000 streams of the usual length.
+/// Maximum request body: 10,000 streams of the usual length.
 const BODY_BYTES_MAX: u64 = 1 << 20;
 
 type Answer = Result<HttpResponse, SubscriptionRefusal>;
@@ -35,8 +36,12 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
     service.service(web::scope("/stream/__ds").default_service(web::to(handle)));
 }
 
-/// What a request to a reserved path is answered by its head, if that is a refusal.
-pub(super) fn refused(method: &Method, path: &str, map: &ActixHeaders<'_>) -> Option<HttpResponse> {
+/// The refusal of a request to a reserved path, if its head suffices for one.
+pub(super) fn handler_refusal(
+    method: &Method,
+    path: &str,
+    map: &ActixHeaders<'_>,
+) -> Option<HttpResponse> {
     SubscriptionRoute::of(method, path, map)
         .err()
         .map(|refusal| refusal.error_response())
@@ -52,14 +57,14 @@ async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>
         Ok(SubscriptionRoute::Keys) => return Ok(jwks(&app)),
         Ok(SubscriptionRoute::Subscription(id, task)) => (id, task),
         Err(refusal) => {
-            pass_over(&request, payload, &app).await;
+            discard_body(&request, payload, &app).await;
             return Err(refusal);
         }
     };
     match task {
         SubscriptionTask::Put => put(&request, payload, &app, id).await,
-        SubscriptionTask::Look => {
-            Ok(fresh(HttpResponse::Ok()).json(app.subscriptions.look(&id).await?))
+        SubscriptionTask::Inspect => {
+            Ok(no_store(HttpResponse::Ok()).json(app.subscriptions.inspect(&id).await?))
         }
         SubscriptionTask::Delete => app
             .subscriptions
@@ -96,16 +101,20 @@ async fn put(
     app: &App,
     id: SubscriptionId,
 ) -> Answer {
-    let asked: DefinitionRequest = read(request, payload, app, Example::Subscription).await?;
-    // Behind a proxy that --public-url does not tell of, somebody from elsewhere may ask.
+    let definition_request: DefinitionRequest =
+        read(request, payload, app, Example::Subscription).await?;
+    // Behind a proxy that is not declared by --public-url, the client may be remote.
     let is_local = app.config.webhook_allow_local || !is_forwarded(request.headers());
-    let definition = Definition::new(asked, app.subscriptions.allow_local() && is_local)
-        .map_err(Refused::from)?;
+    let definition = Definition::new(
+        definition_request,
+        app.subscriptions.allow_local() && is_local,
+    )
+    .map_err(Refused::from)?;
     let (view, is_new) = app
         .subscriptions
         .put(id, definition, base(request, app)?)
         .await?;
-    Ok(fresh(if is_new {
+    Ok(no_store(if is_new {
         HttpResponse::Created()
     } else {
         HttpResponse::Ok()
@@ -143,10 +152,10 @@ async fn claim(
 ) -> Answer {
     let ClaimBody { worker } = read(request, payload, app, Example::Claim).await?;
     let worker = WorkerName::parse(&worker).map_err(Refused::from)?;
-    Ok(fresh(HttpResponse::Ok()).json(app.subscriptions.claim(id, worker).await?))
+    Ok(no_store(HttpResponse::Ok()).json(app.subscriptions.claim(id, worker).await?))
 }
 
-/// What a worker says about its wake.
+/// A worker's report about its wake.
 #[derive(Deserialize)]
 struct ReportBody {
     wake_id: String,
@@ -202,7 +211,7 @@ async fn report(
         done,
     };
     let next_wake = app.subscriptions.report(id, way, token, report).await?;
-    Ok(fresh(HttpResponse::Ok()).json(Reported {
+    Ok(no_store(HttpResponse::Ok()).json(Reported {
         ok: true,
         next_wake,
     }))
@@ -238,7 +247,7 @@ async fn release(
     Ok(no_content())
 }
 
-/// What a refusal shows as the body that was expected.
+/// The expected body, as quoted by a refusal.
 #[derive(Clone, Copy)]
 enum Example {
     Subscription,
@@ -264,7 +273,7 @@ impl Example {
     }
 }
 
-/// The JSON of a request's body.
+/// Parses the JSON of a request's body.
 async fn read<T: DeserializeOwned>(
     request: &HttpRequest,
     payload: web::Payload,
@@ -274,28 +283,28 @@ async fn read<T: DeserializeOwned>(
     let body = received(request, payload, app, BODY_BYTES_MAX).await?;
     document::read(&body.bytes).map_err(|error| {
         SubscriptionRefusal::Body(format!(
-            "the body is not what is expected here: {error}; send {}",
+            "invalid body: {error}; expected {}",
             example.text()
         ))
     })
 }
 
-/// Under which URL the one who asks knows this server: the host that passed the gate. What a proxy in front says about
-/// itself (`X-Forwarded-Host`) is not believed; `--public-url` is for that.
+/// The server's URL as known to the client: by the host that passed the gate. A proxy's
+/// `X-Forwarded-Host` is not trusted; `--public-url` is for that.
 fn base(request: &HttpRequest, app: &App) -> Result<String, SubscriptionRefusal> {
     let map = ActixHeaders(request.headers());
     let host = Some(gate_head(request, &map).host()?).filter(|host| !host.is_empty());
-    // Only HTTP/1.0 may name none.
+    // Only HTTP/1.0 allows an absent host.
     let base = definition::base_url(host.unwrap_or("localhost")).map_err(Refused::from)?;
     Ok(base + &app.prefix)
 }
 
-/// Nothing of this is worth keeping.
-fn fresh(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
+/// Responses are `no-store`.
+fn no_store(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
     response.insert_header((CACHE_CONTROL, "no-store"));
     response
 }
 
 fn no_content() -> HttpResponse {
-    fresh(HttpResponse::NoContent()).finish()
+    no_store(HttpResponse::NoContent()).finish()
 }

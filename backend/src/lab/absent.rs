@@ -1,6 +1,6 @@
-//! The lab of a build without the feature `lab`: there is none.
+//! Stands in for the lab in a build without the feature `lab`.
 
-/// Never made.
+/// Has no value.
 #[derive(Debug, Clone, Copy)]
 pub enum Lab {}
 

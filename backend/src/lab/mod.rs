@@ -1,4 +1,5 @@
-//! The lab: sources that write known events, relays that count bytes and add transit, and the clock that both go by.
+//! The lab: sources that write known events, relays that count bytes and add delay, and their
+//! common clock.
 
 pub mod races;
 pub mod relay;
@@ -12,29 +13,29 @@ use tailwater_core::Streams;
 use tailwater_core::clock::Clock;
 use tokio::runtime::Handle;
 
-/// A value of a request that is outside what is allowed (400).
+/// A field of a request is out of range (400).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` must be {allowed}, but `{came}` came")]
+#[error("`{field}` is `{received}`, expected {allowed}")]
 pub struct WrongField {
-    /// Which field.
+    /// The field's name.
     pub field: &'static str,
-    /// What is allowed.
+    /// The allowed range.
     pub allowed: String,
-    /// What came.
-    pub came: String,
+    /// The value received.
+    pub received: String,
 }
 
-/// All that the lab of one server owns.
+/// The lab of one server.
 #[derive(Debug)]
 pub struct Lab {
-    /// What writes events.
+    /// The sources.
     pub sources: SourceTable,
-    /// What counts bytes.
+    /// The races.
     pub races: Races,
 }
 
 impl Lab {
-    /// A lab in front of the server at `address`, writing to its `streams`.
+    /// A lab for the server at `address`, whose sources write to `streams`.
     ///
     /// - `runtime`: must live as long as the server; not a worker's own.
     pub fn new(streams: Arc<Streams>, clock: Clock, address: SocketAddr, runtime: &Handle) -> Self {
@@ -46,7 +47,7 @@ impl Lab {
 
     /// Ends all sources and races.
     pub async fn close(&self) {
-        self.sources.dismiss_all().await;
+        self.sources.stop_all().await;
         self.races.end_all();
     }
 }

@@ -1,4 +1,4 @@
-//! Races: a relay for each lane, alive as long as somebody asks for it, and gone without a trace afterwards.
+//! Races: one relay for each lane, until the race's lease expires.
 
 use super::relay::{ByteMeter, Delays, Relay, RelayLimits};
 use crate::lab::WrongField;
@@ -16,18 +16,18 @@ use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-/// What races may use.
+/// Limits of races.
 #[derive(Debug, Clone, Copy)]
 pub struct RaceLimits {
-    /// Races alive at once; beyond it 503.
+    /// Concurrent races; beyond it 503.
     pub races: usize,
     /// Lanes of one race.
     pub lanes: usize,
-    /// Time after which a race nobody asks for is gone.
+    /// Time after its last request at which a race ends.
     pub lease: Duration,
-    /// Largest transit in one direction.
+    /// Maximum delay in one direction.
     pub delay: Duration,
-    /// What each lane may hold.
+    /// Limits of each lane.
     pub relay: RelayLimits,
 }
 
@@ -46,24 +46,22 @@ impl Default for RaceLimits {
 /// Why a race was not started, changed or found.
 #[derive(Debug, thiserror::Error)]
 pub enum RaceError {
-    /// A value is outside what is allowed (400).
+    /// A value is out of range (400).
     #[error(transparent)]
     Field(#[from] WrongField),
-    /// No more races are allowed (503).
-    #[error(
-        "{limit} races are under way, which is the limit; one that nobody looks at ends within {lease_s} s"
-    )]
+    /// The limit of races is reached (503).
+    #[error("{limit} races are running, which is the limit; an unused one ends within {lease_s} s")]
     TooMany {
         /// Races allowed.
         limit: usize,
-        /// Seconds that a race outlives the last look at it.
+        /// Seconds after its last request at which a race ends.
         lease_s: u64,
     },
-    /// There is no such race, or its lease has run out (404).
-    #[error("there is no race `{0}`; one that nobody asked for in time is gone")]
+    /// The race does not exist, or its lease has expired (404).
+    #[error("the race `{0}` does not exist, or its lease has expired")]
     Unknown(String),
-    /// The system gave no port, or no randomness (503).
-    #[error("the system refused: {0}")]
+    /// The system has no port or no randomness (503).
+    #[error("system error: {0}")]
     System(String),
 }
 
@@ -77,7 +75,8 @@ struct RaceTable {
     clock: Clock,
     runtime: Handle,
     limits: RaceLimits,
-    /// A place is taken before the ports are bound, so that the limit holds however many ask at once.
+    /// An entry is reserved before the ports are bound, so that the limit holds for concurrent
+    /// requests.
     running: Mutex<HashMap<String, Option<Running>>>,
 }
 
@@ -98,7 +97,7 @@ impl Drop for Running {
 impl Races {
     /// No races yet.
     ///
-    /// - `upstream`: the server's own address; an unspecified one is reached over loopback.
+    /// - `upstream`: the server's address; an unspecified one is replaced by loopback.
     /// - `runtime`: where lanes run; it must outlive the handlers that start races.
     pub fn new(upstream: SocketAddr, clock: Clock, runtime: Handle, limits: RaceLimits) -> Self {
         let upstream = reachable(upstream);
@@ -111,7 +110,7 @@ impl Races {
         }))
     }
 
-    /// Starts a race with one lane for each technique asked for.
+    /// Starts a race with one lane for each requested technique.
     ///
     /// # Errors
     /// All of [`RaceError`] but `Unknown`.
@@ -121,7 +120,7 @@ impl Races {
             return Err(RaceError::Field(WrongField {
                 field: "techniques",
                 allowed: format!("1 to {} techniques", limits.lanes),
-                came: format!("{} techniques", request.techniques.len()),
+                received: format!("{} techniques", request.techniques.len()),
             }));
         }
         let delays = Arc::new(Delays::default());
@@ -129,7 +128,7 @@ impl Races {
             self.delay("delay_up_ms", request.delay_up_ms)?,
             self.delay("delay_down_ms", request.delay_down_ms)?,
         );
-        let place = RaceSlot::take(&self.0)?;
+        let slot = RaceSlot::take(&self.0)?;
         let mut relays = Vec::with_capacity(request.techniques.len());
         for technique in &request.techniques {
             let relay = Relay::bind(self.0.upstream, Arc::clone(&delays), limits.relay)
@@ -144,26 +143,26 @@ impl Races {
             .collect();
         let relays = relays.into_iter().map(|(_, relay)| relay).collect();
         let running = Arc::downgrade(&self.0);
-        let task = self.0.runtime.spawn(live(
+        let task = self.0.runtime.spawn(run_until_expired(
             relays,
             Arc::clone(&expires),
             running,
-            place.id.clone(),
+            slot.id.clone(),
         ));
-        let id = place.fill(Running {
+        let id = slot.fill(Running {
             lanes,
             delays,
             expires,
             task: task.abort_handle(),
         });
-        self.look(&id)
+        self.inspect(&id)
     }
 
-    /// The race as it stands; its lease begins anew.
+    /// The state of a race; renews its lease.
     ///
     /// # Errors
     /// [`RaceError::Unknown`].
-    pub fn look(&self, id: &str) -> Result<RaceStatus, RaceError> {
+    pub fn inspect(&self, id: &str) -> Result<RaceStatus, RaceError> {
         let all = self.0.running();
         let running = all
             .get(id)
@@ -185,7 +184,7 @@ impl Races {
         })
     }
 
-    /// Other transit times for what comes in from now on; the lease begins anew.
+    /// Changes the delays of bytes read from now on; renews the lease.
     ///
     /// # Errors
     /// [`RaceError::Field`], [`RaceError::Unknown`].
@@ -195,10 +194,10 @@ impl Races {
         if let Some(Some(running)) = self.0.running().get(id) {
             running.delays.set(up, down);
         }
-        self.look(id)
+        self.inspect(id)
     }
 
-    /// Ends a race: its ports and connections close at once.
+    /// Ends a race: its ports and connections are closed at once.
     ///
     /// # Errors
     /// [`RaceError::Unknown`].
@@ -216,7 +215,7 @@ impl Races {
         self.0.running().clear();
     }
 
-    /// How many races there are.
+    /// Number of races.
     pub fn count(&self) -> usize {
         self.0.running().len()
     }
@@ -229,7 +228,7 @@ impl Races {
         Err(WrongField {
             field,
             allowed: format!("0 to {most_ms} ms"),
-            came: came_ms.to_string(),
+            received: came_ms.to_string(),
         })
     }
 }
@@ -240,16 +239,16 @@ impl RaceTable {
     }
 }
 
-/// A place among the races, given back unless it is filled.
+/// A reserved entry of the race table; removed on drop unless filled.
 struct RaceSlot {
     races: Arc<RaceTable>,
     id: String,
-    filled: bool,
+    is_filled: bool,
 }
 
 impl RaceSlot {
     fn take(races: &Arc<RaceTable>) -> Result<Self, RaceError> {
-        let id = unguessable()?;
+        let id = random_id()?;
         let mut all = races.running();
         if all.len() >= races.limits.races {
             return Err(RaceError::TooMany {
@@ -262,12 +261,12 @@ impl RaceSlot {
         Ok(Self {
             races: Arc::clone(races),
             id,
-            filled: false,
+            is_filled: false,
         })
     }
 
     fn fill(mut self, running: Running) -> String {
-        self.filled = true;
+        self.is_filled = true;
         self.races.running().insert(self.id.clone(), Some(running));
         self.id.clone()
     }
@@ -275,14 +274,14 @@ impl RaceSlot {
 
 impl Drop for RaceSlot {
     fn drop(&mut self) {
-        if !self.filled {
+        if !self.is_filled {
             self.races.running().remove(&self.id);
         }
     }
 }
 
-/// Runs the lanes until the lease has run out, then gives the place back.
-async fn live(
+/// Runs the lanes until the lease expires, then removes the race.
+async fn run_until_expired(
     relays: Vec<Relay>,
     expires: Arc<Mutex<Instant>>,
     races: Weak<RaceTable>,
@@ -299,14 +298,14 @@ async fn live(
         }
         sleep_until(at).await;
     }
-    tracing::debug!(race = id, "its lease has run out");
+    tracing::debug!(race = id, "the lease has expired");
     if let Some(races) = races.upgrade() {
         drop(races.running().remove(&id));
     }
 }
 
 /// 128 random bits in hexadecimal.
-fn unguessable() -> Result<String, RaceError> {
+fn random_id() -> Result<String, RaceError> {
     let mut bits = [0; 16];
     OsRng
         .try_fill_bytes(&mut bits)
@@ -319,7 +318,7 @@ fn unguessable() -> Result<String, RaceError> {
     Ok(id)
 }
 
-/// An address that this machine can connect to: a server that listens everywhere is reached over loopback.
+/// An address to connect to: an unspecified one is replaced by loopback.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         std::net::IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
@@ -358,7 +357,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test(start_paused = true)]
-    async fn a_race_lives_as_long_as_somebody_looks_and_then_leaves_nothing() {
+    async fn a_race_ends_when_its_lease_is_not_renewed() {
         let races = races(RaceLimits::default());
         let race = races.start(&request(&Technique::ALL)).await.unwrap();
         assert_eq!(
@@ -370,10 +369,13 @@ mod tests {
         );
         for _ in 0..3 {
             sleep(29 * SECOND).await;
-            races.look(&race.id).unwrap();
+            races.inspect(&race.id).unwrap();
         }
         sleep(31 * SECOND).await;
-        assert!(matches!(races.look(&race.id), Err(RaceError::Unknown(_))));
+        assert!(matches!(
+            races.inspect(&race.id),
+            Err(RaceError::Unknown(_))
+        ));
         assert_eq!(races.count(), 0);
         for lane in race.lanes {
             assert!(
@@ -385,7 +387,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ending_a_race_frees_its_place_and_its_ports() {
+    async fn ending_a_race_frees_its_entry_and_its_ports() {
         let races = races(RaceLimits {
             races: 1,
             ..RaceLimits::default()
@@ -394,7 +396,7 @@ mod tests {
         let refused = races.start(&request(&[Technique::Poll])).await.unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "1 races are under way, which is the limit; one that nobody looks at ends within 30 s"
+            "1 races are running, which is the limit; an unused one ends within 30 s"
         );
         races.end(&race.id).unwrap();
         assert!(matches!(races.end(&race.id), Err(RaceError::Unknown(_))));
@@ -404,36 +406,39 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_request_takes_no_place_and_says_what_is_allowed() {
+    async fn a_refused_request_reserves_nothing_and_names_the_range() {
         let races = races(RaceLimits {
             races: 1,
             ..RaceLimits::default()
         });
-        for (asked, says) in [
+        for (race_request, says) in [
             (
                 request(&[]),
-                "`techniques` must be 1 to 8 techniques, but `0 techniques` came",
+                "`techniques` is `0 techniques`, expected 1 to 8 techniques",
             ),
             (
                 request(&[Technique::Poll; 9]),
-                "`techniques` must be 1 to 8 techniques, but `9 techniques` came",
+                "`techniques` is `9 techniques`, expected 1 to 8 techniques",
             ),
             (
                 RaceRequest {
                     delay_down_ms: 500.1,
                     ..request(&[Technique::Sse])
                 },
-                "`delay_down_ms` must be 0 to 500 ms, but `500.1` came",
+                "`delay_down_ms` is `500.1`, expected 0 to 500 ms",
             ),
             (
                 RaceRequest {
                     delay_up_ms: f64::NAN,
                     ..request(&[Technique::Sse])
                 },
-                "`delay_up_ms` must be 0 to 500 ms, but `NaN` came",
+                "`delay_up_ms` is `NaN`, expected 0 to 500 ms",
             ),
         ] {
-            assert_eq!(races.start(&asked).await.unwrap_err().to_string(), says);
+            assert_eq!(
+                races.start(&race_request).await.unwrap_err().to_string(),
+                says
+            );
         }
         assert_eq!(races.count(), 0);
         assert!(races.start(&request(&[Technique::Sse])).await.is_ok());
@@ -442,12 +447,12 @@ mod tests {
     #[tokio::test]
     async fn delays_change_for_all_lanes_or_not_at_all() {
         let races = races(RaceLimits::default());
-        let asked = RaceRequest {
+        let race_request = RaceRequest {
             delay_up_ms: 20.0,
             delay_down_ms: 30.0,
             ..request(&[Technique::Poll])
         };
-        let race = races.start(&asked).await.unwrap();
+        let race = races.start(&race_request).await.unwrap();
         assert_eq!((race.delay_up_ms, race.delay_down_ms), (20.0, 30.0));
         let wrong = RaceChange {
             delay_up_ms: 50.0,
@@ -460,7 +465,7 @@ mod tests {
                 ..
             }))
         ));
-        assert_eq!(races.look(&race.id).unwrap().delay_up_ms, 20.0);
+        assert_eq!(races.inspect(&race.id).unwrap().delay_up_ms, 20.0);
         let right = RaceChange {
             delay_up_ms: 50.0,
             delay_down_ms: 0.5,

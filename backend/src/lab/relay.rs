@@ -1,8 +1,10 @@
-//! The counting relay: a listener on loopback in front of the server that counts what passes, and can add transit.
+//! The counting relay: a listener on loopback in front of the server that counts bytes, and can add
+//! delay.
 //!
-//! Bytes are passed on unchanged and never framed anew. Requests are counted when they are read from the client's socket,
-//! answers as they are written to it, so the six byte counts add up to what a capture of that socket shows. When
-//! one side leaves, the other is told after the transit. A lane carries connections only as long as it lives.
+//! Bytes are forwarded unchanged. Requests are counted when they are read from the client's socket,
+//! responses when they are written to it, so the six byte counts add up to a capture of that
+//! socket. When one side closes, the other is closed after the delay. A lane's connections end with
+//! the lane.
 
 mod frames;
 mod message;
@@ -24,12 +26,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// What a lane may hold.
+/// Limits of a lane.
 #[derive(Debug, Clone, Copy)]
 pub struct RelayLimits {
-    /// Connections open at once on one lane; beyond it 503.
+    /// Concurrent connections of one lane; beyond it 503.
     pub connections: usize,
-    /// Bytes under way in one direction of one connection; at 500 ms of transit this still carries 8 MiB/s.
+    /// Bytes in flight in one direction of one connection; with a delay of 500 ms this allows 8
+    /// MiB/s.
     pub in_flight_bytes: usize,
 }
 
@@ -42,14 +45,14 @@ impl Default for RelayLimits {
     }
 }
 
-/// Time to connect to the server, which is on this machine.
+/// Time limit for connecting to the server, which is on this machine.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long the second direction may go on when the first has ended.
+/// Time limit for the second direction after the first has ended.
 const LINGER: Duration = Duration::from_secs(2);
-/// Pause after the system refused to accept, which it does when descriptors are short.
+/// Pause after a failed accept, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Transit times of a race, changeable while bytes are under way.
+/// The delays of a race, which can change while bytes are in flight.
 #[derive(Debug, Default)]
 pub struct Delays {
     up_us: AtomicU64,
@@ -57,17 +60,17 @@ pub struct Delays {
 }
 
 impl Delays {
-    /// Transit on the way to the server.
+    /// Delay towards the server.
     pub fn up(&self) -> Duration {
         Duration::from_micros(self.up_us.load(Ordering::Relaxed))
     }
 
-    /// Transit on the way back.
+    /// Delay towards the client.
     pub fn down(&self) -> Duration {
         Duration::from_micros(self.down_us.load(Ordering::Relaxed))
     }
 
-    /// What comes in from now on takes so long.
+    /// Sets the delays of bytes read from now on.
     pub fn set(&self, up: Duration, down: Duration) {
         self.up_us.store(
             u64::try_from(up.as_micros()).unwrap_or(u64::MAX),
@@ -102,12 +105,12 @@ impl RelayState {
     }
 }
 
-/// Reads a lane's counts while it runs and afterwards.
+/// Reads a lane's counts, during its run and afterwards.
 #[derive(Debug, Clone)]
 pub struct ByteMeter(Arc<RelayState>);
 
 impl ByteMeter {
-    /// What passed so far.
+    /// The counts so far.
     pub fn counts(&self) -> LaneCounts {
         *self.0.counts()
     }
@@ -117,7 +120,7 @@ impl Relay {
     /// Listens on a free port of 127.0.0.1 in front of `upstream`.
     ///
     /// # Errors
-    /// The system has no port or no descriptor left.
+    /// The system has no free port or file descriptor.
     pub async fn bind(
         upstream: SocketAddr,
         delays: Arc<Delays>,
@@ -143,12 +146,12 @@ impl Relay {
         self.port
     }
 
-    /// Its counts.
+    /// Access to its counts.
     pub fn meter(&self) -> ByteMeter {
         ByteMeter(Arc::clone(&self.shared))
     }
 
-    /// Accepts and carries connections until dropped; then all of them are closed.
+    /// Accepts and forwards connections until dropped, which closes all of them.
     pub async fn run(self) {
         let mut connections = JoinSet::new();
         loop {
@@ -214,22 +217,22 @@ async fn serve(client: TcpStream, open: OpenRelayConnection) {
             .await;
         }
     };
-    // Nagle's algorithm would add up to 40 ms that belong to no technique.
+    // Nagle's algorithm would add up to 40 ms that are not the technique's.
     if client.set_nodelay(true).is_err() || server.set_nodelay(true).is_err() {
         return;
     }
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    // Both directions are polled by this one task, so this lock is never waited for.
+    // One task polls both directions, so this lock is never contended.
     let observer = Mutex::new(TrafficObserver::new());
-    let seen = || observer.lock().unwrap_or_else(PoisonError::into_inner);
+    let observer_lock = || observer.lock().unwrap_or_else(PoisonError::into_inner);
     let in_flight = shared.limits.in_flight_bytes;
     let up = pipe::carry(
         from_client,
         to_server,
         || shared.delays.up(),
         in_flight,
-        |piece| seen().request(piece, &mut shared.counts()),
+        |piece| observer_lock().request(piece, &mut shared.counts()),
         |piece, write| write(piece),
     );
     let down = async {
@@ -243,19 +246,19 @@ async fn serve(client: TcpStream, open: OpenRelayConnection) {
                 let mut counts = shared.counts();
                 let written = write(piece);
                 if let Poll::Ready(Ok(bytes)) = written {
-                    seen().response(&piece[..bytes], &mut counts);
+                    observer_lock().response(&piece[..bytes], &mut counts);
                 }
                 written
             },
         );
         let carried = carried.await;
-        seen().response_closed(&mut shared.counts());
+        observer_lock().response_closed(&mut shared.counts());
         carried
     };
     until_both_end(up, down, &shared.delays).await;
 }
 
-/// Once one direction has ended, the other has its transit and a moment to do the same.
+/// Runs both directions; once one has ended, the other has its delay and [`LINGER`] to end.
 async fn until_both_end(up: impl Future, down: impl Future, delays: &Delays) {
     let (mut up, mut down) = (std::pin::pin!(up), std::pin::pin!(down));
     tokio::select! {
@@ -264,9 +267,9 @@ async fn until_both_end(up: impl Future, down: impl Future, delays: &Delays) {
     }
 }
 
-/// Answers for a server that can't: 503 with a problem document, counted like any answer.
+/// Responds in place of the server: 503 with a problem document, counted like any response.
 async fn refuse(mut client: TcpStream, open: OpenRelayConnection, detail: String) {
-    let title = "The lane can't carry this connection".to_owned();
+    let title = "The lane can't forward this connection".to_owned();
     let problem = Problem {
         kind: "#lane".to_owned(),
         title,
@@ -282,7 +285,8 @@ async fn refuse(mut client: TcpStream, open: OpenRelayConnection, detail: String
     let mut observer = TrafficObserver::new();
     let mut buffer = [0; 4096];
     let answering = async {
-        // The request is read first: closing a socket with unread bytes would reset it and take the answer along.
+        // The request is read first: closing a socket with unread bytes would reset it and discard
+        // the response.
         let read = client.read(&mut buffer).await?;
         observer.request(&buffer[..read], &mut open.0.counts());
         let answer = [head.as_bytes(), body.as_bytes()].concat();
@@ -297,6 +301,6 @@ async fn refuse(mut client: TcpStream, open: OpenRelayConnection, detail: String
             observer.request(&buffer[..read], &mut open.0.counts());
         }
     };
-    // Whether the client stayed for it changes nothing.
+    // It does not matter whether the client received it.
     drop(timeout(LINGER, answering).await);
 }

@@ -1,12 +1,13 @@
-//! Sources: what writes known events into ordinary streams, through the same door as any client.
+//! Sources: write known events into ordinary streams, by the same appends as any client.
 //!
-//! A source starts when it is first asked for and goes on while its lease is fresh or somebody reads its stream. Its
-//! sequence number lives in its stream: a source that starts again reads the last event that is kept and goes on from
-//! there, so no reader ever sees the number go back. Streams keep only their newest part. Stopped generators beyond a
-//! limit are forgotten, the longest stopped first, and their streams deleted.
+//! A source starts at its first request and runs until its lease expires; requests and readers of
+//! its stream renew it. Its sequence number is in its stream: a source that restarts reads its last
+//! event and continues from there, so that the number never decreases. Streams retain only their
+//! newest part. Beyond a limit, the generators that stopped first are forgotten and their streams
+//! deleted.
 //!
-//! Each source has a thread of its own, as the system's timer is exact to some 60 microseconds and tokio's to a
-//! millisecond, and what is late here would be counted as latency of every technique.
+//! Each source has its own thread: the system's timer is exact to about 60 microseconds and tokio's
+//! to a millisecond, and lateness here would be measured as latency of every technique.
 
 mod generator;
 mod host;
@@ -31,16 +32,16 @@ use tailwater_protocol::lab::{EventStamps, SourceAnswer, SourceRequest};
 use tailwater_protocol::{Technique, document};
 use tokio::runtime::Handle;
 
-/// What sources may use.
+/// Limits of sources.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceLimits {
-    /// Sources running at once; beyond it 503.
+    /// Running sources; beyond it 503.
     pub running: usize,
-    /// Sources remembered with their streams, running or stopped.
+    /// Remembered sources with their streams, running or stopped.
     pub known: usize,
-    /// Time after which a source stops that nobody asks for and nobody reads.
+    /// Time without request or reader after which a source stops.
     pub lease: Duration,
-    /// Newest bytes of each stream that are kept.
+    /// Newest bytes of each stream that are retained.
     pub keep_bytes: u64,
 }
 
@@ -55,36 +56,38 @@ impl Default for SourceLimits {
     }
 }
 
-/// Most events of one append.
+/// Maximum events of one append.
 const EVENTS_MAX: usize = 1024;
-/// How often a waiting source looks whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(500);
-/// Most bytes of one read when the last event is looked for.
+/// Interval at which a waiting source checks its lease.
+const LEASE_CHECK_PERIOD: Duration = Duration::from_millis(500);
+/// Maximum bytes of one read during the search for the last event.
 const PAGE_BYTES: usize = 1 << 20;
 
 /// Why a source does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// A value is outside what is allowed (400).
+    /// A value is out of range (400).
     #[error(transparent)]
     Field(#[from] WrongField),
-    /// No more sources are allowed (503).
+    /// The limit of sources is reached (503).
     #[error(
-        "{limit} sources are running, which is the limit; one that nobody uses stops within {lease_s} s"
+        "{limit} sources are running, which is the limit; an unused one stops within {lease_s} s"
     )]
     TooMany {
         /// Sources allowed.
         limit: usize,
-        /// Seconds that a source outlives its last use.
+        /// Seconds after its last use at which a source stops.
         lease_s: u64,
     },
-    /// Its stream exists, and what is in it was not written by a source (409).
-    #[error("the stream `{stream}` exists and is not a source's: {why}; delete it first")]
+    /// The stream exists, and its content is not a source's (409).
+    #[error(
+        "the stream `{stream}` exists and was not written by a source: {reason}; delete it first"
+    )]
     Foreign {
         /// The stream's name.
         stream: String,
-        /// What was found.
-        why: String,
+        /// The reason.
+        reason: String,
     },
     /// Its stream can't be created.
     #[error(transparent)]
@@ -92,11 +95,11 @@ pub enum SourceError {
     /// Its stream can't be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// Its stream's name is refused.
+    /// Its stream's name is invalid.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// The system gave no thread, or can't be measured (503).
-    #[error("the system refused: {0}")]
+    /// The system has no thread, or can't be measured (503).
+    #[error("system error: {0}")]
     System(#[from] io::Error),
 }
 
@@ -107,23 +110,23 @@ pub struct SourceTable {
     clock: Clock,
     runtime: Handle,
     limits: SourceLimits,
-    /// Held while a source starts, so that no two write to one stream.
+    /// Locked while a source starts, so that no two write to one stream.
     known: tokio::sync::Mutex<HashMap<StreamName, Arc<RunningSource>>>,
 }
 
-/// A source that ran or runs, shared with its thread.
+/// A running or stopped source, shared with its thread.
 #[derive(Debug)]
 struct RunningSource {
     log: Arc<Log>,
-    wanted: SourceLease,
+    lease: SourceLease,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Whether and until when a source is wanted, on the server's clock.
+/// The end of a source's lease, on the server's clock.
 #[derive(Debug)]
 struct SourceLease {
     until_us: AtomicU64,
-    dismissed: AtomicBool,
+    is_stopped: AtomicBool,
 }
 
 impl RunningSource {
@@ -132,8 +135,8 @@ impl RunningSource {
         thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    fn dismiss(&self) {
-        self.wanted.dismissed.store(true, Ordering::Relaxed);
+    fn stop(&self) {
+        self.lease.is_stopped.store(true, Ordering::Relaxed);
         if let Some(thread) = &*self.thread.lock().unwrap_or_else(PoisonError::into_inner) {
             thread.thread().unpark();
         }
@@ -142,10 +145,7 @@ impl RunningSource {
 
 impl Drop for SourceTable {
     fn drop(&mut self) {
-        self.known
-            .get_mut()
-            .values()
-            .for_each(|known| known.dismiss());
+        self.known.get_mut().values().for_each(|known| known.stop());
     }
 }
 
@@ -163,11 +163,14 @@ impl SourceTable {
         }
     }
 
-    /// Starts a source, or renews its lease if it runs.
+    /// Starts a source, or renews its lease if it is running.
     ///
     /// # Errors
     /// All of [`SourceError`].
-    pub async fn ask(&self, request: &SourceRequest) -> Result<SourceAnswer, SourceError> {
+    pub async fn start_or_renew(
+        &self,
+        request: &SourceRequest,
+    ) -> Result<SourceAnswer, SourceError> {
         let name = StreamName::parse(&match request {
             SourceRequest::Host => host::STREAM.to_owned(),
             SourceRequest::Generator(request) => {
@@ -188,10 +191,10 @@ impl SourceTable {
             .filter(|known| known.is_running() && same(known))
         {
             known
-                .wanted
+                .lease
                 .until_us
                 .store(self.lease_end_us(), Ordering::Relaxed);
-            // It may have decided to stop just before it could see this.
+            // It may have stopped just before the renewal.
             if known.is_running() {
                 return Ok(answer);
             }
@@ -199,20 +202,20 @@ impl SourceTable {
         known
             .remove(&name)
             .iter()
-            .for_each(|former| former.dismiss());
+            .for_each(|previous| previous.stop());
         if known.values().filter(|known| known.is_running()).count() >= self.limits.running {
             return Err(SourceError::TooMany {
                 limit: self.limits.running,
                 lease_s: self.limits.lease.as_secs(),
             });
         }
-        self.forget_some(&mut known).await;
+        self.forget_oldest(&mut known).await;
         let started = self.start(&name, request).await?;
         known.insert(name, started);
         Ok(answer)
     }
 
-    /// How many sources run.
+    /// Number of running sources.
     pub async fn running(&self) -> usize {
         self.known
             .lock()
@@ -222,13 +225,13 @@ impl SourceTable {
             .count()
     }
 
-    /// Stops all sources; their streams stay.
-    pub async fn dismiss_all(&self) {
+    /// Stops all sources; their streams remain.
+    pub async fn stop_all(&self) {
         self.known
             .lock()
             .await
             .values()
-            .for_each(|known| known.dismiss());
+            .for_each(|known| known.stop());
     }
 
     fn lease_end_us(&self) -> u64 {
@@ -237,13 +240,13 @@ impl SourceTable {
             .saturating_add(micros(self.limits.lease))
     }
 
-    /// Makes room for one more by deleting the streams of those that stopped longest ago.
-    async fn forget_some(&self, known: &mut HashMap<StreamName, Arc<RunningSource>>) {
+    /// Makes room for one more by deleting the streams of the sources that stopped first.
+    async fn forget_oldest(&self, known: &mut HashMap<StreamName, Arc<RunningSource>>) {
         while known.len() >= self.limits.known {
             let oldest = known
                 .iter()
                 .filter(|(_, known)| !known.is_running())
-                .min_by_key(|(_, known)| known.wanted.until_us.load(Ordering::Relaxed))
+                .min_by_key(|(_, known)| known.lease.until_us.load(Ordering::Relaxed))
                 .map(|(name, _)| name.clone());
             let Some(name) = oldest else { return };
             known.remove(&name);
@@ -269,7 +272,7 @@ impl SourceTable {
             .map_err(|error| match error {
                 CreateError::Differs { .. } => SourceError::Foreign {
                     stream: name.to_string(),
-                    why: error.to_string(),
+                    reason: error.to_string(),
                 },
                 other => other.into(),
             })?;
@@ -282,13 +285,13 @@ impl SourceTable {
                 SourceFeed::Generator(EventGenerator::new(request, now_us))
             }
         };
-        let wanted = SourceLease {
+        let lease = SourceLease {
             until_us: AtomicU64::new(self.lease_end_us()),
-            dismissed: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
         };
         let known = Arc::new(RunningSource {
             log: Arc::clone(&log),
-            wanted,
+            lease,
             thread: Mutex::default(),
         });
         let writer = SourceWriter {
@@ -309,13 +312,13 @@ impl SourceTable {
     }
 }
 
-/// One more than the number of the last event kept, or 0 in an empty stream.
+/// One more than the sequence number of the last event, or 0 in an empty stream.
 ///
-/// Messages of others between the source's own (somebody published by hand) are passed over.
+/// Messages between the source's own, published by others, are skipped.
 async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
-    let foreign = |why: &str| SourceError::Foreign {
+    let foreign = |reason: &str| SourceError::Foreign {
         stream: log.name().to_string(),
-        why: why.to_owned(),
+        reason: reason.to_owned(),
     };
     let mut from = log.resolve(ReadStart::Beginning);
     let (mut last, mut is_empty) = (None, true);
@@ -330,15 +333,16 @@ async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
     }
     match last {
         None if is_empty => Ok(0),
-        None => Err(foreign("none of its messages has seq, due_us and sent_us")),
+        None => Err(foreign("no message has seq, due_us and sent_us")),
         Some(stamps) => stamps
             .seq
             .checked_add(1)
-            .ok_or_else(|| foreign("its last seq is the largest number")),
+            .ok_or_else(|| foreign("its last seq is the maximum")),
     }
 }
 
-/// The stamps of the last message that has them; JSON messages are kept each followed by one comma.
+/// The stamps of the last message that has them; JSON messages are stored with one comma after
+/// each.
 fn last_stamps(page: &[u8]) -> Option<EventStamps> {
     let array = [b"[", page.strip_suffix(b",").unwrap_or(page), b"]"].concat();
     let messages: Vec<&RawValue> = serde_json::from_slice(&array).ok()?;
@@ -348,7 +352,7 @@ fn last_stamps(page: &[u8]) -> Option<EventStamps> {
         .find_map(|message| document::read(message.get().as_bytes()).ok())
 }
 
-/// Where events come from.
+/// A source's events.
 #[derive(Debug)]
 enum SourceFeed {
     Host(Box<Host>),
@@ -363,7 +367,8 @@ impl SourceFeed {
         }
     }
 
-    /// Writes all events due by now, at most [`EVENTS_MAX`], as one JSON array; returns how many.
+    /// Writes all events due by now, at most [`EVENTS_MAX`], as one JSON array; returns their
+    /// number.
     fn write_due(&mut self, first_seq: u64, clock: &Clock) -> (u64, Vec<u8>) {
         match self {
             Self::Host(host) => {
@@ -386,7 +391,7 @@ impl SourceFeed {
     }
 }
 
-/// What a source's thread owns.
+/// The state of a source's thread.
 #[derive(Debug)]
 struct SourceWriter {
     log: Arc<Log>,
@@ -408,12 +413,12 @@ enum WriteError {
 }
 
 impl SourceWriter {
-    /// Writes what falls due until nobody wants it any more, or it can't be written.
+    /// Writes events when due, until the lease expires or a write fails.
     fn run(mut self, runtime: &Handle) {
-        while self.is_wanted() {
+        while self.is_lease_valid() {
             let wait_us = self.feed.next_due_us().saturating_sub(self.clock.now_us());
             if wait_us > 0 {
-                thread::park_timeout(Duration::from_micros(wait_us).min(LOOK));
+                thread::park_timeout(Duration::from_micros(wait_us).min(LEASE_CHECK_PERIOD));
                 continue;
             }
             let (events, body) = self.feed.write_due(self.seq, &self.clock);
@@ -439,10 +444,10 @@ impl SourceWriter {
         Ok(())
     }
 
-    /// Whether the lease is fresh; a reader that waits at the stream, or came since the last look, renews it.
-    fn is_wanted(&mut self) -> bool {
-        let wanted = &self.known.wanted;
-        if wanted.dismissed.load(Ordering::Relaxed) || self.log.tail_now().state != TailState::Open
+    /// Whether the lease is valid; renews it if there is a reader, or was one since the last call.
+    fn is_lease_valid(&mut self) -> bool {
+        let lease = &self.known.lease;
+        if lease.is_stopped.load(Ordering::Relaxed) || self.log.tail_now().state != TailState::Open
         {
             return false;
         }
@@ -451,11 +456,11 @@ impl SourceWriter {
         let now_us = self.clock.now_us();
         if readers.live() > 0 || plain_reads != self.plain_reads {
             self.plain_reads = plain_reads;
-            wanted
+            lease
                 .until_us
                 .fetch_max(now_us.saturating_add(self.lease_us), Ordering::Relaxed);
         }
-        wanted.until_us.load(Ordering::Relaxed) > now_us
+        lease.until_us.load(Ordering::Relaxed) > now_us
     }
 }
 

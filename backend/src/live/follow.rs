@@ -1,4 +1,4 @@
-//! What comes next at a stream's tail: news, silence, or an end.
+//! Follows a stream at its tail: batches, heartbeats, or the end.
 
 use super::terms::LiveTerms;
 use std::pin::Pin;
@@ -9,60 +9,59 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What comes next.
 #[derive(Debug)]
 pub(super) enum NextStep {
     /// Messages; the last ones, or none, when the stream is closed.
     Batch(Batch),
-    /// Nothing happened for a while.
+    /// Nothing was appended for a heartbeat interval.
     Heartbeat,
-    /// Nothing more will come here: the server stops, the stream was deleted, or the position can't be read any more.
-    Leave,
+    /// The server stops, the stream was deleted, or the position can no longer be read.
+    End,
 }
 
-/// Everything in a log from a position on, then everything that comes.
+/// Reads a log from a position on, then follows its tail.
 #[derive(Debug)]
 pub(super) struct Follow {
     log: Arc<Log>,
     from: Offset,
     terms: LiveTerms,
     tail: watch::Receiver<Tail>,
-    quiet_until: Instant,
-    /// Fires when the silence is over or before it; setting it anew for each step would cost more than to look again.
+    heartbeat_at: Instant,
+    /// Fires at the heartbeat or before: checking again then is cheaper than a reset for each step.
     timer: Pin<Box<Sleep>>,
 }
 
 impl Follow {
     pub(super) fn new(log: Arc<Log>, from: Offset, terms: LiveTerms) -> Self {
         let tail = log.tail();
-        let quiet_until = Instant::now() + terms.heartbeat;
-        let timer = Box::pin(sleep_until(quiet_until));
+        let heartbeat_at = Instant::now() + terms.heartbeat;
+        let timer = Box::pin(sleep_until(heartbeat_at));
         Self {
             log,
             from,
             terms,
             tail,
-            quiet_until,
+            heartbeat_at,
             timer,
         }
     }
 
-    /// The position after what was given.
+    /// The position after the last batch.
     pub(super) fn at(&self) -> Offset {
         self.from
     }
 
-    /// The next step. May be dropped while it waits and asked again.
+    /// The next step. Cancel safe.
     pub(super) async fn next(&mut self) -> NextStep {
         let step = self.step().await;
-        self.quiet_until = Instant::now() + self.terms.heartbeat;
+        self.heartbeat_at = Instant::now() + self.terms.heartbeat;
         step
     }
 
     async fn step(&mut self) -> NextStep {
         loop {
             if *self.terms.stop.borrow() {
-                return NextStep::Leave;
+                return NextStep::End;
             }
             if self.tail.borrow().has_news(self.from) {
                 match self.log.read(self.from, self.terms.page_max).await {
@@ -72,38 +71,41 @@ impl Follow {
                     }
                     Ok(_) => {}
                     Err(error) => {
-                        note(&self.log, self.from, &error);
-                        return NextStep::Leave;
+                        log_read_error(&self.log, self.from, &error);
+                        return NextStep::End;
                     }
                 }
             }
             let from = self.from;
             tokio::select! {
                 biased;
-                _ = self.terms.stop.wait_for(|stop| *stop) => return NextStep::Leave,
+                _ = self.terms.stop.wait_for(|stop| *stop) => return NextStep::End,
                 moved = self.tail.wait_for(|tail| tail.has_news(from)) => match moved {
                     Ok(tail) if tail.state != TailState::Deleted => {}
-                    _ => return NextStep::Leave,
+                    _ => return NextStep::End,
                 },
                 () = &mut self.timer => {
-                    if self.quiet_until <= Instant::now() {
+                    if self.heartbeat_at <= Instant::now() {
                         return NextStep::Heartbeat;
                     }
-                    self.timer.as_mut().reset(self.quiet_until);
+                    self.timer.as_mut().reset(self.heartbeat_at);
                     continue;
                 }
             }
-            // Whoever appends at this moment comes first, so that one write brings what they all appended.
+            // Lets concurrent appends finish first, so that one read returns them all.
             yield_now().await;
         }
     }
 }
 
-/// Notes in the server's log that live answers end because a read failed, where that is the store's fault.
-pub(super) fn note(log: &Log, at: Offset, error: &ReadError) {
+/// Logs that live responses end because a read failed, if the store is at fault.
+pub(super) fn log_read_error(log: &Log, at: Offset, error: &ReadError) {
     match error {
         ReadError::Store(error) => {
-            tracing::error!("stream {}: live answers end at {at}: {error}", log.name());
+            tracing::error!(
+                "stream {}: live responses end at offset {at}: {error}",
+                log.name()
+            );
         }
         ReadError::Gone { .. }
         | ReadError::OtherLife { .. }

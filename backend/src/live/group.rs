@@ -1,6 +1,7 @@
-//! Readers of one stream at the same position in the same encoding: what comes is encoded once and offered to each.
+//! Readers of one stream at one position in one encoding: each batch is encoded once and offered to
+//! all.
 
-use super::encoding::{EncodedPiece, Encoding, Heads, TellState};
+use super::encoding::{EncodedPiece, Encoding, Heads, ReportState};
 use super::follow::{Follow, NextStep};
 use super::outlet::{Outlet, Rest, poll_receive};
 use super::seat::{After, Offered, ReaderState, Seat, SeatState};
@@ -22,16 +23,16 @@ use tokio::sync::Notify;
 use tokio::task::{consume_budget, spawn_local, yield_now};
 use tokio::time::{Instant, sleep_until};
 
-/// Seats served before others on this worker get their turn.
+/// Seats served before the task yields to others on this worker.
 const WRITES_AT_ONCE: usize = 64;
 
-/// Read at once from any connection of a worker.
+/// Size of the worker's read buffer in bytes.
 pub(super) const SCRATCH_BYTES: usize = 16 << 10;
 
-/// Seats up to which those that were left may stand until the next delivery.
+/// Number of seats below which vacant ones are not removed before the next delivery.
 const SEATS_PRUNED_MIN: usize = 64;
 
-/// The least time between two looks for seats whose time is over.
+/// Minimum time between two checks for expired seats.
 const DEADLINE_STEP: Duration = Duration::from_millis(50);
 
 /// The groups of one worker.
@@ -39,7 +40,7 @@ pub struct Groups {
     all: RefCell<HashMap<(StreamId, Encoding), Rc<Group>>>,
     terms: LiveTerms,
     heads: Heads,
-    /// Room for one read from any socket.
+    /// Buffer for one read from any socket.
     scratch: RefCell<Box<[u8]>>,
 }
 
@@ -51,7 +52,8 @@ impl fmt::Debug for Groups {
     }
 }
 
-/// The end of a group's task, whether it returns or panics: nobody is left waiting for it.
+/// Cleans up when a group's task ends, whether it returns or panics, so that no reader waits for
+/// it.
 struct GroupEnding<'g> {
     group: &'g Group,
     groups: &'g Groups,
@@ -63,30 +65,31 @@ impl Drop for GroupEnding<'_> {
             .all
             .borrow_mut()
             .remove(&(self.group.log.id(), self.group.encoding));
-        // Who was seated since the end was told goes on by itself.
+        // Readers that were seated after the last delivery continue by themselves.
         self.group.unseat_all();
     }
 }
 
-/// One group; it lives as long as its task, which ends when nobody is left or nothing will come.
+/// One group. It lives as long as its task, which ends when no reader is left or the stream has
+/// ended.
 pub(super) struct Group {
     log: Arc<Log>,
     encoding: Encoding,
     seats: RefCell<Vec<Rc<SeatState>>>,
-    /// With so many seats it is time to remove those that were left.
+    /// Number of seats at which vacant ones are removed.
     prune_at: Cell<usize>,
-    /// Everything before it was offered to everybody seated.
+    /// Everything before it was offered to every seated reader.
     at_bytes: Cell<u64>,
-    /// Whether everybody seated was last told to be at the tail.
-    told_up_to_date: Cell<bool>,
-    /// Whether seats are being served, when nobody can be seated.
+    /// Whether the seated readers were last reported up to date.
+    reported_up_to_date: Cell<bool>,
+    /// Whether a delivery is under way, during which no reader can be seated.
     is_delivering: Cell<bool>,
-    /// Tells those who wait for a seat that the group moved, or ended.
+    /// Wakes readers waiting for a seat when the group moves or ends.
     moved: Notify,
-    /// When the first of the seats' times is over.
+    /// The earliest deadline of the seats.
     first_deadline: Cell<Option<Instant>>,
-    /// Tells the group's task that this is sooner now.
-    sooner: Notify,
+    /// Wakes the group's task when that becomes earlier.
+    deadline_moved: Notify,
 }
 
 impl Groups {
@@ -101,23 +104,24 @@ impl Groups {
         })
     }
 
-    /// What their readers are served with.
+    /// How readers are served.
     pub fn terms(&self) -> &LiveTerms {
         &self.terms
     }
 
-    /// The heads of answers on this worker.
+    /// Writes the response heads of this worker.
     pub fn heads(&self) -> &Heads {
         &self.heads
     }
 
-    /// The group of those who read `log` in `encoding`, if there is one.
+    /// The group that reads `log` in `encoding`, if there is one.
     pub(super) fn find(&self, log: &Log, encoding: Encoding) -> Option<Rc<Group>> {
         self.all.borrow().get(&(log.id(), encoding)).cloned()
     }
 
-    /// The same; a new one at `from`, whose members were all told `up_to_date`, if there is none.
-    pub(super) fn find_or_begin(
+    /// The same; if there is none, a new one at `from` whose members were last reported
+    /// `up_to_date`.
+    pub(super) fn find_or_create(
         self: &Rc<Self>,
         log: &Arc<Log>,
         encoding: Encoding,
@@ -133,11 +137,11 @@ impl Groups {
             seats: RefCell::default(),
             prune_at: Cell::new(SEATS_PRUNED_MIN),
             at_bytes: Cell::new(from.bytes()),
-            told_up_to_date: Cell::new(up_to_date),
+            reported_up_to_date: Cell::new(up_to_date),
             is_delivering: Cell::new(false),
             moved: Notify::new(),
             first_deadline: Cell::new(None),
-            sooner: Notify::new(),
+            deadline_moved: Notify::new(),
         });
         self.all
             .borrow_mut()
@@ -147,7 +151,7 @@ impl Groups {
         group
     }
 
-    /// A seat for a long-poll; `None` when there is something to answer already.
+    /// Seats a long-poll; `None` when it can be answered already.
     pub async fn seat_wait(
         self: &Rc<Self>,
         wait: &mut LongPollWait,
@@ -155,29 +159,30 @@ impl Groups {
         outlet: Outlet,
     ) -> Option<Seat> {
         let presence = wait.presence.take()?;
-        let mut held = ReaderState {
+        let mut reader = ReaderState {
             outlet,
             cursors: wait.cursors,
             until: Some(wait.until),
             presence,
         };
         loop {
-            let group = self.find_or_begin(&wait.log, encoding, wait.at, true);
+            let group = self.find_or_create(&wait.log, encoding, wait.at, true);
             if wait.at < group.at() {
                 return None;
             }
-            match group.seat(held, wait.at) {
+            match group.seat(reader, wait.at) {
                 Ok(seat) => return Some(seat),
-                Err(back) => held = back,
+                Err(returned) => reader = returned,
             }
             Box::pin(group.moved()).await;
         }
     }
 
-    /// Appends the next bytes from a socket of this worker to `out`; how many, 0 at its end.
+    /// Appends the next bytes from a socket of this worker to `out`. Returns their number, 0 at its
+    /// end.
     ///
     /// # Errors
-    /// When the connection broke.
+    /// When the connection failed.
     pub fn poll_receive(
         &self,
         socket: &TcpStream,
@@ -189,23 +194,24 @@ impl Groups {
 }
 
 impl Group {
-    /// Everything before it was offered to everybody seated.
+    /// Everything before it was offered to every seated reader.
     pub(super) fn at(&self) -> Offset {
         Offset::new(self.at_bytes.get()).unwrap_or(Offset::MAX)
     }
 
-    /// Whether everybody seated was last told to be at the tail.
-    pub(super) fn told_up_to_date(&self) -> bool {
-        self.told_up_to_date.get()
+    /// Whether the seated readers were last reported up to date.
+    pub(super) fn reported_up_to_date(&self) -> bool {
+        self.reported_up_to_date.get()
     }
 
-    /// Seats a reader that was given everything before `at`; gives it back when the group is elsewhere or busy.
-    pub(super) fn seat(&self, held: ReaderState, at: Offset) -> Result<Seat, ReaderState> {
+    /// Seats a reader that was sent everything before `at`; returns it when the group is at another
+    /// position or busy.
+    pub(super) fn seat(&self, reader: ReaderState, at: Offset) -> Result<Seat, ReaderState> {
         if self.is_delivering.get() || at != self.at() {
-            return Err(held);
+            return Err(reader);
         }
-        self.note_deadline(held.until);
-        let state = Rc::new(SeatState::new(held, at, self.told_up_to_date.get()));
+        self.note_deadline(reader.until);
+        let state = Rc::new(SeatState::new(reader, at, self.reported_up_to_date.get()));
         let mut seats = self.seats.borrow_mut();
         if seats.len() >= self.prune_at.get() {
             seats.retain(|seat| seat.is_taken());
@@ -220,7 +226,7 @@ impl Group {
         self.moved.notified().await;
     }
 
-    /// Serves everybody seated, to the end.
+    /// Serves the seated readers until the group ends.
     async fn run(&self, groups: &Groups) {
         let _ending = GroupEnding {
             group: self,
@@ -230,7 +236,7 @@ impl Group {
         let mut deadline = pin!(self.deadline());
         loop {
             let step = {
-                // A read that is slow goes on beside the deadlines.
+                // Deadlines are still met during a slow read.
                 let mut next = pin!(follow.next());
                 loop {
                     tokio::select! {
@@ -248,10 +254,10 @@ impl Group {
             let is_last = match step {
                 NextStep::Batch(batch) => {
                     let is_last = batch.closed();
-                    let after = match self.encoding.goes_on() {
+                    let after = match self.encoding.is_streaming() {
                         true if is_last => After::End,
                         true => After::Stay,
-                        false => After::Part,
+                        false => After::Answered,
                     };
                     match self.piece(&batch, groups) {
                         Ok(piece) => self.deliver(&piece, follow.at(), after).await,
@@ -262,7 +268,7 @@ impl Group {
                     }
                     is_last
                 }
-                NextStep::Heartbeat if self.encoding.goes_on() => {
+                NextStep::Heartbeat if self.encoding.is_streaming() => {
                     self.deliver(&self.encoding.heartbeat(), follow.at(), After::Stay)
                         .await;
                     false
@@ -271,15 +277,15 @@ impl Group {
                     self.seats.borrow_mut().retain(|seat| seat.is_taken());
                     false
                 }
-                NextStep::Leave if self.encoding.goes_on() => {
-                    self.deliver(&self.encoding.farewell(), follow.at(), After::End)
+                NextStep::End if self.encoding.is_streaming() => {
+                    self.deliver(&self.encoding.reconnect_notice(), follow.at(), After::End)
                         .await;
                     true
                 }
-                // Each answers by itself.
-                NextStep::Leave => true,
+                // Each long-poll responds by itself.
+                NextStep::End => true,
             };
-            // Where something new is always there, nothing else would have its turn.
+            // Under continuous appends the deadline branch above would never run.
             if self
                 .first_deadline
                 .get()
@@ -288,27 +294,29 @@ impl Group {
                 self.unseat_overdue();
             }
             consume_budget().await;
-            // Long-polls come back after each delivery: their group waits for them, but not for ever.
-            let is_left = self.encoding.goes_on() || was_empty || is_heartbeat;
-            if is_last || is_left && self.seats.borrow().is_empty() {
+            // Long-polls return after each delivery: their group waits for them, but not
+            // indefinitely.
+            let may_end = self.encoding.is_streaming() || was_empty || is_heartbeat;
+            if is_last || may_end && self.seats.borrow().is_empty() {
                 break;
             }
         }
     }
 
-    /// What everybody seated is told of a batch, charged to the budget as those who do not take it at once will hold it.
+    /// Encodes a batch for the seated readers. It is charged to the budget, as readers that can't
+    /// accept it at once hold it.
     ///
     /// # Errors
-    /// When the budget has no room.
+    /// When the budget is exhausted.
     fn piece(&self, batch: &Batch, groups: &Groups) -> Result<EncodedPiece, Exhausted> {
-        let mut piece = if self.encoding.goes_on() {
+        let mut piece = if self.encoding.is_streaming() {
             let now = batch.up_to_date();
-            let told = TellState {
-                before: Some(self.told_up_to_date.replace(now)),
+            let report = ReportState {
+                before: Some(self.reported_up_to_date.replace(now)),
                 now,
                 cursor: Cursors::common().now(),
             };
-            self.encoding.batch(self.log.kind(), batch, told)
+            self.encoding.batch(self.log.kind(), batch, report)
         } else {
             self.encoding.page(&self.log, batch, &groups.heads)
         };
@@ -320,7 +328,7 @@ impl Group {
         Ok(piece)
     }
 
-    /// Has everybody seated go on alone from where each is.
+    /// Unseats all readers; each continues by itself from its position.
     fn unseat_all(&self) {
         for seat in self.seats.take() {
             seat.unseat(Rest::default(), false);
@@ -328,20 +336,20 @@ impl Group {
         self.moved.notify_waiters();
     }
 
-    /// Waits until somebody's time is over.
+    /// Waits until the earliest deadline.
     async fn deadline(&self) {
         loop {
             match self.first_deadline.get() {
-                None => self.sooner.notified().await,
+                None => self.deadline_moved.notified().await,
                 Some(first) => tokio::select! {
                     () = sleep_until(first) => return,
-                    () = self.sooner.notified() => {}
+                    () = self.deadline_moved.notified() => {}
                 },
             }
         }
     }
 
-    /// Notes that somebody's time is over at `deadline`.
+    /// Records the deadline of a seat.
     fn note_deadline(&self, deadline: Option<Instant>) {
         let Some(deadline) = deadline else { return };
         if self
@@ -350,52 +358,53 @@ impl Group {
             .is_none_or(|first| deadline < first)
         {
             self.first_deadline.set(Some(deadline));
-            self.sooner.notify_one();
+            self.deadline_moved.notify_one();
         }
     }
 
-    /// Unseats those whose time is over; the next look is not at once, for many end at about the same time.
+    /// Unseats readers whose deadline has passed. The next check is delayed, since many deadlines
+    /// are close together.
     fn unseat_overdue(&self) {
         self.first_deadline.set(None);
-        let (now, farewell) = (Instant::now(), self.encoding.farewell());
+        let (now, reconnect_notice) = (Instant::now(), self.encoding.reconnect_notice());
         self.seats.borrow_mut().retain(|seat| match seat.until() {
             Some(until) if until > now => {
                 self.note_deadline(Some(until.max(now + DEADLINE_STEP)));
                 true
             }
             Some(_) => {
-                seat.unseat_with(&farewell);
+                seat.unseat_with(&reconnect_notice);
                 false
             }
             None => true,
         });
     }
 
-    /// Offers `piece` to everybody seated; who does not take it whole is unseated.
+    /// Offers `piece` to every seated reader; those that can't accept it whole are unseated.
     async fn deliver(&self, piece: &EncodedPiece, at: Offset, after: After) {
         self.is_delivering.set(true);
         self.at_bytes.set(at.bytes());
-        let told_up_to_date = self.told_up_to_date.get();
+        let reported_up_to_date = self.reported_up_to_date.get();
         let delivery = Offered {
             piece,
             at,
-            told_up_to_date,
+            reported_up_to_date,
             after,
             now: Instant::now(),
         };
         let mut seats = self.seats.take();
-        let (mut kept, mut served) = (0, 0);
+        let (mut retained, mut served) = (0, 0);
         for number in 0..seats.len() {
             if seats[number].serve(&delivery) {
-                seats.swap(kept, number);
-                kept += 1;
+                seats.swap(retained, number);
+                retained += 1;
             }
             served += 1;
             if served % WRITES_AT_ONCE == 0 {
                 yield_now().await;
             }
         }
-        seats.truncate(kept);
+        seats.truncate(retained);
         self.seats.replace(seats);
         self.is_delivering.set(false);
         self.moved.notify_waiters();

@@ -1,4 +1,4 @@
-//! What a client sends on a WebSocket: bytes, cut anywhere, become whole messages. No I/O.
+//! Reassembles a WebSocket client's messages from bytes that are split anywhere. No I/O.
 //!
 //! Source: RFC 6455, sections 5 and 7.4.
 
@@ -6,14 +6,14 @@ use super::encoding::{Close, CloseCode};
 use crate::api::{Charge, FREE_BYTES};
 use bytes::{Buf, Bytes, BytesMut};
 
-/// The longest payload of a control frame.
+/// Maximum payload of a control frame.
 const CONTROL_BYTES_MAX: u64 = 125;
 
-/// Bytes on their way to messages.
+/// Bytes and fragments of incomplete messages.
 #[derive(Debug)]
 pub struct Inbox {
     bytes: BytesMut,
-    /// The parts of a message that came in fragments.
+    /// The fragments of a message so far.
     parts: Option<BytesMut>,
     message_max: usize,
     charge: Charge,
@@ -23,11 +23,11 @@ pub struct Inbox {
 /// One message from the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientMessage {
-    /// A text, whole.
+    /// A complete text message.
     Text(String),
-    /// To be answered with the same bytes.
+    /// To be answered by a pong with the same bytes.
     Ping(Bytes),
-    /// The client says goodbye.
+    /// The client closes the connection.
     Close,
 }
 
@@ -52,9 +52,9 @@ struct FrameHead {
 }
 
 impl Inbox {
-    /// An empty one, for messages of at most `message_max` bytes.
+    /// An empty inbox, for messages of at most `message_max` bytes.
     ///
-    /// - `charge`: what is held of the budget for them; nothing yet.
+    /// - `charge`: the inbox's share of the budget, initially empty.
     pub fn new(message_max: usize, charge: Charge) -> Self {
         Self {
             bytes: BytesMut::new(),
@@ -65,19 +65,19 @@ impl Inbox {
         }
     }
 
-    /// Takes the next bytes of the connection, of any length.
+    /// Adds the next bytes from the connection, any number.
     ///
     /// # Errors
-    /// When the budget is used up: why the connection ends.
+    /// Why the connection is closed: the budget is exhausted.
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Close> {
         self.bytes.extend_from_slice(bytes);
-        let held = self.bytes.len() + self.parts.as_ref().map_or(0, BytesMut::len);
-        if held > self.charged {
-            let more = held - self.charged;
+        let buffered = self.bytes.len() + self.parts.as_ref().map_or(0, BytesMut::len);
+        if buffered > self.charged {
+            let more = buffered - self.charged;
             let exhausted = |_| {
                 reason(
                     CloseCode::TryAgain,
-                    "the server holds too much for its clients",
+                    "no buffer space is left, try again later",
                 )
             };
             self.charge.grow(more).map_err(exhausted)?;
@@ -86,12 +86,12 @@ impl Inbox {
         Ok(())
     }
 
-    /// Whether nothing is half received, so that an inbox made anew would go on as well.
+    /// Whether no message is incomplete, so that the inbox may be dropped.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.parts.is_none()
     }
 
-    /// Whether [`Inbox::message`] has something to say: a whole frame is here, or one that is wrong.
+    /// Whether [`Inbox::message`] would return a message or an error.
     pub fn is_ready(&self) -> bool {
         match head(&self.bytes) {
             Ok(None) => false,
@@ -103,10 +103,11 @@ impl Inbox {
         }
     }
 
-    /// The next message that is complete.
+    /// The next complete message.
     ///
     /// # Errors
-    /// Why the connection ends: what came is no message, or not one of ours. Then the inbox is of no more use.
+    /// Why the connection is closed: an invalid or unsupported message. The inbox must not be used
+    /// any more.
     pub fn message(&mut self) -> Result<Option<ClientMessage>, Close> {
         loop {
             let Some(head) = head(&self.bytes)? else {
@@ -136,8 +137,8 @@ impl Inbox {
                     self.parts = parts;
                     match opcode {
                         Opcode::Ping => return Ok(Some(ClientMessage::Ping(payload.freeze()))),
-                        Opcode::Close => return goodbye(&payload).map(Some),
-                        // An answer to a heartbeat; the others were checked.
+                        Opcode::Close => return parse_close(&payload).map(Some),
+                        // A pong needs no answer; the other opcodes were checked.
                         Opcode::Pong | Opcode::Text | Opcode::Continue | Opcode::Binary => {}
                     }
                 }
@@ -145,23 +146,28 @@ impl Inbox {
         }
     }
 
-    /// The length of a frame's payload, if the frame may come here.
+    /// The length of a frame's payload, if the frame is valid in this state.
     fn check(&self, head: FrameHead) -> Result<usize, Close> {
-        let held = self.parts.as_ref().map_or(0, BytesMut::len);
+        let buffered = self.parts.as_ref().map_or(0, BytesMut::len);
         let is_control = matches!(head.opcode, Opcode::Close | Opcode::Ping | Opcode::Pong);
         match head.opcode {
-            Opcode::Binary => return Err(reason(CloseCode::Unsupported, "text frames only")),
+            Opcode::Binary => {
+                return Err(reason(
+                    CloseCode::Unsupported,
+                    "binary frames are not supported, send text",
+                ));
+            }
             _ if is_control && !(head.is_final && head.payload_bytes <= CONTROL_BYTES_MAX) => {
                 return Err(reason(
                     CloseCode::Protocol,
-                    "a control frame has at most 125 bytes and no fragments",
+                    "a control frame must be unfragmented and at most 125 bytes long",
                 ));
             }
-            Opcode::Text if self.parts.is_some() => return Err(not_a_message()),
-            Opcode::Continue if self.parts.is_none() => return Err(not_a_message()),
+            Opcode::Text if self.parts.is_some() => return Err(protocol_error()),
+            Opcode::Continue if self.parts.is_none() => return Err(protocol_error()),
             _ => {}
         }
-        let fits = |bytes: usize| is_control || held + bytes <= self.message_max;
+        let fits = |bytes: usize| is_control || buffered + bytes <= self.message_max;
         let payload_bytes = usize::try_from(head.payload_bytes)
             .ok()
             .filter(|bytes| fits(*bytes));
@@ -172,7 +178,7 @@ impl Inbox {
     }
 }
 
-/// The head of the frame at the beginning of `bytes`, if it is whole.
+/// The head of the frame at the beginning of `bytes`, if it is complete.
 fn head(bytes: &[u8]) -> Result<Option<FrameHead>, Close> {
     let &[first, second, ref rest @ ..] = bytes else {
         return Ok(None);
@@ -184,12 +190,12 @@ fn head(bytes: &[u8]) -> Result<Option<FrameHead>, Close> {
         0x8 => Opcode::Close,
         0x9 => Opcode::Ping,
         0xa => Opcode::Pong,
-        _ => return Err(not_a_message()),
+        _ => return Err(protocol_error()),
     };
     let has_extensions = first & 0x70 != 0;
     let is_masked = second & 0x80 != 0;
     if has_extensions || !is_masked {
-        return Err(not_a_message());
+        return Err(protocol_error());
     }
     let (payload_bytes, length_bytes) = match (second & 0x7f, rest) {
         (126, [high, low, ..]) => (u64::from(u16::from_be_bytes([*high, *low])), 2),
@@ -223,28 +229,28 @@ fn text(bytes: &[u8]) -> Result<ClientMessage, Close> {
     }
 }
 
-/// A client's close frame: nothing, or a code that may be sent and a reason in UTF-8.
-fn goodbye(payload: &[u8]) -> Result<ClientMessage, Close> {
-    let [high, low, why @ ..] = payload else {
+/// Parses a client's close frame: empty, or a valid status code and a reason in UTF-8.
+fn parse_close(payload: &[u8]) -> Result<ClientMessage, Close> {
+    let [high, low, reason_text @ ..] = payload else {
         return if payload.is_empty() {
             Ok(ClientMessage::Close)
         } else {
-            Err(not_a_message())
+            Err(protocol_error())
         };
     };
     match u16::from_be_bytes([*high, *low]) {
-        1000..=1003 | 1007..=1014 | 3000..=4999 if std::str::from_utf8(why).is_ok() => {
+        1000..=1003 | 1007..=1014 | 3000..=4999 if std::str::from_utf8(reason_text).is_ok() => {
             Ok(ClientMessage::Close)
         }
         1000..=1003 | 1007..=1014 | 3000..=4999 => {
             Err(reason(CloseCode::Invalid, "the reason must be UTF-8"))
         }
-        _ => Err(not_a_message()),
+        _ => Err(protocol_error()),
     }
 }
 
-const fn not_a_message() -> Close {
-    reason(CloseCode::Protocol, "that was not a WebSocket message")
+const fn protocol_error() -> Close {
+    reason(CloseCode::Protocol, "invalid WebSocket frame")
 }
 
 const fn reason(code: CloseCode, reason: &'static str) -> Close {
@@ -279,22 +285,22 @@ mod tests {
     }
 
     const TEXT: u8 = 0x81;
-    const TEXT_BEGINS: u8 = 0x01;
-    const GOES_ON: u8 = 0x00;
-    const ENDS: u8 = 0x80;
+    const TEXT_START: u8 = 0x01;
+    const CONTINUATION: u8 = 0x00;
+    const CONTINUATION_END: u8 = 0x80;
     const BINARY: u8 = 0x82;
     const PING: u8 = 0x89;
     const CLOSE: u8 = 0x88;
 
     #[test]
-    fn messages_are_the_same_wherever_the_bytes_are_cut() {
+    fn messages_do_not_depend_on_how_bytes_are_split() {
         let long = "x".repeat(300);
         let sent = [
             frame(TEXT, b"a"),
-            frame(TEXT_BEGINS, b"b"),
+            frame(TEXT_START, b"b"),
             frame(PING, b"p"),
-            frame(GOES_ON, b"c"),
-            frame(ENDS, b"d"),
+            frame(CONTINUATION, b"c"),
+            frame(CONTINUATION_END, b"d"),
             frame(TEXT, long.as_bytes()),
             frame(CLOSE, &[3, 232]),
         ]
@@ -308,20 +314,20 @@ mod tests {
         ];
         for cut in 0..sent.len() {
             let mut inbox = inbox(1_000);
-            let mut came = Vec::new();
+            let mut received = Vec::new();
             for piece in [&sent[..cut], &sent[cut..]] {
                 inbox.push(piece).unwrap();
                 while let Some(message) = inbox.message().unwrap() {
-                    came.push(message);
+                    received.push(message);
                 }
             }
-            assert_eq!(came, expected, "cut at {cut}");
+            assert_eq!(received, expected, "cut at {cut}");
             assert!(inbox.is_empty());
         }
     }
 
     #[test]
-    fn what_is_no_message_of_ours_ends_the_connection_with_its_code() {
+    fn an_invalid_message_closes_with_its_status_code() {
         let unmasked = [TEXT, 1, b'a'].to_vec();
         let announced = [&[TEXT, 0x80 | 127][..], &u64::MAX.to_be_bytes(), &[0; 4]].concat();
         for (sent, code) in [
@@ -329,7 +335,11 @@ mod tests {
             (frame(TEXT, b"\xff"), CloseCode::Invalid),
             (frame(TEXT, &[b'a'; 200]), CloseCode::Size),
             (
-                [frame(TEXT_BEGINS, &[b'a'; 90]), frame(ENDS, &[b'a'; 90])].concat(),
+                [
+                    frame(TEXT_START, &[b'a'; 90]),
+                    frame(CONTINUATION_END, &[b'a'; 90]),
+                ]
+                .concat(),
                 CloseCode::Size,
             ),
             (announced, CloseCode::Size),
@@ -337,9 +347,9 @@ mod tests {
                 [frame(TEXT, &[b'a'; 200])[..8].to_vec(), vec![b'a'; 150]].concat(),
                 CloseCode::Size,
             ),
-            (frame(ENDS, b"a"), CloseCode::Protocol),
+            (frame(CONTINUATION_END, b"a"), CloseCode::Protocol),
             (
-                [frame(TEXT_BEGINS, b"a"), frame(TEXT, b"a")].concat(),
+                [frame(TEXT_START, b"a"), frame(TEXT, b"a")].concat(),
                 CloseCode::Protocol,
             ),
             (unmasked, CloseCode::Protocol),
@@ -358,29 +368,29 @@ mod tests {
         }
     }
 
-    /// What becomes of bytes that arrive in pieces: the messages, and why the connection ended, if it did.
+    /// The messages from bytes that arrive in pieces, and why the connection was closed, if it was.
     fn received(bytes: &[u8], piece_bytes: usize) -> (Vec<ClientMessage>, Option<CloseCode>) {
-        let (mut inbox, mut came) = (inbox(1_000), Vec::new());
+        let (mut inbox, mut received) = (inbox(1_000), Vec::new());
         for piece in bytes.chunks(piece_bytes) {
             inbox.push(piece).unwrap();
             loop {
                 let is_ready = inbox.is_ready();
                 match inbox.message() {
-                    Ok(Some(message)) => came.push(message),
+                    Ok(Some(message)) => received.push(message),
                     Ok(None) => break,
                     Err(close) => {
                         assert!(is_ready);
-                        return (came, Some(close.code));
+                        return (received, Some(close.code));
                     }
                 }
             }
         }
-        (came, None)
+        (received, None)
     }
 
     proptest! {
         #[test]
-        fn any_text_comes_back_whatever_its_mask_and_its_fragments(
+        fn any_text_is_reassembled_from_masked_fragments(
             texts in vec((".{0,40}", any::<[u8; 4]>(), 1_usize..40), 0..5),
             piece_bytes in 1_usize..60,
         ) {
@@ -389,8 +399,8 @@ mod tests {
                 let fragments: Vec<&[u8]> =
                     if text.is_empty() { vec![b""] } else { text.as_bytes().chunks(*fragment_bytes).collect() };
                 for (at, fragment) in fragments.iter().enumerate() {
-                    let first = if at == 0 { TEXT_BEGINS } else { GOES_ON };
-                    let last = if at + 1 == fragments.len() { ENDS } else { 0 };
+                    let first = if at == 0 { TEXT_START } else { CONTINUATION };
+                    let last = if at + 1 == fragments.len() { CONTINUATION_END } else { 0 };
                     let masked = fragment.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect::<Vec<_>>();
                     let mut frame = frame(first | last, &masked);
                     let key = frame.len() - masked.len() - 4;
@@ -403,7 +413,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_mean_the_same_wherever_they_are_cut(
+        fn any_bytes_parse_the_same_however_they_are_split(
             frames in vec((any::<u8>(), vec(any::<u8>(), 0..130)), 0..4),
             noise in vec(any::<u8>(), 0..40),
             piece_bytes in 1_usize..60,

@@ -1,9 +1,9 @@
-//! Every interleaving of readers and their group with an append, a close, a deletion, a stop, a reader that leaves and one
-//! that stalls, one interruption point after the other.
+//! Every interleaving of readers and their group with an append, a close, a deletion, a stop, a
+//! disconnect and a stall, one interruption point after the other.
 //!
-//! The steps are the calls at which anybody looks at the log. For k = 0, 1, 2, ... the event happens at the k-th step, on a
-//! paused clock. Whatever k is, everybody must have it without any time passing: a lost wake-up would only show when a
-//! hold or a heartbeat ends.
+//! The steps are the calls that read the log. For k = 0, 1, 2, ... the event happens at the k-th
+//! step, on a paused clock. Whatever k is, every reader must see it without any time passing: a
+//! lost wake-up would only show when a hold or a heartbeat ends.
 
 use super::encoding::Encoding;
 use super::{AnswerReader, Groups, Inlet, LiveTerms};
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 const HOLD: Duration = Duration::from_secs(25);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const RECYCLE: Duration = Duration::from_secs(59);
-/// More steps than all readers together take; the event then happens only when everybody waits.
+/// More steps than all readers together take; the event then happens when all of them wait.
 const STEPS_MAX: usize = 40;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,7 +47,7 @@ const EVENTS: [Interference; 5] = [
 ];
 
 impl Interference {
-    fn happen(self, streams: &Streams, stop: &watch::Sender<bool>) {
+    fn run(self, streams: &Streams, stop: &watch::Sender<bool>) {
         let news = || Payload::parse(ContentKind::Text, Bytes::from_static(b"news")).ok();
         let (payload, close) = match self {
             Self::Append => (news(), false),
@@ -74,7 +74,7 @@ impl Interference {
     }
 }
 
-/// Appends within this very step: a store in memory has nothing to wait for.
+/// Appends without waiting, as a store in memory does.
 fn append_now(log: &Arc<Log>, append: Append) {
     let appended = log.append(append).now_or_never();
     assert!(matches!(appended, Some(Ok(_))), "{appended:?}");
@@ -119,15 +119,15 @@ impl GroupFixture {
     }
 
     fn presence(&self, technique: Technique, from: Offset) -> Presence {
-        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         Presence::new(
             ReaderGuard::new(Arc::clone(&self.log), technique, from),
-            place,
+            permit,
         )
     }
 
-    /// A reader from `from` on, whose body waits for `resume` after its first piece.
-    fn read(&self, from: Offset, resume: Option<Rc<Notify>>) -> Rc<RefCell<Got>> {
+    /// A reader from `from` on, whose body is not polled between its first piece and `resume`.
+    fn read(&self, from: Offset, resume: Option<Rc<Notify>>) -> Rc<RefCell<ReceivedPieces>> {
         let live = LiveAnswer {
             log: Arc::clone(&self.log),
             from,
@@ -142,7 +142,7 @@ impl GroupFixture {
             Encoding::Ndjson,
             Inlet::Nothing,
         );
-        let got = Rc::new(RefCell::new(Got::default()));
+        let got = Rc::new(RefCell::new(ReceivedPieces::default()));
         let filled = Rc::clone(&got);
         spawn_local(async move {
             let (mut body, mut decoder, mut resume) =
@@ -185,22 +185,22 @@ impl GroupFixture {
         let (streams, stop) = (self.streams.clone(), Arc::clone(&self.stop));
         self.log
             .interruption
-            .plan(step, move || event.happen(&streams, &stop));
+            .plan(step, move || event.run(&streams, &stop));
     }
 }
 
-/// What a reader got.
+/// What a reader received.
 #[derive(Debug, Default)]
-struct Got {
+struct ReceivedPieces {
     text: String,
     is_closed: bool,
     is_up_to_date: bool,
     has_ended: bool,
-    /// In which second each piece came, and whether it held no object.
+    /// The second in which each piece arrived, and whether it held no object.
     times: Vec<(u64, bool)>,
 }
 
-impl Got {
+impl ReceivedPieces {
     fn take(&mut self, after: Duration, frames: Vec<Frame>) {
         self.times.push((after.as_secs(), frames.is_empty()));
         for frame in frames {
@@ -213,8 +213,8 @@ impl Got {
     }
 }
 
-/// Lets everything happen that happens without time passing.
-async fn settle() {
+/// Runs everything that is ready without time passing.
+async fn run_until_idle() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }
@@ -243,9 +243,9 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
                 ];
                 let waiting = rig.wait();
                 let (third, start) = (rig.read(Offset::ZERO, None), Instant::now());
-                settle().await;
+                run_until_idle().await;
                 rig.log.interruption.run_now();
-                settle().await;
+                run_until_idle().await;
                 assert_eq!(start.elapsed(), Duration::ZERO);
                 let closes = matches!(event, Interference::Close | Interference::AppendAndClose);
                 for (got, old) in readers.iter().chain([&(third, "old")]) {
@@ -256,7 +256,7 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
                         } else {
                             ""
                         };
-                    // Who began after a stop or a deletion may have got nothing at all.
+                    // A reader that began after a stop or a deletion may have received nothing.
                     let may_be_cut = matches!(event, Interference::Delete | Interference::Stop)
                         && got.text.is_empty();
                     assert!(
@@ -293,7 +293,7 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
 }
 
 #[test]
-fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
+fn a_stalled_or_lost_reader_does_not_delay_others() {
     on_one_thread(async {
         for step in 0..STEPS_MAX {
             let rig = GroupFixture::new().await;
@@ -306,22 +306,22 @@ fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
             rig.plan(step, Interference::Append);
             let mut expected = "old".to_owned();
             for _ in 0..5 {
-                settle().await;
-                Interference::Append.happen(&rig.streams, &rig.stop);
+                run_until_idle().await;
+                Interference::Append.run(&rig.streams, &rig.stop);
                 expected.push_str("news");
             }
             drop(leaving);
-            settle().await;
+            run_until_idle().await;
             rig.log.interruption.run_now();
             expected.push_str("news");
-            settle().await;
+            run_until_idle().await;
             assert_eq!(quick.borrow().text, expected, "step {step}");
             assert_ne!(stalled.borrow().text, expected, "step {step}");
             resume.notify_one();
-            settle().await;
+            run_until_idle().await;
             assert_eq!(stalled.borrow().text, expected, "step {step}");
-            Interference::Close.happen(&rig.streams, &rig.stop);
-            settle().await;
+            Interference::Close.run(&rig.streams, &rig.stop);
+            run_until_idle().await;
             for got in [&stalled, &quick] {
                 assert!(
                     got.borrow().has_ended && got.borrow().text == expected,
@@ -333,7 +333,7 @@ fn a_reader_that_stalls_or_leaves_costs_the_others_nothing() {
 }
 
 #[test]
-fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
+fn a_reader_that_stalled_is_told_when_it_is_up_to_date() {
     on_one_thread(async {
         for appends in 1..6 {
             let rig = GroupFixture::new().await;
@@ -342,12 +342,13 @@ fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
                 rig.read(tail, Some(Rc::clone(&resume))),
                 rig.read(tail, None),
             );
-            settle().await;
+            run_until_idle().await;
             assert!(stalled.borrow().is_up_to_date && quick.borrow().is_up_to_date);
-            // It takes this one, and then stalls.
-            Interference::Append.happen(&rig.streams, &rig.stop);
-            settle().await;
-            // More than a page each time, so that everybody is told to be behind before being at the tail again.
+            // The reader accepts this one, and then stalls.
+            Interference::Append.run(&rig.streams, &rig.stop);
+            run_until_idle().await;
+            // More than a page each, so that members are reported behind before they are up to
+            // date again.
             for _ in 0..appends {
                 for _ in 0..4 {
                     let payload =
@@ -360,10 +361,10 @@ fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
                         },
                     );
                 }
-                settle().await;
+                run_until_idle().await;
             }
             resume.notify_one();
-            settle().await;
+            run_until_idle().await;
             for got in [&stalled, &quick] {
                 let got = got.borrow();
                 assert_eq!(
@@ -377,12 +378,12 @@ fn a_reader_that_stalls_on_its_way_is_told_when_it_is_at_the_tail_again() {
 }
 
 #[test]
-fn readers_wait_alone_for_what_the_budget_has_no_room_for() {
+fn an_exhausted_budget_unseats_readers_until_it_has_room() {
     on_one_thread(async {
         let rig = GroupFixture::new().await;
         let tail = rig.log.tail_now().next;
         let readers = [rig.read(Offset::ZERO, None), rig.read(tail, None)];
-        settle().await;
+        run_until_idle().await;
         let budget = &rig.groups.terms().budget;
         let mut held = budget.charge();
         held.grow((1 << 20) - 1_000).unwrap();
@@ -394,11 +395,11 @@ fn readers_wait_alone_for_what_the_budget_has_no_room_for() {
                 ..Append::default()
             },
         );
-        Interference::Append.happen(&rig.streams, &rig.stop);
-        settle().await;
+        Interference::Append.run(&rig.streams, &rig.stop);
+        run_until_idle().await;
         assert!(readers.iter().all(|got| !got.borrow().text.contains('x')));
         drop(held);
-        settle().await;
+        run_until_idle().await;
         for (got, old) in readers.iter().zip(["old", ""]) {
             let (got, expected) = (
                 got.borrow(),
@@ -416,7 +417,7 @@ fn readers_wait_alone_for_what_the_budget_has_no_room_for() {
 }
 
 #[test]
-fn silence_brings_heartbeats_and_then_the_end_of_the_answer() {
+fn a_quiet_stream_sends_heartbeats_until_the_response_ends() {
     on_one_thread(async {
         let rig = GroupFixture::new().await;
         let got = rig.read(Offset::ZERO, None);
@@ -430,7 +431,7 @@ fn silence_brings_heartbeats_and_then_the_end_of_the_answer() {
 }
 
 #[test]
-fn a_hold_ends_when_it_was_to_end() {
+fn a_hold_ends_on_time() {
     on_one_thread(async {
         let rig = GroupFixture::new().await;
         let (waiting, start) = (rig.wait(), Instant::now());

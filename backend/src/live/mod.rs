@@ -1,11 +1,14 @@
-//! The one wait and fan-out: everybody who follows a stream, by whichever technique and over whichever outlet.
+//! Waiting and fan-out for all readers of a stream, whatever their technique and outlet.
 //!
-//! - A [`AnswerReader`] is one client's answer that goes on. It greets, catches up page by page, and at the tail takes a seat in
-//!   a group; when it can't keep up, it leaves the group and catches up again.
-//! - A group holds the readers of one worker that follow one stream in one encoding and stand at one position:
-//!   it waits for the tail once, encodes once, and offers the same bytes to each. It keeps the heartbeat, the ends of
-//!   their answers, their positions, and the server's stop. Long-polls wait here, too.
-//! - An [`Outlet`] is where a reader's bytes go: the body of an HTTP library's answer, or a socket that has left it.
+//! - An [`AnswerReader`] is one client's streaming response. It starts the response, catches up
+//!   page by page, and at the tail takes a seat in a group; when it can't keep up, it leaves the
+//!   group and catches up again.
+//! - A group holds the readers of one worker that follow one stream in one encoding from one
+//!   position: it waits for the tail once, encodes once, and offers the same bytes to each. It
+//!   handles heartbeats, the deadlines of responses, positions, and the server's stop. Long-polls
+//!   wait here, too.
+//! - An [`Outlet`] is where a reader's bytes go: the body of an HTTP library's response, or a
+//!   socket that was taken over.
 
 pub mod encoding;
 mod follow;
@@ -31,15 +34,15 @@ use crate::api::{Answer, LongPollWait};
 use encoding::Encoding;
 use std::rc::Rc;
 
-/// Waits as a long-poll does whose answer somebody else sends, and returns that answer.
+/// Waits for a long-poll whose response the caller sends, and returns that response.
 pub async fn wait(groups: &Rc<Groups>, mut wait: Box<LongPollWait>) -> Answer {
     let seated = groups
-        .seat_wait(&mut wait, Encoding::Notice, Outlet::Elsewhere)
+        .seat_wait(&mut wait, Encoding::Notice, Outlet::WakeOnly)
         .await;
     let Some(seat) = seated else {
         return wait.answer().await;
     };
-    // Whatever ends the wait: an append, the end of the hold, the stream's or the server's.
+    // Woken by an append, a close, a deletion, the end of the hold, or the server's stop.
     let _unseated = seat.unseated().await;
     wait.answer().await
 }

@@ -1,4 +1,4 @@
-//! Where a reader's bytes go: the body of an answer, or a socket that has left its HTTP library.
+//! Where a reader's bytes go: the body of a response, or a socket that was taken over.
 
 use super::encoding::EncodedPiece;
 use crate::api::{Charge, Cursors, Fields, PageAnswer};
@@ -13,30 +13,30 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Bytes that a body gives at once. An HTTP library copies them into its connection's buffer: they should still be in the
-/// processor's cache when the system copies them again.
+/// Maximum size of a body's piece. An HTTP library copies it into its connection's buffer: it
+/// should still be in the processor's cache when the kernel copies it again.
 const BODY_PIECE_BYTES: usize = 120 << 10;
 
 /// Where a reader's bytes go.
 #[derive(Debug, Clone)]
 pub enum Outlet {
-    /// Onto an HTTP/1.1 connection that is ours alone.
+    /// An HTTP/1.1 connection that was taken over.
     Socket(Rc<TcpStream>),
-    /// The same for a long-poll, whose answer has fields of its own: those that every answer to its client has.
+    /// The same for a long-poll, with the header fields of every response to its client.
     LongPoll(Rc<TcpStream>, Rc<Fields>),
-    /// Into the body of an answer that somebody else sends, in any version of HTTP.
+    /// The body of a response sent by an HTTP library, in any version of HTTP.
     Body(Rc<BodyQueue>),
-    /// Nowhere: what comes is only noticed, and answered by somebody else.
-    Elsewhere,
+    /// Nowhere: the reader is only woken, and the response is sent by its task.
+    WakeOnly,
 }
 
-/// What an outlet did not take of a piece.
+/// What an outlet did not accept of a piece.
 #[derive(Debug, Default)]
 pub struct Rest {
-    /// Before what others are given, too.
+    /// Bytes of this reader only, written before the shared ones.
     own: Bytes,
     shared: Bytes,
-    /// What it holds of the budget.
+    /// Its share of the budget.
     charge: Option<Rc<Charge>>,
 }
 
@@ -57,15 +57,16 @@ impl Rest {
 }
 
 impl Outlet {
-    /// The socket, if it is one.
+    /// The socket, if the outlet is one.
     pub(super) fn socket(&self) -> Option<&TcpStream> {
         match self {
             Self::Socket(socket) | Self::LongPoll(socket, _) => Some(socket),
-            Self::Body(_) | Self::Elsewhere => None,
+            Self::Body(_) | Self::WakeOnly => None,
         }
     }
 
-    /// Gives the outlet what it takes at once of a piece; `None` when it took all, else what is left.
+    /// Writes as much of a piece as the outlet accepts at once; `None` when all was accepted,
+    /// otherwise the rest.
     pub(super) fn offer(&self, piece: &EncodedPiece, cursors: Cursors) -> Option<Rest> {
         match self {
             Self::Socket(socket) => {
@@ -82,7 +83,7 @@ impl Outlet {
                 let cursor = own
                     .as_ref()
                     .or(piece.cursor.as_ref().map(|(_, field)| field));
-                let (before, after) = piece.wire.split_at(piece.own_at);
+                let (before, after) = piece.wire.split_at(piece.member_fields_at);
                 let parts = [
                     before,
                     standing.lines(),
@@ -93,7 +94,7 @@ impl Outlet {
                 let written = written(socket.try_write_vectored(&parts.map(IoSlice::new)), length);
                 (written < length).then(|| {
                     let mut own = Bytes::from(parts[..3].concat());
-                    let mut shared = piece.wire.slice(piece.own_at..);
+                    let mut shared = piece.wire.slice(piece.member_fields_at..);
                     shared.advance(written.saturating_sub(own.len()));
                     own.advance(written.min(own.len()));
                     Rest {
@@ -107,14 +108,14 @@ impl Outlet {
                 let body = piece.body();
                 (!queue.push(body.clone())).then(|| Rest::new(body, piece.charge.clone()))
             }
-            Self::Elsewhere => Some(Rest::default()),
+            Self::WakeOnly => Some(Rest::default()),
         }
     }
 
-    /// The bytes of a piece as this outlet takes them.
+    /// The bytes of a piece in this outlet's framing.
     pub(super) fn bytes(&self, piece: &EncodedPiece) -> Bytes {
         match self {
-            Self::Socket(_) | Self::LongPoll(..) | Self::Elsewhere => piece.wire.clone(),
+            Self::Socket(_) | Self::LongPoll(..) | Self::WakeOnly => piece.wire.clone(),
             Self::Body(_) => piece.body(),
         }
     }
@@ -122,7 +123,8 @@ impl Outlet {
     /// Writes all of `rest`; usually at once.
     ///
     /// # Errors
-    /// When the client has left, or takes nothing for `stalled_max`. A body's client is watched by who sends the body.
+    /// When the client has disconnected, or accepts no data for `stalled_max`. For a body, the HTTP
+    /// library has to detect a stall.
     pub async fn write(&self, rest: Rest, stalled_max: Duration) -> io::Result<()> {
         for mut bytes in [rest.own, rest.shared] {
             match self {
@@ -132,7 +134,7 @@ impl Outlet {
                 Self::Body(queue) => {
                     while !bytes.is_empty() {
                         let piece = bytes.split_to(bytes.len().min(BODY_PIECE_BYTES));
-                        // Asked again whenever the body is, which is when there may be room.
+                        // Polled whenever the body is, which is when it may have room.
                         poll_fn(|_| {
                             if queue.push(piece.clone()) {
                                 Poll::Ready(())
@@ -143,7 +145,7 @@ impl Outlet {
                         .await;
                     }
                 }
-                Self::Elsewhere => {}
+                Self::WakeOnly => {}
             }
         }
         drop(rest.charge);
@@ -151,12 +153,13 @@ impl Outlet {
     }
 }
 
-/// How many bytes of `length` need not be written any more after a try.
+/// The number of bytes, of `length`, that need not be written any more.
 fn written(tried: io::Result<usize>, length: usize) -> usize {
     match tried {
         Ok(written) => written,
         Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-        // The reader's own task notices, too; this way it gets no other seat.
+        // The reader's own task notices the failure; counting the bytes as written gets it no other
+        // seat.
         Err(_) => length,
     }
 }
@@ -164,7 +167,7 @@ fn written(tried: io::Result<usize>, length: usize) -> usize {
 /// Writes all of `bytes` to a socket; usually at once.
 ///
 /// # Errors
-/// When the client has left, or takes nothing for `stalled_max`.
+/// When the client has disconnected, or accepts no data for `stalled_max`.
 pub async fn write_socket(
     socket: &TcpStream,
     mut bytes: Bytes,
@@ -174,7 +177,7 @@ pub async fn write_socket(
         match socket.try_write(&bytes) {
             Ok(written) => bytes.advance(written),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                // On the heap, for few have to wait.
+                // Boxed, since few have to wait.
                 let writable = Box::pin(timeout(stalled_max, socket.writable()));
                 writable.await.map_err(|_| ErrorKind::TimedOut)??;
             }
@@ -184,12 +187,12 @@ pub async fn write_socket(
     Ok(())
 }
 
-/// Appends the next bytes from a socket to `out`; how many, 0 at its end.
+/// Appends the next bytes from a socket to `out`. Returns their number, 0 at its end.
 ///
-/// - `scratch`: room for one read.
+/// - `scratch`: buffer for one read.
 ///
 /// # Errors
-/// When the connection broke.
+/// When the connection failed.
 pub(super) fn poll_receive(
     socket: &TcpStream,
     scratch: &mut [u8],
@@ -202,7 +205,7 @@ pub(super) fn poll_receive(
         let tried = socket.try_io(Interest::READABLE, || {
             let bytes = socket.try_read(scratch)?;
             received = Some(bytes);
-            // What comes short was the last there is: to say so spares asking again.
+            // A short read has emptied the socket: reporting that spares a second system call.
             if (1..scratch.len()).contains(&bytes) {
                 Err(ErrorKind::WouldBlock.into())
             } else {
@@ -222,7 +225,7 @@ pub(super) fn poll_receive(
     }
 }
 
-/// The next piece of a body: at most one, so that a client that does not read holds back its own reader.
+/// The next piece of a body: at most one, so that backpressure reaches the reader.
 #[derive(Debug, Default)]
 pub struct BodyQueue {
     piece: RefCell<Option<Bytes>>,
@@ -230,14 +233,14 @@ pub struct BodyQueue {
 }
 
 impl BodyQueue {
-    /// Puts a piece that is not empty; `false` when the last one is still there, or this one is too large for one.
+    /// Adds a piece; `false` when the last one has not been taken, or this one is too large.
     fn push(&self, piece: Bytes) -> bool {
-        let mut place = self.piece.borrow_mut();
-        if place.is_some() || piece.len() > BODY_PIECE_BYTES {
+        let mut slot = self.piece.borrow_mut();
+        if slot.is_some() || piece.len() > BODY_PIECE_BYTES {
             return false;
         }
-        *place = Some(piece).filter(|piece| !piece.is_empty());
-        drop(place);
+        *slot = Some(piece).filter(|piece| !piece.is_empty());
+        drop(slot);
         let waker = self.waker.take();
         if let Some(waker) = waker {
             waker.wake();
@@ -250,7 +253,7 @@ impl BodyQueue {
         self.piece.borrow_mut().take()
     }
 
-    /// Has `waker` woken by the next piece.
+    /// Wakes `waker` when the next piece is added.
     pub(super) fn wake_by_next(&self, waker: &Waker) {
         self.waker.replace(Some(waker.clone()));
     }

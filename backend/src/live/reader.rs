@@ -1,4 +1,5 @@
-//! One reader whose answer goes on: it greets, catches up, keeps its seat in a group while it can, and ends.
+//! A reader with a streaming response: it catches up, keeps its seat in a group while it can, and
+//! ends.
 
 mod catch_up;
 
@@ -25,13 +26,13 @@ use tailwater_protocol::Offset;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What a client sends while its answer goes on.
+/// Where the bytes that a client sends during its response come from.
 pub enum Inlet {
-    /// On the outlet's socket: frames, or its next requests.
+    /// From the outlet's socket: WebSocket frames, or the next requests.
     Socket,
-    /// Frames that somebody else receives; `None` is the client's end.
+    /// Frames received by an HTTP library; `None` is the client's end.
     Frames(Pin<Box<dyn Stream<Item = Bytes>>>),
-    /// Nothing that matters.
+    /// The client sends nothing relevant.
     Nothing,
 }
 
@@ -45,18 +46,18 @@ impl fmt::Debug for Inlet {
     }
 }
 
-/// One reader.
+/// A reader with a streaming response.
 pub struct AnswerReader {
     groups: Rc<Groups>,
     log: Arc<Log>,
     encoding: Encoding,
     inlet: Inlet,
-    /// What came on a connection that is no WebSocket.
-    beyond: ReceiveBuffer,
-    /// What came on a WebSocket and is not answered yet.
+    /// Pipelined requests, on a connection that is not a WebSocket.
+    pipelined: ReceiveBuffer,
+    /// Messages of a WebSocket that are not answered yet.
     unfinished: Option<Box<UnfinishedMessages>>,
-    /// Whether it was last told to be at the tail; `None` before its first batch.
-    told_up_to_date: Option<bool>,
+    /// Whether it was last reported up to date; `None` before its first batch.
+    reported_up_to_date: Option<bool>,
 }
 
 impl fmt::Debug for AnswerReader {
@@ -67,38 +68,38 @@ impl fmt::Debug for AnswerReader {
     }
 }
 
-/// Messages on their way, and when the client must have sent more of them.
+/// Incomplete or unanswered messages, and the deadline for more of them.
 struct UnfinishedMessages {
     inbox: Inbox,
     timer: Pin<Box<Sleep>>,
-    /// Bytes that came since the timer was set.
+    /// Bytes received since the timer was set.
     since: usize,
-    /// Why the conversation ends.
+    /// Why the connection is closed.
     failure: Option<Close>,
 }
 
-/// A reader whose answer is written to its end.
+/// A reader whose response is complete.
 #[derive(Debug)]
 pub struct Finished {
-    /// Where it went.
+    /// Where the response was written.
     pub outlet: Outlet,
-    /// What the client sent ahead of the end.
-    pub beyond: ReceiveBuffer,
+    /// Requests that the client pipelined.
+    pub pipelined: ReceiveBuffer,
 }
 
-/// How a reader's time by itself ends.
-enum Alone {
+/// How catching up ends.
+enum CatchUpOutcome {
     Seated(Seat),
-    /// Its answer is written to the end.
+    /// The response is complete.
     Done(Outlet),
-    /// The client left, or does not read.
+    /// The client disconnected or stalled.
     Gone,
 }
 
-/// What happens to a reader in its seat.
+/// What happens to a seated reader.
 enum ReaderEvent {
     Unseated(Box<Unseated>),
-    /// A message of the client can be answered, or it is overdue.
+    /// A message of the client can be answered, or its deadline has passed.
     Message,
     Gone,
 }
@@ -111,16 +112,16 @@ struct NextPage {
 }
 
 impl AnswerReader {
-    /// Serves a reader to the end of its answer; `None` when the client left before, or does not read.
+    /// Serves a reader until its response ends; `None` when the client disconnected or stalled.
     ///
-    /// - `beyond`: what the client sent after its request.
+    /// - `pipelined`: what the client sent after its request.
     pub fn run(
         groups: Rc<Groups>,
         live: LiveAnswer,
         encoding: Encoding,
         outlet: Outlet,
         inlet: Inlet,
-        beyond: ReceiveBuffer,
+        pipelined: ReceiveBuffer,
     ) -> LocalBoxFuture<'static, Option<Finished>> {
         let LiveAnswer {
             log,
@@ -135,16 +136,16 @@ impl AnswerReader {
             log,
             encoding,
             inlet,
-            beyond: ReceiveBuffer::default(),
+            pipelined: ReceiveBuffer::default(),
             unfinished: None,
-            told_up_to_date: None,
+            reported_up_to_date: None,
         };
         if encoding == Encoding::Websocket {
-            reader.take(&beyond);
+            reader.take(&pipelined);
         } else {
-            reader.beyond = beyond;
+            reader.pipelined = pipelined;
         }
-        let held = ReaderState {
+        let state = ReaderState {
             outlet,
             cursors,
             until: recycle_at,
@@ -155,19 +156,19 @@ impl AnswerReader {
             at: from,
             is_last: false,
         };
-        let mut alone = Some(Box::new((held, first)));
-        // What is held here is held by every reader that waits.
+        let mut catching_up = Some(Box::new((state, first)));
+        // This state is held by every waiting reader.
         Box::pin(async move {
-            while let Some(left) = alone.take() {
-                let seat = match reader.alone(left).await {
-                    Alone::Seated(seat) => seat,
-                    Alone::Done(outlet) => {
+            while let Some(start) = catching_up.take() {
+                let seat = match reader.catch_up_boxed(start).await {
+                    CatchUpOutcome::Seated(seat) => seat,
+                    CatchUpOutcome::Done(outlet) => {
                         return Some(Finished {
                             outlet,
-                            beyond: reader.beyond,
+                            pipelined: reader.pipelined,
                         });
                     }
-                    Alone::Gone => return None,
+                    CatchUpOutcome::Gone => return None,
                 };
                 let unseated = match poll_fn(|context| reader.poll_event(&seat, context)).await {
                     ReaderEvent::Unseated(unseated) => unseated,
@@ -175,20 +176,20 @@ impl AnswerReader {
                     ReaderEvent::Gone => return None,
                 };
                 let Unseated {
-                    held,
+                    reader: state,
                     rest,
                     at,
-                    told_up_to_date,
+                    reported_up_to_date,
                     is_last,
                 } = *unseated;
-                reader.told_up_to_date = Some(told_up_to_date);
-                alone = Some(Box::new((held, NextPage { rest, at, is_last })));
+                reader.reported_up_to_date = Some(reported_up_to_date);
+                catching_up = Some(Box::new((state, NextPage { rest, at, is_last })));
             }
             None
         })
     }
 
-    /// The body of an answer that somebody else sends.
+    /// The body of a response that an HTTP library sends.
     ///
     /// - `inlet`: never [`Inlet::Socket`].
     pub fn body(
@@ -228,7 +229,7 @@ impl AnswerReader {
         })
     }
 
-    /// The next thing to happen while it is seated.
+    /// The next event while the reader is seated.
     fn poll_event(&mut self, seat: &Seat, context: &mut Context<'_>) -> Poll<ReaderEvent> {
         if let Poll::Ready(unseated) = seat.poll_unseated(context) {
             return Poll::Ready(ReaderEvent::Unseated(unseated));
@@ -256,7 +257,7 @@ impl AnswerReader {
         }
     }
 
-    /// Takes what the client sends; how many bytes that were, 0 when it has left.
+    /// Receives bytes from the client. Returns their number, 0 when it has disconnected.
     fn poll_receive(
         &mut self,
         socket: Option<&TcpStream>,
@@ -270,7 +271,7 @@ impl AnswerReader {
                     return Poll::Pending;
                 };
                 if self.encoding != Encoding::Websocket {
-                    let received = self.beyond.poll_receive(
+                    let received = self.pipelined.poll_receive(
                         &self.groups,
                         socket,
                         ReceiveBuffer::AHEAD_MAX,
@@ -279,7 +280,7 @@ impl AnswerReader {
                     return received.map(|received| received.unwrap_or(0));
                 }
                 let mut piece = Vec::new();
-                // A connection that broke has ended.
+                // An error counts as a disconnect.
                 let _received = ready!(self.groups.poll_receive(socket, &mut piece, context));
                 piece.into()
             }
@@ -288,7 +289,7 @@ impl AnswerReader {
         Poll::Ready(piece.len())
     }
 
-    /// Takes what the client of a WebSocket sends.
+    /// Adds bytes to a WebSocket's messages.
     fn take(&mut self, piece: &[u8]) {
         if piece.is_empty() {
             return;
@@ -311,18 +312,22 @@ impl AnswerReader {
         unfinished.failure = unfinished.inbox.push(piece).err();
     }
 
-    /// Until it is seated, or at the end of its answer. On the heap, and only for as long as it lasts: most readers are
-    /// seated most of the time.
+    /// Catches up until the reader is seated or its response ends. Boxed, so that its memory is
+    /// freed then: most readers are seated most of the time.
     #[expect(
         clippy::boxed_local,
         reason = "a box emptied by the caller would last as long as the wait"
     )]
-    fn alone(&mut self, left: Box<(ReaderState, NextPage)>) -> LocalBoxFuture<'_, Alone> {
-        let (held, next) = *left;
-        Box::pin(self.catch_up(held, next))
+    fn catch_up_boxed(
+        &mut self,
+        start: Box<(ReaderState, NextPage)>,
+    ) -> LocalBoxFuture<'_, CatchUpOutcome> {
+        let (state, next) = *start;
+        Box::pin(self.catch_up(state, next))
     }
 
-    /// What a client's message is answered with, and whether the conversation ends with it; `None` when there is none.
+    /// The reply to a client's message, and whether it closes the connection; `None` when there is
+    /// no message.
     async fn reply(&mut self) -> Option<(Bytes, bool)> {
         let unfinished = self.unfinished.as_deref_mut()?;
         if let Some(reason) = unfinished.failure.take() {
@@ -342,7 +347,7 @@ impl AnswerReader {
                 true,
             )),
             Ok(None) if unfinished.timer.deadline() <= Instant::now() => {
-                let reason = "the message did not arrive whole in time";
+                let reason = "the message was incomplete at its deadline";
                 Some((
                     close(Close {
                         code: CloseCode::Policy,
@@ -364,7 +369,7 @@ impl AnswerReader {
 }
 
 impl UnfinishedMessages {
-    /// A message is complete, or has gone on by as much as it must in that time.
+    /// Restarts the deadline: a message is complete, or enough of it has arrived in time.
     fn restart(&mut self, unfinished_max: Duration) {
         self.since = 0;
         self.timer.as_mut().reset(Instant::now() + unfinished_max);

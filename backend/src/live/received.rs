@@ -1,4 +1,4 @@
-//! What a client has sent and nobody has used yet: bounded, and charged to the budget.
+//! Bytes received from a client and not yet processed: bounded, and charged to the budget.
 
 use super::Groups;
 use super::group::SCRATCH_BYTES;
@@ -8,10 +8,10 @@ use std::ops::Deref;
 use std::task::{Context, Poll};
 use tokio::net::TcpStream;
 
-// One read may come without a charge.
+// One read is allowed without a charge.
 const _: () = assert!(SCRATCH_BYTES <= FREE_BYTES);
 
-/// Bytes received from a client and not used yet.
+/// Bytes received from a client and not yet processed.
 #[derive(Debug, Default)]
 pub struct ReceiveBuffer {
     bytes: Vec<u8>,
@@ -19,13 +19,13 @@ pub struct ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    /// What a client may send ahead of an answer, in bytes.
+    /// Limit in bytes for what a client pipelines.
     pub const AHEAD_MAX: usize = 64 << 10;
 
-    /// Receives more; how many bytes, 0 at the client's end.
+    /// Receives more. Returns the number of bytes, 0 at the client's end.
     ///
     /// # Errors
-    /// When the connection broke, or `max` bytes are here already, or the budget has no room for more.
+    /// When the connection failed, `max` bytes are buffered already, or the budget is exhausted.
     pub fn poll_receive(
         &mut self,
         groups: &Groups,
@@ -39,7 +39,7 @@ impl ReceiveBuffer {
         groups.poll_receive(socket, &mut self.bytes, context)
     }
 
-    /// Whether more may be received; what is here is charged for that.
+    /// Whether more may be received; charges what is buffered for that.
     pub fn has_room(&mut self, groups: &Groups, max: usize) -> bool {
         if self.bytes.is_empty() {
             return true;
@@ -53,11 +53,11 @@ impl ReceiveBuffer {
                 .is_ok()
     }
 
-    /// Removes the first `bytes`, which were used.
+    /// Removes the first `bytes`, which were processed.
     pub fn consume(&mut self, bytes: usize) {
         if bytes >= self.bytes.len() {
             self.bytes.clear();
-            // What has no charge any more must not take the room either.
+            // Memory that is no longer charged must be freed.
             if self.bytes.capacity() > FREE_BYTES {
                 self.bytes = Vec::new();
             }
@@ -67,7 +67,7 @@ impl ReceiveBuffer {
         }
     }
 
-    /// The bytes, to be changed where they stand.
+    /// The bytes, for changes in place.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut self.bytes
     }
@@ -106,7 +106,8 @@ mod tests {
         })
     }
 
-    /// Sends 200,000 bytes and receives until there is no more room; how many bytes that are.
+    /// Sends 200,000 bytes and receives until there is no more room. Returns the number of bytes
+    /// received.
     async fn fill(groups: &Groups, buffer: &mut ReceiveBuffer) -> usize {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap())
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_held_is_bounded_and_charged_and_given_back() {
+    async fn buffered_bytes_are_bounded_charged_and_released() {
         let groups = groups(1 << 20);
         let mut buffer = ReceiveBuffer::default();
         let bytes = fill(&groups, &mut buffer).await;
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_budget_without_room_leaves_one_read() {
+    async fn an_exhausted_budget_allows_one_read() {
         let groups = groups(40_000);
         let (mut first, mut second) = (ReceiveBuffer::default(), ReceiveBuffer::default());
         let bytes = fill(&groups, &mut first).await + fill(&groups, &mut second).await;

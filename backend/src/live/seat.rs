@@ -1,4 +1,4 @@
-//! One reader's place in a group: what it is offered there, and with what it leaves.
+//! One reader's seat in a group: what it is offered there, and its state when it leaves.
 
 use super::encoding::EncodedPiece;
 use super::outlet::{Outlet, Rest};
@@ -12,66 +12,65 @@ use tailwater_protocol::Offset;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// What becomes of those seated after they were served.
+/// What happens to seated readers after a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum After {
-    /// They stay.
+    /// They stay seated.
     Stay,
-    /// They have their answer.
-    Part,
-    /// There will be no more.
+    /// Their response is complete; another request may follow.
+    Answered,
+    /// The stream or the response has ended.
     End,
 }
 
-/// A piece that is offered to everybody seated.
+/// A piece offered to every seated reader.
 pub(super) struct Offered<'p> {
     pub(super) piece: &'p EncodedPiece,
     /// The position after it.
     pub(super) at: Offset,
-    /// Whether it says that this is the tail, or the last one that said did.
-    pub(super) told_up_to_date: bool,
+    /// Whether readers know, with this piece, that they are up to date.
+    pub(super) reported_up_to_date: bool,
     pub(super) after: After,
     pub(super) now: Instant,
 }
 
-/// One reader's place in a group, as the group sees it.
+/// One seat, as the group sees it.
 pub(super) struct SeatState {
-    /// Gone once the reader has left, or was unseated.
-    held: RefCell<Option<ReaderState>>,
-    /// With what it was unseated.
+    /// `None` once the reader has left or was unseated.
+    reader: RefCell<Option<ReaderState>>,
+    /// The reader's state when it was unseated.
     unseated: Cell<Option<Box<Unseated>>>,
     waker: Cell<Option<Waker>>,
     /// Everything before it was offered.
     at_bytes: Cell<u64>,
-    /// Whether it was last told to be at the tail.
-    told_up_to_date: Cell<bool>,
-    /// When it got its whole answer, if it did.
+    /// Whether the reader was last reported up to date.
+    reported_up_to_date: Cell<bool>,
+    /// When the whole response was sent, if it was.
     served_at: Cell<Option<Instant>>,
     /// Whether its task is to be woken for that.
-    is_awaited: Cell<bool>,
+    wakes_on_answer: Cell<bool>,
 }
 
-/// What a reader brings to its seat, and gets back when it is unseated.
+/// What a reader needs while seated; returned when it is unseated.
 #[derive(Debug)]
 pub struct ReaderState {
     /// Where its bytes go.
     pub outlet: Outlet,
     /// Its cursors.
     pub cursors: Cursors,
-    /// When its time is over.
+    /// When its response has to end.
     pub until: Option<Instant>,
-    /// That it is there.
+    /// Counts it as present.
     pub presence: Presence,
 }
 
 impl ReaderState {
-    /// Whether its time is over.
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_expired(&self) -> bool {
         self.until.is_some_and(|until| until <= Instant::now())
     }
 }
 
-/// A reader's seat; dropped, it is left.
+/// A reader's seat; dropping it leaves the group.
 pub struct Seat(Rc<SeatState>);
 
 impl fmt::Debug for Seat {
@@ -80,18 +79,18 @@ impl fmt::Debug for Seat {
     }
 }
 
-/// A reader whose outlet did not take everything at once, or for which nothing more comes.
+/// A reader whose outlet did not accept everything at once, or whose response ends.
 #[derive(Debug)]
 pub struct Unseated {
-    /// What it brought.
-    pub held: ReaderState,
-    /// What is to be written before anything else.
+    /// The reader.
+    pub reader: ReaderState,
+    /// What has to be written first.
     pub rest: Rest,
-    /// The position after it.
+    /// The position after that.
     pub at: Offset,
-    /// Whether it was told to be at the tail, with that.
-    pub told_up_to_date: bool,
-    /// Whether its answer ends with it.
+    /// Whether the reader was last reported up to date, `rest` included.
+    pub reported_up_to_date: bool,
+    /// Whether its response ends with it.
     pub is_last: bool,
 }
 
@@ -100,33 +99,38 @@ impl Seat {
         Self(state)
     }
 
-    /// Leaves the group; what it was unseated with, if it was. `None` when it has its whole answer.
+    /// Leaves the group. Returns the reader, or `None` when its whole response was sent.
     pub fn leave(&self) -> Option<Box<Unseated>> {
-        match self.0.held.take() {
-            Some(held) => Some(Box::new(self.0.unseated_with(held, Rest::default(), false))),
+        match self.0.reader.take() {
+            Some(reader) => Some(Box::new(self.0.unseated_with(
+                reader,
+                Rest::default(),
+                false,
+            ))),
             None => self.0.unseated.take(),
         }
     }
 
-    /// The socket that its bytes go to, if it is one and the seat is still taken.
+    /// The socket that its bytes go to, if any, while the seat is taken.
     pub(super) fn socket(&self) -> Option<Rc<TcpStream>> {
-        match &self.0.held.borrow().as_ref()?.outlet {
+        match &self.0.reader.borrow().as_ref()?.outlet {
             Outlet::Socket(socket) | Outlet::LongPoll(socket, _) => Some(Rc::clone(socket)),
-            Outlet::Body(_) | Outlet::Elsewhere => None,
+            Outlet::Body(_) | Outlet::WakeOnly => None,
         }
     }
 
-    /// When a long-poll got its whole answer, if it did; then it is not unseated.
+    /// When a long-poll's whole response was sent, if it was; then it is not unseated.
     pub fn served_at(&self) -> Option<Instant> {
         self.0.served_at.get()
     }
 
-    /// Has the task that polls this seat woken when a long-poll has its whole answer, too: its client has sent more already.
-    pub fn await_answer(&self) {
-        self.0.is_awaited.set(true);
+    /// Also wakes the task that polls this seat when the response is sent: the client has sent more
+    /// already.
+    pub fn wake_on_answer(&self) {
+        self.0.wakes_on_answer.set(true);
     }
 
-    /// What it is unseated with, once it is.
+    /// Ready with the reader once it is unseated.
     pub fn poll_unseated(&self, context: &mut Context<'_>) -> Poll<Box<Unseated>> {
         if let Some(unseated) = self.0.unseated.take() {
             return Poll::Ready(unseated);
@@ -142,7 +146,7 @@ impl Seat {
         Poll::Pending
     }
 
-    /// Waits until it is unseated.
+    /// Waits until the reader is unseated.
     pub async fn unseated(&self) -> Box<Unseated> {
         poll_fn(|context| self.poll_unseated(context)).await
     }
@@ -150,85 +154,87 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        drop(self.0.held.take());
+        drop(self.0.reader.take());
     }
 }
 
 impl SeatState {
-    /// The seat of a reader that was given everything before `at`.
-    pub(super) fn new(held: ReaderState, at: Offset, told_up_to_date: bool) -> Self {
+    /// The seat of a reader that was sent everything before `at`.
+    pub(super) fn new(reader: ReaderState, at: Offset, reported_up_to_date: bool) -> Self {
         Self {
-            held: RefCell::new(Some(held)),
+            reader: RefCell::new(Some(reader)),
             unseated: Cell::default(),
             waker: Cell::default(),
             at_bytes: Cell::new(at.bytes()),
-            told_up_to_date: Cell::new(told_up_to_date),
+            reported_up_to_date: Cell::new(reported_up_to_date),
             served_at: Cell::default(),
-            is_awaited: Cell::default(),
+            wakes_on_answer: Cell::default(),
         }
     }
 
-    /// Offers what is delivered; whether the reader stays.
+    /// Offers a delivery; returns whether the reader stays.
     pub(super) fn serve(&self, delivery: &Offered<'_>) -> bool {
         let &Offered {
             piece,
             at,
-            told_up_to_date,
+            reported_up_to_date,
             after,
             now,
         } = delivery;
-        let mut place = self.held.borrow_mut();
-        let Some(held) = &*place else { return false };
-        let rest = held.outlet.offer(piece, held.cursors);
-        held.presence.counted.is_at(at);
+        let mut seat = self.reader.borrow_mut();
+        let Some(reader) = &*seat else { return false };
+        let rest = reader.outlet.offer(piece, reader.cursors);
+        reader.presence.counted.is_at(at);
         self.at_bytes.set(at.bytes());
-        self.told_up_to_date.set(told_up_to_date);
+        self.reported_up_to_date.set(reported_up_to_date);
         match after {
             After::Stay if rest.is_none() => return true,
-            After::Part if rest.is_none() => {
-                // Its task need not be woken for this: the client's next request will.
-                *place = None;
+            After::Answered if rest.is_none() => {
+                // The client's next request will wake its task.
+                *seat = None;
                 self.served_at.set(Some(now));
-                if self.is_awaited.get()
+                if self.wakes_on_answer.get()
                     && let Some(waker) = self.waker.take()
                 {
                     waker.wake();
                 }
             }
-            After::Stay | After::Part | After::End => {
-                drop(place);
+            After::Stay | After::Answered | After::End => {
+                drop(seat);
                 self.unseat(rest.unwrap_or_default(), after == After::End);
             }
         }
         false
     }
 
-    /// Ends its time in the group with a piece that is its last.
+    /// Unseats the reader; `last` is its last piece.
     pub(super) fn unseat_with(&self, last: &EncodedPiece) {
         let bytes = self
-            .held
+            .reader
             .borrow()
             .as_ref()
-            .map(|held| held.outlet.bytes(last));
+            .map(|reader| reader.outlet.bytes(last));
         self.unseat(Rest::new(bytes.unwrap_or_default(), None), true);
     }
 
-    /// Ends its time in the group; what is left of its answer is for its own task to write.
+    /// Unseats the reader; its own task writes `rest`.
     pub(super) fn unseat(&self, rest: Rest, is_last: bool) {
-        let Some(held) = self.held.take() else { return };
+        let Some(reader) = self.reader.take() else {
+            return;
+        };
         self.unseated
-            .set(Some(Box::new(self.unseated_with(held, rest, is_last))));
+            .set(Some(Box::new(self.unseated_with(reader, rest, is_last))));
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
     }
 
-    fn unseated_with(&self, held: ReaderState, rest: Rest, is_last: bool) -> Unseated {
+    fn unseated_with(&self, reader: ReaderState, rest: Rest, is_last: bool) -> Unseated {
         Unseated {
-            held,
+            reader,
             rest,
             at: self.at(),
-            told_up_to_date: self.told_up_to_date.get(),
+            reported_up_to_date: self.reported_up_to_date.get(),
             is_last,
         }
     }
@@ -238,10 +244,13 @@ impl SeatState {
     }
 
     pub(super) fn is_taken(&self) -> bool {
-        self.held.borrow().is_some()
+        self.reader.borrow().is_some()
     }
 
     pub(super) fn until(&self) -> Option<Instant> {
-        self.held.borrow().as_ref().and_then(|held| held.until)
+        self.reader
+            .borrow()
+            .as_ref()
+            .and_then(|reader| reader.until)
     }
 }

@@ -1,37 +1,37 @@
-//! What readers are served with: sizes, times, and the server's stop.
+//! How readers are served: sizes, timeouts, and the server's stop signal.
 
 use crate::api::{App, Budget};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Pages of live answers at most, in bytes: what is written to one reader keeps all others waiting. With half of it, a
-/// reader as quick as the server is woken for each write, and waking costs more than the page; from 128 KiB on, actix
-/// allocates its buffer anew for each.
+/// Maximum page of a live response in bytes: writing to one reader delays all others. With half of
+/// it, a reader as fast as the server is woken for each write, and waking costs more than the page;
+/// from 128 KiB on, actix reallocates its buffer for each.
 const LIVE_PAGE_MAX: usize = 120 << 10;
 
-/// What readers are served with.
+/// How readers are served.
 #[derive(Debug, Clone)]
 pub struct LiveTerms {
-    /// Largest page in bytes.
+    /// Maximum page in bytes.
     pub page_max: usize,
-    /// Largest message from a client in bytes.
+    /// Maximum message from a client in bytes.
     pub message_max: usize,
-    /// Silence after which a heartbeat leaves.
+    /// Time without data after which a heartbeat is sent.
     pub heartbeat: Duration,
-    /// Time for which a client may take nothing of what it is sent.
+    /// Time after which a client that accepts no data is disconnected.
     pub stalled_max: Duration,
-    /// Time for which a client's message may stay unfinished.
+    /// Time for which a client's message may stay incomplete.
     pub unfinished_max: Duration,
-    /// What clients make the server hold.
+    /// Limits the memory held for clients.
     pub budget: Arc<Budget>,
-    /// Turns true when the server stops.
+    /// Becomes true when the server stops.
     pub stop: watch::Receiver<bool>,
 }
 
 impl LiveTerms {
-    /// How long a live answer waits for room in the budget: it must not be silent for longer.
-    pub(super) fn patience(&self) -> Duration {
+    /// How long a live response waits for budget: no longer than a heartbeat interval.
+    pub(super) fn budget_wait_max(&self) -> Duration {
         self.stalled_max.min(self.heartbeat)
     }
 

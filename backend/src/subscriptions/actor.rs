@@ -1,11 +1,13 @@
-//! The life of one subscription: a task that alone changes its state, keeps it, and only then acts on it.
+//! The task of one subscription: the only one that changes its state. It stores each change, and
+//! only then acts on it.
 //!
-//! Every change is tried on a copy. When the copy is kept in the store it becomes the state, attempts begin and answers
-//! leave; when the store refuses, nothing has happened. So nobody ever saw what a restart would not know.
+//! Every change is made to a copy. When the copy is stored it becomes the state, attempts begin and
+//! replies are sent; when the store refuses, nothing has happened. So nothing becomes visible that
+//! a restart would lose.
 
 use super::SubscriptionContext;
 use super::definition::{Delivery, SubscriptionId};
-use super::note::{self, Card};
+use super::note::{self, SubscriptionRecord};
 use super::state::{
     Attempt, AttemptOutcome, DeliveryWay, JITTER_PERMILLE, Moment, SubscriptionState, WakeKey,
 };
@@ -24,50 +26,50 @@ use tokio::time::{sleep, timeout};
 
 /// Requests that may wait for one subscription.
 const COMMANDS_MAX: usize = 64;
-/// How long a change waits that the store refused and nobody asks about.
-const HOLD: Duration = Duration::from_secs(1);
-/// How long a subscription sleeps when it waits for nothing in particular.
-const FOREVER: Duration = Duration::from_secs(86_400);
-/// The most characters of a failure's text that are kept.
+/// Pause after the store has refused a change, unless a request arrives.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// Sleep of a subscription without a deadline.
+const IDLE_SLEEP: Duration = Duration::from_secs(86_400);
+/// Maximum characters of a stored failure's text.
 const REASON_CHARS_MAX: usize = 300;
 
-/// A change of the state; what it returns is called once the change is kept, or refused.
+/// A change of the state; the returned function is called once the change is stored or refused.
 pub(super) type Job = Box<dyn FnOnce(&mut SubscriptionState, Moment) -> AfterChange + Send>;
 pub(super) type AfterChange = Box<dyn FnOnce(Result<&SubscriptionState, StoreError>) + Send>;
 
-/// What a subscription's task is asked to do.
+/// A command to a subscription's task.
 pub(super) enum SubscriptionCommand {
-    /// Change the state, or look at it.
+    /// Change the state, or read it.
     Job {
         job: Job,
-        /// Whether streams may be linked or unlinked by it.
+        /// Whether it may link or unlink streams.
         relinks: bool,
     },
-    /// An attempt ended.
+    /// An attempt has ended.
     Attempted(WakeKey, AttemptOutcome),
-    /// Forget the subscription.
+    /// Delete the subscription.
     End(oneshot::Sender<Result<(), StoreError>>),
 }
 
-/// One subscription as others see it.
+/// A subscription's shared handle.
 #[derive(Debug)]
 pub(super) struct SubscriptionEntry {
     pub(super) id: SubscriptionId,
-    pub(super) card: Card,
+    pub(super) record: SubscriptionRecord,
     /// Streams linked by name.
     explicit: RwLock<HashSet<StreamName>>,
-    /// Streams to be looked at.
+    /// Streams whose state has to be read again.
     dirty: Mutex<HashSet<StreamName>>,
-    news: Notify,
+    changed: Notify,
     commands: mpsc::Sender<SubscriptionCommand>,
     has_warned: AtomicBool,
 }
 
 impl SubscriptionEntry {
-    /// Whether news of `name` matter to it.
+    /// Whether changes of `name` are relevant.
     pub(super) fn concerns(&self, name: &StreamName) -> bool {
-        self.card.definition.matches(name)
-            || self.card.definition.wake_stream() == Some(name)
+        self.record.definition.matches(name)
+            || self.record.definition.wake_stream() == Some(name)
             || self
                 .explicit
                 .read()
@@ -75,16 +77,16 @@ impl SubscriptionEntry {
                 .contains(name)
     }
 
-    /// There is news of these streams.
+    /// Notes that these streams have changed.
     pub(super) fn mark(&self, names: impl IntoIterator<Item = StreamName>) {
         self.dirty
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .extend(names);
-        self.news.notify_one();
+        self.changed.notify_one();
     }
 
-    /// Hands a command over; the command comes back when there is no room or nobody to take it.
+    /// Sends a command; returns it when the queue is full or the task has ended.
     pub(super) fn send(
         &self,
         command: SubscriptionCommand,
@@ -93,20 +95,20 @@ impl SubscriptionEntry {
     }
 }
 
-/// Begins the life of a subscription. It ends when it is told to, or with the server.
-pub(super) fn begin(
+/// Starts the task of a subscription. It ends by a command, or with the server.
+pub(super) fn spawn(
     shared: &Arc<SubscriptionContext>,
     id: SubscriptionId,
-    card: Card,
+    record: SubscriptionRecord,
     state: SubscriptionState,
 ) -> Arc<SubscriptionEntry> {
     let (commands, inbox) = mpsc::channel(COMMANDS_MAX);
     let entry = Arc::new(SubscriptionEntry {
         id,
-        card,
+        record,
         explicit: RwLock::default(),
         dirty: Mutex::default(),
-        news: Notify::new(),
+        changed: Notify::new(),
         commands,
         has_warned: AtomicBool::new(false),
     });
@@ -115,8 +117,8 @@ pub(super) fn begin(
         entry: Arc::clone(&entry),
         state,
         outcome: None,
-        hold: None,
-        telling: None,
+        paused_until: None,
+        delivery: None,
     };
     shared.runtime.spawn(actor.run(inbox));
     entry
@@ -126,18 +128,18 @@ struct Actor {
     shared: Arc<SubscriptionContext>,
     entry: Arc<SubscriptionEntry>,
     state: SubscriptionState,
-    /// How an attempt ended, until that is kept.
+    /// Outcome of an attempt, until it is stored.
     outcome: Option<(WakeKey, AttemptOutcome)>,
-    /// No change of its own accord before then: the store refused the last one.
-    hold: Option<Moment>,
-    /// The request to a webhook that is under way.
-    telling: Option<Underway>,
+    /// No change is made on a timer before then: the store refused the last one.
+    paused_until: Option<Moment>,
+    /// The webhook request in progress.
+    delivery: Option<AbortOnDrop>,
 }
 
-/// A task that ends with its owner.
-struct Underway(tokio::task::JoinHandle<()>);
+/// A task that is aborted when dropped.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
 
-impl Drop for Underway {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -147,30 +149,30 @@ impl Actor {
     async fn run(mut self, mut inbox: mpsc::Receiver<SubscriptionCommand>) {
         let mut stop = self.shared.stop.clone();
         self.relink();
-        // Whatever happened before anybody told: while the server was off, or while this was being made.
+        // What changed while the server was off, or while the subscription was being created.
         self.entry
-            .mark(self.shared.matching(&self.entry.card.definition).await);
+            .mark(self.shared.matching(&self.entry.record.definition).await);
         loop {
-            self.look();
+            self.refresh_streams();
             let now = self.shared.now();
-            let hold = self.hold.filter(|hold| *hold > now);
-            if hold.is_none() && (self.outcome.is_some() || self.state.is_due(now)) {
-                self.turn(None).await;
+            let paused_until = self.paused_until.filter(|paused_until| *paused_until > now);
+            if paused_until.is_none() && (self.outcome.is_some() || self.state.is_due(now)) {
+                self.apply_change(None).await;
                 continue;
             }
-            let next = hold
+            let next = paused_until
                 .or_else(|| self.state.deadline())
-                .map_or(FOREVER, |at| at.since(now));
+                .map_or(IDLE_SLEEP, |at| at.since(now));
             let command = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
                 command = inbox.recv() => command,
-                () = self.entry.news.notified() => continue,
+                () = self.entry.changed.notified() => continue,
                 () = sleep(next) => continue,
             };
             match command {
                 None => return,
-                // Of a wake that is over nobody wants to know any more.
+                // The outcome of an earlier wake's attempt is ignored.
                 Some(SubscriptionCommand::Attempted(key, outcome))
                     if self.state.current().as_ref() == Some(&key) =>
                 {
@@ -178,23 +180,28 @@ impl Actor {
                 }
                 Some(SubscriptionCommand::Attempted(..)) => {}
                 Some(SubscriptionCommand::Job { job, relinks }) => {
-                    // What was appended before a request was made counts for it, with a wake of its own that is told.
-                    self.look();
+                    // Appends before the request count for it, and cause a wake of their own that
+                    // is delivered.
+                    self.refresh_streams();
                     let now = self.shared.now();
-                    if self.hold.is_none_or(|hold| hold <= now) && self.state.is_due(now) {
-                        self.turn(None).await;
+                    if self
+                        .paused_until
+                        .is_none_or(|paused_until| paused_until <= now)
+                        && self.state.is_due(now)
+                    {
+                        self.apply_change(None).await;
                     }
-                    self.turn(Some(job)).await;
+                    self.apply_change(Some(job)).await;
                     if relinks {
                         self.relink();
                     }
                 }
                 Some(SubscriptionCommand::End(reply)) => {
-                    let forgotten = self.shared.keep(&self.entry.id, None).await;
-                    let is_over = forgotten.is_ok();
-                    // Who asked may have left.
-                    let _left = reply.send(forgotten);
-                    if is_over {
+                    let deleted = self.shared.persist(&self.entry.id, None).await;
+                    let is_deleted = deleted.is_ok();
+                    // The requester may have disconnected.
+                    let _left = reply.send(deleted);
+                    if is_deleted {
                         return;
                     }
                 }
@@ -202,8 +209,9 @@ impl Actor {
         }
     }
 
-    /// One change: what an attempt brought, what a request asks, what is due; kept, then acted on.
-    async fn turn(&mut self, job: Option<Job>) {
+    /// Makes one change: an attempt's outcome, a request, and what is due; stores it, then acts on
+    /// it.
+    async fn apply_change(&mut self, job: Option<Job>) {
         let now = self.shared.now();
         let mut next = self.state.clone();
         if let Some((key, outcome)) = &self.outcome {
@@ -211,18 +219,18 @@ impl Actor {
         }
         let then = job.map(|job| job(&mut next, now));
         let attempt = next.settle(now, wake_id());
-        let kept = if next.revision() == self.state.revision() {
+        let stored = if next.revision() == self.state.revision() {
             Ok(())
         } else {
             self.shared
-                .keep(&self.entry.id, Some(note::write(&self.entry.card, &next)))
+                .persist(&self.entry.id, Some(note::write(&self.entry.record, &next)))
                 .await
         };
-        match kept {
+        match stored {
             Ok(()) => {
-                self.say_what_changed(&next);
+                self.log_transition(&next);
                 self.state = next;
-                (self.outcome, self.hold) = (None, None);
+                (self.outcome, self.paused_until) = (None, None);
                 if let Some(attempt) = attempt {
                     self.begin_attempt(attempt);
                 }
@@ -231,13 +239,13 @@ impl Actor {
                 }
             }
             Err(reason) => {
-                if self.hold.is_none() {
+                if self.paused_until.is_none() {
                     tracing::warn!(
-                        "subscription `{}`: a change was not kept and so not made: {reason}",
+                        "subscription `{}`: the store refused a change: {reason}",
                         self.entry.id
                     );
                 }
-                self.hold = Some(now.after(HOLD));
+                self.paused_until = Some(now.after(STORE_PAUSE));
                 if let Some(then) = then {
                     then(Err(reason));
                 }
@@ -245,19 +253,19 @@ impl Actor {
         }
     }
 
-    /// One line when telling begins to fail and one when it works again, not one for each attempt.
-    fn say_what_changed(&self, next: &SubscriptionState) {
+    /// Logs the first failure of a delivery and its recovery, not each attempt.
+    fn log_transition(&self, next: &SubscriptionState) {
         match (self.state.retry(), next.retry()) {
             (None, Some(retry)) => {
                 tracing::warn!(
-                    "subscription `{}`: a wake was not told and will be again: {}",
+                    "subscription `{}`: a wake was not delivered and will be retried: {}",
                     self.entry.id,
                     retry.reason
                 );
             }
             (Some(retry), None) => {
                 tracing::info!(
-                    "subscription `{}`: no more failures, after {}",
+                    "subscription `{}`: delivery works again after {} failures",
                     self.entry.id,
                     retry.failures
                 );
@@ -267,14 +275,14 @@ impl Actor {
     }
 
     fn begin_attempt(&mut self, attempt: Attempt) {
-        let telling = tokio::spawn(self.tell(attempt));
-        // A webhook that is too late is cut off; an event is an append, which nobody takes back.
-        self.telling =
-            (self.entry.card.definition.way() == DeliveryWay::Webhook).then(|| Underway(telling));
+        let delivery = tokio::spawn(self.deliver(attempt));
+        // A webhook that is too late is cancelled; an event is an append, which can't be.
+        self.delivery = (self.entry.record.definition.way() == DeliveryWay::Webhook)
+            .then(|| AbortOnDrop(delivery));
     }
 
-    /// Looks at the streams of which there is news.
-    fn look(&mut self) {
+    /// Reads the state of the streams that have changed.
+    fn refresh_streams(&mut self) {
         let names = std::mem::take(
             &mut *self
                 .entry
@@ -282,29 +290,30 @@ impl Actor {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
         );
-        let definition = &self.entry.card.definition;
+        let definition = &self.entry.record.definition;
         for name in &names {
-            let sight = self.shared.sight(name);
-            if definition.wake_stream() == Some(name) && sight.is_some() {
-                self.state.hurry(self.shared.now());
+            let snapshot = self.shared.snapshot(name);
+            if definition.wake_stream() == Some(name) && snapshot.is_some() {
+                self.state.retry_now(self.shared.now());
             }
-            let fits = self.state.see(
+            let fits = self.state.observe(
                 name,
-                sight,
+                snapshot,
                 definition.matches(name),
                 self.shared.limits.streams_max,
             );
             if !fits && !self.entry.has_warned.swap(true, Ordering::Relaxed) {
                 let limit = self.shared.limits.streams_max;
                 tracing::warn!(
-                    "subscription `{}` follows {limit} streams, the limit; `{name}` is left out",
+                    "subscription `{}` follows {limit} streams, which is the limit; `{name}` is not added",
                     self.entry.id
                 );
             }
         }
     }
 
-    /// Tells which streams are linked by name, then looks at them: what was appended in between was told to nobody.
+    /// Publishes which streams are linked by name, then marks them: appends in between were not
+    /// noticed.
     fn relink(&self) {
         let explicit: HashSet<StreamName> = self
             .state
@@ -320,18 +329,18 @@ impl Actor {
         self.entry.mark(self.state.streams().map(|info| info.path));
     }
 
-    /// Tells a wake, and then how that ended.
-    fn tell(&self, attempt: Attempt) -> impl Future<Output = ()> + Send + 'static {
+    /// Delivers a wake, then reports the outcome.
+    fn deliver(&self, attempt: Attempt) -> impl Future<Output = ()> + Send + 'static {
         let (shared, entry) = (Arc::clone(&self.shared), Arc::clone(&self.entry));
         async move {
             let key = attempt.key.clone();
-            let told = match &entry.card.definition.delivery {
+            let result = match &entry.record.definition.delivery {
                 Delivery::Webhook(url) => post(&shared, &entry, url, attempt).await,
                 Delivery::PullWake(stream) => announce(&shared, &entry, stream, attempt).await,
             };
-            let outcome = told.unwrap_or_else(|reason| {
+            let outcome = result.unwrap_or_else(|reason| {
                 tracing::debug!(
-                    "subscription `{}`: wake {} was not told: {reason}",
+                    "subscription `{}`: wake {} was not delivered: {reason}",
                     entry.id,
                     key.generation
                 );
@@ -342,7 +351,7 @@ impl Actor {
                     jitter_permille: rand::rng().random_range(-limit..=limit),
                 }
             });
-            // Nobody listens any more when the subscription was deleted or the server stops.
+            // The task has ended when the subscription was deleted or the server stops.
             let _ended = entry
                 .commands
                 .send(SubscriptionCommand::Attempted(key, outcome))
@@ -351,7 +360,7 @@ impl Actor {
     }
 }
 
-/// Brings a wake to its webhook.
+/// Delivers a wake to its webhook.
 async fn post(
     shared: &SubscriptionContext,
     entry: &SubscriptionEntry,
@@ -363,7 +372,7 @@ async fn post(
         .until
         .map_or(shared.limits.webhook_answer_max, |until| until.since(now));
     let within = lease_left.min(shared.limits.webhook_answer_max);
-    let base = shared.base(&entry.card);
+    let base = shared.base(&entry.record);
     let token = shared.keys.seal(&entry.id, &attempt.key);
     let callback_url = wire::callback_url(base, &entry.id);
     let body = wire::webhook_body(
@@ -374,7 +383,7 @@ async fn post(
         token,
     );
     let posting = async {
-        // Never closed.
+        // The semaphore is never closed.
         let _place = shared
             .deliveries
             .acquire()
@@ -393,14 +402,14 @@ async fn post(
     };
     let receipt = timeout(within, posting)
         .await
-        .map_err(|_| format!("no answer within {within:?}"))??;
+        .map_err(|_| format!("no response within {within:?}"))??;
     Ok(match receipt {
         Receipt::Done => AttemptOutcome::Done(attempt.streams),
-        Receipt::Taken => AttemptOutcome::Taken,
+        Receipt::Accepted => AttemptOutcome::Accepted,
     })
 }
 
-/// Writes a wake to its wake stream.
+/// Appends a wake to its wake stream.
 async fn announce(
     shared: &SubscriptionContext,
     entry: &SubscriptionEntry,
@@ -424,10 +433,10 @@ async fn announce(
     log.append(append)
         .await
         .map_err(|fault| format!("the wake stream `{name}`: {fault}"))?;
-    Ok(AttemptOutcome::Taken)
+    Ok(AttemptOutcome::Accepted)
 }
 
-/// A name that no wake had and nobody can guess.
+/// A unique, unguessable name for a wake.
 pub(super) fn wake_id() -> String {
     format!("w_{:032x}", rand::rng().random::<u128>())
 }

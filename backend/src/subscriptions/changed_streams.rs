@@ -1,4 +1,4 @@
-//! Names of streams that moved, left at the door by whoever appends.
+//! Collects the names of streams that have changed, as reported by appends.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
@@ -6,38 +6,40 @@ use std::sync::{Mutex, PoisonError};
 use tailwater_core::{StreamName, StreamObserver};
 use tokio::sync::Notify;
 
-/// Streams that moved and that nobody has looked at since; each at most once, so there are never more than streams.
+/// Streams that changed and have not been processed; each at most once, so there are never more
+/// than streams.
 #[derive(Debug)]
 pub(super) struct ChangedStreams {
-    /// Subscriptions; without any there is no news.
-    expected_by: AtomicUsize,
+    /// Number of subscriptions; without any, changes are ignored.
+    subscriptions: AtomicUsize,
     names: Mutex<HashSet<StreamName>>,
-    came: Notify,
+    notify: Notify,
 }
 
 impl ChangedStreams {
-    /// No news yet, for so many subscriptions.
-    pub(super) fn new(expected_by: usize) -> Self {
+    /// No changes yet, and this number of subscriptions.
+    pub(super) fn new(subscriptions: usize) -> Self {
         Self {
-            expected_by: AtomicUsize::new(expected_by),
+            subscriptions: AtomicUsize::new(subscriptions),
             names: Mutex::default(),
-            came: Notify::new(),
+            notify: Notify::new(),
         }
     }
 
-    /// There are so many subscriptions now. Whoever looks at streams after this misses nothing.
-    pub(super) fn expected_by(&self, subscriptions: usize) {
-        self.expected_by.store(subscriptions, Ordering::Relaxed);
-        // Against the one in `moved`: either that append is seen by looking, or this count by the append.
+    /// Sets the number of subscriptions. Streams that are read afterwards can't be missed.
+    pub(super) fn set_subscriptions(&self, subscriptions: usize) {
+        self.subscriptions.store(subscriptions, Ordering::Relaxed);
+        // Pairs with the fence in `moved`: either the read sees the append, or the append sees this
+        // count.
         fence(Ordering::SeqCst);
     }
 
-    /// Done when there is news.
-    pub(super) async fn come(&self) {
-        self.came.notified().await;
+    /// Waits for a change.
+    pub(super) async fn changed(&self) {
+        self.notify.notified().await;
     }
 
-    /// What came since the last time.
+    /// The changes since the last call.
     pub(super) fn take(&self) -> HashSet<StreamName> {
         std::mem::take(&mut self.names.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -46,7 +48,7 @@ impl ChangedStreams {
 impl StreamObserver for ChangedStreams {
     fn moved(&self, name: &StreamName) {
         fence(Ordering::SeqCst);
-        if self.expected_by.load(Ordering::Relaxed) == 0 {
+        if self.subscriptions.load(Ordering::Relaxed) == 0 {
             return;
         }
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,6 +56,6 @@ impl StreamObserver for ChangedStreams {
             names.insert(name.clone());
         }
         drop(names);
-        self.came.notify_one();
+        self.notify.notify_one();
     }
 }

@@ -1,4 +1,4 @@
-//! What a subscription was asked to be: parsed at the edge, normalised, and comparable by its hash.
+//! A subscription's configuration: parsed from a request, normalised, and compared by its hash.
 
 use super::glob::{Glob, GlobError};
 use super::state::DeliveryWay;
@@ -12,25 +12,25 @@ use std::time::Duration;
 use tailwater_core::{NameError, StreamName};
 use tailwater_protocol::percent;
 
-/// The lease of a subscription that asks for none, in milliseconds.
+/// Default lease, in milliseconds.
 const LEASE_DEFAULT_MS: u64 = 30_000;
-/// The shortest and the longest lease, in milliseconds.
+/// Allowed leases, in milliseconds.
 const LEASE_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
-/// The longest description, in bytes.
+/// Maximum description, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 1024;
 
-/// The longest host name with a port, in bytes.
+/// Maximum host name with port, in bytes.
 const HOST_BYTES_MAX: usize = 261;
 
-/// What a client calls a subscription.
+/// A subscription's id, chosen by the client.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SubscriptionId(String);
 
 impl SubscriptionId {
-    /// The longest, in bytes.
+    /// Maximum length in bytes.
     pub const BYTES_MAX: usize = 128;
 
-    /// The id that `text` spells: one segment of a path, percent-decoded.
+    /// Parses an id: one segment of a path, percent-decoded.
     ///
     /// # Errors
     /// [`DefinitionError::Id`] (400).
@@ -56,15 +56,15 @@ impl fmt::Display for SubscriptionId {
     }
 }
 
-/// What a worker calls itself.
+/// A worker's name, chosen by the worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerName(String);
 
 impl WorkerName {
-    /// The longest, in bytes.
+    /// Maximum length in bytes.
     pub const BYTES_MAX: usize = 256;
 
-    /// The name that `text` spells: 1 to 256 bytes.
+    /// Parses a name of 1 to 256 bytes.
     ///
     /// # Errors
     /// [`DefinitionError::Worker`] (400).
@@ -83,10 +83,11 @@ impl WorkerName {
     }
 }
 
-/// The URL under which a request's `Host` header knows this server; it is kept with the subscription.
+/// The server's URL according to a request's `Host` header; stored with the subscription.
 ///
 /// # Errors
-/// [`DefinitionError::Host`] when it is not a host and perhaps a port, in at most 261 bytes (400).
+/// [`DefinitionError::Host`] when it is not a host with an optional port, in at most 261 bytes
+/// (400).
 pub fn base_url(host: &str) -> Result<String, DefinitionError> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     if (1..=HOST_BYTES_MAX).contains(&host.len()) && host.bytes().all(is_plain) {
@@ -95,7 +96,8 @@ pub fn base_url(host: &str) -> Result<String, DefinitionError> {
     Err(DefinitionError::Host)
 }
 
-/// What a PUT asks for, as JSON; unknown fields are left aside, as extensions of the protocol may have them.
+/// The JSON body of a PUT; unknown fields are ignored, since extensions of the protocol may define
+/// them.
 #[derive(Debug, Clone, Deserialize)]
 pub struct DefinitionRequest {
     #[serde(rename = "type")]
@@ -121,18 +123,18 @@ struct AskedWebhook {
     url: String,
 }
 
-/// What a subscription was asked to be.
+/// A subscription's configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
     /// How its wakes reach a worker, and where.
     pub delivery: Delivery,
-    /// Streams to follow, those to come included.
+    /// Pattern of the streams to follow, including future ones.
     pub pattern: Option<Glob>,
     /// Streams to follow by name.
     pub streams: BTreeSet<StreamName>,
-    /// How long a worker holds the lease without a sign of life.
+    /// Time after which the lease of a silent worker expires.
     pub lease_ttl: Duration,
-    /// For people.
+    /// A description for people.
     pub description: Option<String>,
 }
 
@@ -145,80 +147,80 @@ pub enum Delivery {
     PullWake(StreamName),
 }
 
-/// What is wrong with a request for a subscription.
+/// Why a configuration is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DefinitionError {
-    /// Not an id.
+    /// The id is invalid.
     #[error(
         "the subscription's id must be one path segment of 1 to 128 bytes without control characters"
     )]
     Id,
-    /// A worker's name that is empty or too long.
+    /// A worker's name is empty or too long.
     #[error("`worker` has {0} bytes: expected 1 to {max}", max = WorkerName::BYTES_MAX)]
     Worker(usize),
-    /// A `Host` header that callback URLs can't be made of.
+    /// The `Host` header can't be used in a callback URL.
     #[error("the Host header must be a host and perhaps a port, in at most {HOST_BYTES_MAX} bytes")]
     Host,
     /// Neither pattern nor streams.
-    #[error("neither `pattern` nor `streams` is given: expected at least one of them")]
+    #[error("neither `pattern` nor `streams` is given, expected at least one")]
     NothingToFollow,
-    /// A pattern that is none.
+    /// The pattern is invalid.
     #[error(transparent)]
     Pattern(#[from] GlobError),
-    /// A path that can't name a stream.
+    /// A path is no valid stream name.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// A path that belongs to the server.
-    #[error("`{0}` is reserved: paths under __ds are no streams")]
+    /// A path is reserved for the server.
+    #[error("`{0}` is reserved: paths under __ds are not streams")]
     Reserved(String),
-    /// A field that this type needs is missing.
-    #[error("`{0}` is missing, which a subscription of this type needs")]
+    /// A field required by this type is missing.
+    #[error("`{0}` is missing, which this type of subscription requires")]
     Missing(&'static str),
-    /// A lease that is too short or too long.
+    /// The lease is out of range.
     #[error("`lease_ttl_ms` is {0}: expected 1000 to 600000")]
     Lease(u64),
-    /// A description that is too long.
+    /// The description is too long.
     #[error("`description` has {0} bytes, the limit is {DESCRIPTION_BYTES_MAX}")]
     Description(usize),
-    /// The wake stream is among the streams that wake.
+    /// The wake stream is one of the followed streams.
     #[error("`wake_stream` can't be one of `streams`: each wake would cause the next")]
     WakesItself,
-    /// The webhook may not go there.
+    /// The webhook's URL is not allowed.
     #[error(transparent)]
     Target(#[from] WebhookUrlError),
 }
 
 impl Definition {
-    /// What `asked` comes to.
+    /// Validates a request.
     ///
-    /// - `allow_local`: webhooks may go to this machine.
+    /// - `allow_local`: allow webhooks on this machine.
     ///
     /// # Errors
     /// All of [`DefinitionError`] (400).
-    pub fn new(asked: DefinitionRequest, allow_local: bool) -> Result<Self, DefinitionError> {
-        let pattern = asked
+    pub fn new(request: DefinitionRequest, allow_local: bool) -> Result<Self, DefinitionError> {
+        let pattern = request
             .pattern
             .filter(|text| !text.is_empty())
             .map(|text| Glob::parse(&text))
             .transpose()?;
-        let streams = names(&asked.streams)?;
+        let streams = names(&request.streams)?;
         if pattern.is_none() && streams.is_empty() {
             return Err(DefinitionError::NothingToFollow);
         }
-        let lease_ms = asked.lease_ttl_ms.unwrap_or(LEASE_DEFAULT_MS);
+        let lease_ms = request.lease_ttl_ms.unwrap_or(LEASE_DEFAULT_MS);
         if !LEASE_MS.contains(&lease_ms) {
             return Err(DefinitionError::Lease(lease_ms));
         }
-        if let Some(text) = asked
+        if let Some(text) = request
             .description
             .as_ref()
             .filter(|text| text.len() > DESCRIPTION_BYTES_MAX)
         {
             return Err(DefinitionError::Description(text.len()));
         }
-        let delivery = match asked.way {
+        let delivery = match request.way {
             AskedWay::Webhook => {
-                let url = asked
+                let url = request
                     .webhook
                     .ok_or(DefinitionError::Missing("webhook.url"))?
                     .url;
@@ -227,7 +229,7 @@ impl Definition {
             }
             AskedWay::PullWake => {
                 let wake_stream = name(
-                    &asked
+                    &request
                         .wake_stream
                         .ok_or(DefinitionError::Missing("wake_stream"))?,
                 )?;
@@ -243,7 +245,7 @@ impl Definition {
             pattern,
             streams,
             lease_ttl,
-            description: asked.description,
+            description: request.description,
         })
     }
 
@@ -255,7 +257,7 @@ impl Definition {
         }
     }
 
-    /// The stream that its wakes are written to.
+    /// The stream that its wakes are appended to.
     pub fn wake_stream(&self) -> Option<&StreamName> {
         match &self.delivery {
             Delivery::Webhook(_) => None,
@@ -263,13 +265,14 @@ impl Definition {
         }
     }
 
-    /// Whether the pattern makes `name` one of its streams. Its own wake stream never is: each wake would cause the next.
+    /// Whether the pattern matches `name`. It never matches its own wake stream: each wake would
+    /// cause the next.
     pub fn matches(&self, name: &StreamName) -> bool {
         self.pattern.as_ref().is_some_and(|glob| glob.matches(name))
             && self.wake_stream() != Some(name)
     }
 
-    /// The same for the same configuration and for no other, however it was written.
+    /// A hash that is equal for equal configurations only, however they were written.
     ///
     /// Source: Durable Streams protocol, section 6.2.
     pub fn hash(&self) -> String {
@@ -294,18 +297,18 @@ impl Definition {
             lease_ttl_ms: self.lease_ttl_ms(),
             description: self.description.as_deref(),
         };
-        // Strings, numbers and lists always have a JSON form.
+        // Strings, numbers and lists can always be serialized.
         let text = serde_json::to_vec(&canonical).unwrap_or_default();
         URL_SAFE_NO_PAD.encode(ring::digest::digest(&ring::digest::SHA256, &text))
     }
 
-    /// The lease in the unit of the protocol.
+    /// The lease in milliseconds, the protocol's unit.
     pub fn lease_ttl_ms(&self) -> u64 {
         u64::try_from(self.lease_ttl.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
-/// The streams that `texts` name, each once; a leading slash does not count.
+/// Parses stream names, without duplicates; a leading slash is ignored.
 ///
 /// # Errors
 /// [`DefinitionError::Name`], [`DefinitionError::Reserved`] (400).
@@ -313,7 +316,7 @@ pub fn names(texts: &[String]) -> Result<BTreeSet<StreamName>, DefinitionError> 
     texts.iter().map(|text| name(text)).collect()
 }
 
-/// The stream that `text` names; a leading slash does not count.
+/// Parses a stream name; a leading slash is ignored.
 ///
 /// # Errors
 /// As [`names`].
@@ -326,7 +329,7 @@ pub fn name(text: &str) -> Result<StreamName, DefinitionError> {
     }
 }
 
-/// The stream that a part of a URL's path names, percent-decoded once; its slashes may be escaped, too.
+/// Parses a stream name in a URL's path, percent-decoded once; its slashes may be escaped, too.
 ///
 /// Source: Durable Streams protocol, section 6.4.
 ///
@@ -342,8 +345,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn define(value: Value) -> Result<Definition, String> {
-        let asked = serde_json::from_value(value).map_err(|error| error.to_string())?;
-        Definition::new(asked, true).map_err(|error| error.to_string())
+        let request = serde_json::from_value(value).map_err(|error| error.to_string())?;
+        Definition::new(request, true).map_err(|error| error.to_string())
     }
 
     fn changed(field: &str, value: Value) -> Value {
@@ -356,13 +359,13 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_tells_configurations_apart_but_not_ways_of_writing_them() {
+    fn equal_configurations_have_equal_hashes() {
         let hash = |value| define(value).unwrap().hash();
         let plain = hash(changed("ignored", json!(1)));
         for same in [
             changed("streams", json!(["/a", "b", "a"])),
             changed("pattern", json!("/events/*")),
-            // Not a part of how a webhook is delivered.
+            // Not sent to webhooks.
             changed("wake_stream", Value::Null),
         ] {
             assert_eq!(hash(same), plain);
@@ -383,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_subscription_is_refused_in_words() {
+    fn an_invalid_configuration_is_refused_with_its_reason() {
         for wrong in [
             changed("type", json!("push")),
             changed("type", Value::Null),

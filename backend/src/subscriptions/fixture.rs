@@ -1,4 +1,5 @@
-//! What tests of subscriptions stand on: a store whose notes can be held back, a transport that asks the test, paused time.
+//! Fixtures for tests of subscriptions: a store that can delay notes, a transport answered by the
+//! test, paused time.
 
 use super::definition::{Definition, DefinitionRequest, SubscriptionId, WorkerName};
 use super::state::{DeliveryWay, WakeKey};
@@ -21,36 +22,36 @@ use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, StreamOffset};
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// What becomes of notes.
+/// What the store does with notes.
 #[derive(Debug, Default)]
-pub(super) enum Mood {
-    /// They are kept at once.
+pub(super) enum NotePolicy {
+    /// Stores them at once.
     #[default]
-    Keeps,
-    /// They are refused.
-    Refuses,
-    /// They wait until the test lets them go.
-    Holds(VecDeque<HeldNote>),
+    Store,
+    /// Refuses them.
+    Refuse,
+    /// Delays them until the test releases them.
+    Delay(VecDeque<DelayedNote>),
 }
 
-pub(super) struct HeldNote(String, Option<Bytes>, CommitCallback);
+pub(super) struct DelayedNote(String, Option<Bytes>, CommitCallback);
 
-impl std::fmt::Debug for HeldNote {
+impl std::fmt::Debug for DelayedNote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// A memory store that keeps notes, in the mood that the test wants.
+/// A memory store that treats notes as the test requires.
 #[derive(Debug)]
-pub(super) struct NotingStore {
+pub(super) struct TestNoteStore {
     streams: MemoryStore,
     pub(super) notes: Mutex<BTreeMap<String, Bytes>>,
-    pub(super) mood: Mutex<Mood>,
+    pub(super) note_policy: Mutex<NotePolicy>,
 }
 
-impl NotingStore {
-    fn keep(&self, key: String, value: Option<Bytes>) {
+impl TestNoteStore {
+    fn persist(&self, key: String, value: Option<Bytes>) {
         let mut notes = self.notes.lock().unwrap();
         match value {
             Some(value) => notes.insert(key, value),
@@ -58,28 +59,28 @@ impl NotingStore {
         };
     }
 
-    /// Lets the notes go that are held, and keeps those that come.
-    pub(super) fn keep_all(&self) {
-        let mood = std::mem::take(&mut *self.mood.lock().unwrap());
-        if let Mood::Holds(held) = mood {
-            for HeldNote(key, value, done) in held {
-                self.keep(key, value);
+    /// Stores the delayed notes, and all further ones.
+    pub(super) fn release_notes(&self) {
+        let note_policy = std::mem::take(&mut *self.note_policy.lock().unwrap());
+        if let NotePolicy::Delay(delayed_notes) = note_policy {
+            for DelayedNote(key, value, done) in delayed_notes {
+                self.persist(key, value);
                 done(Ok(()));
             }
         }
     }
 
-    /// How many notes are held.
-    pub(super) fn held(&self) -> usize {
-        if let Mood::Holds(held) = &*self.mood.lock().unwrap() {
-            held.len()
+    /// Number of delayed notes.
+    pub(super) fn delayed_notes(&self) -> usize {
+        if let NotePolicy::Delay(delayed_notes) = &*self.note_policy.lock().unwrap() {
+            delayed_notes.len()
         } else {
             0
         }
     }
 }
 
-impl Store for NotingStore {
+impl Store for TestNoteStore {
     fn commit(&self, commit: Commit, done: CommitCallback) {
         self.streams.commit(commit, done);
     }
@@ -93,10 +94,12 @@ impl Store for NotingStore {
     }
 
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {
-        match &mut *self.mood.lock().unwrap() {
-            Mood::Keeps => self.keep(key.to_owned(), value),
-            Mood::Refuses => return done(Err(StoreError::Unwritable("a test".to_owned()))),
-            Mood::Holds(held) => return held.push_back(HeldNote(key.to_owned(), value, done)),
+        match &mut *self.note_policy.lock().unwrap() {
+            NotePolicy::Store => self.persist(key.to_owned(), value),
+            NotePolicy::Refuse => return done(Err(StoreError::Unwritable("a test".to_owned()))),
+            NotePolicy::Delay(delayed_notes) => {
+                return delayed_notes.push_back(DelayedNote(key.to_owned(), value, done));
+            }
         }
         done(Ok(()));
     }
@@ -104,11 +107,11 @@ impl Store for NotingStore {
 
 type Answering = oneshot::Sender<Result<Receipt, String>>;
 
-/// A transport that hands each request to the test and waits for its answer.
+/// A transport that passes each request to the test and waits for its answer.
 #[derive(Debug)]
-struct AskingTransport(mpsc::UnboundedSender<(WebhookRequest, Answering)>);
+struct TestTransport(mpsc::UnboundedSender<(WebhookRequest, Answering)>);
 
-impl WebhookTransport for AskingTransport {
+impl WebhookTransport for TestTransport {
     fn post(&self, request: WebhookRequest) -> Posting {
         let (answer, answered) = oneshot::channel();
         // The test may have ended.
@@ -121,7 +124,7 @@ impl WebhookTransport for AskingTransport {
     }
 }
 
-/// A webhook under way, for the test to answer.
+/// A webhook request for the test to answer.
 pub(super) struct WebhookCall {
     pub(super) body: Value,
     pub(super) key: WakeKey,
@@ -133,18 +136,18 @@ impl WebhookCall {
     pub(super) fn answer(self, receipt: Receipt) {
         assert!(
             self.answer.send(Ok(receipt)).is_ok(),
-            "nobody waits for the answer"
+            "the delivery has ended"
         );
     }
 
     pub(super) fn fail(self) {
         assert!(
-            self.answer.send(Err("it is down".to_owned())).is_ok(),
-            "nobody waits for the answer"
+            self.answer.send(Err("unavailable".to_owned())).is_ok(),
+            "the delivery has ended"
         );
     }
 
-    /// The acked offset, the tail and whether something is pending, of one of its streams.
+    /// The acked offset, the tail and whether something is pending, for one of its streams.
     pub(super) fn stream(&self, path: &str) -> (u64, u64, bool) {
         let streams = self.body["streams"].as_array().unwrap();
         let it = streams
@@ -162,7 +165,7 @@ impl WebhookCall {
 
 /// Streams, a store and subscriptions, which can be restarted.
 pub(super) struct SubscriptionFixture {
-    pub(super) store: Arc<NotingStore>,
+    pub(super) store: Arc<TestNoteStore>,
     pub(super) streams: Arc<Streams>,
     pub(super) subscriptions: Arc<Subscriptions>,
     stop: watch::Sender<bool>,
@@ -192,20 +195,20 @@ pub(super) fn name(text: &str) -> StreamName {
 impl SubscriptionFixture {
     pub(super) fn new() -> Self {
         let streams = MemoryStore::new(1 << 20);
-        let store = Arc::new(NotingStore {
+        let store = Arc::new(TestNoteStore {
             streams,
             notes: Mutex::default(),
-            mood: Mutex::default(),
+            note_policy: Mutex::default(),
         });
         Self::open(store, Recovery::default(), Wall::driven())
     }
 
-    fn open(store: Arc<NotingStore>, mut recovery: Recovery, wall: Wall) -> Self {
+    fn open(store: Arc<TestNoteStore>, mut recovery: Recovery, wall: Wall) -> Self {
         let dyn_store = Arc::clone(&store) as Arc<dyn Store>;
         let streams = Arc::new(Streams::open_with(dyn_store, &mut recovery, 100, wall));
         let (stop, stopping) = watch::channel(false);
         let (webhooks, calls) = mpsc::unbounded_channel();
-        let webhooks = Arc::new(AskingTransport(webhooks));
+        let webhooks = Arc::new(TestTransport(webhooks));
         let notes = store.notes.lock().unwrap().clone();
         let subscriptions =
             Subscriptions::open(Arc::clone(&streams), &notes, limits(), webhooks, stopping)
@@ -220,7 +223,7 @@ impl SubscriptionFixture {
         }
     }
 
-    /// Stops, and begins anew with what the store kept.
+    /// Stops, and restarts with what the store has.
     pub(super) async fn restart(self) -> Self {
         self.stop();
         let all = ListQuery {
@@ -262,7 +265,7 @@ impl SubscriptionFixture {
             .unwrap();
     }
 
-    /// Appends so many bytes, creating the stream when it is not there.
+    /// Appends this many bytes, creating the stream if necessary.
     pub(super) async fn append(&self, stream: &str, bytes: usize) {
         if self.streams.find(&name(stream)).is_none() {
             self.create(stream).await;
@@ -277,7 +280,7 @@ impl SubscriptionFixture {
         .unwrap();
     }
 
-    /// All that stands on a stream.
+    /// The whole content of a stream.
     pub(super) async fn content(&self, stream: &str) -> String {
         let Some(log) = self.streams.find(&name(stream)) else {
             return String::new();
@@ -289,10 +292,10 @@ impl SubscriptionFixture {
     pub(super) async fn put(
         &self,
         text: &str,
-        asked: Value,
+        request: Value,
     ) -> Result<(SubscriptionView, bool), Refused> {
-        let asked: DefinitionRequest = serde_json::from_value(asked).unwrap();
-        let definition = Definition::new(asked, true)?;
+        let request: DefinitionRequest = serde_json::from_value(request).unwrap();
+        let definition = Definition::new(request, true)?;
         self.subscriptions
             .put(id(text), definition, "http://127.0.0.1:1".to_owned())
             .await
@@ -300,15 +303,16 @@ impl SubscriptionFixture {
 
     /// A webhook subscription `hook` on `events/*` with a lease of ten seconds.
     pub(super) async fn hook(&self) {
-        let asked = json!({"type": "webhook", "pattern": "events/*", "lease_ttl_ms": 10_000,
+        let request = json!({"type": "webhook", "pattern": "events/*", "lease_ttl_ms": 10_000,
                            "webhook": {"url": "https://worker.example/"}});
-        assert!(self.put("hook", asked).await.unwrap().1);
+        assert!(self.put("hook", request).await.unwrap().1);
     }
 
-    /// A pull-wake subscription `pull` on `events/*` with a lease of ten seconds and events on `wake`.
+    /// A pull-wake subscription `pull` on `events/*` with a lease of ten seconds and events on
+    /// `wake`.
     pub(super) async fn pull(&self) {
-        let asked = json!({"type": "pull-wake", "pattern": "events/*", "lease_ttl_ms": 10_000, "wake_stream": "wake"});
-        assert!(self.put("pull", asked).await.unwrap().1);
+        let request = json!({"type": "pull-wake", "pattern": "events/*", "lease_ttl_ms": 10_000, "wake_stream": "wake"});
+        assert!(self.put("pull", request).await.unwrap().1);
     }
 
     pub(super) async fn claim(&self, worker: &str) -> Result<ClaimView, Refused> {
@@ -345,19 +349,20 @@ impl SubscriptionFixture {
             .await
     }
 
-    /// What a GET shows.
+    /// The response to a GET.
     pub(super) async fn view(&self, text: &str) -> Value {
-        serde_json::to_value(self.subscriptions.look(&id(text)).await.unwrap()).unwrap()
+        serde_json::to_value(self.subscriptions.inspect(&id(text)).await.unwrap()).unwrap()
     }
 
-    /// The next webhook. Time passes while nothing else happens; a minute and a half of it without one is a failure.
+    /// The next webhook request. Paused time advances meanwhile; 90 seconds without one are a
+    /// failure.
     pub(super) async fn call(&mut self) -> WebhookCall {
         self.call_within(Duration::from_secs(90))
             .await
             .expect("a webhook within 90 seconds")
     }
 
-    /// The next webhook, if it comes within that time.
+    /// The next webhook request, if it arrives in time.
     pub(super) async fn call_within(&mut self, time: Duration) -> Option<WebhookCall> {
         let (request, answer) = tokio::time::timeout(time, self.calls.recv()).await.ok()??;
         let body: Value = serde_json::from_slice(&request.body).unwrap();

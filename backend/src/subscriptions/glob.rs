@@ -1,9 +1,9 @@
-//! Patterns over stream names: `*` is one segment, `**` is any number of them, everything else is itself. Pure.
+//! Patterns for stream names: `*` matches one segment, `**` any number, anything else itself. Pure.
 
 use std::fmt;
 use tailwater_core::StreamName;
 
-/// A pattern over stream names.
+/// A pattern for stream names.
 ///
 /// Source: Durable Streams protocol, section 6.2.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,29 +19,29 @@ enum GlobPart {
     Any,
 }
 
-/// A text that is no pattern.
+/// Why a pattern is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GlobError {
-    /// Longer than any name.
-    #[error("the pattern has {came} bytes, the limit is {limit}")]
+    /// It is longer than any name.
+    #[error("the pattern has {received} bytes, the limit is {limit}")]
     TooLong {
-        /// Bytes that came.
-        came: usize,
+        /// Bytes received.
+        received: usize,
         /// Bytes allowed.
         limit: usize,
     },
-    /// More segments than any name has.
-    #[error("the pattern has {came} segments, the limit is {limit}")]
+    /// It has more segments than any name.
+    #[error("the pattern has {received} segments, the limit is {limit}")]
     TooManySegments {
-        /// Segments that came.
-        came: usize,
+        /// Segments received.
+        received: usize,
         /// Segments allowed.
         limit: usize,
     },
-    /// A segment that could match nothing.
+    /// It has an empty segment, which matches nothing.
     #[error("the pattern `{0}` has an empty segment")]
     EmptySegment(String),
-    /// A star beside other characters.
+    /// A segment has a star next to other characters.
     #[error(
         "the pattern's segment `{0}` mixes `*` with other characters: expected `*` or `**` alone, or a plain name"
     )]
@@ -49,7 +49,7 @@ pub enum GlobError {
 }
 
 impl Glob {
-    /// The pattern that `text` spells; a leading slash does not count.
+    /// Parses a pattern; a leading slash is ignored.
     ///
     /// # Errors
     /// All of [`GlobError`] (400).
@@ -57,14 +57,14 @@ impl Glob {
         let text = text.strip_prefix('/').unwrap_or(text);
         if text.len() > StreamName::BYTES_MAX {
             return Err(GlobError::TooLong {
-                came: text.len(),
+                received: text.len(),
                 limit: StreamName::BYTES_MAX,
             });
         }
-        let came = text.split('/').count();
-        if came > StreamName::SEGMENTS_MAX {
+        let received = text.split('/').count();
+        if received > StreamName::SEGMENTS_MAX {
             return Err(GlobError::TooManySegments {
-                came,
+                received,
                 limit: StreamName::SEGMENTS_MAX,
             });
         }
@@ -87,7 +87,7 @@ impl Glob {
         &self.text
     }
 
-    /// What every name that matches begins with; may be empty.
+    /// The common prefix of all matching names; may be empty.
     pub fn prefix(&self) -> &str {
         let end = self.text.find('*').unwrap_or(self.text.len());
         let plain = &self.text[..end];
@@ -101,9 +101,10 @@ impl Glob {
 
     /// Whether `name` matches.
     ///
-    /// Each name is walked once with the set of places in the pattern that it can be at, so no pattern is slow.
+    /// Tracks the set of possible positions in the pattern, so the time is linear in the name for
+    /// every pattern.
     pub fn matches(&self, name: &StreamName) -> bool {
-        // Bit `n`: the first `n` parts are used up. A pattern has at most 16 parts.
+        // Bit `n`: the first `n` parts are matched. A pattern has at most 16 parts.
         let mut at = self.skip_any(1);
         for segment in name.as_str().split('/') {
             let mut next = 0_u32;
@@ -125,7 +126,7 @@ impl Glob {
         at >> self.parts.len() & 1 == 1
     }
 
-    /// `at`, and what can be reached from there by letting `**` match nothing.
+    /// `at`, and the positions reached from there when `**` matches nothing.
     fn skip_any(&self, mut at: u32) -> u32 {
         for (index, part) in self.parts.iter().enumerate() {
             if *part == GlobPart::Any && at >> index & 1 == 1 {
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_one_segment_and_two_are_any_number() {
+    fn one_star_matches_a_segment_and_two_any_number() {
         for (pattern, yes, no) in [
             (
                 "events/*",
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_of_any_and_any_ends_soon() {
+    fn a_pattern_of_many_double_stars_is_fast() {
         let glob = Glob::parse(&vec!["**"; 16].join("/")).unwrap();
         assert!(glob.matches(&name(&vec!["a"; 16].join("/"))));
         let glob = Glob::parse(&format!("{}/z", vec!["**"; 15].join("/"))).unwrap();
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn invalid_patterns_are_refused() {
         for wrong in ["", "a//b", "a/", "a*/b", "a/***", "x**", "%2A*"] {
             assert!(Glob::parse(wrong).is_err(), "{wrong}");
         }

@@ -1,8 +1,10 @@
-//! Subscriptions: durable cursors over many streams that wake workers, by webhook or by an event on a stream.
+//! Subscriptions: durable cursors over many streams that wake workers, by webhook or by an event on
+//! a stream.
 //!
-//! A stream that moved is marked and its name left at the door (`news.rs`, one short lock, nothing when there are no
-//! subscriptions); a task takes the names to the subscriptions that they concern; each of those is a task of its own
-//! (`actor.rs`) around a pure state machine (`state.rs`). Nothing polls: timers exist only for leases and retries that do.
+//! An append adds its stream's name to a set (`changed_streams.rs`: one short lock, none without
+//! subscriptions); a task passes the names to the subscriptions that follow them; each of those is
+//! a task of its own (`actor.rs`) around a pure state machine (`state.rs`). Nothing polls: timers
+//! exist only for leases and retries.
 //!
 //! Source: Durable Streams protocol, sections 6 and 7.
 
@@ -30,9 +32,9 @@ use actor::SubscriptionEntry;
 use bytes::Bytes;
 use changed_streams::ChangedStreams;
 use definition::{Definition, SubscriptionId};
-use note::Card;
-use signing::{Jwks, KeptKeys, Keys};
-use state::{Moment, Sight, SubscriptionFault, SubscriptionState};
+use note::SubscriptionRecord;
+use signing::{Jwks, Keys, StoredKeys};
+use state::{Moment, StreamSnapshot, SubscriptionFault, SubscriptionState};
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -44,42 +46,42 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Semaphore, oneshot, watch};
 use webhook::WebhookTransport;
 
-/// What the store keeps the keys under.
+/// The store's key for the secret keys.
 const KEYS_NOTE: &str = "subscriptions/keys";
-/// What the store keeps each subscription under, before its id.
+/// Prefix of the store's key for a subscription, before its id.
 const NOTE_PREFIX: &str = "subscription/";
 
-/// How much there may be of subscriptions.
+/// Limits of subscriptions.
 #[derive(Debug, Clone)]
 pub struct SubscriptionLimits {
-    /// Subscriptions.
+    /// Number of subscriptions.
     pub subscriptions_max: usize,
     /// Streams of one subscription.
     pub streams_max: usize,
-    /// Webhook requests under way at once.
+    /// Concurrent webhook requests.
     pub deliveries_max: usize,
-    /// How long a webhook may take to answer; its lease may end earlier.
+    /// Time limit of a webhook's response; its lease may end earlier.
     pub webhook_answer_max: Duration,
-    /// Webhooks may be on this machine.
+    /// Allow webhooks on this machine.
     pub allow_local: bool,
-    /// Under which URL others know this server: `https://host`, no slash at its end.
+    /// The server's public URL: `https://host`, without a slash at the end.
     pub public_url: Option<String>,
 }
 
 /// Why subscriptions can't be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubscriptionsOpenError {
-    /// A note that is not one.
+    /// A stored note can't be read.
     #[error(
-        "the note `{key}` can't be read: {reason}; this server will not start without a subscription that was acknowledged"
+        "the stored note `{key}` can't be read: {reason}; the server does not start without an acknowledged subscription"
     )]
     Note {
-        /// Which note.
+        /// The note's key.
         key: String,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// No keys can be made.
+    /// The keys can't be generated or restored.
     #[error(transparent)]
     Keys(#[from] signing::KeyError),
 }
@@ -89,13 +91,13 @@ pub enum SubscriptionsOpenError {
 pub struct Subscriptions {
     shared: Arc<SubscriptionContext>,
     entries: RwLock<BTreeMap<SubscriptionId, Arc<SubscriptionEntry>>>,
-    news: Arc<ChangedStreams>,
-    /// Held while a subscription is made or ended.
-    making: Mutex<()>,
-    keys_are_kept: AtomicBool,
+    changed_streams: Arc<ChangedStreams>,
+    /// Held while a subscription is created or deleted.
+    changing: Mutex<()>,
+    keys_are_stored: AtomicBool,
 }
 
-/// What each subscription's task needs.
+/// Shared by all subscriptions' tasks.
 #[derive(Debug)]
 struct SubscriptionContext {
     streams: Arc<Streams>,
@@ -106,20 +108,21 @@ struct SubscriptionContext {
     webhooks: Arc<dyn WebhookTransport>,
     deliveries: Semaphore,
     stop: watch::Receiver<bool>,
-    /// Lives as long as the server; the worker of a request may not.
+    /// Lives as long as the server, other than the runtime of a request's worker.
     runtime: Handle,
 }
 
 impl Subscriptions {
-    /// Opens the subscriptions that the store kept, and follows `streams` from now on.
+    /// Opens the stored subscriptions, and follows `streams` from now on.
     ///
-    /// Has to be called inside a tokio runtime that lives as long as the server.
+    /// Must be called within a tokio runtime that lives as long as the server.
     ///
-    /// - `notes`: what the store kept, [`tailwater_core::store::Recovery::notes`]; other notes are left aside.
-    /// - `stop`: turns true when the server stops.
+    /// - `notes`: the store's notes, [`tailwater_core::store::Recovery::notes`]; others are
+    ///   ignored.
+    /// - `stop`: becomes true when the server stops.
     ///
     /// # Errors
-    /// [`SubscriptionsOpenError`] when a note can't be read or the system gives no randomness.
+    /// [`SubscriptionsOpenError`] when a note can't be read or the system has no randomness.
     pub fn open(
         streams: Arc<Streams>,
         notes: &BTreeMap<String, Bytes>,
@@ -127,12 +130,12 @@ impl Subscriptions {
         webhooks: Arc<dyn WebhookTransport>,
         stop: watch::Receiver<bool>,
     ) -> Result<Arc<Self>, SubscriptionsOpenError> {
-        let kept_keys = notes
+        let stored_keys = notes
             .get(KEYS_NOTE)
             .map(|document| read_keys(document))
             .transpose()?;
-        let keys_are_kept = AtomicBool::new(kept_keys.is_some());
-        let keys = kept_keys.map_or_else(Keys::generate, Ok)?;
+        let keys_are_stored = AtomicBool::new(stored_keys.is_some());
+        let keys = stored_keys.map_or_else(Keys::generate, Ok)?;
         let deliveries = Semaphore::new(limits.deliveries_max.min(Semaphore::MAX_PERMITS));
         let (wall, runtime, store) = (
             streams.wall(),
@@ -158,68 +161,70 @@ impl Subscriptions {
             };
             let id = SubscriptionId::parse(&key[NOTE_PREFIX.len()..])
                 .map_err(|error| fault(error.to_string()))?;
-            let (card, state) = note::read(document).map_err(|error| fault(error.to_string()))?;
-            entries.insert(id, (card, state));
+            let (record, state) = note::read(document).map_err(|error| fault(error.to_string()))?;
+            entries.insert(id, (record, state));
         }
         if !entries.is_empty() {
-            tracing::info!("{} subscriptions are open", entries.len());
+            tracing::info!("opened {} subscriptions", entries.len());
         }
-        let news = Arc::new(ChangedStreams::new(entries.len()));
-        shared.streams.observe(Arc::clone(&news) as Arc<_>);
+        let changed_streams = Arc::new(ChangedStreams::new(entries.len()));
+        shared
+            .streams
+            .observe(Arc::clone(&changed_streams) as Arc<_>);
         let entries = entries
             .into_iter()
-            .map(|(id, (card, state))| (id.clone(), actor::begin(&shared, id, card, state)))
+            .map(|(id, (record, state))| (id.clone(), actor::spawn(&shared, id, record, state)))
             .collect();
         let entries = RwLock::new(entries);
         let this = Arc::new(Self {
             shared,
             entries,
-            news,
-            making: Mutex::default(),
-            keys_are_kept,
+            changed_streams,
+            changing: Mutex::default(),
+            keys_are_stored,
         });
         this.shared.runtime.spawn(Self::distribute(
             Arc::downgrade(&this),
-            Arc::clone(&this.news),
+            Arc::clone(&this.changed_streams),
             this.shared.stop.clone(),
         ));
         Ok(this)
     }
 
-    /// The keys that webhooks are signed with.
+    /// The public keys of webhooks' signatures.
     pub fn jwks(&self) -> Jwks {
         self.shared.keys.jwks()
     }
 
-    /// Whether webhooks may be on this machine.
+    /// Whether webhooks on this machine are allowed.
     pub fn allow_local(&self) -> bool {
         self.shared.limits.allow_local
     }
 
-    /// How many subscriptions there are.
+    /// Number of subscriptions.
     pub fn count(&self) -> usize {
         self.entries().len()
     }
 
-    /// Takes the names of streams that moved to the subscriptions that they concern, until the server stops.
+    /// Passes changed streams to the subscriptions that follow them, until the server stops.
     async fn distribute(
         this: std::sync::Weak<Self>,
-        news: Arc<ChangedStreams>,
+        changed_streams: Arc<ChangedStreams>,
         mut stop: watch::Receiver<bool>,
     ) {
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                () = news.come() => {}
+                () = changed_streams.changed() => {}
             }
             let Some(this) = this.upgrade() else { return };
-            this.pass_on();
+            this.distribute_pending();
         }
     }
 
-    /// Passes on what came until now.
-    fn pass_on(&self) {
-        let names = self.news.take();
+    /// Passes on the changes so far.
+    fn distribute_pending(&self) {
+        let names = self.changed_streams.take();
         if names.is_empty() {
             return;
         }
@@ -247,7 +252,7 @@ impl Subscriptions {
     ) {
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut entries);
-        self.news.expected_by(entries.len());
+        self.changed_streams.set_subscriptions(entries.len());
     }
 }
 
@@ -261,11 +266,11 @@ impl SubscriptionContext {
         )
     }
 
-    /// A stream as it is now; `None` when there is none of this name.
-    fn sight(&self, name: &StreamName) -> Option<Sight> {
+    /// The current state of a stream; `None` when it does not exist.
+    fn snapshot(&self, name: &StreamName) -> Option<StreamSnapshot> {
         let log = self.streams.find(name)?;
         let tail = log.tail_now();
-        (tail.state != TailState::Deleted).then(|| Sight {
+        (tail.state != TailState::Deleted).then(|| StreamSnapshot {
             stream: log.id(),
             life: log.life(),
             begins: log.config().begins(),
@@ -273,7 +278,7 @@ impl SubscriptionContext {
         })
     }
 
-    /// The names of the streams that are there and that a pattern makes its own.
+    /// The names of existing streams that a pattern matches.
     async fn matching(&self, definition: &Definition) -> Vec<StreamName> {
         let Some(glob) = &definition.pattern else {
             return Vec::new();
@@ -291,27 +296,31 @@ impl SubscriptionContext {
             .collect()
     }
 
-    /// Keeps a subscription's document, or forgets it; done when that is durable.
-    async fn keep(&self, id: &SubscriptionId, document: Option<Vec<u8>>) -> Result<(), StoreError> {
+    /// Stores a subscription's document, or removes it; returns when that is durable.
+    async fn persist(
+        &self,
+        id: &SubscriptionId,
+        document: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
         self.note(&format!("{NOTE_PREFIX}{id}"), document.map(Bytes::from))
             .await
     }
 
     async fn note(&self, key: &str, value: Option<Bytes>) -> Result<(), StoreError> {
         let (done, outcome) = oneshot::channel();
-        let tell = Box::new(move |result| {
-            // Whoever waited may have ended with the server.
+        let callback = Box::new(move |result| {
+            // The store may have closed with the server.
             let _gone = done.send(result);
         });
-        self.store.note(key, value, tell);
+        self.store.note(key, value, callback);
         outcome
             .await
             .unwrap_or_else(|_| Err(StoreError::Unwritable("the store has closed".to_owned())))
     }
 
-    /// Under which URL a subscription's worker reaches this server.
-    fn base<'a>(&'a self, card: &'a Card) -> &'a str {
-        self.limits.public_url.as_deref().unwrap_or(&card.base)
+    /// The server's URL for a subscription's worker.
+    fn base<'a>(&'a self, record: &'a SubscriptionRecord) -> &'a str {
+        self.limits.public_url.as_deref().unwrap_or(&record.base)
     }
 }
 
@@ -320,12 +329,12 @@ fn read_keys(document: &[u8]) -> Result<Keys, SubscriptionsOpenError> {
         key: KEYS_NOTE.to_owned(),
         reason,
     };
-    let kept: KeptKeys =
+    let stored: StoredKeys =
         tailwater_protocol::document::read(document).map_err(|error| fault(error.to_string()))?;
-    Keys::restore(kept).map_err(|error| fault(error.to_string()))
+    Keys::restore(stored).map_err(|error| fault(error.to_string()))
 }
 
-/// A subscription before its first wake: its streams are linked from where they end now.
+/// A subscription before its first wake: its streams are linked at their current tails.
 ///
 /// # Errors
 /// [`SubscriptionFault::TooManyStreams`].
@@ -335,15 +344,15 @@ async fn new_state(
 ) -> Result<SubscriptionState, SubscriptionFault> {
     let mut state = SubscriptionState::new(definition.way(), definition.lease_ttl);
     for name in &definition.streams {
-        state.link(name, shared.sight(name), true);
+        state.link(name, shared.snapshot(name), true);
     }
     for name in shared.matching(definition).await {
-        state.link(&name, shared.sight(&name), false);
+        state.link(&name, shared.snapshot(&name), false);
     }
     let limit = shared.limits.streams_max;
     if state.links() > limit {
         Err(SubscriptionFault::TooManyStreams {
-            came: state.links(),
+            received: state.links(),
             limit,
         })
     } else {

@@ -1,6 +1,6 @@
-//! A subscription as it is kept in the store: one JSON document, `subscription/ID`.
+//! A subscription as stored: one JSON document, `subscription/ID`.
 //!
-//! Where streams end at this moment is not in it, nor an attempt under way: both are found out again at opening.
+//! It excludes streams' tails and a delivery in progress: both are determined again at opening.
 
 use super::definition::{Definition, Delivery};
 use super::glob::Glob;
@@ -15,14 +15,14 @@ use tailwater_protocol::{Offset, document};
 /// The version that this server writes and reads.
 const VERSION: u32 = 1;
 
-/// What is kept of one subscription beside its state.
+/// What is stored of a subscription besides its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Card {
+pub struct SubscriptionRecord {
     /// What it was asked to be.
     pub definition: Definition,
     /// When it was created.
     pub created: Moment,
-    /// Under which URL its creator knows this server: `http://host:port`.
+    /// The server's URL according to its creator: `http://host:port`.
     pub base: String,
 }
 
@@ -60,7 +60,8 @@ struct LinkNote {
 struct WakeNote {
     id: String,
     stream: String,
-    told: bool,
+    #[serde(rename = "told")]
+    delivered: bool,
     lease: Option<LeaseNote>,
 }
 
@@ -77,14 +78,14 @@ struct RetryNote {
     reason: String,
 }
 
-/// A note that this server can't read.
+/// Why a note can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoteError(String);
 
-/// The document for a subscription.
-pub fn write(card: &Card, state: &SubscriptionState) -> Vec<u8> {
-    let definition = &card.definition;
+/// Serializes a subscription.
+pub fn write(record: &SubscriptionRecord, state: &SubscriptionState) -> Vec<u8> {
+    let definition = &record.definition;
     let (kind, target) = match &definition.delivery {
         Delivery::Webhook(url) => ("webhook", url.clone()),
         Delivery::PullWake(stream) => ("pull-wake", stream.to_string()),
@@ -105,8 +106,8 @@ pub fn write(card: &Card, state: &SubscriptionState) -> Vec<u8> {
         lease_ttl_ms: definition.lease_ttl_ms(),
         description: definition.description.clone(),
         hash: definition.hash(),
-        created_ms: card.created.0,
-        base: card.base.clone(),
+        created_ms: record.created.0,
+        base: record.base.clone(),
         generation: state.generation,
         links: state
             .links
@@ -116,7 +117,7 @@ pub fn write(card: &Card, state: &SubscriptionState) -> Vec<u8> {
         wake: state.wake.as_ref().map(|wake| WakeNote {
             id: wake.id.clone(),
             stream: wake.stream.to_string(),
-            told: wake.step == WakeStage::Told,
+            delivered: wake.step == WakeStage::Delivered,
             lease: wake.lease.as_ref().map(|lease| LeaseNote {
                 holder: lease.holder.clone(),
                 until_ms: lease.until.0,
@@ -128,15 +129,15 @@ pub fn write(card: &Card, state: &SubscriptionState) -> Vec<u8> {
             reason: retry.reason.clone(),
         }),
     };
-    // Strings, numbers and maps with text keys always have a JSON form.
+    // Strings, numbers and maps with text keys can always be serialized.
     serde_json::to_vec(&note).unwrap_or_default()
 }
 
-/// The subscription that a document describes.
+/// Parses a subscription.
 ///
 /// # Errors
-/// [`NoteError`] when it is not one of this version.
-pub fn read(bytes: &[u8]) -> Result<(Card, SubscriptionState), NoteError> {
+/// [`NoteError`] when the document is invalid or of another version.
+pub fn read(bytes: &[u8]) -> Result<(SubscriptionRecord, SubscriptionState), NoteError> {
     let fault = |error: &dyn std::fmt::Display| NoteError(error.to_string());
     let note: StoredSubscription = document::read(bytes).map_err(|error| fault(&error))?;
     if note.version != VERSION {
@@ -173,7 +174,7 @@ pub fn read(bytes: &[u8]) -> Result<(Card, SubscriptionState), NoteError> {
     };
     if definition.hash() != note.hash {
         return Err(NoteError(
-            "its configuration does not have the hash that was kept with it".to_owned(),
+            "its configuration does not match the stored hash".to_owned(),
         ));
     }
     let mut state = SubscriptionState::new(definition.way(), definition.lease_ttl);
@@ -192,7 +193,7 @@ pub fn read(bytes: &[u8]) -> Result<(Card, SubscriptionState), NoteError> {
         reason: retry.reason,
     });
     Ok((
-        Card {
+        SubscriptionRecord {
             definition,
             created: Moment(note.created_ms),
             base: note.base,
@@ -202,8 +203,8 @@ pub fn read(bytes: &[u8]) -> Result<(Card, SubscriptionState), NoteError> {
 }
 
 fn restore_link(link: &LinkNote) -> Result<Link, NoteError> {
-    let acked =
-        Offset::new(link.acked).ok_or_else(|| NoteError(format!("{} is no offset", link.acked)))?;
+    let acked = Offset::new(link.acked)
+        .ok_or_else(|| NoteError(format!("{} is not a valid offset", link.acked)))?;
     let LinkNote {
         explicit,
         glob,
@@ -232,8 +233,8 @@ fn restore_wake(
             holder: lease.holder,
             until: Moment(lease.until_ms),
         }),
-        step: if wake.told {
-            WakeStage::Told
+        step: if wake.delivered {
+            WakeStage::Delivered
         } else {
             WakeStage::Due
         },

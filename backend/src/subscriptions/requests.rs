@@ -1,10 +1,10 @@
-//! What can be asked of subscriptions, and why it is refused.
+//! Requests to subscriptions, and why they are refused.
 //!
-//! A request that was taken is carried out whether or not who asked is still there.
+//! A request that was accepted is completed even if its client disconnects.
 
 use super::actor::{self, AfterChange, SubscriptionCommand, SubscriptionEntry};
 use super::definition::{Definition, DefinitionError, SubscriptionId, WorkerName};
-use super::note::{self, Card};
+use super::note::{self, SubscriptionRecord};
 use super::signing::KeyError;
 use super::state::{DeliveryWay, Moment, SubscriptionFault, SubscriptionState, WakeKey};
 use super::wire::{ClaimView, SubscriptionView, WakeStreamView};
@@ -18,39 +18,39 @@ use tailwater_protocol::StreamOffset;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
-/// Why something asked of a subscription was refused; then nothing has changed.
+/// Why a request was refused; then nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// No subscription of this id (404).
-    #[error("there is no subscription `{0}`")]
+    /// No subscription has this id (404).
+    #[error("the subscription `{0}` does not exist")]
     NotFound(SubscriptionId),
     /// It exists with another configuration (409).
     #[error(
         "the subscription `{0}` exists with another configuration: delete it first, or use another id"
     )]
     Differs(SubscriptionId),
-    /// No more subscriptions are allowed (507).
+    /// The limit of subscriptions is reached (507).
     #[error("there are {limit} subscriptions, which is the limit")]
     TooMany {
         /// The limit.
         limit: usize,
     },
-    /// The request makes no sense (400).
+    /// The configuration is invalid (400).
     #[error(transparent)]
     Definition(#[from] DefinitionError),
     /// This server sends no webhooks (400).
-    #[error("this server sends no webhooks: expected a subscription of type pull-wake")]
+    #[error("this server sends no webhooks, expected a subscription of type pull-wake")]
     NoWebhooks,
-    /// The subscription wakes workers in another way (400).
-    #[error("the subscription is of type {has}: expected {needs}")]
+    /// The subscription is of another type (400).
+    #[error("the subscription has the type {has}, expected {needs}")]
     OtherWay {
-        /// What it is.
+        /// Its type.
         has: &'static str,
-        /// What this request is for.
+        /// The type required by the request.
         needs: &'static str,
     },
-    /// No token, or not one of this subscription's (401).
-    #[error("the bearer token is not one that this server gave out for this subscription")]
+    /// The token is missing, or not valid for this subscription (401).
+    #[error("the bearer token is missing or was not issued for this subscription")]
     Token,
     /// The state does not allow it.
     #[error(transparent)]
@@ -58,35 +58,37 @@ pub enum Refused {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The keys can't be kept as JSON or made.
+    /// The keys can't be generated or restored.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// Too many requests wait for this subscription (503).
-    #[error("too many requests wait for this subscription; ask again in a moment")]
+    /// Too many requests are waiting for this subscription (503).
+    #[error("too many requests are waiting for this subscription; retry in a moment")]
     Busy,
     /// The server is stopping (503).
-    #[error("the server is stopping; ask again in a moment")]
+    #[error("the server is stopping; retry in a moment")]
     Stopping,
 }
 
-/// What a worker says about its wake.
+/// A worker's report about its wake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerReport {
-    /// Which wake.
+    /// The wake.
     pub key: WakeKey,
-    /// How far each stream was worked off.
+    /// The position up to which each stream was processed.
     pub acks: Vec<(StreamName, StreamOffset)>,
-    /// Whether the wake is over.
+    /// Whether the wake is finished.
     pub done: bool,
 }
 
 impl Subscriptions {
-    /// Makes a subscription, or finds it when it is there with the same configuration; the second value is whether it is new.
+    /// Creates a subscription, unless it exists with the same configuration; the second value is
+    /// whether it is new.
     ///
-    /// - `base`: the URL under which the one who asks knows this server.
+    /// - `base`: the server's URL according to the client.
     ///
     /// # Errors
-    /// [`Refused::NoWebhooks`], [`Refused::Differs`], [`Refused::TooMany`], [`Refused::Fault`], [`Refused::Store`].
+    /// [`Refused::NoWebhooks`], [`Refused::Differs`], [`Refused::TooMany`], [`Refused::Fault`],
+    /// [`Refused::Store`].
     ///
     /// Source: Durable Streams protocol, section 6.2.
     pub async fn put(
@@ -99,10 +101,10 @@ impl Subscriptions {
             return Err(Refused::NoWebhooks);
         }
         let this = Arc::clone(self);
-        let making = async move {
-            let _making = this.making.lock().await;
+        let changing = async move {
+            let _changing = this.changing.lock().await;
             if let Some(entry) = this.find(&id) {
-                if entry.card.definition.hash() != definition.hash() {
+                if entry.record.definition.hash() != definition.hash() {
                     return Err(Refused::Differs(id));
                 }
                 return Ok((this.view(&entry).await?, false));
@@ -116,7 +118,7 @@ impl Subscriptions {
         };
         self.shared
             .runtime
-            .spawn(making)
+            .spawn(changing)
             .await
             .map_err(|_| Refused::Stopping)?
     }
@@ -127,54 +129,54 @@ impl Subscriptions {
         definition: Definition,
         base: String,
     ) -> Result<Arc<SubscriptionEntry>, Refused> {
-        self.keep_keys().await?;
+        self.store_keys().await?;
         let state = new_state(&self.shared, &definition).await?;
-        let card = Card {
+        let record = SubscriptionRecord {
             definition,
             created: self.shared.now(),
             base,
         };
         self.shared
-            .keep(&id, Some(note::write(&card, &state)))
+            .persist(&id, Some(note::write(&record, &state)))
             .await?;
         let mut made = None;
-        // Under the lock: the task looks at the streams once it runs, and misses nothing that is told from now on.
+        // Under the lock: the task reads the streams when it starts, and sees every later change.
         self.change_entries(|entries| {
             let entry = entries
                 .entry(id.clone())
-                .or_insert_with(|| actor::begin(&self.shared, id.clone(), card, state));
+                .or_insert_with(|| actor::spawn(&self.shared, id.clone(), record, state));
             made = Some(Arc::clone(entry));
         });
         made.ok_or(Refused::NotFound(id))
     }
 
-    /// Keeps the keys before anything is signed or sealed with them.
-    async fn keep_keys(&self) -> Result<(), Refused> {
-        if !self.keys_are_kept.load(Ordering::Acquire) {
-            // Two strings always have a JSON form.
-            let document = serde_json::to_vec(self.shared.keys.kept()).unwrap_or_default();
+    /// Stores the keys before anything is signed with them.
+    async fn store_keys(&self) -> Result<(), Refused> {
+        if !self.keys_are_stored.load(Ordering::Acquire) {
+            // Two strings can always be serialized.
+            let document = serde_json::to_vec(self.shared.keys.stored()).unwrap_or_default();
             self.shared.note(KEYS_NOTE, Some(document.into())).await?;
-            self.keys_are_kept.store(true, Ordering::Release);
+            self.keys_are_stored.store(true, Ordering::Release);
         }
         Ok(())
     }
 
-    /// What a subscription is and how it stands.
+    /// A subscription's configuration and state.
     ///
     /// # Errors
     /// [`Refused::NotFound`].
-    pub async fn look(&self, id: &SubscriptionId) -> Result<SubscriptionView, Refused> {
-        self.view(&self.known(id)?).await
+    pub async fn inspect(&self, id: &SubscriptionId) -> Result<SubscriptionView, Refused> {
+        self.view(&self.existing(id)?).await
     }
 
-    /// Ends a subscription; one that is not there has ended.
+    /// Deletes a subscription; succeeds if it does not exist.
     ///
     /// # Errors
-    /// [`Refused::Store`]; then it is still there.
+    /// [`Refused::Store`]; then it still exists.
     pub async fn delete(self: &Arc<Self>, id: SubscriptionId) -> Result<(), Refused> {
         let this = Arc::clone(self);
         let ending = async move {
-            let _making = this.making.lock().await;
+            let _changing = this.changing.lock().await;
             let Some(entry) = this.find(&id) else {
                 return Ok(());
             };
@@ -195,7 +197,7 @@ impl Subscriptions {
             .map_err(|_| Refused::Stopping)?
     }
 
-    /// Links streams by name, from where they end now.
+    /// Links streams by name, from their current tails.
     ///
     /// # Errors
     /// [`Refused::NotFound`], [`Refused::Definition`], [`Refused::Fault`], [`Refused::Store`].
@@ -204,9 +206,9 @@ impl Subscriptions {
         id: &SubscriptionId,
         names: BTreeSet<StreamName>,
     ) -> Result<(), Refused> {
-        let entry = self.known(id)?;
+        let entry = self.existing(id)?;
         if entry
-            .card
+            .record
             .definition
             .wake_stream()
             .is_some_and(|wake_stream| names.contains(wake_stream))
@@ -218,24 +220,24 @@ impl Subscriptions {
         self.change(&entry, true, move |state, _| {
             let before = state.clone();
             for name in &names {
-                state.link(name, shared.sight(name), true);
+                state.link(name, shared.snapshot(name), true);
             }
-            let came = state.links();
-            if came > limit {
+            let received = state.links();
+            if received > limit {
                 *state = before;
-                return Err(SubscriptionFault::TooManyStreams { came, limit });
+                return Err(SubscriptionFault::TooManyStreams { received, limit });
             }
             Ok(|_: &SubscriptionState| ())
         })
         .await
     }
 
-    /// Takes a stream off that was linked by name; what the pattern matches stays.
+    /// Unlinks a stream that was linked by name; it stays if the pattern matches it.
     ///
     /// # Errors
     /// [`Refused::NotFound`], [`Refused::Store`].
     pub async fn remove(&self, id: &SubscriptionId, name: StreamName) -> Result<(), Refused> {
-        let entry = self.known(id)?;
+        let entry = self.existing(id)?;
         self.change(&entry, true, move |state, _| {
             state.unlink(&name);
             Ok(|_: &SubscriptionState| ())
@@ -243,7 +245,7 @@ impl Subscriptions {
         .await
     }
 
-    /// Gives a pull-wake subscription's lease to a worker.
+    /// Gives the lease of a pull-wake subscription to a worker.
     ///
     /// # Errors
     /// [`Refused::NotFound`], [`Refused::OtherWay`], [`Refused::Fault`], [`Refused::Store`].
@@ -252,8 +254,8 @@ impl Subscriptions {
         id: &SubscriptionId,
         worker: WorkerName,
     ) -> Result<ClaimView, Refused> {
-        let entry = self.known_as(id, DeliveryWay::PullWake)?;
-        let lease_ttl_ms = entry.card.definition.lease_ttl_ms();
+        let entry = self.existing_of_type(id, DeliveryWay::PullWake)?;
+        let lease_ttl_ms = entry.record.definition.lease_ttl_ms();
         let claimed = self.change(&entry, false, move |state, now| {
             let key = state.claim(worker.as_str(), now, actor::wake_id())?;
             Ok(move |state: &SubscriptionState| {
@@ -277,12 +279,13 @@ impl Subscriptions {
         })
     }
 
-    /// Takes a worker's report; returns whether there is more to be worked off.
+    /// Applies a worker's report; returns whether more work is pending.
     ///
-    /// - `way`: by which endpoint it came.
+    /// - `way`: the endpoint that received it.
     ///
     /// # Errors
-    /// [`Refused::NotFound`], [`Refused::OtherWay`], [`Refused::Token`], [`Refused::Fault`], [`Refused::Store`].
+    /// [`Refused::NotFound`], [`Refused::OtherWay`], [`Refused::Token`], [`Refused::Fault`],
+    /// [`Refused::Store`].
     pub async fn report(
         &self,
         id: &SubscriptionId,
@@ -290,7 +293,7 @@ impl Subscriptions {
         token: &str,
         report: WorkerReport,
     ) -> Result<bool, Refused> {
-        let entry = self.known_as(id, way)?;
+        let entry = self.existing_of_type(id, way)?;
         let WorkerReport { key, acks, done } = self.authorised(id, token, report)?;
         self.change(&entry, false, move |state, now| {
             state.ack(&key, &acks, done, now)?;
@@ -299,7 +302,7 @@ impl Subscriptions {
         .await
     }
 
-    /// Takes a worker's lease back.
+    /// Releases a worker's lease.
     ///
     /// # Errors
     /// As [`Subscriptions::report`].
@@ -309,7 +312,7 @@ impl Subscriptions {
         token: &str,
         key: WakeKey,
     ) -> Result<(), Refused> {
-        let entry = self.known_as(id, DeliveryWay::PullWake)?;
+        let entry = self.existing_of_type(id, DeliveryWay::PullWake)?;
         let WorkerReport { key, .. } = self.authorised(
             id,
             token,
@@ -326,7 +329,7 @@ impl Subscriptions {
         .await
     }
 
-    /// The report, if the token is one of this subscription's and for the same wake.
+    /// The report, if the token is valid for this subscription and for the same wake.
     fn authorised(
         &self,
         id: &SubscriptionId,
@@ -345,13 +348,20 @@ impl Subscriptions {
         let (shared, it) = (Arc::clone(&self.shared), Arc::clone(entry));
         self.change(entry, false, move |_, _| {
             Ok(move |state: &SubscriptionState| {
-                SubscriptionView::new(&it.id, &it.card, state, &shared.keys, shared.base(&it.card))
+                SubscriptionView::new(
+                    &it.id,
+                    &it.record,
+                    state,
+                    &shared.keys,
+                    shared.base(&it.record),
+                )
             })
         })
         .await
     }
 
-    /// Has a subscription's task change its state; what `change` returns makes the answer from the state as kept.
+    /// Sends a change to a subscription's task; what `change` returns computes the reply from the
+    /// stored state.
     async fn change<T, A>(
         &self,
         entry: &SubscriptionEntry,
@@ -364,29 +374,29 @@ impl Subscriptions {
         T: Send + 'static,
         A: FnOnce(&SubscriptionState) -> T + Send + 'static,
     {
-        // What was appended before this was asked counts for it.
-        self.pass_on();
+        // Appends before the request count for it.
+        self.distribute_pending();
         let (reply, answer) = oneshot::channel::<Result<T, Refused>>();
         let job = Box::new(move |state: &mut SubscriptionState, now| -> AfterChange {
             let changed = change(state, now);
-            Box::new(move |kept| {
-                let outcome = match (changed, kept) {
+            Box::new(move |stored| {
+                let outcome = match (changed, stored) {
                     (Ok(answer), Ok(state)) => Ok(answer(state)),
                     (Err(fault), _) => Err(fault.into()),
                     (Ok(_), Err(reason)) => Err(reason.into()),
                 };
-                // Who asked may have left.
+                // The requester may have disconnected.
                 let _left = reply.send(outcome);
             })
         });
         entry
             .send(SubscriptionCommand::Job { job, relinks })
             .map_err(|fault| self.refused(&fault, &entry.id))?;
-        answer.await.unwrap_or_else(|_| Err(self.gone(&entry.id)))
+        answer.await.unwrap_or_else(|_| Err(self.ended(&entry.id)))
     }
 
-    /// Why nobody answers for a subscription that was there.
-    fn gone(&self, id: &SubscriptionId) -> Refused {
+    /// Why a subscription's task has ended.
+    fn ended(&self, id: &SubscriptionId) -> Refused {
         if *self.shared.stop.borrow() {
             Refused::Stopping
         } else {
@@ -397,7 +407,7 @@ impl Subscriptions {
     fn refused(&self, fault: &TrySendError<SubscriptionCommand>, id: &SubscriptionId) -> Refused {
         match fault {
             TrySendError::Full(_) => Refused::Busy,
-            TrySendError::Closed(_) => self.gone(id),
+            TrySendError::Closed(_) => self.ended(id),
         }
     }
 
@@ -405,17 +415,17 @@ impl Subscriptions {
         self.entries().get(id).cloned()
     }
 
-    fn known(&self, id: &SubscriptionId) -> Result<Arc<SubscriptionEntry>, Refused> {
+    fn existing(&self, id: &SubscriptionId) -> Result<Arc<SubscriptionEntry>, Refused> {
         self.find(id).ok_or_else(|| Refused::NotFound(id.clone()))
     }
 
-    fn known_as(
+    fn existing_of_type(
         &self,
         id: &SubscriptionId,
         needs: DeliveryWay,
     ) -> Result<Arc<SubscriptionEntry>, Refused> {
-        let entry = self.known(id)?;
-        let has = entry.card.definition.way();
+        let entry = self.existing(id)?;
+        let has = entry.record.definition.way();
         if has == needs {
             Ok(entry)
         } else {

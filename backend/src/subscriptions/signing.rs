@@ -1,13 +1,15 @@
-//! The server's secrets: the key that signs webhooks, published as a JWK Set, and the one that seals wake tokens.
+//! The server's secrets: the key that signs webhooks, published as a JWK Set, and the key of wake
+//! tokens.
 //!
-//! Both are made once and kept in the store, so that signatures and tokens outlive a restart.
+//! Both are generated once and stored, so that signatures and tokens remain valid after a restart.
 //!
 //! ```text
 //! Webhook-Signature: t=1778324210,kid=ds_mQ2...,ed25519=base64url(Ed25519(key, "1778324210." + body))
-//! token: base64url({"sub":"sub-1","gen":7,"wake":"w_..."}) + "." + base64url(HMAC-SHA256(secret, what stands before))
+//! token: base64url({"sub":"sub-1","gen":7,"wake":"w_..."}) + "." + base64url(HMAC-SHA256(secret, first part))
 //! ```
 //!
-//! A token names no end of its own: it is good for its wake, whose lease the server keeps and heartbeats extend.
+//! A token has no expiry of its own: it is valid for its wake, whose lease the server stores and
+//! heartbeats extend.
 //!
 //! Source: Durable Streams protocol, sections 6.5, 7.1 and 12.9; RFC 7517, RFC 7638, RFC 8037.
 
@@ -22,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use tailwater_protocol::document;
 
-/// The system gives no randomness, or a kept key is not one.
+/// The system has no randomness, or a stored key is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct KeyError(&'static str);
@@ -32,17 +34,17 @@ pub struct Keys {
     signing: Ed25519KeyPair,
     kid: String,
     sealing: hmac::Key,
-    kept: KeptKeys,
+    stored: StoredKeys,
 }
 
-/// The secrets as they are kept, each in base64url.
+/// The secrets as stored, each in base64url.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct KeptKeys {
+pub struct StoredKeys {
     ed25519_pkcs8: String,
     hmac_sha256: String,
 }
 
-/// The public half of the signing key.
+/// The public part of the signing key.
 ///
 /// Source: RFC 8037, section 2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,7 +57,7 @@ pub struct Jwk {
     x: String,
 }
 
-/// All public keys that webhooks may have been signed with.
+/// All public keys of webhooks' signatures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Jwks {
     keys: Vec<Jwk>,
@@ -69,36 +71,37 @@ struct Claims {
 }
 
 impl Keys {
-    /// New secrets.
+    /// Generates new secrets.
     ///
     /// # Errors
-    /// [`KeyError`] when the system gives no randomness.
+    /// [`KeyError`] when the system has no randomness.
     pub fn generate() -> Result<Self, KeyError> {
         let random = SystemRandom::new();
-        let no_randomness = |_| KeyError("the system gives no random bytes for the webhook keys");
+        let no_randomness =
+            |_| KeyError("the system provides no random bytes for the webhook keys");
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&random).map_err(no_randomness)?;
         let mut secret = [0; 32];
         random.fill(&mut secret).map_err(no_randomness)?;
-        let kept = KeptKeys {
+        let stored = StoredKeys {
             ed25519_pkcs8: BASE64.encode(pkcs8),
             hmac_sha256: BASE64.encode(secret),
         };
-        Self::restore(kept)
+        Self::restore(stored)
     }
 
-    /// The secrets of an earlier process.
+    /// Restores stored secrets.
     ///
     /// # Errors
-    /// [`KeyError`] when they are not such.
-    pub fn restore(kept: KeptKeys) -> Result<Self, KeyError> {
-        let not_base64 = |_| KeyError("the kept webhook keys are not base64url");
-        let pkcs8 = BASE64.decode(&kept.ed25519_pkcs8).map_err(not_base64)?;
-        let secret = BASE64.decode(&kept.hmac_sha256).map_err(not_base64)?;
+    /// [`KeyError`] when they are invalid.
+    pub fn restore(stored: StoredKeys) -> Result<Self, KeyError> {
+        let not_base64 = |_| KeyError("the stored webhook keys are not base64url");
+        let pkcs8 = BASE64.decode(&stored.ed25519_pkcs8).map_err(not_base64)?;
+        let secret = BASE64.decode(&stored.hmac_sha256).map_err(not_base64)?;
         if secret.len() != 32 {
-            return Err(KeyError("the kept token secret does not have 32 bytes"));
+            return Err(KeyError("the stored token secret does not have 32 bytes"));
         }
         let signing = Ed25519KeyPair::from_pkcs8(&pkcs8)
-            .map_err(|_| KeyError("the kept signing key is not Ed25519"))?;
+            .map_err(|_| KeyError("the stored signing key is not Ed25519"))?;
         let x = BASE64.encode(signing.public_key());
         let thumbprint = digest::digest(
             &digest::SHA256,
@@ -109,21 +112,21 @@ impl Keys {
             signing,
             kid,
             sealing: hmac::Key::new(hmac::HMAC_SHA256, &secret),
-            kept,
+            stored,
         })
     }
 
-    /// The secrets as they are to be kept.
-    pub fn kept(&self) -> &KeptKeys {
-        &self.kept
+    /// The secrets to be stored.
+    pub fn stored(&self) -> &StoredKeys {
+        &self.stored
     }
 
-    /// The name of the signing key: its thumbprint, so the same key always has the same name.
+    /// The id of the signing key: its thumbprint, so that the same key always has the same id.
     pub fn kid(&self) -> &str {
         &self.kid
     }
 
-    /// What receivers check signatures with.
+    /// The public keys with which receivers verify signatures.
     pub fn jwks(&self) -> Jwks {
         let x = BASE64.encode(self.signing.public_key());
         Jwks {
@@ -154,13 +157,14 @@ impl Keys {
             r#gen: key.generation,
             wake: key.wake_id.clone(),
         };
-        // Strings and numbers always have a JSON form.
+        // Strings and numbers can always be serialized.
         let payload = BASE64.encode(serde_json::to_vec(&claims).unwrap_or_default());
         let tag = BASE64.encode(hmac::sign(&self.sealing, payload.as_bytes()));
         format!("{payload}.{tag}")
     }
 
-    /// The wake that a token is for, if this server sealed it for this subscription. Takes the same time for any tag.
+    /// The wake of a token, if it is valid for this subscription. The tag is compared in constant
+    /// time.
     pub fn open(&self, id: &SubscriptionId, token: &str) -> Option<WakeKey> {
         let (payload, tag) = token.split_once('.')?;
         hmac::verify(&self.sealing, payload.as_bytes(), &BASE64.decode(tag).ok()?).ok()?;
@@ -180,7 +184,7 @@ impl fmt::Debug for Keys {
     }
 }
 
-impl fmt::Debug for KeptKeys {
+impl fmt::Debug for StoredKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeptKeys { .. }")
     }
@@ -203,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_verifies_with_the_published_key_and_for_that_body_and_time_only() {
+    fn a_signature_verifies_for_its_key_body_and_time_only() {
         let keys = Keys::generate().unwrap();
         let header = keys.sign(b"{\"a\":1}", Moment(1_778_324_210_999));
         let [t, kid, signature] = header.split(',').collect::<Vec<_>>()[..] else {
@@ -224,10 +228,10 @@ mod tests {
     }
 
     #[test]
-    fn kept_keys_are_the_same_keys() {
+    fn stored_keys_restore_to_the_same_keys() {
         let keys = Keys::generate().unwrap();
         let token = keys.seal(&id("a"), &key(3));
-        let text = serde_json::to_string(keys.kept()).unwrap();
+        let text = serde_json::to_string(keys.stored()).unwrap();
         let restored = Keys::restore(serde_json::from_str(&text).unwrap()).unwrap();
         assert_eq!(restored.jwks(), keys.jwks());
         assert_eq!(restored.open(&id("a"), &token), Some(key(3)));
@@ -235,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_for_one_subscription_and_can_not_be_made_or_changed_by_others() {
+    fn a_token_is_bound_to_its_subscription_and_unforgeable() {
         let keys = Keys::generate().unwrap();
         let token = keys.seal(&id("a"), &key(7));
         assert_eq!(keys.open(&id("a"), &token), Some(key(7)));
@@ -253,6 +257,6 @@ mod tests {
         ] {
             assert_eq!(keys.open(&id("a"), wrong), None, "{wrong}");
         }
-        assert!(!format!("{keys:?} {:?}", keys.kept()).contains(&keys.kept().hmac_sha256));
+        assert!(!format!("{keys:?} {:?}", keys.stored()).contains(&keys.stored().hmac_sha256));
     }
 }

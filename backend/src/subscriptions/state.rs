@@ -1,12 +1,14 @@
-//! One subscription's cursors, wakes and leases as a state machine: no I/O, no clock, no randomness.
+//! One subscription's cursors, wakes and leases as a state machine: no I/O, no clock, no
+//! randomness.
 //!
-//! What happens comes in with the moment at which it happens; [`SubscriptionState::settle`] then says what is to be done. Everything
-//! but where streams end at this moment is worth keeping: [`SubscriptionState::revision`] tells whether it changed.
+//! Each input comes with its moment; [`SubscriptionState::settle`] then returns what is to be done.
+//! Everything but the streams' tails has to be stored: [`SubscriptionState::revision`] changes with
+//! it.
 //!
 //! ```text
-//! idle --pending--> wake, due --attempt--> under way --told--> told --claim--> leased (pull-wake)
-//!   ^                    ^------failed---------'                |                |
-//!   '-------- done, released, or the lease's time has passed ---'----------------'
+//! idle --pending--> wake, due --attempt--> in progress --delivered--> delivered --claim--> leased (pull-wake)
+//!   ^                    ^-------failed--------'                         |                  |
+//!   '-------- done, released, or lease expired --------------------------'------------------'
 //! ```
 //!
 //! A webhook's lease begins with its wake, a pull-wake's with its claim.
@@ -19,18 +21,18 @@ mod links;
 mod tests;
 
 pub use fault::SubscriptionFault;
-pub use links::{Link, Sight, StreamInfo};
+pub use links::{Link, StreamInfo, StreamSnapshot};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tailwater_core::StreamName;
 use tailwater_protocol::StreamOffset;
 
-/// The first pause after a failed attempt; each further failure doubles it.
+/// Pause after a first failed attempt; each further failure doubles it.
 const RETRY_MIN: Duration = Duration::from_secs(1);
-/// The longest pause after a failed attempt.
+/// Maximum pause after a failed attempt.
 const RETRY_MAX: Duration = Duration::from_secs(60);
-/// The most that chance makes a pause longer or shorter, in thousandths.
+/// Maximum random change of a pause, in thousandths.
 pub const JITTER_PERMILLE: u16 = 200;
 
 /// Milliseconds since 1970.
@@ -38,12 +40,12 @@ pub const JITTER_PERMILLE: u16 = 200;
 pub struct Moment(pub u64);
 
 impl Moment {
-    /// So much later.
+    /// The moment `pause` later.
     pub fn after(self, pause: Duration) -> Self {
         Self(self.0.saturating_add(millis(pause)))
     }
 
-    /// How long it takes from `earlier` until then; zero when it has passed.
+    /// The time since `earlier`; zero when that is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
@@ -52,9 +54,9 @@ impl Moment {
 /// How a subscription's wakes reach a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryWay {
-    /// By a request to a URL, which is the lease, too.
+    /// By a request to a URL, which includes the lease.
     Webhook,
-    /// By an event on a stream, after which workers race for the lease.
+    /// By an event on a stream, after which workers compete for the lease.
     PullWake,
 }
 
@@ -68,84 +70,84 @@ impl DeliveryWay {
     }
 }
 
-/// What names one wake: requests about any other are fenced off.
+/// Identifies one wake: requests about any other are fenced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WakeKey {
-    /// Higher with every wake of a subscription.
+    /// Increases with every wake of a subscription.
     pub generation: u64,
-    /// Never the same twice.
+    /// Unique.
     pub wake_id: String,
 }
 
-/// A wake in flight.
+/// A wake in progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wake {
-    /// Its name, beside the generation.
+    /// Its id, unique besides the generation.
     pub id: String,
-    /// The first stream that had something pending.
+    /// The first stream with pending data.
     pub stream: StreamName,
-    /// Who works on it, until when.
+    /// The lease, if there is one.
     pub lease: Option<Lease>,
-    /// How far the telling came.
+    /// The progress of its delivery.
     pub step: WakeStage,
 }
 
-/// How far the telling of a wake came.
+/// Progress of a wake's delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WakeStage {
-    /// To be told, now or when the pause after a failure is over.
+    /// To be delivered, now or after the pause that follows a failure.
     Due,
-    /// Being told.
-    UnderWay,
-    /// The webhook took it, or the event stands on the wake stream.
-    Told,
+    /// Being delivered.
+    InProgress,
+    /// The webhook accepted it, or the event is on the wake stream.
+    Delivered,
 }
 
-/// The right of one worker to work on a wake.
+/// The exclusive right of a worker to process a wake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// The worker, as it calls itself; a webhook has no name.
+    /// The worker's name; webhooks have none.
     pub holder: Option<String>,
-    /// When it ends by itself.
+    /// When it expires.
     pub until: Moment,
 }
 
-/// What failed attempts leave behind.
+/// State after failed attempts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
-    /// Failures in a row, at least 1.
+    /// Consecutive failures, at least 1.
     pub failures: u32,
-    /// No attempt before then.
+    /// The moment of the next attempt.
     pub at: Moment,
-    /// What went wrong last.
+    /// The last failure's reason.
     pub reason: String,
 }
 
-/// A wake to be told, with everything that stood there at that moment.
+/// A wake to be delivered, with the linked streams at its moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which wake.
+    /// The wake.
     pub key: WakeKey,
-    /// The first stream that had something pending.
+    /// The first stream with pending data.
     pub stream: StreamName,
-    /// What is linked.
+    /// The linked streams.
     pub streams: Vec<StreamInfo>,
-    /// When the lease ends: an answer after that comes too late.
+    /// When the lease expires: a later response is ignored.
     pub until: Option<Moment>,
 }
 
-/// How an attempt ended.
+/// Outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// It was taken and all of the attempt's streams are worked off up to the tails it named.
+    /// The wake was accepted, and these streams are processed up to their tails.
     Done(Vec<StreamInfo>),
-    /// It was taken.
-    Taken,
-    /// It was not, for this reason; try again after a pause.
+    /// The wake was accepted.
+    Accepted,
+    /// The attempt failed; it is repeated after a pause.
     Failed {
-        /// What went wrong, for people.
+        /// The reason, for people.
         reason: String,
-        /// How chance changes the pause, in thousandths; at most [`JITTER_PERMILLE`] either way.
+        /// Random change of the pause, in thousandths; at most [`JITTER_PERMILLE`] either way.
         jitter_permille: i32,
     },
 }
@@ -176,7 +178,7 @@ impl SubscriptionState {
         }
     }
 
-    /// Another number whenever something worth keeping changed.
+    /// Changes whenever something changes that has to be stored.
     pub fn revision(&self) -> u64 {
         self.revision
     }
@@ -186,7 +188,7 @@ impl SubscriptionState {
         self.generation
     }
 
-    /// The wake in flight, if there is one.
+    /// The wake in progress, if there is one.
     pub fn current(&self) -> Option<WakeKey> {
         self.wake.as_ref().map(|wake| WakeKey {
             generation: self.generation,
@@ -194,7 +196,7 @@ impl SubscriptionState {
         })
     }
 
-    /// What failed attempts left behind, if the last one failed.
+    /// The retry state, if the last attempt failed.
     pub fn retry(&self) -> Option<&Retry> {
         self.retry.as_ref()
     }
@@ -215,7 +217,7 @@ impl SubscriptionState {
         }
     }
 
-    /// When [`SubscriptionState::settle`] next has something to do if nothing happens until then.
+    /// When [`SubscriptionState::settle`] next has something to do without other input.
     pub fn deadline(&self) -> Option<Moment> {
         let retry = || self.retry.as_ref().map(|retry| retry.at);
         match &self.wake {
@@ -228,10 +230,11 @@ impl SubscriptionState {
         }
     }
 
-    /// Ends what is over and begins what is due; says what is to be told, once what changed is kept.
+    /// Ends what has expired and begins what is due; returns a delivery, to be started once the
+    /// change is stored.
     ///
-    /// - `fresh`: the name of the next wake, if there is to be one.
-    pub fn settle(&mut self, now: Moment, fresh: String) -> Option<Attempt> {
+    /// - `new_id`: the id of the next wake, if one begins.
+    pub fn settle(&mut self, now: Moment, new_id: String) -> Option<Attempt> {
         self.expire(now);
         let is_pending = self.is_pending();
         if !is_pending && self.wake.as_ref().is_some_and(|wake| self.is_idle(wake)) {
@@ -242,17 +245,17 @@ impl SubscriptionState {
             return None;
         }
         if self.wake.is_none() && is_pending {
-            self.begin_wake(now, fresh);
+            self.begin_wake(now, new_id);
         }
         let until = now.after(self.lease_ttl);
         let wake = self
             .wake
             .as_mut()
             .filter(|wake| wake.step == WakeStage::Due)?;
-        // Not worth keeping: a restart begins the attempt anew.
-        wake.step = WakeStage::UnderWay;
+        // Not stored: after a restart the attempt begins again.
+        wake.step = WakeStage::InProgress;
         if let Some(lease) = wake.lease.as_mut().filter(|lease| lease.until != until) {
-            // Told again, it is issued again: the webhook has the whole time.
+            // A repeated delivery issues the lease again: the webhook has its full time.
             lease.until = until;
             self.revision += 1;
         }
@@ -272,7 +275,7 @@ impl SubscriptionState {
         })
     }
 
-    /// An attempt to tell a wake has ended.
+    /// Applies the outcome of an attempt.
     pub fn attempted(&mut self, key: &WakeKey, outcome: AttemptOutcome, now: Moment) {
         self.expire(now);
         if self.current().as_ref() != Some(key) {
@@ -280,40 +283,40 @@ impl SubscriptionState {
         }
         match (outcome, &mut self.wake) {
             (AttemptOutcome::Done(streams), _) => {
-                self.ack_seen(&streams);
+                self.ack_delivered(&streams);
                 self.retry = None;
                 self.end_wake();
             }
-            (AttemptOutcome::Taken, Some(wake)) if wake.step != WakeStage::Told => {
-                wake.step = WakeStage::Told;
+            (AttemptOutcome::Accepted, Some(wake)) if wake.step != WakeStage::Delivered => {
+                wake.step = WakeStage::Delivered;
                 self.retry = None;
                 self.revision += 1;
             }
-            // What was acked or claimed meanwhile was evidently heard.
+            // A wake that was acked or claimed meanwhile was evidently delivered.
             (
                 AttemptOutcome::Failed {
                     reason,
                     jitter_permille,
                 },
                 Some(wake),
-            ) if wake.step == WakeStage::UnderWay => {
+            ) if wake.step == WakeStage::InProgress => {
                 wake.step = WakeStage::Due;
                 self.note_failure(reason, jitter_permille, now);
             }
-            (AttemptOutcome::Taken | AttemptOutcome::Failed { .. }, _) => {}
+            (AttemptOutcome::Accepted | AttemptOutcome::Failed { .. }, _) => {}
         }
     }
 
-    /// Something changed for which a pull-wake's failed attempt waits: its wake stream is there now.
-    pub fn hurry(&mut self, now: Moment) {
+    /// Retries a pull-wake's failed delivery at once: its wake stream now exists.
+    pub fn retry_now(&mut self, now: Moment) {
         if let Some(retry) = self.retry.as_mut().filter(|retry| retry.at > now) {
             retry.at = now;
         }
     }
 
-    /// Gives the lease to a worker; returns which wake it works on.
+    /// Gives the lease to a worker; returns the wake.
     ///
-    /// - `fresh`: the name of the wake, if there is none yet.
+    /// - `new_id`: the wake's id, if none is in progress.
     ///
     /// # Errors
     /// [`SubscriptionFault::Claimed`], [`SubscriptionFault::NothingPending`].
@@ -321,7 +324,7 @@ impl SubscriptionState {
         &mut self,
         worker: &str,
         now: Moment,
-        fresh: String,
+        new_id: String,
     ) -> Result<WakeKey, SubscriptionFault> {
         self.expire(now);
         if let Some(lease) = self.wake.as_ref().and_then(|wake| wake.lease.as_ref()) {
@@ -335,7 +338,7 @@ impl SubscriptionState {
             return Err(SubscriptionFault::NothingPending);
         }
         if self.wake.is_none() {
-            self.begin_wake(now, fresh);
+            self.begin_wake(now, new_id);
         }
         let until = now.after(self.lease_ttl);
         let Some(wake) = &mut self.wake else {
@@ -345,7 +348,7 @@ impl SubscriptionState {
             holder: Some(worker.to_owned()),
             until,
         });
-        wake.step = WakeStage::Told;
+        wake.step = WakeStage::Delivered;
         self.retry = None;
         self.revision += 1;
         Ok(WakeKey {
@@ -356,11 +359,13 @@ impl SubscriptionState {
 
     /// Moves cursors; then ends the wake or extends its lease.
     ///
-    /// - `acks`: stream and position, each at or after what was acked and at or before the stream's end.
-    /// - `done`: the wake is over; otherwise the worker goes on and this is a sign of life.
+    /// - `acks`: stream and position, each between the last ack and the stream's tail.
+    /// - `done`: whether the wake is finished; otherwise its lease is extended.
     ///
     /// # Errors
-    /// [`SubscriptionFault::Fenced`], [`SubscriptionFault::NotLinked`], [`SubscriptionFault::AckOfOtherLife`], [`SubscriptionFault::AckGoesBack`], [`SubscriptionFault::AckBeyondTail`]; then no cursor moved.
+    /// [`SubscriptionFault::Fenced`], [`SubscriptionFault::NotLinked`],
+    /// [`SubscriptionFault::AckOfOtherLife`], [`SubscriptionFault::AckGoesBack`],
+    /// [`SubscriptionFault::AckBeyondTail`]; then no cursor moved.
     pub fn ack(
         &mut self,
         key: &WakeKey,
@@ -374,8 +379,8 @@ impl SubscriptionState {
             self.retry = None;
             self.end_wake();
         } else if let Some(wake) = &mut self.wake {
-            // Whoever acks has heard.
-            wake.step = WakeStage::Told;
+            // An ack implies delivery.
+            wake.step = WakeStage::Delivered;
             if let Some(lease) = &mut wake.lease {
                 lease.until = now.after(self.lease_ttl);
             }
@@ -385,7 +390,7 @@ impl SubscriptionState {
         Ok(())
     }
 
-    /// Gives the lease back.
+    /// Releases the lease.
     ///
     /// # Errors
     /// [`SubscriptionFault::Fenced`].
@@ -395,7 +400,7 @@ impl SubscriptionState {
         Ok(())
     }
 
-    /// Whether a request about a wake is about the current one, by somebody who holds its lease.
+    /// Whether a request is about the current wake, from the holder of its lease.
     fn check(&mut self, key: &WakeKey, now: Moment) -> Result<(), SubscriptionFault> {
         self.expire(now);
         let is_leased = self.wake.as_ref().is_some_and(|wake| wake.lease.is_some());
@@ -406,14 +411,14 @@ impl SubscriptionState {
         }
     }
 
-    /// Ends a lease whose time has passed. A webhook that had not answered by then has failed.
+    /// Ends an expired lease. A webhook that has not answered by then has failed.
     fn expire(&mut self, now: Moment) {
         let Some(wake) = &self.wake else { return };
         if wake.lease.as_ref().is_none_or(|lease| lease.until > now) {
             return;
         }
-        if wake.step == WakeStage::UnderWay {
-            self.note_failure("no answer before the lease ended".to_owned(), 0, now);
+        if wake.step == WakeStage::InProgress {
+            self.note_failure("no response before the lease expired".to_owned(), 0, now);
         }
         self.end_wake();
     }
@@ -442,11 +447,11 @@ impl SubscriptionState {
         self.revision += 1;
     }
 
-    /// Whether nobody works on a wake, or is being asked to.
+    /// Whether a wake is neither leased nor being delivered.
     fn is_idle(&self, wake: &Wake) -> bool {
         match self.way {
             DeliveryWay::Webhook => wake.step == WakeStage::Due,
-            DeliveryWay::PullWake => wake.lease.is_none() && wake.step != WakeStage::UnderWay,
+            DeliveryWay::PullWake => wake.lease.is_none() && wake.step != WakeStage::InProgress,
         }
     }
 
@@ -466,7 +471,8 @@ impl SubscriptionState {
     }
 }
 
-/// The pause after so many failures in a row: doubling from one second to a minute, changed by chance.
+/// The pause after this many consecutive failures: doubles from one second to a minute, with
+/// jitter.
 fn pause(failures: u32, jitter_permille: i32) -> Duration {
     let doubled = RETRY_MIN.saturating_mul(
         1_u32

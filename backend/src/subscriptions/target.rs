@@ -1,27 +1,30 @@
-//! Where webhooks may go: public hosts over https, and in development this machine over http. Pure.
+//! Where webhooks may be sent: to public hosts over https, and in development to this machine over
+//! http. Pure.
 //!
-//! The URL is checked when a subscription is made and again before each delivery; a name's addresses are checked when it
-//! is resolved, and the connection goes to one of the addresses that were checked.
+//! The URL is checked when a subscription is created and again before each delivery; a host's
+//! addresses are checked when it is resolved, and the connection is made to one of the checked
+//! addresses.
 //!
-//! Source: Durable Streams protocol, sections 6.2 and 12.8; the IANA special-purpose address registries.
+//! Source: Durable Streams protocol, sections 6.2 and 12.8; the IANA special-purpose address
+//! registries.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::{Host, Url};
 
-/// The longest URL, in bytes.
+/// Maximum URL, in bytes.
 const BYTES_MAX: usize = 2048;
 
-/// Why a webhook does not go there.
+/// Why a webhook's URL is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookUrlError {
-    /// Not a URL.
+    /// It is not a URL.
     #[error("webhook.url is not a URL: {0}")]
     NotUrl(String),
-    /// Too long.
-    #[error("webhook.url has {came} bytes, the limit is {limit}")]
+    /// It is too long.
+    #[error("webhook.url has {received} bytes, the limit is {limit}")]
     TooLong {
-        /// Bytes that came.
-        came: usize,
+        /// Bytes received.
+        received: usize,
         /// Bytes allowed.
         limit: usize,
     },
@@ -30,28 +33,24 @@ pub enum WebhookUrlError {
         "webhook.url has the scheme `{0}`: expected https, or http to localhost or 127.0.0.x in development"
     )]
     Scheme(String),
-    /// A name and password in front of the host.
-    #[error(
-        "webhook.url names a user before its host, which is often a disguise: expected https://host/path"
-    )]
+    /// A user name or password before the host.
+    #[error("webhook.url has a user name or password, expected https://host/path")]
     UserInfo,
-    /// A part after `#`, which no request carries.
-    #[error("webhook.url has a fragment (#...), which no request carries")]
+    /// A fragment, which requests do not carry.
+    #[error("webhook.url has a fragment (#...), expected none")]
     Fragment,
-    /// An address that is not a public one.
-    #[error("webhook.url leads to {0}, which is not a public address")]
+    /// An address that is not public.
+    #[error("webhook.url resolves to {0}, which is not a public address")]
     NotPublic(IpAddr),
     /// A name of this machine or of a local network.
-    #[error("webhook.url names `{0}`, which is local: expected a public host")]
+    #[error("webhook.url has the local host `{0}`, expected a public one")]
     LocalName(String),
     /// Http to this machine, where that is not allowed.
-    #[error(
-        "webhook.url leads to this machine, which this server allows only with --webhook-allow-local"
-    )]
+    #[error("webhook.url points to this machine, which requires --webhook-allow-local")]
     LocalOff,
 }
 
-/// The URL that `text` spells, if webhooks may go there as far as the text tells.
+/// Parses a URL and checks it, without resolving its host.
 ///
 /// - `allow_local`: allow http to `localhost` and 127.0.0.0/8.
 ///
@@ -60,7 +59,7 @@ pub enum WebhookUrlError {
 pub fn check(text: &str, allow_local: bool) -> Result<Url, WebhookUrlError> {
     if text.len() > BYTES_MAX {
         return Err(WebhookUrlError::TooLong {
-            came: text.len(),
+            received: text.len(),
             limit: BYTES_MAX,
         });
     }
@@ -92,12 +91,13 @@ pub fn check(text: &str, allow_local: bool) -> Result<Url, WebhookUrlError> {
     }
 }
 
-/// Checks the addresses that a host's name led to.
+/// Checks the resolved addresses of a host.
 ///
-/// - `allow_local`: `localhost` may lead to this machine, and then to nothing else.
+/// - `allow_local`: require that `localhost` resolves to this machine, and allow that.
 ///
 /// # Errors
-/// [`WebhookUrlError::NotPublic`] when any of them is not allowed; [`WebhookUrlError::NotUrl`] when there is none.
+/// [`WebhookUrlError::NotPublic`] when any of them is not allowed; [`WebhookUrlError::NotUrl`] when
+/// there is none.
 pub fn check_addresses(
     name: &str,
     addresses: &[IpAddr],
@@ -114,7 +114,7 @@ pub fn check_addresses(
     })
 }
 
-/// Whether plain http may go there in development: `localhost` or 127.0.0.0/8, and nothing that only looks like it.
+/// Whether plain http is allowed in development: exactly `localhost` or 127.0.0.0/8.
 fn is_development(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
@@ -123,7 +123,7 @@ fn is_development(host: &Host<&str>) -> bool {
     }
 }
 
-/// Whether a name can only mean something near: a single label, or one of the endings set apart for that.
+/// Whether a name is local: a single label, or one with a suffix reserved for local use.
 fn is_local_name(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let ending = name.rsplit_once('.').map(|(_, ending)| ending);
@@ -150,7 +150,7 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
     let special = match (a, b, c) {
         // This network, private, loopback, multicast, reserved, broadcast.
         (0 | 10 | 127 | 224..=255, ..) => true,
-        // Carrier-grade NAT; link-local with the clouds' metadata; private; benchmarks.
+        // Carrier-grade NAT; link-local with cloud metadata; private; benchmarks.
         (100, 64..=127, _)
         | (169, 254, _)
         | (172, 16..=31, _)
@@ -166,13 +166,14 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
 fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [first, second, ..] = ip.segments();
     if let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = ip.segments() {
-        // NAT64: what counts is the address inside.
+        // NAT64: the embedded address is checked.
         let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
         return is_public_v4(Ipv4Addr::new(a, b, c, d));
     }
-    // Global unicast only; that leaves out loopback, unspecified, v4 in v6, ULA, link-local, site-local and multicast.
+    // Global unicast only; that excludes loopback, unspecified, IPv4-mapped, ULA, link-local,
+    // site-local and multicast.
     let is_global = first & 0xe000 == 0x2000;
-    // Protocol assignments with Teredo (2001::/23), documentation, 6to4 (it hides an IPv4 address).
+    // Protocol assignments with Teredo (2001::/23), documentation, 6to4 (embeds an IPv4 address).
     let special = (first == 0x2001 && (second < 0x200 || second == 0xdb8))
         || first == 0x2002
         || (first == 0x3fff && second < 0x1000);
@@ -183,7 +184,7 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    /// URLs that lead, or seem to lead, somewhere else than to a public host over https.
+    /// URLs that are, or could be taken for, anything but a public host over https.
     const LOCAL: [&str; 65] = [
         "http://10.0.0.1/hook",
         "http://worker.example/hook",
@@ -253,7 +254,7 @@ mod tests {
     ];
 
     #[test]
-    fn webhooks_go_to_public_hosts_over_https() {
+    fn webhooks_to_public_hosts_over_https_are_allowed() {
         for yes in [
             "https://worker.example/hooks",
             "https://worker.example:8443/hooks?token=1",
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn http_to_this_machine_is_for_development_only() {
+    fn http_to_this_machine_needs_the_development_flag() {
         for url in [
             "http://localhost:9000/hook",
             "http://LOCALHOST/",
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_leads_into_a_local_network_however_it_is_written() {
+    fn local_addresses_are_refused_in_every_notation() {
         for no in LOCAL {
             assert!(check(no, true).is_err(), "{no}");
         }
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn one_local_address_among_public_ones_is_enough_to_refuse() {
+    fn one_local_address_among_public_ones_is_refused() {
         let ips = |list: &[&str]| {
             list.iter()
                 .map(|ip| ip.parse().unwrap())

@@ -1,9 +1,9 @@
-//! Subscriptions at work, on paused time: who is woken when, and what outlives a restart.
+//! Subscriptions as a whole, on paused time: who is woken when, and what a restart preserves.
 
 mod restarts;
 
 use super::definition::{Definition, WorkerName};
-use super::fixture::{Mood, SubscriptionFixture, id, limits, name};
+use super::fixture::{NotePolicy, SubscriptionFixture, id, limits, name};
 use super::state::{DeliveryWay, SubscriptionFault, WakeKey};
 use super::webhook::{NoWebhooks, Receipt};
 use super::wire::ClaimView;
@@ -16,7 +16,7 @@ use tailwater_core::store::{MemoryStore, StoreError};
 use tailwater_core::{StreamConfig, Streams};
 use tokio::sync::watch;
 
-/// Long enough for every task to do what it can do now; no timer of a subscription is shorter.
+/// Long enough for every task to become idle, and shorter than any timer of a subscription.
 const A_MOMENT: Duration = Duration::from_millis(1);
 
 fn seconds(seconds: f64) -> Duration {
@@ -24,16 +24,16 @@ fn seconds(seconds: f64) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_moves_wakes_and_done_acks_what_was_told() {
-    let mut rig = SubscriptionFixture::new();
-    rig.append("events/old", 5).await;
-    rig.hook().await;
+async fn an_append_wakes_and_done_acks_what_was_delivered() {
+    let mut fixture = SubscriptionFixture::new();
+    fixture.append("events/old", 5).await;
+    fixture.hook().await;
     assert!(
-        rig.call_within(seconds(60.0)).await.is_none(),
-        "what was there before wakes nobody"
+        fixture.call_within(seconds(60.0)).await.is_none(),
+        "earlier messages cause no wake"
     );
-    rig.append("events/new", 7).await;
-    let first = rig.call().await;
+    fixture.append("events/new", 7).await;
+    let first = fixture.call().await;
     assert_eq!(
         (first.stream("events/old"), first.stream("events/new")),
         ((5, 5, false), (0, 7, true))
@@ -42,31 +42,31 @@ async fn a_stream_that_moves_wakes_and_done_acks_what_was_told() {
         first.body["callback_url"],
         "http://127.0.0.1:1/v1/stream/__ds/subscriptions/hook/callback"
     );
-    rig.append("events/new", 1).await;
+    fixture.append("events/new", 1).await;
     first.answer(Receipt::Done);
-    let second = rig.call().await;
+    let second = fixture.call().await;
     assert_eq!(
         (second.key.generation, second.stream("events/new")),
         (2, (7, 8, true))
     );
     second.answer(Receipt::Done);
     assert!(
-        rig.call_within(seconds(60.0)).await.is_none(),
-        "everything is worked off"
+        fixture.call_within(seconds(60.0)).await.is_none(),
+        "everything is processed"
     );
-    rig.append("other/new", 1).await;
+    fixture.append("other/new", 1).await;
     assert!(
-        rig.call_within(seconds(60.0)).await.is_none(),
+        fixture.call_within(seconds(60.0)).await.is_none(),
         "it does not match"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_callback_moves_cursors_and_keeps_the_lease_alive() {
-    let mut rig = SubscriptionFixture::new();
-    rig.hook().await;
-    rig.append("events/a", 9).await;
-    let call = rig.call().await;
+async fn a_callback_moves_cursors_and_extends_the_lease() {
+    let mut fixture = SubscriptionFixture::new();
+    fixture.hook().await;
+    fixture.append("events/a", 9).await;
+    let call = fixture.call().await;
     let report = |at: &str, done| {
         let acks = vec![(name("events/a"), format!("{at:0>16}").parse().unwrap())];
         WorkerReport {
@@ -78,17 +78,17 @@ async fn a_callback_moves_cursors_and_keeps_the_lease_alive() {
     let (key, token) = (call.key.clone(), call.token.clone());
     let (going_on, last) = (report("3", false), report("9", true));
     let again = last.clone();
-    call.answer(Receipt::Taken);
-    let (hook, subscriptions) = (id("hook"), Arc::clone(&rig.subscriptions));
+    call.answer(Receipt::Accepted);
+    let (hook, subscriptions) = (id("hook"), Arc::clone(&fixture.subscriptions));
     let send = |report| subscriptions.report(&hook, DeliveryWay::Webhook, &token, report);
     for _ in 0..3 {
         assert!(
-            rig.call_within(seconds(9.0)).await.is_none(),
-            "each report is a sign of life"
+            fixture.call_within(seconds(9.0)).await.is_none(),
+            "each report extends the lease"
         );
         assert_eq!(send(going_on.clone()).await, Ok(false));
     }
-    let next = rig.call().await;
+    let next = fixture.call().await;
     assert_eq!(
         (next.key.generation, next.stream("events/a")),
         (key.generation + 1, (3, 9, true))
@@ -96,7 +96,7 @@ async fn a_callback_moves_cursors_and_keeps_the_lease_alive() {
     assert_eq!(
         send(last).await,
         Err(Refused::Fault(SubscriptionFault::Fenced)),
-        "it was silent for too long"
+        "the lease has expired"
     );
     let other_token = next.token.clone();
     let fenced = subscriptions
@@ -116,27 +116,28 @@ async fn a_callback_moves_cursors_and_keeps_the_lease_alive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_appended_before_a_claim_counts_for_it() {
-    let rig = SubscriptionFixture::new();
-    rig.create("wake").await;
-    rig.pull().await;
+async fn appends_before_a_claim_are_part_of_it() {
+    let fixture = SubscriptionFixture::new();
+    fixture.create("wake").await;
+    fixture.pull().await;
     assert_eq!(
-        rig.claim("one").await,
+        fixture.claim("one").await,
         Err(Refused::Fault(SubscriptionFault::NothingPending))
     );
-    // Nothing sleeps here: no other task has had a turn of its own accord.
+    // No sleep: no other task could run in between.
     for generation in 1..=3 {
-        rig.append("events/a", 1).await;
-        let claim = rig.claim("one").await.unwrap();
+        fixture.append("events/a", 1).await;
+        let claim = fixture.claim("one").await.unwrap();
         assert_eq!(claim.generation, generation);
         assert_eq!(
-            rig.ack(&claim, &[("events/a", generation)], true).await,
+            fixture.ack(&claim, &[("events/a", generation)], true).await,
             Ok(false)
         );
     }
     tokio::time::sleep(A_MOMENT).await;
     assert_eq!(
-        rig.content("wake")
+        fixture
+            .content("wake")
             .await
             .matches("\"generation\":3")
             .count(),
@@ -146,12 +147,12 @@ async fn what_was_appended_before_a_claim_counts_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_wake_has_an_event_once_its_stream_is_there() {
-    let rig = SubscriptionFixture::new();
-    rig.pull().await;
-    rig.append("events/a", 1).await;
+async fn a_wake_is_delivered_once_its_wake_stream_exists() {
+    let fixture = SubscriptionFixture::new();
+    fixture.pull().await;
+    fixture.append("events/a", 1).await;
     tokio::time::sleep(seconds(20.0)).await;
-    let view = rig.view("pull").await;
+    let view = fixture.view("pull").await;
     assert_eq!(view["status"], "failed");
     assert!(
         view["last_error"]
@@ -160,9 +161,9 @@ async fn every_wake_has_an_event_once_its_stream_is_there() {
             .contains("`wake` does not exist"),
         "{view}"
     );
-    rig.create("wake").await;
+    fixture.create("wake").await;
     tokio::time::sleep(A_MOMENT).await;
-    let event: serde_json::Value = serde_json::from_str(&rig.content("wake").await).unwrap();
+    let event: serde_json::Value = serde_json::from_str(&fixture.content("wake").await).unwrap();
     assert_eq!(
         (
             &event["type"],
@@ -177,43 +178,47 @@ async fn every_wake_has_an_event_once_its_stream_is_there() {
             &json!(1)
         )
     );
-    assert_eq!(rig.view("pull").await["status"], "active");
-    let claim = rig.claim("one").await.unwrap();
+    assert_eq!(fixture.view("pull").await["status"], "active");
+    let claim = fixture.claim("one").await.unwrap();
     let key = WakeKey {
         generation: claim.generation,
         wake_id: claim.wake_id,
     };
-    rig.subscriptions
+    fixture
+        .subscriptions
         .release(&id("pull"), &claim.token, key)
         .await
         .unwrap();
     tokio::time::sleep(A_MOMENT).await;
     assert!(
-        rig.content("wake").await.contains("\"generation\":2"),
-        "what was released is told again"
+        fixture.content("wake").await.contains("\"generation\":2"),
+        "a released wake is delivered again"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_answered_or_told_before_it_is_kept() {
-    let mut rig = SubscriptionFixture::new();
-    rig.create("wake").await;
-    rig.pull().await;
-    rig.hook().await;
-    *rig.store.mood.lock().unwrap() = Mood::Holds(VecDeque::new());
-    rig.append("events/a", 3).await;
+async fn nothing_is_answered_or_delivered_before_it_is_stored() {
+    let mut fixture = SubscriptionFixture::new();
+    fixture.create("wake").await;
+    fixture.pull().await;
+    fixture.hook().await;
+    *fixture.store.note_policy.lock().unwrap() = NotePolicy::Delay(VecDeque::new());
+    fixture.append("events/a", 3).await;
     assert!(
-        rig.call_within(seconds(5.0)).await.is_none(),
+        fixture.call_within(seconds(5.0)).await.is_none(),
         "the webhook's wake is not kept yet"
     );
     assert_eq!(
-        (rig.store.held(), rig.content("wake").await.as_str()),
+        (
+            fixture.store.delayed_notes(),
+            fixture.content("wake").await.as_str()
+        ),
         (2, "")
     );
-    rig.store.keep_all();
-    assert_eq!(rig.call().await.key.generation, 1);
-    *rig.store.mood.lock().unwrap() = Mood::Holds(VecDeque::new());
-    let (subscriptions, pull) = (Arc::clone(&rig.subscriptions), id("pull"));
+    fixture.store.release_notes();
+    assert_eq!(fixture.call().await.key.generation, 1);
+    *fixture.store.note_policy.lock().unwrap() = NotePolicy::Delay(VecDeque::new());
+    let (subscriptions, pull) = (Arc::clone(&fixture.subscriptions), id("pull"));
     let claiming = tokio::spawn(async move {
         subscriptions
             .claim(&pull, WorkerName::parse("one").unwrap())
@@ -221,67 +226,67 @@ async fn nothing_is_answered_or_told_before_it_is_kept() {
     });
     tokio::time::sleep(seconds(1.0)).await;
     assert!(!claiming.is_finished());
-    rig.store.keep_all();
+    fixture.store.release_notes();
     let claim = claiming.await.unwrap().unwrap();
-    *rig.store.mood.lock().unwrap() = Mood::Refuses;
-    let refused = rig.ack(&claim, &[("events/a", 3)], true).await;
+    *fixture.store.note_policy.lock().unwrap() = NotePolicy::Refuse;
+    let refused = fixture.ack(&claim, &[("events/a", 3)], true).await;
     assert!(
         matches!(refused, Err(Refused::Store(StoreError::Unwritable(_)))),
         "{refused:?}"
     );
-    rig.store.keep_all();
+    fixture.store.release_notes();
     assert_eq!(
-        rig.view("pull").await["streams"][0]["acked_offset"],
+        fixture.view("pull").await["streams"][0]["acked_offset"],
         "0000000000000000"
     );
     assert_eq!(
-        rig.ack(&claim, &[("events/a", 3)], true).await,
+        fixture.ack(&claim, &[("events/a", 3)], true).await,
         Ok(false),
         "it can be said again"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_store_refuses_of_its_own_accord_is_done_later() {
-    let mut rig = SubscriptionFixture::new();
-    rig.hook().await;
-    *rig.store.mood.lock().unwrap() = Mood::Refuses;
-    rig.append("events/a", 3).await;
-    assert!(rig.call_within(seconds(30.0)).await.is_none());
-    rig.store.keep_all();
-    let call = rig.call().await;
+async fn a_change_that_the_store_refused_is_retried() {
+    let mut fixture = SubscriptionFixture::new();
+    fixture.hook().await;
+    *fixture.store.note_policy.lock().unwrap() = NotePolicy::Refuse;
+    fixture.append("events/a", 3).await;
+    assert!(fixture.call_within(seconds(30.0)).await.is_none());
+    fixture.store.release_notes();
+    let call = fixture.call().await;
     assert_eq!(
         call.key.generation, 1,
         "what was not kept used up no generation"
     );
-    *rig.store.mood.lock().unwrap() = Mood::Refuses;
+    *fixture.store.note_policy.lock().unwrap() = NotePolicy::Refuse;
     call.answer(Receipt::Done);
     tokio::time::sleep(seconds(3.0)).await;
-    rig.store.keep_all();
+    fixture.store.release_notes();
     tokio::time::sleep(seconds(1.0)).await;
     assert_eq!(
-        rig.view("hook").await["streams"][0]["acked_offset"],
+        fixture.view("hook").await["streams"][0]["acked_offset"],
         "0000000000000003",
         "the answer was not forgotten"
     );
-    assert!(rig.call_within(seconds(60.0)).await.is_none());
+    assert!(fixture.call_within(seconds(60.0)).await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_append_while_a_subscription_is_made_is_not_missed() {
+async fn an_append_during_creation_is_not_missed() {
     for before_looking in [true, false] {
-        let mut rig = SubscriptionFixture::new();
-        rig.create("events/a").await;
-        // So that the keys are kept: the first note that is held is the new subscription's.
-        rig.hook().await;
-        rig.subscriptions.delete(id("hook")).await.unwrap();
-        *rig.store.mood.lock().unwrap() = Mood::Holds(VecDeque::new());
-        let (subscriptions, asked) = (
-            Arc::clone(&rig.subscriptions),
+        let mut fixture = SubscriptionFixture::new();
+        fixture.create("events/a").await;
+        // So that the keys are stored: the first delayed note is the new subscription's.
+        fixture.hook().await;
+        fixture.subscriptions.delete(id("hook")).await.unwrap();
+        *fixture.store.note_policy.lock().unwrap() = NotePolicy::Delay(VecDeque::new());
+        let (subscriptions, request) = (
+            Arc::clone(&fixture.subscriptions),
             r#"{"type":"webhook","pattern":"events/*","webhook":{"url":"https://worker.example/"}}"#,
         );
-        let definition = Definition::new(serde_json::from_str(asked).unwrap(), true).unwrap();
-        let making = tokio::spawn(async move {
+        let definition = Definition::new(serde_json::from_str(request).unwrap(), true).unwrap();
+        let changing = tokio::spawn(async move {
             subscriptions
                 .put(id("hook"), definition, "http://h".into())
                 .await
@@ -289,50 +294,61 @@ async fn an_append_while_a_subscription_is_made_is_not_missed() {
         if !before_looking {
             tokio::time::sleep(A_MOMENT).await;
         }
-        // Linked at its tail by then, or not; known to nobody that follows news.
-        rig.append("events/a", 3).await;
-        rig.append("events/b", 3).await;
+        // Linked at its tail by now, or not; not known to the distributing task.
+        fixture.append("events/a", 3).await;
+        fixture.append("events/b", 3).await;
         let mut waited = 0;
-        while !making.is_finished() {
-            rig.store.keep_all();
+        while !changing.is_finished() {
+            fixture.store.release_notes();
             tokio::time::sleep(A_MOMENT).await;
             waited += 1;
             assert!(waited < 100, "the subscription is never made");
         }
         if before_looking {
-            rig.append("events/a", 1).await;
+            fixture.append("events/a", 1).await;
         }
-        let call = rig.call().await;
+        let call = fixture.call().await;
         assert!(call.stream("events/a").2, "{}", call.body);
         assert_eq!(call.stream("events/b").2, !before_looking, "{}", call.body);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_deleted_is_over_for_everybody() {
-    let mut rig = SubscriptionFixture::new();
-    rig.create("wake").await;
-    rig.pull().await;
-    rig.hook().await;
-    rig.append("events/a", 3).await;
-    let (claim, call) = (rig.claim("one").await.unwrap(), rig.call().await);
+async fn a_deleted_subscription_ends_wakes_and_tokens() {
+    let mut fixture = SubscriptionFixture::new();
+    fixture.create("wake").await;
+    fixture.pull().await;
+    fixture.hook().await;
+    fixture.append("events/a", 3).await;
+    let (claim, call) = (fixture.claim("one").await.unwrap(), fixture.call().await);
     for subscription in ["pull", "hook", "never-there"] {
-        rig.subscriptions.delete(id(subscription)).await.unwrap();
+        fixture
+            .subscriptions
+            .delete(id(subscription))
+            .await
+            .unwrap();
     }
-    let keys: Vec<String> = rig.store.notes.lock().unwrap().keys().cloned().collect();
+    let keys: Vec<String> = fixture
+        .store
+        .notes
+        .lock()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
     assert_eq!(keys, ["subscriptions/keys"]);
     assert!(matches!(
-        rig.ack(&claim, &[], true).await,
+        fixture.ack(&claim, &[], true).await,
         Err(Refused::NotFound(_))
     ));
     drop(call);
-    rig.append("events/a", 3).await;
-    assert!(rig.call_within(seconds(60.0)).await.is_none());
-    rig.pull().await;
-    rig.append("events/a", 3).await;
-    let next = rig.claim("two").await.unwrap();
+    fixture.append("events/a", 3).await;
+    assert!(fixture.call_within(seconds(60.0)).await.is_none());
+    fixture.pull().await;
+    fixture.append("events/a", 3).await;
+    let next = fixture.claim("two").await.unwrap();
     assert_eq!(
-        rig.ack(&claim, &[], true).await,
+        fixture.ack(&claim, &[], true).await,
         Err(Refused::Fault(SubscriptionFault::Fenced)),
         "a token of its former life"
     );
@@ -343,31 +359,31 @@ async fn what_is_deleted_is_over_for_everybody() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_stream_is_no_work_and_the_next_of_its_name_begins_anew() {
-    let mut rig = SubscriptionFixture::new();
-    rig.hook().await;
-    rig.append("events/a", 3).await;
-    rig.call().await.answer(Receipt::Done);
-    rig.append("events/a", 3).await;
-    let call = rig.call().await;
-    rig.streams.delete(&name("events/a")).await.unwrap();
+async fn a_deleted_stream_has_no_work_and_a_new_one_restarts() {
+    let mut fixture = SubscriptionFixture::new();
+    fixture.hook().await;
+    fixture.append("events/a", 3).await;
+    fixture.call().await.answer(Receipt::Done);
+    fixture.append("events/a", 3).await;
+    let call = fixture.call().await;
+    fixture.streams.delete(&name("events/a")).await.unwrap();
     call.fail();
-    assert!(rig.call_within(seconds(60.0)).await.is_none());
-    assert_eq!(rig.view("hook").await["streams"], json!([]));
-    assert_eq!(rig.view("hook").await["status"], "active");
-    let mut rig = rig.restart().await;
-    rig.append("events/a", 2).await;
-    assert_eq!(rig.call().await.stream("events/a"), (0, 2, true));
+    assert!(fixture.call_within(seconds(60.0)).await.is_none());
+    assert_eq!(fixture.view("hook").await["streams"], json!([]));
+    assert_eq!(fixture.view("hook").await["status"], "active");
+    let mut fixture = fixture.restart().await;
+    fixture.append("events/a", 2).await;
+    assert_eq!(fixture.call().await.stream("events/a"), (0, 2, true));
 }
 
 #[tokio::test(start_paused = true)]
-async fn streams_are_linked_by_name_from_their_tail_on_and_can_be_taken_off() {
-    let mut rig = SubscriptionFixture::new();
-    rig.hook().await;
-    rig.append("other/a", 5).await;
+async fn streams_are_linked_at_their_tail_and_can_be_unlinked() {
+    let mut fixture = SubscriptionFixture::new();
+    fixture.hook().await;
+    fixture.append("other/a", 5).await;
     let add = |names: &[&str]| {
         let names = names.iter().map(|text| name(text)).collect();
-        let (subscriptions, hook) = (Arc::clone(&rig.subscriptions), id("hook"));
+        let (subscriptions, hook) = (Arc::clone(&fixture.subscriptions), id("hook"));
         async move { subscriptions.add(&hook, names).await }
     };
     add(&["other/a", "other/none"]).await.unwrap();
@@ -376,27 +392,29 @@ async fn streams_are_linked_by_name_from_their_tail_on_and_can_be_taken_off() {
     assert_eq!(
         refused,
         Err(Refused::Fault(SubscriptionFault::TooManyStreams {
-            came: 5,
+            received: 5,
             limit: limits().streams_max
         }))
     );
-    rig.append("other/a", 1).await;
-    rig.append("other/none", 1).await;
-    let call = rig.call().await;
+    fixture.append("other/a", 1).await;
+    fixture.append("other/none", 1).await;
+    let call = fixture.call().await;
     assert_eq!(call.stream("other/a"), (5, 6, true));
     call.answer(Receipt::Done);
-    rig.subscriptions
+    fixture
+        .subscriptions
         .remove(&id("hook"), name("other/a"))
         .await
         .unwrap();
-    rig.subscriptions
+    fixture
+        .subscriptions
         .remove(&id("hook"), name("other/a"))
         .await
         .unwrap();
-    let mut rig = rig.restart().await;
-    rig.append("other/a", 1).await;
-    rig.append("other/none", 1).await;
-    let call = rig.call().await;
+    let mut fixture = fixture.restart().await;
+    fixture.append("other/a", 1).await;
+    fixture.append("other/none", 1).await;
+    let call = fixture.call().await;
     assert_eq!(
         (
             call.body["streams"].as_array().unwrap().len(),
@@ -407,34 +425,34 @@ async fn streams_are_linked_by_name_from_their_tail_on_and_can_be_taken_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_are_only_so_many_subscriptions_and_none_twice() {
-    let rig = SubscriptionFixture::new();
-    rig.hook().await;
+async fn subscriptions_are_limited_and_unique() {
+    let fixture = SubscriptionFixture::new();
+    fixture.hook().await;
     let other =
         json!({"type": "webhook", "pattern": "x/*", "webhook": {"url": "https://worker.example/"}});
     assert_eq!(
-        rig.put("hook", other.clone()).await,
+        fixture.put("hook", other.clone()).await,
         Err(Refused::Differs(id("hook")))
     );
-    assert!(rig.put("b", other.clone()).await.unwrap().1);
-    assert!(!rig.put("b", other.clone()).await.unwrap().1);
-    assert!(rig.put("c", other.clone()).await.unwrap().1);
+    assert!(fixture.put("b", other.clone()).await.unwrap().1);
+    assert!(!fixture.put("b", other.clone()).await.unwrap().1);
+    assert!(fixture.put("c", other.clone()).await.unwrap().1);
     assert_eq!(
-        rig.put("d", other.clone()).await,
+        fixture.put("d", other.clone()).await,
         Err(Refused::TooMany { limit: 3 })
     );
-    rig.subscriptions.delete(id("b")).await.unwrap();
-    assert!(rig.put("d", other.clone()).await.unwrap().1);
-    rig.stop();
+    fixture.subscriptions.delete(id("b")).await.unwrap();
+    assert!(fixture.put("d", other.clone()).await.unwrap().1);
+    fixture.stop();
     tokio::time::sleep(A_MOMENT).await;
     assert_eq!(
-        rig.subscriptions.look(&id("hook")).await,
+        fixture.subscriptions.inspect(&id("hook")).await,
         Err(Refused::Stopping)
     );
 }
 
 #[tokio::test]
-async fn without_webhooks_only_pull_wake_subscriptions_are_made() {
+async fn without_webhooks_only_pull_wake_can_be_created() {
     let store = Arc::new(MemoryStore::new(1 << 20));
     let (_running, stop) = watch::channel(false);
     let subscriptions = Subscriptions::open(
@@ -445,9 +463,9 @@ async fn without_webhooks_only_pull_wake_subscriptions_are_made() {
         stop,
     )
     .unwrap();
-    let put = async |asked: serde_json::Value| {
-        let asked = serde_json::from_value(asked).unwrap();
-        let definition = Definition::new(asked, true).unwrap();
+    let put = async |request: serde_json::Value| {
+        let request = serde_json::from_value(request).unwrap();
+        let definition = Definition::new(request, true).unwrap();
         subscriptions
             .put(id("it"), definition, "http://127.0.0.1:1".to_owned())
             .await

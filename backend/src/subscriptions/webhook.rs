@@ -1,4 +1,4 @@
-//! Wakes that are sent to webhooks: what is sent, what comes back, and what sends it.
+//! Webhook deliveries: request, receipt, and the transport's trait.
 
 use bytes::Bytes;
 use std::fmt;
@@ -9,26 +9,26 @@ use std::time::Duration;
 /// One request to a webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookRequest {
-    /// Where to.
+    /// The URL.
     pub url: String,
     /// The body.
     pub body: Bytes,
     /// The value of `Webhook-Signature`.
     pub signature: String,
-    /// How long all of it may take.
+    /// Time limit for the whole request.
     pub within: Duration,
 }
 
-/// What a webhook said to a wake that it took.
+/// A webhook's response to a wake it accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Receipt {
-    /// `{"done":true}`: everything that the wake named is worked off.
+    /// `{"done":true}`: all streams of the wake are processed.
     Done,
-    /// Anything else: it calls back.
-    Taken,
+    /// Anything else: the worker calls back.
+    Accepted,
 }
 
-/// A request under way; a failure in words.
+/// A request in progress; fails with a text.
 pub type Posting = Pin<Box<dyn Future<Output = Result<Receipt, String>> + Send>>;
 
 /// Sends wakes to webhooks.
@@ -36,13 +36,13 @@ pub trait WebhookTransport: fmt::Debug + Send + Sync + 'static {
     /// Sends a request; the future ends within `request.within`.
     fn post(&self, request: WebhookRequest) -> Posting;
 
-    /// Whether anything is ever sent; otherwise no webhook subscription is made.
+    /// Whether webhooks are sent at all; otherwise no webhook subscription can be created.
     fn is_offered(&self) -> bool {
         true
     }
 }
 
-/// For a server that sends no webhooks.
+/// The transport of a server that sends no webhooks.
 #[derive(Debug, Clone, Copy)]
 pub struct NoWebhooks;
 

@@ -1,4 +1,5 @@
-//! Sends wakes to webhooks by HTTP: one POST to an address that was checked, no redirects, no proxies, within a time.
+//! Sends wakes to webhooks by HTTP: one POST to a checked address, no redirects, no proxies, with a
+//! time limit.
 
 use super::target;
 use super::webhook::{Posting, Receipt, WebhookRequest, WebhookTransport};
@@ -11,11 +12,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a connection may take to be made.
+/// Time limit for connecting.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept for the next wake.
 const IDLE_MAX: Duration = Duration::from_secs(60);
-/// How much of an answer is read; `{"done":true}` needs little.
+/// Maximum response that is read; `{"done":true}` needs little.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
@@ -24,33 +25,35 @@ const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 pub struct WebhookClient {
     http: reqwest::Client,
     allow_local: bool,
-    /// Why https can't be spoken, if it can't: the system has no certificates that it trusts.
+    /// Why https is not available, if so: the system trusts no certificates.
     no_https: Option<String>,
 }
 
 impl WebhookClient {
-    /// A client that trusts what this system trusts. Where that is nothing, as in a container without certificates, the
-    /// server still runs, and webhooks over https say what is missing.
+    /// A client that trusts the system's certificates. Without any, as in a minimal container, the
+    /// server still runs, and webhooks over https report what is missing.
     ///
-    /// - `allow_local`: webhooks may be on this machine, by plain http.
+    /// - `allow_local`: allow webhooks on this machine, over plain http.
     ///
     /// # Errors
-    /// In words, when the client can't be set up at all.
+    /// A text, when the client can't be set up at all.
     pub fn new(allow_local: bool) -> Result<Self, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|fault| in_words(&fault))?;
+            .map_err(|fault| with_causes(&fault))?;
         let (tls, no_https) = match builder.clone().with_platform_verifier() {
             Ok(builder) => (builder.with_no_client_auth(), None),
             Err(fault) => {
                 let reason = format!(
                     "this system trusts no certificates (install ca-certificates): {}",
-                    in_words(&fault)
+                    with_causes(&fault)
                 );
-                let nobody = rustls::RootCertStore::empty();
+                let empty_store = rustls::RootCertStore::empty();
                 (
-                    builder.with_root_certificates(nobody).with_no_client_auth(),
+                    builder
+                        .with_root_certificates(empty_store)
+                        .with_no_client_auth(),
                     Some(reason),
                 )
             }
@@ -65,7 +68,7 @@ impl WebhookClient {
             .pool_idle_timeout(IDLE_MAX)
             .tcp_nodelay(true)
             .build()
-            .map_err(|fault| in_words(&fault))?;
+            .map_err(|fault| with_causes(&fault))?;
         Ok(Self {
             http,
             allow_local,
@@ -82,8 +85,8 @@ impl WebhookTransport for WebhookClient {
             no_https,
         } = self.clone();
         Box::pin(async move {
-            // Again: the subscription may have been made when this server allowed more. Addresses in the URL itself are
-            // checked here, names when they are resolved.
+            // Checked again: the subscription may have been created with other settings. Addresses
+            // in the URL are checked here, names when they are resolved.
             let url =
                 target::check(&request.url, allow_local).map_err(|fault| fault.to_string())?;
             if let Some(reason) = no_https.filter(|_| url.scheme() == "https") {
@@ -98,20 +101,21 @@ impl WebhookTransport for WebhookClient {
             let answer = request
                 .send()
                 .await
-                .map_err(|fault| in_words(&fault.without_url()))?;
+                .map_err(|fault| with_causes(&fault.without_url()))?;
             let status = answer.status();
             if !status.is_success() {
-                return Err(format!("it answered {status}: expected 200 to 299"));
+                return Err(format!("it responded {status}, expected 200 to 299"));
             }
             Ok(receipt(answer).await)
         })
     }
 }
 
-/// What the body of a success says. The wake was taken in any case, so a body that can't be read is none.
+/// Parses the body of a success. The wake was accepted in any case, so an invalid body counts as
+/// empty.
 async fn receipt(mut answer: reqwest::Response) -> Receipt {
     #[derive(Deserialize)]
-    struct Says {
+    struct WebhookReply {
         #[serde(default)]
         done: bool,
     }
@@ -120,7 +124,7 @@ async fn receipt(mut answer: reqwest::Response) -> Receipt {
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|bytes| bytes > ANSWER_BYTES_MAX) {
-        return Receipt::Taken;
+        return Receipt::Accepted;
     }
     let mut body = Vec::new();
     loop {
@@ -129,17 +133,17 @@ async fn receipt(mut answer: reqwest::Response) -> Receipt {
                 body.extend_from_slice(&piece);
             }
             Ok(None) => break,
-            // Too long, or it broke off: what came may look whole and is not.
-            Ok(Some(_)) | Err(_) => return Receipt::Taken,
+            // Too long or truncated: the part received may be valid JSON by accident.
+            Ok(Some(_)) | Err(_) => return Receipt::Accepted,
         }
     }
     match tailwater_protocol::document::read(&body) {
-        Ok(Says { done: true }) => Receipt::Done,
-        _ => Receipt::Taken,
+        Ok(WebhookReply { done: true }) => Receipt::Done,
+        _ => Receipt::Accepted,
     }
 }
 
-/// Resolves names to addresses that may be connected to, all of them or none.
+/// Resolves names to allowed addresses, all of them or none.
 #[derive(Debug)]
 struct CheckedNames {
     allow_local: bool,
@@ -159,15 +163,15 @@ impl Resolve for CheckedNames {
     }
 }
 
-/// A failure with what caused it, innermost last.
-fn in_words(fault: &(dyn Error + 'static)) -> String {
-    let mut words = fault.to_string();
+/// An error and its causes, innermost last.
+fn with_causes(fault: &(dyn Error + 'static)) -> String {
+    let mut text = fault.to_string();
     let mut inner = fault.source();
     while let Some(cause) = inner {
-        words = format!("{words}: {cause}");
+        text = format!("{text}: {cause}");
         inner = cause.source();
     }
-    words
+    text
 }
 
 #[cfg(test)]
@@ -177,7 +181,7 @@ mod tests {
     use std::net::TcpListener;
 
     #[tokio::test]
-    async fn a_name_that_leads_to_this_machine_is_not_connected_to_unless_that_is_allowed() {
+    async fn a_name_of_this_machine_is_refused_unless_allowed() {
         let resolve =
             |allow_local| CheckedNames { allow_local }.resolve("localhost".parse().unwrap());
         let refused = resolve(false).await.err().map(|fault| fault.to_string());
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_url_is_checked_again_when_the_wake_leaves() {
+    async fn a_url_is_checked_again_before_each_delivery() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -213,6 +217,6 @@ mod tests {
                 .is_err_and(|reason| reason.contains("--webhook-allow-local")),
             "{refused:?}"
         );
-        assert!(listener.accept().is_err(), "nobody connected");
+        assert!(listener.accept().is_err(), "expected no connection");
     }
 }

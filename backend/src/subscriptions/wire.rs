@@ -1,9 +1,10 @@
-//! What subscriptions say in JSON: the subscription itself, a wake as a webhook, as an event and as a claim.
+//! The JSON of subscriptions: the subscription itself, and a wake as a webhook, an event and a
+//! claim.
 //!
 //! Source: Durable Streams protocol, sections 6.3, 7.1 and 7.2.
 
 use super::definition::{Delivery, SubscriptionId};
-use super::note::Card;
+use super::note::SubscriptionRecord;
 use super::signing::Keys;
 use super::state::{Moment, StreamInfo, SubscriptionState, WakeKey};
 use serde::Serialize;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use tailwater_core::StreamName;
 use tailwater_protocol::{percent, timestamp};
 
-/// A subscription as a GET shows it.
+/// The response to a GET of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SubscriptionView {
     id: String,
@@ -70,11 +71,11 @@ pub struct WebhookBody<'a> {
     pub wake_id: &'a str,
     /// Its generation.
     pub generation: u64,
-    /// What is linked.
+    /// The linked streams.
     pub streams: Vec<WakeStreamView>,
-    /// Where to call back.
+    /// The URL to call back.
     pub callback_url: String,
-    /// With which token.
+    /// The token for that.
     pub callback_token: String,
 }
 
@@ -85,41 +86,41 @@ pub struct WakeEvent<'a> {
     pub r#type: &'static str,
     /// Which subscription.
     pub subscription_id: &'a str,
-    /// The first stream that had something pending.
+    /// The first stream with pending data.
     pub stream: &'a str,
-    /// Which wake.
+    /// The wake's generation.
     pub generation: u64,
-    /// When, in milliseconds since 1970.
+    /// Milliseconds since 1970.
     pub ts: u64,
 }
 
-/// The answer to a claim.
+/// The response to a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClaimView {
     /// Which wake.
     pub wake_id: String,
     /// Its generation.
     pub generation: u64,
-    /// With which token to ack.
+    /// The token for acks.
     pub token: String,
-    /// What is linked.
+    /// The linked streams.
     pub streams: Vec<WakeStreamView>,
-    /// How long the lease lasts without a sign of life.
+    /// Time after which the lease of a silent worker expires.
     pub lease_ttl_ms: u64,
 }
 
 impl SubscriptionView {
-    /// What a GET shows of a subscription.
+    /// A subscription as a GET shows it.
     ///
-    /// - `base`: the URL of this server, without a slash at its end.
+    /// - `base`: the server's URL, without a slash at the end.
     pub fn new(
         id: &SubscriptionId,
-        card: &Card,
+        record: &SubscriptionRecord,
         state: &SubscriptionState,
         keys: &Keys,
         base: &str,
     ) -> Self {
-        let definition = &card.definition;
+        let definition = &record.definition;
         let (r#type, webhook) = match &definition.delivery {
             Delivery::PullWake(_) => ("pull-wake", None),
             Delivery::Webhook(url) => {
@@ -148,7 +149,7 @@ impl SubscriptionView {
             webhook,
             wake_stream: definition.wake_stream().map(ToString::to_string),
             lease_ttl_ms: definition.lease_ttl_ms(),
-            created_at: rfc3339(card.created),
+            created_at: rfc3339(record.created),
             status: if retry.is_some() { "failed" } else { "active" },
             description: definition.description.clone(),
             generation: state.generation(),
@@ -180,7 +181,7 @@ impl WakeStreamView {
     }
 }
 
-/// The body that a webhook gets for a wake.
+/// The webhook body for a wake.
 pub fn webhook_body(
     id: &SubscriptionId,
     key: &WakeKey,
@@ -201,7 +202,7 @@ pub fn webhook_body(
     })
 }
 
-/// The event that a wake stream gets for a wake.
+/// The wake stream's event for a wake.
 pub fn wake_event(
     id: &SubscriptionId,
     generation: u64,
@@ -218,7 +219,7 @@ pub fn wake_event(
     })
 }
 
-/// Where a wake is called back.
+/// The callback URL of a subscription.
 pub fn callback_url(base: &str, id: &SubscriptionId) -> String {
     format!(
         "{base}/v1/stream/__ds/subscriptions/{}/callback",
@@ -231,7 +232,7 @@ fn rfc3339(moment: Moment) -> String {
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
-    // Strings, numbers and lists always have a JSON form.
+    // Strings, numbers and lists can always be serialized.
     serde_json::to_vec(value).unwrap_or_default()
 }
 
@@ -240,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_callback_url_leads_back_whatever_the_id_holds() {
+    fn a_callback_url_decodes_to_its_subscription_id() {
         let url = |id: &str| callback_url("http://h:1", &SubscriptionId::parse(id).unwrap());
         assert_eq!(
             url("sub-1"),
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_written_with_milliseconds_and_in_utc() {
+    fn moments_are_printed_in_utc_with_milliseconds() {
         assert_eq!(
             rfc3339(Moment(1_778_324_210_007)),
             "2026-05-09T10:56:50.007Z"

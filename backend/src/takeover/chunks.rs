@@ -1,43 +1,43 @@
-//! Where a chunked body ends, byte by byte. No I/O.
+//! Finds the end of a chunked body, byte by byte. No I/O.
 //!
 //! Source: RFC 9112, section 7.1.
 
-/// The longest line that says a chunk's length, extensions included, and all trailers together, in bytes.
+/// Longest chunk-size line including extensions, and longest trailer section, in bytes.
 const LINE_BYTES_MAX: usize = 4 << 10;
 
-/// What the lines of all chunks together may have in bytes, beside eight for each byte of data: chunks of a byte are
-/// allowed, chunks that are made of extensions are not.
+/// Limit in bytes for all chunk-size lines together, beyond eight for each byte of data: one-byte
+/// chunks are allowed, chunks that consist of extensions are not.
 const LINES_BYTES_MAX: u64 = 1 << 20;
 
-/// A chunked body as far as it was looked at.
+/// Parser state of a chunked body.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chunks {
     state: ChunkState,
-    /// Bytes of the line, or of the trailers, so far.
+    /// Bytes of the current line or trailer section.
     line_bytes: usize,
-    /// Bytes of all lines, less what the data allow.
+    /// Bytes of all lines, less the allowance for the data.
     excess_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum ChunkState {
-    /// In the digits of a chunk's length, which is so much up to here; whether there was one.
+    /// In the digits of a chunk's size: the size so far, and whether there was a digit.
     Length(u64, bool),
     /// After the digits, up to the end of the line.
     Extension(u64),
-    /// So many bytes of data and its line end are to come.
+    /// Bytes of data still expected, line end included.
     Data(u64),
-    /// In the trailers; whether their line has begun.
+    /// In the trailers; whether their current line is non-empty.
     Trailers(bool),
     Ended,
 }
 
-/// A body that no reader should go on with.
+/// Why a body is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotChunks {
-    /// A chunk's length is none.
+pub(super) enum ChunkError {
+    /// A chunk's size is not a hexadecimal number.
     Malformed,
-    /// Lengths, extensions or trailers are too long.
+    /// A size line or the trailers exceed their limit.
     TooLong,
 }
 
@@ -50,11 +50,12 @@ impl Chunks {
         }
     }
 
-    /// Looks at the next bytes; how many of them belong to the body, all unless it ends among them.
+    /// Consumes the next bytes. Returns how many belong to the body: all, unless it ends among
+    /// them.
     ///
     /// # Errors
-    /// [`NotChunks`].
-    pub(super) fn pass(&mut self, bytes: &[u8]) -> Result<usize, NotChunks> {
+    /// [`ChunkError`].
+    pub(super) fn consume(&mut self, bytes: &[u8]) -> Result<usize, ChunkError> {
         let mut at = 0;
         while let Some(byte) = bytes.get(at).copied() {
             if let ChunkState::Data(left) = self.state {
@@ -76,7 +77,7 @@ impl Chunks {
             self.line_bytes += 1;
             self.excess_bytes += 1;
             if self.line_bytes > LINE_BYTES_MAX || self.excess_bytes > LINES_BYTES_MAX {
-                return Err(NotChunks::TooLong);
+                return Err(ChunkError::TooLong);
             }
             self.state = self.next(byte)?;
             if matches!(self.state, ChunkState::Data(_)) {
@@ -91,25 +92,25 @@ impl Chunks {
         matches!(self.state, ChunkState::Ended)
     }
 
-    fn next(&self, byte: u8) -> Result<ChunkState, NotChunks> {
+    fn next(&self, byte: u8) -> Result<ChunkState, ChunkError> {
         Ok(match (self.state, byte) {
             (ChunkState::Length(length, _), byte) if byte.is_ascii_hexdigit() => {
                 let digit = u64::from((byte as char).to_digit(16).unwrap_or(0));
                 let length = length
                     .checked_mul(16)
                     .and_then(|length| length.checked_add(digit))
-                    .ok_or(NotChunks::Malformed)?;
+                    .ok_or(ChunkError::Malformed)?;
                 ChunkState::Length(length, true)
             }
             (ChunkState::Length(length, true) | ChunkState::Extension(length), b'\n') => {
                 match length {
                     0 => ChunkState::Trailers(false),
-                    length => ChunkState::Data(length.checked_add(2).ok_or(NotChunks::Malformed)?),
+                    length => ChunkState::Data(length.checked_add(2).ok_or(ChunkError::Malformed)?),
                 }
             }
             (ChunkState::Length(length, true), b'\r' | b';' | b' ' | b'\t')
             | (ChunkState::Extension(length), _) => ChunkState::Extension(length),
-            (ChunkState::Length(..), _) => return Err(NotChunks::Malformed),
+            (ChunkState::Length(..), _) => return Err(ChunkError::Malformed),
             (ChunkState::Trailers(false), b'\n') => ChunkState::Ended,
             (ChunkState::Trailers(has_begun), b'\r') => ChunkState::Trailers(has_begun),
             (ChunkState::Trailers(_), byte) => ChunkState::Trailers(byte != b'\n'),
@@ -125,7 +126,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_body_ends_after_its_trailers_wherever_it_is_cut() {
+    fn a_body_ends_after_its_trailers_however_it_is_split() {
         for body in [
             "0\r\n\r\n",
             "3\r\nabc\r\n0\r\n\r\n",
@@ -135,14 +136,14 @@ mod tests {
             let all = format!("{body}GET / HTTP/1.1");
             for cut in 0..=body.len() {
                 let mut chunks = Chunks::new();
-                let first = chunks.pass(&all.as_bytes()[..cut]).unwrap();
+                let first = chunks.consume(&all.as_bytes()[..cut]).unwrap();
                 assert_eq!(
                     (first, chunks.has_ended()),
                     (cut, cut == body.len()),
                     "{body:?} cut at {cut}"
                 );
                 assert_eq!(
-                    chunks.pass(&all.as_bytes()[cut..]),
+                    chunks.consume(&all.as_bytes()[cut..]),
                     Ok(body.len() - cut),
                     "{body:?} cut at {cut}"
                 );
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_ends_or_is_no_length_is_refused() {
+    fn malformed_and_oversized_bodies_are_rejected() {
         let long = "0".repeat(LINE_BYTES_MAX + 1);
         let extension = format!("1;{}", "x".repeat(LINE_BYTES_MAX));
         let trailers = format!("0\r\n{}", "X: y\r\n".repeat(LINE_BYTES_MAX));
@@ -167,15 +168,19 @@ mod tests {
             "fffffffffffffffff\r\n",
             "ffffffffffffffff\r\n",
         ] {
-            assert!(Chunks::new().pass(body.as_bytes()).is_err(), "{:.20}", body);
+            assert!(
+                Chunks::new().consume(body.as_bytes()).is_err(),
+                "{:.20}",
+                body
+            );
         }
     }
 
-    /// The end of a body, or why it has none, when it arrives in these pieces.
-    fn end(body: &[u8], piece_bytes: usize) -> Result<Option<usize>, NotChunks> {
+    /// The length of a body that arrives in pieces of this size, or why it is invalid.
+    fn end(body: &[u8], piece_bytes: usize) -> Result<Option<usize>, ChunkError> {
         let (mut chunks, mut passed) = (Chunks::new(), 0);
         for piece in body.chunks(piece_bytes) {
-            passed += chunks.pass(piece)?;
+            passed += chunks.consume(piece)?;
             if chunks.has_ended() {
                 return Ok(Some(passed));
             }
@@ -185,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_data_end_where_their_last_chunk_does(
+        fn a_valid_body_ends_after_its_last_chunk(
             data in vec((vec(any::<u8>(), 1..40), "(;[a-z]{0,3}(=[a-z0-9]{1,3})?)?"), 0..6),
             trailers in "(X: [a-z]{0,9}\r\n){0,2}",
             beyond in vec(any::<u8>(), 0..20),
@@ -202,7 +207,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_end_in_the_same_place_wherever_they_are_cut(
+        fn the_end_of_any_bytes_does_not_depend_on_the_split(
             bytes in vec(prop_oneof![Just(b'\r'), Just(b'\n'), b'0'..=b'3', any::<u8>()], 0..60),
             piece_bytes in 1_usize..20,
         ) {

@@ -1,9 +1,10 @@
-//! A connection outside of a dispatcher: what its seat says, then its next requests, then back.
+//! A connection outside of a dispatcher: serves its seat, then its next requests, then returns to
+//! one.
 
 use super::idle::Idle;
 use super::io::Malformed;
 use super::requests;
-use super::slot::{Left, Slot, TakenSeat};
+use super::slot::{Detached, Slot, TakenSeat};
 use crate::api::gate::{CountedConnection, Gate};
 use crate::api::{Answer, App, Content, Fields, LongPollWait};
 use crate::live::encoding::Encoding;
@@ -24,10 +25,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-/// How long a client whose connection ends may take to hear so.
+/// How long a client may take to close a connection after the server did.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 
-/// Contents up to here are written in one piece with their head.
+/// Contents of up to this many bytes are copied behind their head and sent in one piece.
 const JOINED_MAX: usize = 4 << 10;
 
 /// What the connections of one worker share.
@@ -39,33 +40,34 @@ pub(super) struct WorkerContext {
     pub(super) malformed: Rc<Malformed>,
 }
 
-/// A connection, and what was read from it already.
+/// A connection, and the bytes already read from it.
 #[derive(Debug)]
 pub(super) struct Connected {
     pub(super) stream: TcpStream,
-    pub(super) before: ReceiveBuffer,
+    pub(super) unread: ReceiveBuffer,
 }
 
-/// A long-poll that waits, and what its answer is sent with.
+/// A pending long-poll, and what its response needs.
 #[derive(Debug)]
 pub struct WaitingLongPoll {
     /// The long-poll.
     pub wait: Box<LongPollWait>,
-    /// The fields that every answer to this client has.
+    /// Header fields of every response to this client.
     pub standing: Rc<Fields>,
     /// Whether the connection may serve another request afterwards.
     pub keep_alive: bool,
 }
 
-/// A connection between two answers.
-pub(super) struct Between {
+/// A connection that serves plain requests.
+pub(super) struct PlainConnection {
     pub(super) socket: Rc<TcpStream>,
-    /// Received and not answered yet.
+    /// Received and not yet processed.
     pub(super) unread: ReceiveBuffer,
 }
 
-impl Between {
-    /// Receives more unless `max` bytes are here; how many, 0 at the client's end.
+impl PlainConnection {
+    /// Receives more unless `max` bytes are buffered. Returns the number of bytes, 0 at the
+    /// client's end.
     pub(super) fn receive(
         &mut self,
         groups: &Groups,
@@ -76,59 +78,60 @@ impl Between {
     }
 }
 
-/// What goes on with a connection that left its dispatcher. Held for as long as it lasts, so it is small.
+/// How a connection that left its dispatcher continues. It lives as long as the connection, so it
+/// is small.
 pub(super) enum Continuation {
-    /// A reader, to the end of its answer.
+    /// A reader, until its response ends.
     Reading(LocalBoxFuture<'static, Option<Finished>>, AfterReading),
-    /// Its requests, until a dispatcher has to answer one.
+    /// Plain requests, until one needs a dispatcher.
     Requests(LocalBoxFuture<'static, Option<Box<Connected>>>),
 }
 
-/// What becomes of a reader's connection.
+/// What happens to a connection after its reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterReading {
     /// It may serve another request.
     Requests,
     /// It ends.
     End,
-    /// It ends once its client has heard so: that still answers, which would take the end away from it if nobody read
-    /// that any more.
-    Goodbye,
+    /// It ends after the client's own close, which has to be read: data that arrives on a closed
+    /// socket resets it, and the client would lose the end of the response.
+    AwaitClose,
 }
 
-/// Goes on with a connection that left its dispatcher, if it did.
-pub(super) fn go_on(
+/// Continues a connection that left its dispatcher; `None` if it has ended.
+pub(super) fn resume(
     shared: &Rc<WorkerContext>,
     slot: Rc<Slot>,
     counted: &Rc<CountedConnection>,
 ) -> Option<Continuation> {
-    let Left {
+    let Detached {
         stream,
         seat,
-        beyond,
+        pipelined,
     } = slot.take()?;
     drop(slot);
     let socket = Rc::new(stream);
-    let requests = |between, waiting| {
+    let requests = |connection, waiting| {
         Continuation::Requests(requests::serve(
             Rc::clone(shared),
-            between,
+            connection,
             Rc::clone(counted),
             waiting,
         ))
     };
     Some(match seat {
         TakenSeat::Requests => requests(
-            Between {
+            PlainConnection {
                 socket,
-                unread: beyond,
+                unread: pipelined,
             },
             None,
         ),
         TakenSeat::Wait(waiting) => requests(
-            Between {
+            PlainConnection {
                 socket,
-                unread: beyond,
+                unread: pipelined,
             },
             Some(waiting),
         ),
@@ -138,21 +141,21 @@ pub(super) fn go_on(
             keep_alive,
         } => {
             let after = match encoding {
-                Encoding::Websocket => AfterReading::Goodbye,
+                Encoding::Websocket => AfterReading::AwaitClose,
                 _ if keep_alive => AfterReading::Requests,
                 _ => AfterReading::End,
             };
             let (groups, outlet) = (Rc::clone(&shared.groups), Outlet::Socket(socket));
             Continuation::Reading(
-                AnswerReader::run(groups, *live, encoding, outlet, Inlet::Socket, beyond),
+                AnswerReader::run(groups, *live, encoding, outlet, Inlet::Socket, pipelined),
                 after,
             )
         }
     })
 }
 
-/// Goes on with a connection whose reader has its whole answer.
-pub(super) fn go_on_after(
+/// Continues a connection whose reader has received its whole response.
+pub(super) fn resume_after_reader(
     shared: &Rc<WorkerContext>,
     finished: Finished,
     after: AfterReading,
@@ -160,7 +163,7 @@ pub(super) fn go_on_after(
 ) -> LocalBoxFuture<'static, Option<Box<Connected>>> {
     let Finished {
         outlet: Outlet::Socket(socket),
-        beyond,
+        pipelined,
     } = finished
     else {
         return Box::pin(ready(None));
@@ -168,22 +171,22 @@ pub(super) fn go_on_after(
     match after {
         AfterReading::Requests if !shared.app.is_stopping() => requests::serve(
             Rc::clone(shared),
-            Between {
+            PlainConnection {
                 socket,
-                unread: beyond,
+                unread: pipelined,
             },
             Rc::clone(counted),
             None,
         ),
         AfterReading::Requests | AfterReading::End => Box::pin(ready(None)),
-        AfterReading::Goodbye => {
-            let goodbye = timeout(LINGER, say_goodbye(Rc::clone(&shared.groups), socket));
-            Box::pin(goodbye.map(|_gone_either_way| None))
+        AfterReading::AwaitClose => {
+            let closing = timeout(LINGER, close_and_wait(Rc::clone(&shared.groups), socket));
+            Box::pin(closing.map(|_result| None))
         }
     }
 }
 
-async fn say_goodbye(groups: Rc<Groups>, socket: Rc<TcpStream>) -> io::Result<()> {
+async fn close_and_wait(groups: Rc<Groups>, socket: Rc<TcpStream>) -> io::Result<()> {
     let mut socket = Rc::into_inner(socket).ok_or(io::ErrorKind::NotConnected)?;
     socket.shutdown().await?;
     let mut passed = Vec::new();
@@ -193,10 +196,10 @@ async fn say_goodbye(groups: Rc<Groups>, socket: Rc<TcpStream>) -> io::Result<()
     Ok(())
 }
 
-/// Answers a long-poll once it has waited; `None` when its connection ends.
+/// Waits for a long-poll and answers it; `None` when its connection ends.
 pub(super) async fn answer_wait(
     shared: &Rc<WorkerContext>,
-    between: &mut Between,
+    connection: &mut PlainConnection,
     waiting: WaitingLongPoll,
     idle: &mut Idle,
     mut stopped: Pin<&mut impl Future>,
@@ -209,16 +212,18 @@ pub(super) async fn answer_wait(
     let (encoding, outlet) = if wait.is_common() && keep_alive {
         (
             Encoding::Page,
-            Outlet::LongPoll(Rc::clone(&between.socket), Rc::clone(&standing)),
+            Outlet::LongPoll(Rc::clone(&connection.socket), Rc::clone(&standing)),
         )
     } else {
-        (Encoding::Notice, Outlet::Elsewhere)
+        (Encoding::Notice, Outlet::WakeOnly)
     };
     let mut rest = Rest::default();
     let seating = Box::pin(shared.groups.seat_wait(&mut wait, encoding, outlet));
     if let Some(seat) = seating.await {
-        match poll_fn(|context| poll_event(shared, between, &seat, idle, stopped.as_mut(), context))
-            .await
+        match poll_fn(|context| {
+            poll_event(shared, connection, &seat, idle, stopped.as_mut(), context)
+        })
+        .await
         {
             WaitEvent::Unseated(unseated) => rest = unseated.rest,
             WaitEvent::Answered => return Some(()),
@@ -228,27 +233,34 @@ pub(super) async fn answer_wait(
     if rest.is_empty() {
         let answering = Box::pin(wait.answer());
         let answer = answering.await;
-        let sending = Box::pin(send(shared, between, answer, standing.lines(), keep_alive));
+        let sending = Box::pin(send(
+            shared,
+            connection,
+            answer,
+            standing.lines(),
+            keep_alive,
+        ));
         return sending.await.then_some(());
     }
     let stalled_max = shared.app.config.write_silence_max;
-    let outlet = Outlet::Socket(Rc::clone(&between.socket));
+    let outlet = Outlet::Socket(Rc::clone(&connection.socket));
     let writing = Box::pin(outlet.write(rest, stalled_max));
     writing.await.ok()
 }
 
-/// What happens to a long-poll in its seat.
+/// Outcome of a seated long-poll.
 enum WaitEvent {
     Unseated(Box<Unseated>),
-    /// The answer has gone out, and the client went on.
+    /// The response was sent, and the client sent its next request.
     Answered,
-    /// The client left, was silent for too long after its answer, or has its answer while the server stops.
+    /// The client disconnected, was idle for too long after its response, or has its response while
+    /// the server stops.
     Gone,
 }
 
 fn poll_event(
     shared: &WorkerContext,
-    between: &mut Between,
+    connection: &mut PlainConnection,
     seat: &Seat,
     idle: &mut Idle,
     stopped: Pin<&mut impl Future>,
@@ -258,19 +270,19 @@ fn poll_event(
         return Poll::Ready(WaitEvent::Unseated(unseated));
     }
     loop {
-        if !between.unread.is_empty() {
+        if !connection.unread.is_empty() {
             if seat.served_at().is_some() {
                 return Poll::Ready(WaitEvent::Answered);
             }
-            seat.await_answer();
+            seat.wake_on_answer();
         }
-        match between.receive(&shared.groups, ReceiveBuffer::AHEAD_MAX, context) {
+        match connection.receive(&shared.groups, ReceiveBuffer::AHEAD_MAX, context) {
             Poll::Pending => break,
             Poll::Ready(Ok(1..)) => {}
             Poll::Ready(_) => return Poll::Ready(WaitEvent::Gone),
         }
     }
-    // While it waits nothing is expected of its client.
+    // The client cannot time out while it waits.
     if idle
         .poll_over(|| seat.served_at().unwrap_or_else(Instant::now), context)
         .is_ready()
@@ -283,20 +295,20 @@ fn poll_event(
     Poll::Pending
 }
 
-/// Sends an answer; whether the connection may serve another request.
+/// Sends a response. Returns whether the connection may serve another request.
 pub(super) async fn send(
     shared: &WorkerContext,
-    between: &Between,
+    connection: &PlainConnection,
     answer: Answer,
     standing: &[u8],
     keep_alive: bool,
 ) -> bool {
     let closes = answer.closes || !keep_alive || shared.app.is_stopping();
-    let is_sent = match try_send(shared, between, answer, standing, closes) {
+    let is_sent = match try_send(shared, connection, answer, standing, closes) {
         Ok(None) => true,
         Ok(Some(rest)) => {
-            // On the heap, for most answers are short and gone by now.
-            let sending = Box::pin(send_rest(shared, between, rest));
+            // Boxed, since most responses are short and have been sent by now.
+            let sending = Box::pin(send_rest(shared, connection, rest));
             sending.await.is_ok()
         }
         Err(_) => false,
@@ -304,10 +316,10 @@ pub(super) async fn send(
     is_sent && !closes
 }
 
-/// Sends of an answer what the socket takes at once; what is left, if anything.
+/// Sends as much of a response as the socket accepts at once. Returns the rest, if any.
 fn try_send(
     shared: &WorkerContext,
-    between: &Between,
+    connection: &PlainConnection,
     answer: Answer,
     standing: &[u8],
     closes: bool,
@@ -324,7 +336,7 @@ fn try_send(
             .for_each(|part| head.extend_from_slice(&std::mem::take(part)));
     }
     let slices = [&head, &*parts[0], &parts[1], &parts[2]].map(IoSlice::new);
-    let mut written = match between.socket.try_write_vectored(&slices) {
+    let mut written = match connection.socket.try_write_vectored(&slices) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
         tried => tried?,
     };
@@ -346,9 +358,18 @@ fn try_send(
     Ok(Some(Content { parts, charge }))
 }
 
-async fn send_rest(shared: &WorkerContext, between: &Between, rest: Content) -> io::Result<()> {
+async fn send_rest(
+    shared: &WorkerContext,
+    connection: &PlainConnection,
+    rest: Content,
+) -> io::Result<()> {
     for part in rest.parts {
-        write_socket(&between.socket, part, shared.app.config.write_silence_max).await?;
+        write_socket(
+            &connection.socket,
+            part,
+            shared.app.config.write_silence_max,
+        )
+        .await?;
     }
     drop(rest.charge);
     Ok(())

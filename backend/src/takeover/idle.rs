@@ -1,4 +1,4 @@
-//! How long a client is silent between two requests.
+//! How long a client may be idle between two requests.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,16 +6,16 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The idle time of a connection.
+/// The idle timeout of a connection.
 #[derive(Debug)]
 pub(super) struct Idle {
     limit: Duration,
-    /// Fires when that is over or before it; setting it anew for each request would cost more than to look again.
+    /// Fires at the deadline or before: checking again then is cheaper than a reset for each
+    /// request.
     timer: Pin<Box<Sleep>>,
 }
 
 impl Idle {
-    /// One of at most `limit`.
     pub(super) fn new(limit: Duration) -> Self {
         Self {
             limit,
@@ -23,9 +23,9 @@ impl Idle {
         }
     }
 
-    /// Ready when the client has been silent for longer than it may.
+    /// Ready when the client has been idle for longer than the limit.
     ///
-    /// - `since`: when its last answer was sent.
+    /// - `since`: when its last response was sent.
     pub(super) fn poll_over(
         &mut self,
         since: impl Fn() -> Instant,

@@ -1,6 +1,7 @@
-//! A TCP connection as a dispatcher sees it: one request at a time, well formed, and it can be taken away.
+//! A TCP connection as the dispatcher sees it: one well-formed request at a time, until it is taken
+//! over.
 
-use super::chunks::{Chunks, NotChunks};
+use super::chunks::{ChunkError, Chunks};
 use super::request::{Framed, RequestFraming, frame};
 use super::slot::{ClientPhase, Slot};
 use crate::api::Refusal;
@@ -16,27 +17,28 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The longest head that is looked at, in bytes; whether it is too long for this server, the gate says.
+/// Longest head that is parsed, in bytes. The gate has its own, configurable limit.
 const HEAD_READ_MAX: usize = 120 << 10;
-/// What is passed over of a connection that ends; who sends more is cut off.
-const PASSED_OVER_MAX: usize = 32 << 20;
-/// How often malformed requests are told of in the log.
+/// Bytes that are read and discarded on a closing connection; a client that sends more is
+/// disconnected.
+const DISCARDED_MAX: usize = 32 << 20;
+/// Interval of log lines about malformed requests.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// The connection; dropped, it goes into its slot.
+/// The connection. When dropped, it is stored in its slot.
 #[derive(Debug)]
 pub struct Io {
     stream: Option<TcpStream>,
-    /// Read and not given to the dispatcher yet.
+    /// Read, and not yet given to the dispatcher.
     unread: ReceiveBuffer,
-    /// Bytes of it that were looked at and are no whole head.
+    /// Length of `unread` when it was last parsed without finding a whole head.
     partial: usize,
     given: Given,
-    /// A refusal that follows what the dispatcher has written.
-    last_words: Vec<u8>,
-    /// Bytes passed over since the connection ends.
-    passed_over: usize,
-    /// The client sends no more.
+    /// A refusal that is sent after everything the dispatcher has written.
+    final_response: Vec<u8>,
+    /// Bytes discarded since the connection began to close.
+    discarded: usize,
+    /// The client has closed its sending side.
     has_ended: bool,
     slot: Rc<Slot>,
     counted: Rc<CountedConnection>,
@@ -47,42 +49,41 @@ pub struct Io {
 /// What the dispatcher may read next.
 #[derive(Debug, Clone, Copy)]
 enum Given {
-    /// Nothing before a whole head is there.
+    /// Nothing until a whole head has been received.
     Nothing,
-    /// So many bytes of a request; then nothing until it is answered.
+    /// This many bytes of a request; then nothing until it is answered.
     Bytes(u64),
-    /// A request's head of so many bytes and its chunked body to the end; then nothing until it is answered.
+    /// A request's head of this many bytes and its chunked body; then nothing until it is answered.
     Chunked(u64, Chunks),
-    /// Everything.
     Everything,
 }
 
-/// How many malformed requests one worker refused, told of from time to time.
+/// Counts the malformed requests refused by one worker, and logs them at intervals.
 #[derive(Debug, Default)]
 pub(super) struct Malformed {
-    untold: Cell<u64>,
-    told_at: Cell<Option<Instant>>,
+    unlogged: Cell<u64>,
+    logged_at: Cell<Option<Instant>>,
 }
 
 impl Malformed {
     fn note(&self, refusal: &Refusal) {
-        self.untold.set(self.untold.get() + 1);
+        self.unlogged.set(self.unlogged.get() + 1);
         if self
-            .told_at
+            .logged_at
             .get()
             .is_none_or(|at| at.elapsed() >= REPORT_EVERY)
         {
-            self.told_at.set(Some(Instant::now()));
+            self.logged_at.set(Some(Instant::now()));
             tracing::warn!(
-                "{} malformed requests were refused, the last one: {refusal}",
-                self.untold.replace(0)
+                "refused {} malformed requests, the last one: {refusal}",
+                self.unlogged.replace(0)
             );
         }
     }
 }
 
 impl Io {
-    /// A connection from which `unread` was read already.
+    /// A connection from which `unread` has already been read.
     pub(super) fn new(
         stream: TcpStream,
         unread: ReceiveBuffer,
@@ -96,8 +97,8 @@ impl Io {
             unread,
             partial: 0,
             given: Given::Nothing,
-            last_words: Vec::new(),
-            passed_over: 0,
+            final_response: Vec::new(),
+            discarded: 0,
             has_ended: false,
             slot,
             counted,
@@ -106,8 +107,9 @@ impl Io {
         }
     }
 
-    /// Puts where every request of this connection finds it: its slot, and that it is counted.
-    pub fn introduce(&self, data: &mut Extensions) {
+    /// Adds the slot and the counted connection to the data that each request of this connection
+    /// sees.
+    pub fn insert_extensions(&self, data: &mut Extensions) {
         data.insert(Rc::clone(&self.slot));
         data.insert(Rc::clone(&self.counted));
     }
@@ -119,7 +121,8 @@ impl Io {
             .ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    /// Reads once into what is unread unless `max` bytes are; ready with 0 bytes at the client's end.
+    /// Reads once into `unread` unless it holds `max` bytes; ready with 0 bytes at the client's
+    /// end.
     fn poll_receive(&mut self, max: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.has_ended {
             return Poll::Ready(Ok(0));
@@ -130,7 +133,7 @@ impl Io {
         Poll::Ready(Ok(received))
     }
 
-    /// Gives the dispatcher what it may read of what is unread, up to `max` bytes.
+    /// Copies up to `max` unread bytes to the dispatcher. Returns the number of bytes.
     fn give(&mut self, out: &mut ReadBuf<'_>, max: u64) -> u64 {
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         let bytes = self.unread.len().min(out.remaining()).min(max);
@@ -139,7 +142,7 @@ impl Io {
         bytes as u64
     }
 
-    /// Looks at the request that begins what is unread; ready once it can be given, or with its refusal.
+    /// Parses the next request's head; ready with what the dispatcher may read, or with a refusal.
     fn poll_request(
         &mut self,
         context: &mut Context<'_>,
@@ -147,7 +150,7 @@ impl Io {
         loop {
             if !self.unread.is_empty() {
                 self.slot.begin_head();
-                let framed = if self.is_worth_a_look() {
+                let framed = if self.may_be_complete() {
                     frame(self.unread.bytes_mut())
                 } else {
                     Framed::Partial
@@ -166,7 +169,7 @@ impl Io {
                     }
                     Framed::Partial if self.unread.len() >= HEAD_READ_MAX => {
                         let refusal = Refusal::HeadTooLarge {
-                            came: self.unread.len(),
+                            received: self.unread.len(),
                             limit: HEAD_READ_MAX as u64,
                         };
                         return Poll::Ready(Ok(Err(refusal)));
@@ -181,50 +184,51 @@ impl Io {
                 }
             }
             if ready!(self.poll_receive(HEAD_READ_MAX, context))? == 0 {
-                // Half a head says nothing.
+                // An incomplete head is discarded.
                 self.unread.consume(self.unread.len());
                 return Poll::Ready(Ok(Ok(Given::Everything)));
             }
         }
     }
 
-    /// Whether what has come since the last look can have made a head whole, or wrong: a line has ended, or it is as long again.
-    fn is_worth_a_look(&self) -> bool {
+    /// Whether the bytes since the last attempt may complete or invalidate the head: a line has
+    /// ended, or the length has doubled, so that the total work stays linear.
+    fn may_be_complete(&self) -> bool {
         self.unread.len() >= 2 * self.partial
             || memchr::memchr(b'\n', &self.unread[self.partial..]).is_some()
     }
 
-    /// Refuses a request that no dispatcher sees. All before it were answered, so this is the next answer; it leaves once those
-    /// have.
+    /// Refuses a request without passing it to the dispatcher. All requests before it are answered,
+    /// so this is the next response; it is sent after those.
     fn refuse(&mut self, refusal: &Refusal) {
         self.malformed.note(refusal);
         let mut answer = refusal.answer();
         answer.closes = true;
         self.groups.heads().write(
-            &mut self.last_words,
+            &mut self.final_response,
             &answer,
             gate::standing(None).lines(),
             true,
         );
         if !self.unread.starts_with(b"HEAD ") {
             let parts = answer.content.iter().flat_map(|content| &content.parts);
-            parts.for_each(|part| self.last_words.extend_from_slice(part));
+            parts.for_each(|part| self.final_response.extend_from_slice(part));
         }
         self.slot.end_answer(true);
     }
 
-    /// Writes what follows the last answer of the dispatcher, and then the end. Who reads to the end need not wait until what
-    /// still comes was passed over.
-    fn poll_last_words(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.last_words.is_empty() {
+    /// Writes the final response after the dispatcher's last one, then shuts down. A client that
+    /// reads to the end need not wait until its remaining bytes are discarded.
+    fn poll_final_response(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.final_response.is_empty() {
             let stream = self
                 .stream
                 .as_mut()
                 .map(Pin::new)
                 .ok_or(io::ErrorKind::NotConnected)?;
-            let written = stream.poll_write(context, &self.last_words);
+            let written = stream.poll_write(context, &self.final_response);
             self.slot.note_written(written.is_ready());
-            self.last_words.drain(..ready!(written)?);
+            self.final_response.drain(..ready!(written)?);
         }
         self.stream()?.poll_shutdown(context)
     }
@@ -239,13 +243,13 @@ impl AsyncRead for Io {
         let this = self.get_mut();
         this.slot.wake_when_answered(context.waker());
         loop {
-            // What comes now is no longer the dispatcher's, which is about to end: its flush is due.
+            // The dispatcher is about to end, at its next flush: it must not read any more.
             if this.slot.is_taken() {
                 return Poll::Pending;
             }
             if this.slot.phase() == ClientPhase::Closing && !matches!(this.given, Given::Everything)
             {
-                return this.poll_end(context);
+                return this.poll_discard(context);
             }
             match this.given {
                 Given::Nothing => match ready!(this.poll_request(context))? {
@@ -253,17 +257,18 @@ impl AsyncRead for Io {
                     Err(refusal) => this.refuse(&refusal),
                 },
                 Given::Bytes(0) => {
-                    if this.slot.is_open() {
+                    if this.slot.is_bidirectional() {
                         this.given = Given::Everything;
                     } else if this.slot.phase() == ClientPhase::Idle {
                         this.given = Given::Nothing;
                     } else {
-                        ready!(this.poll_ahead(context))?;
+                        ready!(this.poll_pipelined(context))?;
                         return Poll::Ready(Ok(()));
                     }
                 }
                 Given::Chunked(0, chunks) if chunks.has_ended() => this.given = Given::Bytes(0),
-                // It was answered before its body had come, which nobody waits for.
+                // The request was answered before its body was received; the rest of it is not
+                // awaited.
                 Given::Bytes(_) | Given::Chunked(..) if this.slot.phase() == ClientPhase::Idle => {
                     this.slot.note_broken();
                 }
@@ -306,7 +311,7 @@ impl AsyncRead for Io {
 }
 
 impl Io {
-    /// Gives the dispatcher what it may read of a request with a chunked body.
+    /// Gives the dispatcher the next bytes of a request with a chunked body.
     fn give_chunks(
         &mut self,
         out: &mut ReadBuf<'_>,
@@ -317,28 +322,28 @@ impl Io {
             self.given = Given::Chunked(head_left - self.give(out, head_left), chunks);
             return Ok(());
         }
-        match chunks.pass(&self.unread[..self.unread.len().min(out.remaining())]) {
+        match chunks.consume(&self.unread[..self.unread.len().min(out.remaining())]) {
             Ok(passed) => {
                 self.give(out, passed as u64);
                 self.given = Given::Chunked(0, chunks);
                 Ok(())
             }
-            // The dispatcher finds the same, answers it, and ends.
-            Err(NotChunks::Malformed) => {
+            // The dispatcher finds the same error, answers it, and ends.
+            Err(ChunkError::Malformed) => {
                 self.given = Given::Everything;
                 self.give(out, u64::MAX);
                 Ok(())
             }
-            Err(NotChunks::TooLong) => Err(io::ErrorKind::InvalidData.into()),
+            Err(ChunkError::TooLong) => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 
-    /// Passes over what still comes on a connection that ends; ready at the client's end.
-    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Reads and discards what a closing connection still receives; ready at the client's end.
+    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            self.passed_over += self.unread.len();
+            self.discarded += self.unread.len();
             self.unread.consume(self.unread.len());
-            if self.passed_over > PASSED_OVER_MAX {
+            if self.discarded > DISCARDED_MAX {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             if ready!(self.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? == 0 {
@@ -347,14 +352,17 @@ impl Io {
         }
     }
 
-    /// While a request is answered: keeps what the client sends ahead; ready when it has left.
-    fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// While a request is being answered, buffers what the client pipelines; ready when it has
+    /// disconnected.
+    fn poll_pipelined(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let max = ReceiveBuffer::AHEAD_MAX;
-        // Ahead of an answer that may never come there is an end to patience; else the rest stays on the connection.
-        while self.slot.may_be_left() || self.unread.has_room(&self.groups, max) {
+        // A response that may never come has to notice a disconnect, so it reads past the limit, to
+        // an error; for any other, backpressure applies.
+        while self.slot.is_cancelled_on_eof() || self.unread.has_room(&self.groups, max) {
             if ready!(self.poll_receive(max, context))? == 0 {
-                // Who says that it sends no more still waits for its answer, unless that may never come.
-                return if self.slot.may_be_left() {
+                // A client that has closed its sending side still expects its response, unless that
+                // may never come.
+                return if self.slot.is_cancelled_on_eof() {
                     Poll::Ready(Ok(()))
                 } else {
                     Poll::Pending
@@ -377,7 +385,7 @@ impl AsyncWrite for Io {
         written
     }
 
-    /// Called when all that was to be written is written: the moment to leave.
+    /// Called when everything has been written, which is when the dispatcher can be left.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.slot.is_taken() {
@@ -385,21 +393,21 @@ impl AsyncWrite for Io {
             return Poll::Ready(Err(io::Error::other("the connection is taken over")));
         }
         if this.slot.phase() == ClientPhase::Closing {
-            // Its last answer is written.
-            return this.poll_last_words(context);
+            return this.poll_final_response(context);
         }
         this.stream()?.poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().poll_last_words(context)
+        self.get_mut().poll_final_response(context)
     }
 }
 
 impl Drop for Io {
     fn drop(&mut self) {
         if let Some(stream) = self.stream.take() {
-            self.slot.keep(stream, std::mem::take(&mut self.unread));
+            self.slot
+                .store_connection(stream, std::mem::take(&mut self.unread));
         }
     }
 }

@@ -1,17 +1,18 @@
-//! Requests as bytes: where each ends, whether it is well formed, and whether it is plain enough to be answered outside of
-//! actix. No I/O.
+//! Request heads as bytes: where each request ends, whether it is well formed, and whether it is
+//! plain enough to be answered without actix. No I/O.
 
 use crate::api::gate::{CountedConnection, GateHead};
 use crate::api::{Headers, Refusal, STREAM_PREFIX};
 use http::{Method, Uri};
 use httparse::Header;
 
-/// The most header fields of a plain request.
+/// Maximum number of header fields of a plain request.
 const HEADERS_MAX: usize = 32;
-/// The most header fields of any request.
+/// Maximum number of header fields of any request.
 const FIELDS_MAX: usize = 96;
 
-/// Header fields that a request may have to be answered outside of actix, the most frequent first; any other leads back there.
+/// Header fields that a plain request may have, the most frequent first. Any other is left to
+/// actix.
 const ALLOWED: [&str; 27] = [
     "host",
     "user-agent",
@@ -42,31 +43,31 @@ const ALLOWED: [&str; 27] = [
     "x-request-id",
 ];
 
-/// A whole plain request at the beginning of some bytes.
+/// A whole plain request at the beginning of a buffer.
 #[derive(Debug)]
 pub(super) struct PlainRequest<'a> {
     pub(super) method: Method,
-    /// The stream's name as the path spells it.
+    /// The stream's name as written in the path.
     pub(super) path: &'a str,
     pub(super) query: &'a str,
     pub(super) headers: PlainFields<'a>,
     pub(super) body: &'a [u8],
-    /// Bytes of the request, body included.
+    /// Length in bytes, body included.
     pub(super) length: usize,
 }
 
 /// The header fields of a plain request.
 #[derive(Debug)]
 pub(super) struct PlainFields<'a> {
-    /// Names as [`ALLOWED`] spells them.
+    /// Names as written in [`ALLOWED`].
     fields: Vec<(&'static str, &'a [u8])>,
-    /// Which lengths names have, a bit for each: most fields that are looked for are not there.
+    /// Bit set of name lengths: most lookups are for absent fields.
     lengths: u64,
     body_bytes: usize,
 }
 
 impl<'a> PlainFields<'a> {
-    /// `None` when a field is not known, not well formed, or stands where it may not.
+    /// `None` when a field is unknown, malformed, or not allowed for the method.
     fn of(method: &Method, parsed: &[Header<'a>]) -> Option<Self> {
         let mut fields = Vec::with_capacity(parsed.len());
         let (mut lengths, mut hosts, mut body_bytes) = (0, 0, None);
@@ -74,7 +75,7 @@ impl<'a> PlainFields<'a> {
             let name = *ALLOWED
                 .iter()
                 .find(|allowed| allowed.eq_ignore_ascii_case(name))?;
-            // What else is no visible ASCII the parser has refused.
+            // The parser has refused other control characters.
             if !value.is_ascii() || value.contains(&b'\t') {
                 return None;
             }
@@ -126,10 +127,10 @@ fn length_bit(name: &str) -> u64 {
 }
 
 impl<'a> PlainRequest<'a> {
-    /// The request at the beginning of `bytes`; `None` when it is not whole, or not plain: then actix looks at it.
+    /// The request at the beginning of `bytes`; `None` when it is incomplete or not plain.
     pub(super) fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let mut room = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut parsed = httparse::Request::new(&mut room);
+        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+        let mut parsed = httparse::Request::new(&mut headers);
         let httparse::Status::Complete(head_bytes) = parsed.parse(bytes).ok()? else {
             return None;
         };
@@ -153,7 +154,7 @@ impl<'a> PlainRequest<'a> {
         })
     }
 
-    /// The request as the gate looks at it.
+    /// The request as the gate sees it.
     pub(super) fn head<'h>(
         &'h self,
         connection: &'h CountedConnection,
@@ -174,7 +175,8 @@ impl<'a> PlainRequest<'a> {
     }
 }
 
-/// The target after [`STREAM_PREFIX`], cut into path and query, if method, version and target are plain.
+/// The target after [`STREAM_PREFIX`], split into path and query, if method, version and target are
+/// plain.
 fn plain_target<'a>(parsed: &httparse::Request<'_, 'a>) -> Option<(&'a str, &'a str)> {
     let is_plain = matches!(parsed.method, Some("GET" | "POST")) && parsed.version == Some(1);
     let target = parsed
@@ -186,39 +188,37 @@ fn plain_target<'a>(parsed: &httparse::Request<'_, 'a>) -> Option<(&'a str, &'a 
     (is_plain(path, IN_PATH) && is_plain(query, IN_QUERY)).then_some((path, query))
 }
 
-/// A request's beginning, as far as it is there.
+/// Result of parsing the head of the next request.
 #[derive(Debug)]
 pub(super) enum Framed {
-    /// Its head is whole.
+    /// The head is complete.
     Whole {
         framing: RequestFraming,
-        /// Whether it may be answered outside of actix.
+        /// Whether the request may be answered without actix.
         is_plain: bool,
     },
-    /// More of its head is to come.
+    /// The head is incomplete.
     Partial,
-    /// It is no request that anybody should answer otherwise.
+    /// The request is refused.
     Malformed(Refusal),
 }
 
 /// Where a request ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RequestFraming {
-    /// After so many bytes, head included.
+    /// After this many bytes, head included.
     Length(u64),
-    /// After the last chunk that follows its head.
-    Chunked {
-        /// Bytes of the head.
-        head_bytes: u64,
-    },
+    /// After the last chunk of its body.
+    Chunked { head_bytes: u64 },
 }
 
-/// Looks at the request that begins `bytes`. An `Upgrade` that no answer here can follow is made unreadable, for it would
-/// change where the request ends: one that is not asked of a GET over HTTP/1.1 without a body, or not for a WebSocket.
+/// Parses the head at the beginning of `bytes`. An `Upgrade` that the server does not support is
+/// overwritten, since it would change where actix ends the request: any except one to WebSocket by
+/// a GET over HTTP/1.1 without a body.
 ///
 /// Source: RFC 9112, sections 2.2, 3 and 6; RFC 9110, section 7.8.
 pub(super) fn frame(bytes: &mut [u8]) -> Framed {
-    let (framed, upgrades) = look(bytes);
+    let (framed, upgrades) = parse_head(bytes);
     for at in upgrades {
         bytes[at..at + UPGRADE.len()].copy_from_slice(b"ignored");
     }
@@ -227,16 +227,16 @@ pub(super) fn frame(bytes: &mut [u8]) -> Framed {
 
 const UPGRADE: &str = "upgrade";
 
-/// What begins `bytes`, and where an `Upgrade` stands that is to be made unreadable.
-fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
+/// The parsed head, and the positions of each `Upgrade` that is to be overwritten.
+fn parse_head(bytes: &[u8]) -> (Framed, Vec<usize>) {
     let malformed = |text: &str| {
         (
             Framed::Malformed(Refusal::Malformed(text.to_owned())),
             Vec::new(),
         )
     };
-    let mut room = [httparse::EMPTY_HEADER; FIELDS_MAX];
-    let mut parsed = httparse::Request::new(&mut room);
+    let mut headers = [httparse::EMPTY_HEADER; FIELDS_MAX];
+    let mut parsed = httparse::Request::new(&mut headers);
     let head_bytes = match parsed.parse(bytes) {
         Ok(httparse::Status::Complete(head_bytes)) => head_bytes,
         Ok(httparse::Status::Partial) => return (Framed::Partial, Vec::new()),
@@ -249,7 +249,7 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
         Err(error) => return malformed(&error.to_string()),
     };
     if !line_ends_are_whole(&bytes[..head_bytes]) {
-        return malformed("a line ends with a bare line feed or carriage return, expected both");
+        return malformed("a line ends with a bare LF or CR, expected CR LF");
     }
     let target = parsed.path.unwrap_or_default();
     if target.parse::<Uri>().is_err()
@@ -258,7 +258,7 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
             .all(|byte| byte.is_ascii_graphic() && byte != b'#')
     {
         return malformed(
-            "the request target is no URI: expected a path of visible ASCII, percent-encoded, no fragment",
+            "invalid request target, expected a path of visible, percent-encoded ASCII without a fragment",
         );
     }
     let fields = match FramingFields::of(&parsed, bytes) {
@@ -288,16 +288,17 @@ fn look(bytes: &[u8]) -> (Framed, Vec<usize>) {
     )
 }
 
-/// The fields that say where a request ends, for which host it is, and whether its connection goes on as something else.
+/// The fields that determine where a request ends, its host, and whether it upgrades the
+/// connection.
 #[derive(Debug, Default)]
 struct FramingFields {
     /// Bytes of the body.
     length: Option<u64>,
     is_chunked: bool,
     hosts: usize,
-    /// Where `upgrade` stands, as a name and in `Connection`.
+    /// Positions of `upgrade` as a field name and in `Connection`.
     upgrades: Vec<usize>,
-    /// Whether it asks for an upgrade that is answered.
+    /// Whether it requests a supported upgrade.
     is_upgraded: bool,
 }
 
@@ -305,10 +306,10 @@ impl FramingFields {
     /// - `bytes`: what `parsed` was parsed from.
     ///
     /// # Errors
-    /// What is malformed, in words.
+    /// A sentence that says what is malformed.
     fn of(parsed: &httparse::Request<'_, '_>, bytes: &[u8]) -> Result<Self, &'static str> {
-        let place = |text: &[u8]| text.as_ptr() as usize - bytes.as_ptr() as usize;
-        // What is written otherwise is decoded, and decided, later.
+        let position = |text: &[u8]| text.as_ptr() as usize - bytes.as_ptr() as usize;
+        // A percent-encoded target is decoded, and decided on, later.
         let target = parsed.path.unwrap_or_default();
         let may_upgrade = parsed.method == Some("GET")
             && parsed.version == Some(1)
@@ -320,42 +321,44 @@ impl FramingFields {
                     || parsed.version != Some(1)
                     || !value.eq_ignore_ascii_case(b"chunked")
                 {
-                    return Err("the only Transfer-Encoding is chunked, over HTTP/1.1");
+                    return Err(
+                        "unsupported Transfer-Encoding, expected one `chunked` over HTTP/1.1",
+                    );
                 }
                 fields.is_chunked = true;
             } else if name.eq_ignore_ascii_case("content-length") {
                 let Some(bytes) = content_length(value) else {
-                    return Err("Content-Length is not a number of bytes");
+                    return Err("invalid Content-Length, expected decimal digits");
                 };
                 if fields.length.replace(bytes).is_some() {
-                    return Err("Content-Length is given twice");
+                    return Err("Content-Length is given twice, expected once");
                 }
             } else if name.eq_ignore_ascii_case("host") {
                 fields.hosts += 1;
             } else if name.eq_ignore_ascii_case(UPGRADE) {
                 fields.is_upgraded |= may_upgrade && value.eq_ignore_ascii_case(b"websocket");
-                fields.upgrades.push(place(name.as_bytes()));
+                fields.upgrades.push(position(name.as_bytes()));
             } else if name.eq_ignore_ascii_case("connection") {
                 let tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
                 fields.upgrades.extend(
                     tokens
                         .filter(|token| token.eq_ignore_ascii_case(UPGRADE.as_bytes()))
-                        .map(place),
+                        .map(position),
                 );
             }
         }
         if fields.hosts > 1 || fields.hosts == 0 && parsed.version == Some(1) {
-            return Err("Host is given twice, or not at all");
+            return Err("Host is missing or given twice, expected once");
         }
         if fields.is_chunked && fields.length.is_some() {
-            return Err("both Content-Length and Transfer-Encoding are given");
+            return Err("both Content-Length and Transfer-Encoding are given, expected one");
         }
         fields.is_upgraded &= !fields.is_chunked && fields.length.is_none();
         Ok(fields)
     }
 }
 
-/// A `Content-Length` that is a number in plain digits.
+/// The value of a `Content-Length` that consists of digits only.
 fn content_length(value: &[u8]) -> Option<u64> {
     let digits = std::str::from_utf8(value)
         .ok()
@@ -363,13 +366,13 @@ fn content_length(value: &[u8]) -> Option<u64> {
     digits.and_then(|digits| digits.parse().ok())
 }
 
-/// Whether every line ends with CR LF. A CR alone is refused by the parser already.
+/// Whether every line ends with CR LF. The parser has already refused a bare CR.
 fn line_ends_are_whole(head: &[u8]) -> bool {
     memchr::memchr_iter(b'\n', head).all(|at| at > 0 && head[at - 1] == b'\r')
 }
 
-/// Where a byte is plain: [`IN_PATH`], [`IN_QUERY`], both or none. What needs decoding, or may mean something else than it
-/// says, is the router's.
+/// Where each byte is plain: [`IN_PATH`], [`IN_QUERY`], both or neither. What needs decoding or
+/// could be ambiguous is left to the router.
 static PLAIN: [u8; 256] = {
     let mut plain = [0; 256];
     let mut byte = u8::MIN;

@@ -1,6 +1,9 @@
-//! The next requests of a connection that left its dispatcher: plain ones are answered here, any other leads back.
+//! The next requests of a connection that left its dispatcher: plain ones are answered here, others
+//! return it.
 
-use super::connection::{Between, Connected, WaitingLongPoll, WorkerContext, answer_wait, send};
+use super::connection::{
+    Connected, PlainConnection, WaitingLongPoll, WorkerContext, answer_wait, send,
+};
 use super::idle::Idle;
 use super::request::PlainRequest;
 use crate::api::gate::{self, Admission, CountedConnection};
@@ -14,24 +17,24 @@ use std::rc::Rc;
 use tailwater_core::StreamName;
 use tokio::time::Instant;
 
-/// What became of the request at the beginning of what was read.
+/// Outcome of the next request.
 enum RequestOutcome {
-    /// It was answered, and the next one may follow.
+    /// It was answered; the next one may follow.
     Answered,
     /// It is a long-poll that has to wait.
     Waits(WaitingLongPoll),
-    /// A dispatcher has to look at it. Nothing was done.
+    /// It needs a dispatcher. Nothing was done.
     Other,
     /// The connection ends.
     Ended,
 }
 
-/// Answers plain requests; returns the connection with the first one that is not.
+/// Answers plain requests; returns the connection at the first request that is not plain.
 ///
-/// - `waiting`: a long-poll to be answered before.
+/// - `waiting`: a long-poll to be answered first.
 pub(super) fn serve(
     shared: Rc<WorkerContext>,
-    mut between: Between,
+    mut connection: PlainConnection,
     counted: Rc<CountedConnection>,
     waiting: Option<WaitingLongPoll>,
 ) -> LocalBoxFuture<'static, Option<Box<Connected>>> {
@@ -41,23 +44,36 @@ pub(super) fn serve(
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
         let mut idle = Idle::new(shared.app.config.keep_alive);
         if let Some(waiting) = waiting {
-            answer_wait(&shared, &mut between, waiting, &mut idle, stopped.as_mut()).await?;
+            answer_wait(
+                &shared,
+                &mut connection,
+                waiting,
+                &mut idle,
+                stopped.as_mut(),
+            )
+            .await?;
         }
         let mut idle_since = Instant::now();
         loop {
-            while !between.unread.is_empty() {
-                let answering = Box::pin(answer(&shared, &mut between, &counted, &mut last));
+            while !connection.unread.is_empty() {
+                let answering = Box::pin(answer(&shared, &mut connection, &counted, &mut last));
                 match answering.await {
                     RequestOutcome::Answered => {}
                     RequestOutcome::Waits(waiting) => {
-                        answer_wait(&shared, &mut between, waiting, &mut idle, stopped.as_mut())
-                            .await?;
+                        answer_wait(
+                            &shared,
+                            &mut connection,
+                            waiting,
+                            &mut idle,
+                            stopped.as_mut(),
+                        )
+                        .await?;
                     }
                     RequestOutcome::Other => {
-                        let stream = Rc::into_inner(between.socket)?;
+                        let stream = Rc::into_inner(connection.socket)?;
                         return Some(Box::new(Connected {
                             stream,
-                            before: between.unread,
+                            unread: connection.unread,
                         }));
                     }
                     RequestOutcome::Ended => return None,
@@ -66,7 +82,7 @@ pub(super) fn serve(
             }
             tokio::select! {
                 biased;
-                received = poll_fn(|context| between.receive(&shared.groups, ReceiveBuffer::AHEAD_MAX, context)) => {
+                received = poll_fn(|context| connection.receive(&shared.groups, ReceiveBuffer::AHEAD_MAX, context)) => {
                     received.ok().filter(|bytes| *bytes > 0)?;
                 }
                 _ = stopped.as_mut() => return None,
@@ -76,7 +92,7 @@ pub(super) fn serve(
     })
 }
 
-/// The fields that every answer has, for the origin that asked last: nearly always the same as before.
+/// The header fields of every response, cached for the last origin.
 #[derive(Default)]
 struct LastStandingFields {
     standing: Option<(Option<String>, Rc<Fields>)>,
@@ -95,22 +111,22 @@ impl LastStandingFields {
     }
 }
 
-/// Answers the request at the beginning of what was read.
+/// Answers the request at the beginning of the buffer.
 async fn answer(
     shared: &Rc<WorkerContext>,
-    between: &mut Between,
+    connection: &mut PlainConnection,
     counted: &CountedConnection,
     last: &mut LastStandingFields,
 ) -> RequestOutcome {
-    let unread = std::mem::take(&mut between.unread);
-    let is_ours = |request: &PlainRequest<'_>| {
+    let unread = std::mem::take(&mut connection.unread);
+    let is_plain = |request: &PlainRequest<'_>| {
         let is_small = shared.app.reads_first(request.body.len());
-        is_small && !goes_on(request.query) && !StreamName::is_reserved_path(request.path)
+        is_small && !is_live(request.query) && !StreamName::is_reserved_path(request.path)
     };
-    let request = PlainRequest::parse(&unread).filter(is_ours);
-    let seen = request
+    let request = PlainRequest::parse(&unread).filter(is_plain);
+    let admission = request
         .as_ref()
-        .map(|request| shared.gate.look(&request.head(counted)));
+        .map(|request| shared.gate.admit(&request.head(counted)));
     let (
         Some(request),
         Some(Admission {
@@ -118,10 +134,10 @@ async fn answer(
             allowed,
             checked: Ok(()),
         }),
-    ) = (&request, seen)
+    ) = (&request, admission)
     else {
         drop(request);
-        between.unread = unread;
+        connection.unread = unread;
         return RequestOutcome::Other;
     };
     let standing = last.standing(allowed);
@@ -133,7 +149,7 @@ async fn answer(
         host,
         is_websocket: false,
     };
-    // In a statement of its own, or the future would have room for what it gives to the heap.
+    // A statement of its own: as a temporary it would enlarge this future.
     let replying = Box::pin(api::reply(
         &shared.app,
         call,
@@ -141,11 +157,11 @@ async fn answer(
     ));
     let reply = replying.await;
     let length = request.length;
-    between.unread = unread;
-    between.unread.consume(length);
+    connection.unread = unread;
+    connection.unread.consume(length);
     match reply {
         Reply::Answer(answer) => {
-            if send(shared, between, answer, standing.lines(), true).await {
+            if send(shared, connection, answer, standing.lines(), true).await {
                 RequestOutcome::Answered
             } else {
                 RequestOutcome::Ended
@@ -156,13 +172,13 @@ async fn answer(
             standing,
             keep_alive: true,
         }),
-        // Those were left to a dispatcher before.
+        // `is_live` has left these to a dispatcher.
         Reply::Live(..) => RequestOutcome::Ended,
     }
 }
 
-/// Whether a query asks for an answer that goes on: its head is a dispatcher's to write.
-fn goes_on(query: &str) -> bool {
+/// Whether a query asks for a live response other than a long-poll: a dispatcher writes its head.
+fn is_live(query: &str) -> bool {
     query
         .as_bytes()
         .split(|byte| *byte == b'&')

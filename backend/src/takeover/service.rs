@@ -1,4 +1,4 @@
-//! What serves the connections of a listener: actix's dispatcher, and what goes on with those that leave it.
+//! Serves the connections of a listener: by actix's dispatcher, and without it after a takeover.
 
 use super::connection::{self, Connected, Continuation, WorkerContext};
 use super::io::Io;
@@ -19,7 +19,8 @@ use std::task::{Context, Poll};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep_until};
 
-/// Serves connections by `http`, which is made once per worker, and goes on with those that leave it.
+/// Serves connections by `http`, which is created once per worker, and continues those that leave
+/// it.
 #[derive(Debug)]
 pub struct TakeOver<H> {
     http: H,
@@ -28,7 +29,7 @@ pub struct TakeOver<H> {
     groups: Rc<Groups>,
 }
 
-/// The same on one worker.
+/// [`TakeOver`] on one worker.
 pub struct Worker<S> {
     http: Rc<S>,
     shared: Rc<WorkerContext>,
@@ -41,7 +42,7 @@ impl<S> fmt::Debug for Worker<S> {
 }
 
 impl<H> TakeOver<H> {
-    /// - `http`: a service of actix-http whose requests find what [`Io::introduce`] puts there.
+    /// - `http`: a service of actix-http whose requests see what [`Io::insert_extensions`] adds.
     /// - `gate`: counts the connections.
     /// - `groups`: of this worker.
     pub fn new(http: H, app: Arc<App>, gate: Arc<Gate>, groups: Rc<Groups>) -> Self {
@@ -111,23 +112,24 @@ where
             Rc::clone(&self.shared),
             Rc::new(counted),
         );
-        // Small pieces are the rule here, and each must leave at once. A connection that refuses this has ended already.
+        // Deliveries are small and must not be delayed. This fails only for a connection that has
+        // already ended.
         let _refused = stream.set_nodelay(true);
         let mut connected = Some(Box::new(Connected {
             stream,
-            before: ReceiveBuffer::default(),
+            unread: ReceiveBuffer::default(),
         }));
-        // What is held here is held for every connection, whatever it does.
+        // This state is held for the lifetime of every connection.
         Box::pin(async move {
             while let Some(serving) = connected.take() {
                 let slot = slot(&shared.app.config);
                 dispatch(&*http, serving, &slot, &counted, &shared).await;
-                let serving = match connection::go_on(&shared, slot, &counted) {
+                let serving = match connection::resume(&shared, slot, &counted) {
                     None => break,
                     Some(Continuation::Requests(serving)) => serving,
                     Some(Continuation::Reading(reading, after)) => match reading.await {
                         Some(finished) => {
-                            connection::go_on_after(&shared, finished, after, &counted)
+                            connection::resume_after_reader(&shared, finished, after, &counted)
                         }
                         None => break,
                     },
@@ -140,16 +142,17 @@ where
 }
 
 fn slot(config: &Config) -> Rc<Slot> {
-    let patience = ClientDeadlines {
+    let deadlines = ClientDeadlines {
         idle: config.keep_alive,
         head: config.head_silence_max,
         stalled: config.write_silence_max,
         linger: connection::LINGER,
     };
-    Rc::new(Slot::new(config.hand_off, patience))
+    Rc::new(Slot::new(config.hand_off, deadlines))
 }
 
-/// Serves requests until the connection leaves the dispatcher, or ends. On the heap, and only as long as it lasts.
+/// Serves requests until the connection leaves the dispatcher or ends. Boxed, so that its memory is
+/// freed then.
 #[expect(
     clippy::boxed_local,
     reason = "a box emptied by the caller would last as long as the connection"
@@ -166,24 +169,24 @@ where
     S::Future: 'h,
     S::Error: fmt::Debug,
 {
-    let Connected { stream, before } = *connected;
+    let Connected { stream, unread } = *connected;
     let peer = stream.peer_addr().ok();
     let (counted, groups, malformed) = (
         Rc::clone(counted),
         Rc::clone(&shared.groups),
         Rc::clone(&shared.malformed),
     );
-    let io = Io::new(stream, before, Rc::clone(slot), counted, groups, malformed);
+    let io = Io::new(stream, unread, Rc::clone(slot), counted, groups, malformed);
     let mut serving = Box::pin(http.call((io, peer)));
     let (slot, mut timer) = (Rc::clone(slot), None::<Pin<Box<Sleep>>>);
     poll_fn(move |context| {
         if let Poll::Ready(ended) = serving.as_mut().poll(context) {
             if let Err(error) = ended {
-                tracing::trace!("a dispatcher ended: {error:?}");
+                tracing::trace!("dispatcher ended with an error: {error:?}");
             }
             return Poll::Ready(());
         }
-        // Whatever the client keeps waiting, here its time ends, and its connection with it.
+        // The connection is dropped when its client exceeds a deadline.
         let Some(deadline) = slot.deadline() else {
             timer = None;
             return Poll::Pending;

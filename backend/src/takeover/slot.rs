@@ -1,4 +1,4 @@
-//! Where a connection and what goes on with it meet when they leave a dispatcher, and how long its client may take.
+//! A connection's slot, through which it leaves its dispatcher, and the deadlines of its client.
 
 use super::connection::WaitingLongPoll;
 use crate::api::LiveAnswer;
@@ -11,114 +11,114 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-/// How long a client may take.
+/// Time limits of a client.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClientDeadlines {
-    /// Between two requests, or before the first.
+    /// PlainConnection two requests, or before the first.
     pub(super) idle: Duration,
-    /// From the first byte of a request to its whole head.
+    /// From the first byte of a request to the end of its head.
     pub(super) head: Duration,
-    /// For taking any of what it is sent.
+    /// Without accepting any of what it is sent.
     pub(super) stalled: Duration,
-    /// To hear an answer that is the connection's last, once that is sent.
+    /// To close the connection after its last response.
     pub(super) linger: Duration,
 }
 
-/// One connection's slot: shared by its I/O, its requests and its task.
+/// The slot of a connection, shared by its I/O, its requests and its task.
 #[derive(Debug)]
 pub struct Slot {
     may_leave: bool,
-    patience: ClientDeadlines,
+    deadlines: ClientDeadlines,
     phase: Cell<ClientPhase>,
-    /// Since when it is in its phase, or since the last progress of a phase that may last.
+    /// When the phase began, or when a phase that may last made progress.
     since: Cell<Instant>,
-    /// Since when the client takes nothing of what it is sent.
+    /// Since when the client has not accepted any data.
     stalled_since: Cell<Option<Instant>>,
-    /// Whether the request under way is one that may be answered outside of the dispatcher.
+    /// Whether the current request may be answered without the dispatcher.
     is_plain: Cell<bool>,
-    /// Whether all of the request under way was given to the dispatcher, so that what comes next is another request.
+    /// Whether the dispatcher has been given the whole request, so that what follows is another
+    /// one.
     is_whole: Cell<bool>,
-    /// Whether the answer under way may never come, so that it ends when its client does.
-    may_be_left: Cell<bool>,
-    /// Whether the request under way has no end that anybody could find.
+    /// Whether the response may never come, so that it is cancelled when its client disconnects.
+    is_cancelled_on_eof: Cell<bool>,
+    /// Whether the end of the current request will not be found.
     is_broken: Cell<bool>,
-    /// Whether the request became a conversation.
-    is_open: Cell<bool>,
-    /// Whether the dispatcher ended because a seat is taken, and not in the middle of an answer.
+    /// Whether the request became bidirectional.
+    is_bidirectional: Cell<bool>,
+    /// Whether the dispatcher ended at its flush, and not in the middle of a response.
     has_left: Cell<bool>,
     seat: RefCell<Option<TakenSeat>>,
-    kept: RefCell<Option<(TcpStream, ReceiveBuffer)>>,
+    connection: RefCell<Option<(TcpStream, ReceiveBuffer)>>,
     waker: RefCell<Option<Waker>>,
 }
 
-/// What a client is doing, as far as its connection's deadlines go.
+/// What a client is doing, which determines its deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClientPhase {
-    /// Nothing: it may be silent for as long as a connection may be idle.
+    /// Nothing; the idle timeout applies.
     Idle,
-    /// It has begun a request's head.
+    /// It is sending a request's head.
     Head,
-    /// Its request is being answered.
+    /// It is waiting for a response.
     Answer,
-    /// Nothing more is expected of it.
+    /// It has received its last response.
     Closing,
 }
 
-/// What goes on with a connection.
+/// How a connection continues outside of the dispatcher.
 #[derive(Debug)]
 pub enum TakenSeat {
     /// A reader whose head is sent.
     Live {
         /// The reader.
         live: Box<LiveAnswer>,
-        /// How it is told.
+        /// Its encoding.
         encoding: Encoding,
         /// Whether the connection may serve another request afterwards.
         keep_alive: bool,
     },
     /// A long-poll that is not answered yet.
     Wait(WaitingLongPoll),
-    /// Nothing is under way: the client's next requests.
+    /// No request is being answered: plain requests follow.
     Requests,
 }
 
-/// A connection that leaves its dispatcher when this is dropped, which is when the answer under way is complete.
+/// Takes the connection over when dropped, which is when the current response is complete.
 #[derive(Debug)]
 pub struct TakeoverGuard(Rc<Slot>);
 
-/// What is left when a dispatcher has ended.
+/// A connection whose dispatcher has ended.
 #[derive(Debug)]
-pub(super) struct Left {
+pub(super) struct Detached {
     pub(super) stream: TcpStream,
     pub(super) seat: TakenSeat,
     /// What the client sent after its request.
-    pub(super) beyond: ReceiveBuffer,
+    pub(super) pipelined: ReceiveBuffer,
 }
 
 impl Slot {
-    /// The slot of a connection.
-    ///
-    /// - `may_leave`: whether it may leave its dispatcher at all.
-    pub(super) fn new(may_leave: bool, patience: ClientDeadlines) -> Self {
+    /// - `may_leave`: whether the connection may leave its dispatcher at all.
+    pub(super) fn new(may_leave: bool, deadlines: ClientDeadlines) -> Self {
         Self {
             may_leave,
-            patience,
+            deadlines,
             phase: Cell::new(ClientPhase::Idle),
             since: Cell::new(Instant::now()),
             stalled_since: Cell::default(),
             is_plain: Cell::default(),
             is_whole: Cell::default(),
-            may_be_left: Cell::default(),
+            is_cancelled_on_eof: Cell::default(),
             is_broken: Cell::default(),
-            is_open: Cell::default(),
+            is_bidirectional: Cell::default(),
             has_left: Cell::default(),
             seat: RefCell::default(),
-            kept: RefCell::default(),
+            connection: RefCell::default(),
             waker: RefCell::default(),
         }
     }
 
-    /// Whether the connection may leave with the request under way, of which everything was given to the dispatcher.
+    /// Whether the connection may be taken over during the current request, which the dispatcher
+    /// has been given whole.
     pub fn may_leave(&self) -> bool {
         self.may_leave
             && self.is_whole.get()
@@ -126,49 +126,50 @@ impl Slot {
             && self.phase.get() == ClientPhase::Answer
     }
 
-    /// Puts in what goes on with the connection. Its handler or body must stay pending from now on.
+    /// Takes the connection over. Its handler or body must stay pending from now on.
     pub fn seat(&self, seat: TakenSeat) {
         *self.seat.borrow_mut() = Some(seat);
     }
 
-    /// Has the connection leave when the request under way is answered, if others like it can be answered elsewhere.
+    /// Takes the connection over once the current request is answered, if that is a plain one.
     pub fn leave_after_answer(self: &Rc<Self>) -> Option<TakeoverGuard> {
         (self.may_leave() && self.is_plain.get()).then(|| TakeoverGuard(Rc::clone(self)))
     }
 
-    /// Notes that the answer under way may never come: it ends when its client says that it sends no more.
-    pub fn answer_may_be_left(&self) {
-        self.may_be_left.set(true);
+    /// Notes that the response may never come: it is cancelled when its client closes its sending
+    /// side.
+    pub fn cancel_on_eof(&self) {
+        self.is_cancelled_on_eof.set(true);
         self.wake();
     }
 
-    /// Notes that the request became a conversation: what the client sends belongs to it.
-    pub fn open(&self) {
-        self.is_open.set(true);
+    /// Notes that the request became bidirectional: what the client sends next belongs to it.
+    pub fn make_bidirectional(&self) {
+        self.is_bidirectional.set(true);
         self.wake();
     }
 
     /// Notes that a request's head is given to the dispatcher.
     ///
-    /// - `is_plain`: whether one like it may be answered elsewhere.
+    /// - `is_plain`: whether the request could be answered without it.
     pub(super) fn note_request(&self, is_plain: bool) {
         self.is_plain.set(is_plain);
         self.is_whole.set(false);
     }
 
-    /// Notes that all of it was given.
+    /// Notes that the dispatcher has been given the whole request.
     pub(super) fn note_whole(&self) {
         self.is_whole.set(true);
     }
 
-    /// Notes that nobody will read the request under way to its end: its connection ends with it.
+    /// Notes that the current request will not be read to its end: its connection ends with it.
     pub(super) fn note_broken(&self) {
         if !self.is_broken.replace(true) {
             self.enter(ClientPhase::Closing);
         }
     }
 
-    /// Notes that the dispatcher was told to end, with everything written that was to be written.
+    /// Notes that the dispatcher was ended at its flush, with everything written.
     pub(super) fn note_left(&self) {
         self.has_left.set(true);
     }
@@ -187,11 +188,11 @@ impl Slot {
         }
     }
 
-    /// Notes that an answer is complete.
+    /// Notes that a response is complete.
     ///
     /// - `closes`: whether it was the connection's last.
     pub fn end_answer(&self, closes: bool) {
-        self.may_be_left.set(false);
+        self.is_cancelled_on_eof.set(false);
         self.enter(if closes || self.is_broken.get() {
             ClientPhase::Closing
         } else {
@@ -207,7 +208,7 @@ impl Slot {
         }
     }
 
-    /// Notes whether the client took something of what it is sent.
+    /// Notes whether the client accepted any data.
     pub(super) fn note_written(&self, took: bool) {
         if !took {
             self.stalled_since
@@ -221,31 +222,31 @@ impl Slot {
         self.phase.get()
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.is_open.get()
+    pub(super) fn is_bidirectional(&self) -> bool {
+        self.is_bidirectional.get()
     }
 
-    pub(super) fn may_be_left(&self) -> bool {
-        self.may_be_left.get()
+    pub(super) fn is_cancelled_on_eof(&self) -> bool {
+        self.is_cancelled_on_eof.get()
     }
 
-    /// When the client must have gone on with what it does; `None` while nothing is expected of it.
+    /// When the client times out; `None` while nothing is expected of it.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let stalled = self
             .stalled_since
             .get()
-            .map(|since| since + self.patience.stalled);
+            .map(|since| since + self.deadlines.stalled);
         let phase = match self.phase.get() {
-            ClientPhase::Idle => Some(self.since.get() + self.patience.idle),
+            ClientPhase::Idle => Some(self.since.get() + self.deadlines.idle),
             ClientPhase::Answer => None,
-            ClientPhase::Head => Some(self.since.get() + self.patience.head),
+            ClientPhase::Head => Some(self.since.get() + self.deadlines.head),
             ClientPhase::Closing if stalled.is_some() => None,
-            ClientPhase::Closing => Some(self.since.get() + self.patience.linger),
+            ClientPhase::Closing => Some(self.since.get() + self.deadlines.linger),
         };
         stalled.into_iter().chain(phase).min()
     }
 
-    /// Has `waker` woken when the answer under way is complete.
+    /// Wakes `waker` when the current response is complete.
     pub(super) fn wake_when_answered(&self, waker: &Waker) {
         let mut own = self.waker.borrow_mut();
         if !own.as_ref().is_some_and(|own| own.will_wake(waker)) {
@@ -264,19 +265,20 @@ impl Slot {
         self.seat.borrow().is_some()
     }
 
-    /// Keeps the connection of a dispatcher that has ended, and what was read from it and not given to the dispatcher.
-    pub(super) fn keep(&self, stream: TcpStream, unread: ReceiveBuffer) {
-        *self.kept.borrow_mut() = Some((stream, unread));
+    /// Stores the connection of a dispatcher that has ended, and the bytes read and not given to
+    /// it.
+    pub(super) fn store_connection(&self, stream: TcpStream, unread: ReceiveBuffer) {
+        *self.connection.borrow_mut() = Some((stream, unread));
     }
 
-    /// What is to be gone on with, if anything.
-    pub(super) fn take(&self) -> Option<Left> {
-        let (stream, beyond) = self.kept.take()?;
+    /// The connection that was taken over, if any.
+    pub(super) fn take(&self) -> Option<Detached> {
+        let (stream, pipelined) = self.connection.take()?;
         let seat = self.seat.take().filter(|_| self.has_left.get())?;
-        Some(Left {
+        Some(Detached {
             stream,
             seat,
-            beyond,
+            pipelined,
         })
     }
 }
@@ -297,7 +299,7 @@ mod tests {
     const LINGER: Duration = Duration::from_secs(2);
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_has_a_deadline_for_all_that_others_wait_for() {
+    async fn every_phase_that_waits_for_the_client_has_a_deadline() {
         let slot = Slot::new(
             true,
             ClientDeadlines {

@@ -92,7 +92,7 @@ fn fails(outcome: &CommandOutput, fake: &FakeServer, status: &str, case: &str) {
         "{case}: {stderr}"
     );
     assert!(
-        !stderr.contains(") appended to") && !stderr.contains("is imported"),
+        !stderr.contains(") appended to") && !stderr.contains("imported `"),
         "{case}: {stderr}"
     );
     assert!(stdout.is_empty(), "{case}: {stdout:?}");

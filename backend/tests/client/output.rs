@@ -45,7 +45,7 @@ fn tail_ends_when_its_reader_has_gone_before_anything_came() {
     let mut stderr = BufReader::new(tail.stderr.take().unwrap());
     let mut note = String::new();
     stderr.read_line(&mut note).unwrap();
-    assert!(note.contains("asking again"), "{note}");
+    assert!(note.contains("retrying in"), "{note}");
     drop(tail.stdout.take());
     wait(&mut tail, "a tail without a server");
 }

@@ -127,30 +127,30 @@ async fn refusals_say_the_field_what_is_allowed_and_what_came() {
         (
             "sources",
             generator(5_000.0, 64),
-            "`rate` must be 0.1 to 2000 events per second, but `5000` came",
+            "`rate` is `5000`, expected 0.1 to 2000 events per second",
         ),
         (
             "sources",
             generator(1.0, 8),
-            "`size` must be 64 to 65536 bytes, but `8` came",
+            "`size` is `8`, expected 64 to 65536 bytes",
         ),
         ("sources", json!({"kind": "moon"}), "unknown variant `moon`"),
         (
             "races",
             json!({"techniques": []}),
-            "`techniques` must be 1 to 8 techniques",
+            "`techniques` is `0 techniques`, expected 1 to 8 techniques",
         ),
         (
             "races",
             json!({"techniques": ["poll"], "delay_up_ms": 501}),
-            "`delay_up_ms` must be 0 to 500 ms, but `501` came",
+            "`delay_up_ms` is `501`, expected 0 to 500 ms",
         ),
         (
             "races",
             json!({"techniques": ["pigeon"]}),
             "unknown variant `pigeon`",
         ),
-        ("races", json!(7), "send {\"techniques\""),
+        ("races", json!(7), "expected {\"techniques\""),
     ];
     for (path, body, says) in cases {
         let (status, answer) = post(&mut client, &format!("/v1/lab/{path}"), &body).await;

@@ -176,7 +176,7 @@ async fn an_export_that_was_cut_or_changed_makes_no_stream() {
     for body in changed {
         let problem = import(&server, "copy", body.clone()).await.refuses(400);
         assert!(
-            problem.detail.contains("no stream was made") || problem.kind == "#header",
+            problem.detail.contains("no stream was created") || problem.kind == "#header",
             "{problem}"
         );
         assert_eq!(

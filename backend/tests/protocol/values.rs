@@ -58,7 +58,7 @@ async fn no_frame_is_read_from_an_array() {
             answer["problem"]["detail"]
                 .as_str()
                 .unwrap()
-                .contains("not a request"),
+                .contains("invalid frame"),
             "{answer}"
         );
     }

@@ -8,14 +8,18 @@ use tailwater_core::{AppendError, CreateError, ForkError, NameError, ReadError};
 const NO_STREAM: ProblemClass = (
     StatusCode::NOT_FOUND,
     "#no-stream",
-    "There is no such stream",
+    "The stream does not exist",
 );
 const OFFSET: ProblemClass = (
     StatusCode::BAD_REQUEST,
     "#offset",
-    "The offset is not one of this stream's",
+    "The offset is not valid for this stream",
 );
-const GONE: ProblemClass = (StatusCode::GONE, "#gone", "The position is no longer kept");
+const GONE: ProblemClass = (
+    StatusCode::GONE,
+    "#gone",
+    "The position is no longer retained",
+);
 const BODY_TOO_LARGE: ProblemClass = (
     StatusCode::PAYLOAD_TOO_LARGE,
     "#body-too-large",
@@ -29,37 +33,37 @@ const BODY_SILENT: ProblemClass = (
 const BODY_BROKEN: ProblemClass = (
     StatusCode::BAD_REQUEST,
     "#body-broken",
-    "The body did not arrive whole",
+    "The body is incomplete or invalid",
 );
 const TYPE_DIFFERS: ProblemClass = (
     StatusCode::CONFLICT,
     "#content-type",
-    "The content type is not the stream's",
+    "The content type differs from the stream's",
 );
 const TOO_MANY_READERS: ProblemClass = (
     StatusCode::SERVICE_UNAVAILABLE,
     "#too-many-readers",
-    "No room for a live reader",
+    "Too many live readers",
 );
 const TOO_MANY_CONNECTIONS: ProblemClass = (
     StatusCode::SERVICE_UNAVAILABLE,
     "#too-many-connections",
-    "No room for a connection",
+    "Too many connections",
 );
 const BUSY: ProblemClass = (
     StatusCode::SERVICE_UNAVAILABLE,
     "#busy",
-    "The server holds too much for its clients",
+    "The memory budget is exhausted",
 );
 const CONTENT_ENCODING: ProblemClass = (
     StatusCode::UNSUPPORTED_MEDIA_TYPE,
     "#content-encoding",
-    "The content coding is not taken",
+    "The content coding is not supported",
 );
 const NO_HANDSHAKE: ProblemClass = (
     StatusCode::UPGRADE_REQUIRED,
     "#no-handshake",
-    "A WebSocket needs a handshake",
+    "A WebSocket requires a handshake",
 );
 const STOPPING: ProblemClass = (
     StatusCode::SERVICE_UNAVAILABLE,
@@ -79,22 +83,22 @@ const TOO_MANY_FIELDS: ProblemClass = (
 const HOST: ProblemClass = (
     StatusCode::MISDIRECTED_REQUEST,
     "#host",
-    "This server does not answer to that host name",
+    "The host name is not allowed",
 );
 const ORIGIN: ProblemClass = (
     StatusCode::FORBIDDEN,
     "#origin",
-    "That web origin may not use this server",
+    "The web origin is not allowed",
 );
 const EMBEDDING: ProblemClass = (
     StatusCode::FORBIDDEN,
     "#origin",
-    "Another site's page may not embed this",
+    "Embedding by other sites is not allowed",
 );
 const METHOD: ProblemClass = (
     StatusCode::METHOD_NOT_ALLOWED,
     "#method",
-    "The method is not served at this path",
+    "The method is not supported at this path",
 );
 
 impl Refusal {
@@ -105,8 +109,8 @@ impl Refusal {
             Self::Name(error) => name_class(error),
             Self::NoStream(_) => NO_STREAM,
             Self::Hidden(_) => (S::GONE, "#deleted", "The stream was deleted"),
-            Self::Query(_) => (S::BAD_REQUEST, "#query", "The query is not understood"),
-            Self::Header(_) => (S::BAD_REQUEST, "#header", "A header is not understood"),
+            Self::Query(_) => (S::BAD_REQUEST, "#query", "The query is invalid"),
+            Self::Header(_) => (S::BAD_REQUEST, "#header", "A header is invalid"),
             Self::Offset(_) => OFFSET,
             Self::BodyTooLarge { .. } => BODY_TOO_LARGE,
             Self::BodySilent { .. } => BODY_SILENT,
@@ -129,9 +133,9 @@ impl Refusal {
             Self::Host(_) => HOST,
             Self::Origin(_) => ORIGIN,
             Self::Embedding => EMBEDDING,
-            Self::NoRoute(_) => (S::NOT_FOUND, "#no-route", "Nothing is served at this path"),
+            Self::NoRoute(_) => (S::NOT_FOUND, "#no-route", "The path has no route"),
             Self::Malformed(_) => (S::BAD_REQUEST, "#malformed", "The request is malformed"),
-            Self::Failed => (S::INTERNAL_SERVER_ERROR, "#failed", "The server failed"),
+            Self::Failed => (S::INTERNAL_SERVER_ERROR, "#failed", "Internal error"),
             Self::Method { .. } => METHOD,
         }
     }
@@ -155,20 +159,22 @@ fn append_class(error: &AppendError) -> ProblemClass {
         AppendError::Deleted => NO_STREAM,
         AppendError::Closed { .. } => (S::CONFLICT, "#closed", "The stream is closed"),
         AppendError::SeqNotRising { .. } => {
-            (S::CONFLICT, "#stream-seq", "Stream-Seq does not rise")
+            (S::CONFLICT, "#stream-seq", "Stream-Seq does not increase")
         }
-        AppendError::StaleEpoch { .. } => {
-            (S::FORBIDDEN, "#stale-epoch", "The producer's epoch is over")
-        }
+        AppendError::StaleEpoch { .. } => (
+            S::FORBIDDEN,
+            "#stale-epoch",
+            "The producer's epoch is stale",
+        ),
         AppendError::Gap { .. } => (
             S::CONFLICT,
             "#producer-gap",
-            "A producer's append is missing",
+            "The producer's sequence has a gap",
         ),
         AppendError::EpochStart { .. } => (
             S::BAD_REQUEST,
             "#epoch-start",
-            "A producer's epoch begins with 0",
+            "A producer's epoch must begin with sequence 0",
         ),
         AppendError::TooManyProducers { .. } => (
             S::TOO_MANY_REQUESTS,
@@ -178,7 +184,7 @@ fn append_class(error: &AppendError) -> ProblemClass {
         AppendError::NotAtTail { .. } => (
             S::PRECONDITION_FAILED,
             "#not-at-tail",
-            "The stream does not end there",
+            "The stream does not end at that offset",
         ),
         AppendError::TooLong => (
             S::INSUFFICIENT_STORAGE,
@@ -198,9 +204,11 @@ fn create_class(error: &CreateError) -> ProblemClass {
             "The stream exists with another configuration",
         ),
         CreateError::Taken | CreateError::Overtaken => (S::CONFLICT, "#taken", "The stream exists"),
-        CreateError::Hidden { .. } => {
-            (S::CONFLICT, "#name-taken", "A deleted stream has that name")
-        }
+        CreateError::Hidden { .. } => (
+            S::CONFLICT,
+            "#name-taken",
+            "The name belongs to a deleted stream",
+        ),
         CreateError::Fork(error) => fork_class(error),
         CreateError::TooMany { .. } => (
             S::INSUFFICIENT_STORAGE,
@@ -230,7 +238,7 @@ fn fork_class(error: &ForkError) -> ProblemClass {
         ForkError::NoSource(_) => (
             StatusCode::NOT_FOUND,
             "#no-source",
-            "There is no such stream to fork",
+            "The stream to fork does not exist",
         ),
         ForkError::SourceHidden(_) => (
             StatusCode::CONFLICT,
@@ -240,12 +248,12 @@ fn fork_class(error: &ForkError) -> ProblemClass {
         ForkError::TypeDiffers { .. } => (
             StatusCode::CONFLICT,
             "#content-type",
-            "The content type is not the source's",
+            "The content type differs from the source's",
         ),
         ForkError::TooDeep { .. } => (
             StatusCode::CONFLICT,
             "#too-deep",
-            "The source descends from too many streams",
+            "The chain of forks is too long",
         ),
         ForkError::BeyondTail { .. } => (
             StatusCode::BAD_REQUEST,
@@ -276,7 +284,7 @@ pub(crate) fn store_class(error: &StoreError) -> ProblemClass {
         StoreError::TooLong { .. } => (
             StatusCode::BAD_REQUEST,
             "#too-long",
-            "A name is too long to be kept",
+            "The name is too long to be stored",
         ),
         StoreError::OutOfStep => (
             StatusCode::SERVICE_UNAVAILABLE,
@@ -288,7 +296,7 @@ pub(crate) fn store_class(error: &StoreError) -> ProblemClass {
         StoreError::Unwritable(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "#unwritable",
-            "The store can't take changes now",
+            "The store can't be written now",
         ),
         StoreError::Unreadable(_) => (
             StatusCode::SERVICE_UNAVAILABLE,

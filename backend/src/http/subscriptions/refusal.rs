@@ -1,4 +1,5 @@
-//! Refusals about subscriptions: a problem document with the protocol's error code in it, or its error as it fixes it.
+//! Refusals about subscriptions: a problem document that includes the protocol's error, or the
+//! error alone where the protocol fixes it.
 
 use crate::api::{Refusal, store_class};
 use crate::subscriptions::Refused;
@@ -17,15 +18,15 @@ use tailwater_protocol::{OffsetError, Problem};
 pub(super) enum SubscriptionRefusal {
     /// By the subscriptions.
     Refused(Refused),
-    /// The body is not what is expected.
+    /// The body can't be parsed.
     Body(String),
-    /// An ack's offset is not one.
+    /// An ack's offset is malformed.
     Offset(OffsetError),
-    /// For a reason that requests about streams have, too.
+    /// A reason shared with requests to streams.
     Other(Refusal),
 }
 
-/// What stands under `error` in a body.
+/// The member `error` of a body.
 #[derive(Serialize)]
 struct ErrorMember<'a> {
     code: &'a str,
@@ -37,13 +38,13 @@ struct ErrorMember<'a> {
     generation: Option<u64>,
 }
 
-/// An error in the form that the protocol fixes.
+/// An error in the form fixed by the protocol.
 #[derive(Serialize)]
 struct FixedBody<'a> {
     error: ErrorMember<'a>,
 }
 
-/// A problem document that clients of the protocol can read, too.
+/// A problem document with the protocol's error in it.
 #[derive(Serialize)]
 struct ProblemBody<'a> {
     #[serde(flatten)]
@@ -51,10 +52,10 @@ struct ProblemBody<'a> {
     error: ErrorMember<'a>,
 }
 
-/// How a refusal is told.
+/// The status and texts of a refusal.
 struct SubscriptionProblem {
     status: StatusCode,
-    /// The protocol's word for it, or ours in the same style.
+    /// The protocol's error code, or our own in the same style.
     code: &'static str,
     kind: &'static str,
     title: &'static str,
@@ -83,7 +84,7 @@ fn class(refused: &Refused) -> SubscriptionProblem {
             S::NOT_FOUND,
             "SUBSCRIPTION_NOT_FOUND",
             "#no-subscription",
-            "There is no such subscription",
+            "The subscription does not exist",
         ),
         Refused::Differs(_) => SubscriptionProblem::new(
             S::CONFLICT,
@@ -101,21 +102,21 @@ fn class(refused: &Refused) -> SubscriptionProblem {
             S::BAD_REQUEST,
             "WEBHOOK_URL_REJECTED",
             "#webhook-url",
-            "Webhooks may not go there",
+            "The webhook URL is not allowed",
         ),
         Refused::Definition(_) | Refused::NoWebhooks | Refused::OtherWay { .. } => {
             SubscriptionProblem::new(
                 S::BAD_REQUEST,
                 "INVALID_REQUEST",
                 "#subscription",
-                "The request makes no sense",
+                "The request is invalid",
             )
         }
         Refused::Token => SubscriptionProblem::new(
             S::UNAUTHORIZED,
             "TOKEN_INVALID",
             "#token",
-            "The token is not valid here",
+            "The token is not valid for this subscription",
         ),
         Refused::Fault(fault) => fault_class(fault),
         Refused::Store(error) => {
@@ -126,7 +127,7 @@ fn class(refused: &Refused) -> SubscriptionProblem {
             S::INTERNAL_SERVER_ERROR,
             "KEYS",
             "#keys",
-            "The server has no keys",
+            "The server has no webhook keys",
         ),
         Refused::Busy => SubscriptionProblem::new(
             S::SERVICE_UNAVAILABLE,
@@ -147,19 +148,19 @@ fn fault_class(fault: &SubscriptionFault) -> SubscriptionProblem {
     use StatusCode as S;
     match fault {
         SubscriptionFault::Fenced => {
-            SubscriptionProblem::new(S::CONFLICT, "FENCED", "#fenced", "The wake is over")
+            SubscriptionProblem::new(S::CONFLICT, "FENCED", "#fenced", "The wake has ended")
         }
         SubscriptionFault::Claimed { .. } => SubscriptionProblem::new(
             S::CONFLICT,
             "ALREADY_CLAIMED",
             "#claimed",
-            "The lease is held",
+            "The lease is held by another worker",
         ),
         SubscriptionFault::NothingPending => SubscriptionProblem::new(
             S::CONFLICT,
             "NO_PENDING_WORK",
             "#nothing-pending",
-            "There is nothing to do",
+            "No work is pending",
         ),
         SubscriptionFault::NotLinked(_)
         | SubscriptionFault::AckOfOtherLife { .. }
@@ -168,7 +169,7 @@ fn fault_class(fault: &SubscriptionFault) -> SubscriptionProblem {
             S::CONFLICT,
             "INVALID_OFFSET",
             "#ack",
-            "The ack does not fit",
+            "The acked offset is invalid",
         ),
         SubscriptionFault::TooManyStreams { .. } => SubscriptionProblem::new(
             S::INSUFFICIENT_STORAGE,
@@ -234,7 +235,7 @@ impl ResponseError for SubscriptionRefusal {
                     self.status_code(),
                     "INVALID_REQUEST",
                     "#subscription-body",
-                    "The body is not understood",
+                    "The body is invalid",
                 ),
                 text,
                 |_| {},
@@ -244,7 +245,7 @@ impl ResponseError for SubscriptionRefusal {
                     self.status_code(),
                     "INVALID_OFFSET",
                     "#ack",
-                    "The ack does not fit",
+                    "The acked offset is invalid",
                 ),
                 &error.to_string(),
                 |_| {},
@@ -265,7 +266,7 @@ impl<'a> ErrorMember<'a> {
     }
 }
 
-/// 409 in the form that the protocol fixes.
+/// 409 in the form fixed by the protocol.
 fn fixed(error: ErrorMember<'_>) -> HttpResponse {
     HttpResponse::Conflict()
         .insert_header((CACHE_CONTROL, "no-store"))

@@ -1,4 +1,4 @@
-//! What a request to a reserved path asks for, as its head says.
+//! The route of a request to a reserved path, determined from its head.
 
 use super::BODY_BYTES_MAX;
 use super::refusal::SubscriptionRefusal;
@@ -17,28 +17,28 @@ use tailwater_protocol::percent;
 pub(super) enum SubscriptionRoute {
     /// The methods of the path.
     Methods(Methods),
-    /// The keys that webhooks are signed with.
+    /// The public keys of webhooks.
     Keys,
-    /// Something of a subscription.
+    /// An operation on a subscription.
     Subscription(SubscriptionId, SubscriptionTask),
 }
 
-/// What is asked of a subscription.
+/// An operation on a subscription.
 #[derive(Debug)]
 pub(super) enum SubscriptionTask {
     Put,
-    Look,
+    Inspect,
     Delete,
     Add,
     Remove(StreamName),
     Claim,
-    /// With the token of the wake.
+    /// With the wake's token.
     Report(DeliveryWay, String),
-    /// With the token of the wake.
+    /// With the wake's token.
     Release(String),
 }
 
-/// Whether what follows [`STREAM_PREFIX`] is a reserved path, which is no stream's.
+/// Whether what follows [`STREAM_PREFIX`] is a reserved path instead of a stream's name.
 pub(in crate::http) fn is_reserved(rest: &str) -> bool {
     rest.split('/')
         .next()
@@ -46,13 +46,13 @@ pub(in crate::http) fn is_reserved(rest: &str) -> bool {
 }
 
 impl SubscriptionRoute {
-    /// What the head decides, before the body is read.
+    /// Determines the route from the head, before the body is received.
     ///
-    /// - `path`: as the request spells it.
+    /// - `path`: not decoded.
     ///
     /// # Errors
-    /// 404 and 405 for what is not served; 400 for an id, a name or a repeated field; 401 without a token where one is
-    /// needed; 413 and 415 for a body that will not be taken.
+    /// 404 and 405 for unknown paths and methods; 400 for an id, a name or a repeated field; 401
+    /// without a required token; 413 and 415 for a body that is not accepted.
     pub(super) fn of(
         method: &Method,
         path: &str,
@@ -63,7 +63,7 @@ impl SubscriptionRoute {
             .strip_prefix(STREAM_PREFIX)
             .filter(|rest| is_reserved(rest))
             .ok_or_else(no_route)?;
-        // What the server chose, decoded; ids and names in between, as they came.
+        // Fixed segments are decoded; ids and names between them are not.
         let parts = rest.splitn(5, '/').skip(1).enumerate();
         let parts: Vec<String> = parts
             .map(|(at, part)| {
@@ -88,7 +88,7 @@ impl SubscriptionRoute {
             }
             (["subscriptions", it], &Method::PUT) => with_body(id(it)?, SubscriptionTask::Put),
             (["subscriptions", it], &(Method::GET | Method::HEAD)) => {
-                Ok(Self::Subscription(id(it)?, SubscriptionTask::Look))
+                Ok(Self::Subscription(id(it)?, SubscriptionTask::Inspect))
             }
             (["subscriptions", it], &Method::DELETE) => {
                 Ok(Self::Subscription(id(it)?, SubscriptionTask::Delete))
@@ -132,7 +132,7 @@ impl SubscriptionRoute {
     }
 }
 
-/// A part of a path that the server chose, decoded; what can't be decoded is none.
+/// A fixed segment of a path, decoded; empty if it can't be.
 fn word(part: &str) -> String {
     percent::decode(part).unwrap_or_default()
 }

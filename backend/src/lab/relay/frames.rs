@@ -1,11 +1,11 @@
-//! WebSocket frames as a counter sees them: a head, then its payload, in any split; no I/O and nothing kept.
+//! Counts WebSocket frames, heads and payloads, however they are split; no I/O, nothing stored.
 
-/// Where in the sequence of frames a direction is.
+/// Position of a direction in its sequence of frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Frames {
-    /// In a frame's head, of which these bytes came.
-    Head { came: [u8; 10], len: usize },
-    /// In a mask or payload: so many bytes of each are left.
+    /// In a frame's head, of which these bytes were received.
+    Head { received: [u8; 10], len: usize },
+    /// In a mask or payload: bytes left of each.
     Rest { mask: usize, payload: u64 },
 }
 
@@ -13,25 +13,25 @@ impl Frames {
     /// Before the first frame.
     pub(super) fn new() -> Self {
         Self::Head {
-            came: [0; 10],
+            received: [0; 10],
             len: 0,
         }
     }
 
-    /// Takes some of `bytes`, at least one if there is any.
+    /// Consumes some of `bytes`, at least one if there is any.
     ///
-    /// - Returns how many head (mask included) and payload bytes were taken.
+    /// - Returns the number of head (mask included) and payload bytes consumed.
     ///
     /// Source: RFC 6455, section 5.2.
     pub(super) fn take(&mut self, bytes: &[u8]) -> (usize, usize) {
         match self {
-            Self::Head { came, len } => {
+            Self::Head { received, len } => {
                 let mut taken = 0;
                 for byte in bytes {
-                    came[*len] = *byte;
+                    received[*len] = *byte;
                     *len += 1;
                     taken += 1;
-                    if let Some((mask, payload)) = complete(&came[..*len]) {
+                    if let Some((mask, payload)) = complete(&received[..*len]) {
                         *self = Self::Rest { mask, payload };
                         self.settle();
                         break;
@@ -57,7 +57,7 @@ impl Frames {
         }
     }
 
-    /// A frame that is over makes room for the next.
+    /// Begins the next frame when the current one is complete.
     fn settle(&mut self) {
         if *self
             == (Self::Rest {
@@ -70,7 +70,7 @@ impl Frames {
     }
 }
 
-/// Mask and payload length, once `head` has all bytes that tell them.
+/// Mask and payload length, once `head` is complete.
 fn complete(head: &[u8]) -> Option<(usize, u64)> {
     let second = *head.get(1)?;
     let mask = if second & 0x80 == 0 { 0 } else { 4 };
@@ -93,7 +93,7 @@ fn complete(head: &[u8]) -> Option<(usize, u64)> {
 mod tests {
     use super::*;
 
-    /// Head and payload bytes of `bytes`, handed over in pieces of `step`.
+    /// Head and payload bytes of `bytes`, passed in pieces of `step`.
     fn count(bytes: &[u8], step: usize) -> (usize, usize) {
         let (mut frames, mut heads, mut payloads) = (Frames::new(), 0, 0);
         for piece in bytes.chunks(step) {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_of_all_lengths_are_told_from_payloads_in_any_split() {
+    fn heads_and_payloads_are_counted_in_any_split() {
         let mut bytes = vec![0x81, 5];
         bytes.extend_from_slice(b"hello");
         bytes.extend_from_slice(&[0x89, 0]);

@@ -1,28 +1,29 @@
-//! One direction of an HTTP/1.1 connection as a counter sees it: heads, bodies, framing, in any split; no I/O.
+//! Counts one direction of an HTTP/1.1 connection: heads, bodies, framing, however they are split;
+//! no I/O.
 
 use super::frames::Frames;
 
-/// Longest head that is looked into; beyond it the rest of the connection counts as body.
+/// Maximum head that is parsed; after a longer one the rest of the connection counts as body.
 pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// Longest line that gives a chunk's size, extensions included.
+/// Maximum chunk-size line, extensions included.
 const CHUNK_LINE_BYTES_MAX: usize = 1024;
 
-/// How far a body goes.
+/// The extent of a body.
 ///
 /// Source: RFC 9112, section 6.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BodyExtent {
-    /// So many bytes.
+    /// This many bytes.
     Fixed(u64),
     /// Chunks, then trailers.
     Chunked,
-    /// All that comes: a body without a length, a tunnel, or what is not understood.
+    /// Until the connection closes: a body without a length, a tunnel, or unknown framing.
     UntilClose,
     /// WebSocket frames.
     Frames,
 }
 
-/// Bytes by what they are.
+/// Consumed bytes by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct TakenBytes {
     pub(super) head: usize,
@@ -50,21 +51,21 @@ impl TakenBytes {
     }
 }
 
-/// What became complete with the bytes just taken.
+/// What the consumed bytes completed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Complete {
     /// Nothing.
     Nothing,
-    /// A head, whole; [`MessageSequence::body`] must say what follows before more is taken.
+    /// A whole head; [`MessageSequence::body`] must be called before more is consumed.
     Head(Vec<u8>),
-    /// A message to its end.
+    /// A whole message.
     Message,
 }
 
 #[derive(Debug)]
 enum MessagePart {
     Head {
-        came: Vec<u8>,
+        received: Vec<u8>,
         line_bytes: usize,
         lines: usize,
     },
@@ -85,7 +86,7 @@ enum MessagePart {
     Frames(Frames),
 }
 
-/// Where one direction of a connection is in its sequence of messages.
+/// Position of one direction in its sequence of messages.
 #[derive(Debug)]
 pub(super) struct MessageSequence {
     part: MessagePart,
@@ -93,7 +94,7 @@ pub(super) struct MessageSequence {
 
 fn head() -> MessagePart {
     MessagePart::Head {
-        came: Vec::new(),
+        received: Vec::new(),
         line_bytes: 0,
         lines: 0,
     }
@@ -105,9 +106,9 @@ impl MessageSequence {
         Self { part: head() }
     }
 
-    /// Says what follows the head that was just completed.
+    /// Sets the extent of the body after the head that was just completed.
     ///
-    /// - Returns whether the message is over with it.
+    /// - Returns whether the message ends with it.
     pub(super) fn body(&mut self, extent: BodyExtent) -> bool {
         self.part = match extent {
             BodyExtent::Fixed(0) => head(),
@@ -119,20 +120,20 @@ impl MessageSequence {
         extent == BodyExtent::Fixed(0)
     }
 
-    /// Whether a body is under way that only the connection's end will end.
+    /// Whether the current body ends only when the connection closes.
     pub(super) fn until_close(&self) -> bool {
         matches!(self.part, MessagePart::UntilClose)
     }
 
-    /// Takes some of `bytes`, at least one if there is any.
+    /// Consumes some of `bytes`, at least one if there is any.
     pub(super) fn take(&mut self, bytes: &[u8]) -> (TakenBytes, Complete) {
         match &mut self.part {
             MessagePart::Head { .. } => self.take_head(bytes),
             MessagePart::Fixed { left } => {
                 let body = at_most(bytes, *left);
                 *left -= body as u64;
-                let over = *left == 0;
-                (TakenBytes::of_body(body), self.message_if(over))
+                let is_complete = *left == 0;
+                (TakenBytes::of_body(body), self.message_if(is_complete))
             }
             MessagePart::ChunkSize { .. } => self.take_chunk_size(bytes),
             MessagePart::ChunkData { left } => {
@@ -156,11 +157,14 @@ impl MessageSequence {
                     .iter()
                     .filter(|byte| !b"\r\n".contains(byte))
                     .count();
-                let over = ended && *line_bytes == 0;
+                let is_complete = ended && *line_bytes == 0;
                 if ended {
                     *line_bytes = 0;
                 }
-                (TakenBytes::of_framing(framing), self.message_if(over))
+                (
+                    TakenBytes::of_framing(framing),
+                    self.message_if(is_complete),
+                )
             }
             MessagePart::UntilClose => (TakenBytes::of_body(bytes.len()), Complete::Nothing),
             MessagePart::Frames(frames) => {
@@ -177,8 +181,8 @@ impl MessageSequence {
         }
     }
 
-    fn message_if(&mut self, over: bool) -> Complete {
-        if over {
+    fn message_if(&mut self, is_complete: bool) -> Complete {
+        if is_complete {
             self.part = head();
             Complete::Message
         } else {
@@ -186,22 +190,23 @@ impl MessageSequence {
         }
     }
 
-    /// A head ends with its first empty line; empty lines before it belong to it.
+    /// A head ends with its first empty line after a non-empty one; empty lines before it are part
+    /// of it.
     fn take_head(&mut self, bytes: &[u8]) -> (TakenBytes, Complete) {
         let MessagePart::Head {
-            came,
+            received,
             line_bytes,
             lines,
         } = &mut self.part
         else {
             return (TakenBytes::default(), Complete::Nothing);
         };
-        let mut over = false;
-        let mut taken = 0;
+        let mut is_complete = false;
+        let mut consumed = 0;
         for byte in bytes {
-            taken += 1;
+            consumed += 1;
             match byte {
-                b'\n' if *line_bytes == 0 => over = *lines > 0,
+                b'\n' if *line_bytes == 0 => is_complete = *lines > 0,
                 b'\n' => {
                     *lines += 1;
                     *line_bytes = 0;
@@ -209,19 +214,19 @@ impl MessageSequence {
                 b'\r' => {}
                 _ => *line_bytes += 1,
             }
-            if over {
+            if is_complete {
                 break;
             }
         }
-        came.extend_from_slice(&bytes[..taken]);
+        received.extend_from_slice(&bytes[..consumed]);
         let counted = TakenBytes {
-            head: taken,
+            head: consumed,
             ..TakenBytes::default()
         };
-        if over {
-            return (counted, Complete::Head(std::mem::take(came)));
+        if is_complete {
+            return (counted, Complete::Head(std::mem::take(received)));
         }
-        if came.len() > HEAD_BYTES_MAX {
+        if received.len() > HEAD_BYTES_MAX {
             self.part = MessagePart::UntilClose;
         }
         (counted, Complete::Nothing)
@@ -250,7 +255,7 @@ fn at_most(bytes: &[u8], left: u64) -> usize {
     usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len())
 }
 
-/// How many of `bytes` go up to and with the next line feed, and whether there is one.
+/// The number of bytes through the next line feed, and whether there is one.
 fn through_line_end(bytes: &[u8]) -> (usize, bool) {
     match bytes.iter().position(|byte| *byte == b'\n') {
         Some(at) => (at + 1, true),
@@ -258,7 +263,7 @@ fn through_line_end(bytes: &[u8]) -> (usize, bool) {
     }
 }
 
-/// The hexadecimal size at the beginning of a chunk's first line; extensions do not count.
+/// The hexadecimal size in a chunk-size line, without extensions.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(line).ok()?;
     let digits = text.split(';').next()?.trim();
@@ -272,7 +277,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunk_sizes_are_hexadecimal_with_extensions_and_nothing_else() {
+    fn chunk_sizes_are_hexadecimal_with_optional_extensions() {
         assert_eq!(chunk_size(b"1aF\r\n"), Some(0x1af));
         assert_eq!(chunk_size(b"10;name=value\r\n"), Some(16));
         for wrong in [
@@ -288,10 +293,10 @@ mod tests {
     }
 
     #[test]
-    fn a_head_without_end_is_not_kept() {
+    fn an_endless_head_is_not_buffered() {
         let mut messages = MessageSequence::new();
-        let (taken, _) = messages.take(&vec![b'x'; HEAD_BYTES_MAX + 1]);
-        assert_eq!(taken.head, HEAD_BYTES_MAX + 1);
+        let (consumed, _) = messages.take(&vec![b'x'; HEAD_BYTES_MAX + 1]);
+        assert_eq!(consumed.head, HEAD_BYTES_MAX + 1);
         assert!(messages.until_close());
         assert_eq!(messages.take(b"more").0.body, 4);
     }

@@ -1,18 +1,19 @@
-//! Both directions of one connection, counted: which request an answer belongs to decides whether it has a body.
+//! LaneCounts both directions of one connection: the request determines whether its response has a
+//! body.
 //!
-//! The observer sees the bytes that pass and never changes them. What it does not understand it counts as body, so the six
-//! byte counts always add up to all bytes seen.
+//! The observer never changes the bytes. Unknown bytes count as body, so that the six byte counts
+//! always add up to all bytes.
 
 use super::message::{BodyExtent, Complete, MessageSequence, TakenBytes};
 use std::collections::VecDeque;
 use tailwater_protocol::lab::LaneCounts;
 
-/// Requests that may be under way on one connection; beyond it answers are taken for answers to GET.
-const ASKED_MAX: usize = 1024;
-/// Headers of one head that are looked at.
+/// Maximum pipelined requests of one connection; beyond it a response is treated as one to GET.
+const PIPELINED_MAX: usize = 1024;
+/// Maximum headers of one head.
 const HEADERS_MAX: usize = 128;
 
-/// What a request's method means for its answer.
+/// A request's method, as far as it affects the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ObservedRequest {
     Get,
@@ -21,14 +22,14 @@ enum ObservedRequest {
     Other,
 }
 
-/// The answer under way.
+/// The current response.
 #[derive(Debug, Clone, Copy, Default)]
 struct ObservedAnswer {
-    /// A successful answer to GET: the kind that can carry news.
-    reads: bool,
+    /// A successful response to GET, which can carry data.
+    is_read: bool,
     status: u16,
     body_bytes: u64,
-    /// The body's first two bytes: `[]` is a JSON array without news.
+    /// The body's first two bytes: `[]` is an empty JSON array.
     start: [u8; 2],
 }
 
@@ -37,7 +38,7 @@ struct ObservedAnswer {
 pub(super) struct TrafficObserver {
     requests: MessageSequence,
     responses: MessageSequence,
-    asked: VecDeque<ObservedRequest>,
+    requested: VecDeque<ObservedRequest>,
     answer: ObservedAnswer,
 }
 
@@ -47,12 +48,12 @@ impl TrafficObserver {
         Self {
             requests: MessageSequence::new(),
             responses: MessageSequence::new(),
-            asked: VecDeque::new(),
+            requested: VecDeque::new(),
             answer: ObservedAnswer::default(),
         }
     }
 
-    /// LaneCounts bytes on their way to the server; must see them before the server does.
+    /// LaneCounts bytes towards the server; must be called before the server receives them.
     pub(super) fn request(&mut self, mut bytes: &[u8], counts: &mut LaneCounts) {
         while !bytes.is_empty() {
             let (taken, complete) = self.requests.take(bytes);
@@ -62,16 +63,16 @@ impl TrafficObserver {
             counts.request_framing_bytes += taken.framing as u64;
             if let Complete::Head(head) = complete {
                 counts.requests += 1;
-                let (asked, extent) = read_request(&head);
-                if self.asked.len() < ASKED_MAX {
-                    self.asked.push_back(asked);
+                let (requested, extent) = read_request(&head);
+                if self.requested.len() < PIPELINED_MAX {
+                    self.requested.push_back(requested);
                 }
                 self.requests.body(extent);
             }
         }
     }
 
-    /// LaneCounts bytes on their way to the client.
+    /// LaneCounts bytes towards the client.
     pub(super) fn response(&mut self, mut bytes: &[u8], counts: &mut LaneCounts) {
         while !bytes.is_empty() {
             let (taken, complete) = self.responses.take(bytes);
@@ -88,7 +89,7 @@ impl TrafficObserver {
         }
     }
 
-    /// The server has closed: an answer that only that could end is over.
+    /// The server has closed, which ends a response without a length.
     pub(super) fn response_closed(&mut self, counts: &mut LaneCounts) {
         if self.responses.until_close() {
             self.end_answer(counts);
@@ -96,23 +97,27 @@ impl TrafficObserver {
     }
 
     fn begin_answer(&mut self, head: &[u8], counts: &mut LaneCounts) {
-        let asked = self.asked.front().copied().unwrap_or(ObservedRequest::Get);
-        let Some(answer) = read_response(head, asked) else {
+        let requested = self
+            .requested
+            .front()
+            .copied()
+            .unwrap_or(ObservedRequest::Get);
+        let Some(answer) = read_response(head, requested) else {
             self.responses.body(BodyExtent::UntilClose);
             return;
         };
         let interim = (100..200).contains(&answer.status) && answer.status != 101;
         if !interim {
-            self.asked.pop_front();
+            self.requested.pop_front();
             counts.responses += 1;
         }
         self.answer = ObservedAnswer {
-            reads: asked == ObservedRequest::Get
+            is_read: requested == ObservedRequest::Get
                 && (answer.status == 304 || (200..300).contains(&answer.status)),
             status: answer.status,
             ..ObservedAnswer::default()
         };
-        if answer.switches {
+        if answer.switches_protocol {
             self.requests.body(answer.extent);
         }
         if self.responses.body(answer.extent) && !interim {
@@ -122,14 +127,14 @@ impl TrafficObserver {
 
     fn end_answer(&mut self, counts: &mut LaneCounts) {
         let ObservedAnswer {
-            reads,
+            is_read,
             status,
             body_bytes,
             start,
         } = self.answer;
         let nothing =
             matches!(status, 204 | 304) || body_bytes == 0 || (body_bytes == 2 && &start == b"[]");
-        counts.empty_responses += u64::from(reads && nothing);
+        counts.empty_responses += u64::from(is_read && nothing);
         self.answer = ObservedAnswer::default();
     }
 
@@ -142,7 +147,7 @@ impl TrafficObserver {
     }
 }
 
-/// The method, and how far the body goes; what is not understood goes on until the end.
+/// The method and the body's extent; a malformed request lasts until the connection closes.
 ///
 /// Source: RFC 9112, section 6.3.
 fn read_request(head: &[u8]) -> (ObservedRequest, BodyExtent) {
@@ -151,7 +156,7 @@ fn read_request(head: &[u8]) -> (ObservedRequest, BodyExtent) {
     if !matches!(request.parse(head), Ok(httparse::Status::Complete(_))) {
         return (ObservedRequest::Other, BodyExtent::UntilClose);
     }
-    let asked = match request.method {
+    let requested = match request.method {
         Some("GET") => ObservedRequest::Get,
         Some("HEAD") => ObservedRequest::Head,
         Some("CONNECT") => ObservedRequest::Connect,
@@ -167,19 +172,19 @@ fn read_request(head: &[u8]) -> (ObservedRequest, BodyExtent) {
         }
         None => length(request.headers).map_or(BodyExtent::Fixed(0), BodyExtent::Fixed),
     };
-    (asked, extent)
+    (requested, extent)
 }
 
-/// What a response's head says.
+/// The parsed head of a response.
 struct ResponseHead {
     status: u16,
     extent: BodyExtent,
-    /// From here on both directions speak another protocol.
-    switches: bool,
+    /// Whether both directions change to another protocol.
+    switches_protocol: bool,
 }
 
 /// Source: RFC 9112, section 6.3, in its order.
-fn read_response(head: &[u8], asked: ObservedRequest) -> Option<ResponseHead> {
+fn read_response(head: &[u8], requested: ObservedRequest) -> Option<ResponseHead> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut response = httparse::Response::new(&mut headers);
     if !matches!(response.parse(head), Ok(httparse::Status::Complete(_))) {
@@ -190,7 +195,7 @@ fn read_response(head: &[u8], asked: ObservedRequest) -> Option<ResponseHead> {
         Some(ResponseHead {
             status,
             extent,
-            switches: false,
+            switches_protocol: false,
         })
     };
     if status == 101 {
@@ -204,17 +209,17 @@ fn read_response(head: &[u8], asked: ObservedRequest) -> Option<ResponseHead> {
         return Some(ResponseHead {
             status,
             extent,
-            switches: true,
+            switches_protocol: true,
         });
     }
-    if asked == ObservedRequest::Connect && (200..300).contains(&status) {
+    if requested == ObservedRequest::Connect && (200..300).contains(&status) {
         return Some(ResponseHead {
             status,
             extent: BodyExtent::UntilClose,
-            switches: true,
+            switches_protocol: true,
         });
     }
-    if asked == ObservedRequest::Head
+    if requested == ObservedRequest::Head
         || (100..200).contains(&status)
         || status == 204
         || status == 304
@@ -243,7 +248,7 @@ fn length(headers: &[httparse::Header<'_>]) -> Option<u64> {
     value(headers, "content-length")?.parse().ok()
 }
 
-/// The last header of this name, as text without space around it.
+/// The last header with this name, trimmed.
 fn value<'a>(headers: &[httparse::Header<'a>], name: &str) -> Option<&'a str> {
     let header = headers
         .iter()

@@ -1,4 +1,4 @@
-//! One direction of a connection: bytes come in, and leave unchanged and in order when their transit is over.
+//! One direction of a connection: forwards bytes unchanged and in order after a delay.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -10,50 +10,51 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until};
 
-/// Most bytes of one read.
+/// Maximum bytes of one read.
 const READ_BYTES_MAX: usize = 16 * 1024;
-/// What a piece on its way costs beside its bytes, so that many small ones are limited, too.
+/// Overhead counted for each piece in flight, so that many small ones are limited, too.
 const PIECE_BYTES: usize = 64;
-/// Tokio's timer rounds up to the next millisecond: aim half of one early, so that the error is ±0.5 ms around zero.
+/// Tokio's timer rounds up to the next millisecond: subtracting half of one centres the error at
+/// ±0.5 ms.
 const TIMER_BIAS: Duration = Duration::from_micros(500);
 
-/// What is on its way: read, and not written yet. Only the front can leave, so nothing ever overtakes.
+/// Bytes in flight: read, and not yet written. Only the front is written, so the order is kept.
 #[derive(Debug, Default)]
 struct DelayedBytes {
     pieces: VecDeque<(Instant, Bytes)>,
-    /// Bytes of all pieces, with what they cost to hold.
-    held: usize,
-    /// When the end of the input arrives, once it has come.
+    /// Bytes of all pieces, overhead included.
+    buffered_bytes: usize,
+    /// When the end of the input is due, once it was read.
     end: Option<Instant>,
 }
 
 impl DelayedBytes {
     fn push(&mut self, piece: Bytes, delay: Duration) {
-        self.held += piece.len() + PIECE_BYTES;
-        self.pieces.push_back((leaves_at(delay), piece));
+        self.buffered_bytes += piece.len() + PIECE_BYTES;
+        self.pieces.push_back((due_at(delay), piece));
     }
 
-    /// When the next thing is due: a piece, or the end.
+    /// When the next piece, or the end, is due.
     fn next_due(&self) -> Option<Instant> {
         self.pieces.front().map(|(due, _)| *due).or(self.end)
     }
 
-    /// Forgets the first `written` bytes of the front piece.
-    fn wrote(&mut self, written: usize) {
+    /// Removes the first `written` bytes of the front piece.
+    fn consume(&mut self, written: usize) {
         let Some((_, piece)) = self.pieces.front_mut() else {
             return;
         };
-        self.held -= written;
+        self.buffered_bytes -= written;
         if written < piece.len() {
             let _ = piece.split_to(written);
         } else {
-            self.held -= PIECE_BYTES;
+            self.buffered_bytes -= PIECE_BYTES;
             self.pieces.pop_front();
         }
     }
 }
 
-/// The outcome of an attempt to write: how many bytes were written, or that none can be yet.
+/// Result of a write attempt: the number of bytes, or pending.
 pub(super) type Written = Poll<io::Result<usize>>;
 /// Attempts to write a piece; never blocks.
 pub(super) type WriteAttempt<'a> = &'a mut dyn FnMut(&[u8]) -> Written;
@@ -62,20 +63,21 @@ fn attempt(to: &mut (impl AsyncWrite + Unpin), context: &mut Context<'_>, piece:
     Pin::new(to).poll_write(context, piece)
 }
 
-/// When something that comes in now is to leave.
-fn leaves_at(delay: Duration) -> Instant {
+/// When bytes that are read now are due.
+fn due_at(delay: Duration) -> Instant {
     Instant::now() + delay.saturating_sub(TIMER_BIAS)
 }
 
-/// Carries bytes from `from` to `to` until `from` ends; then ends `to`.
+/// Forwards bytes from `from` to `to` until `from` ends; then closes `to`.
 ///
-/// - `delay`: asked at every read; each piece has a due time of its own, so the delay limits no throughput.
-/// - `in_flight_max`: bytes under way, with what they cost to hold; beyond it nothing more is read until some have left.
-/// - `came`: sees every piece before it can reach the other side.
-/// - `leave`: hands a piece to the write that it is given, and may hold a lock meanwhile: then whoever has read those
-///   bytes finds them counted.
+/// - `delay`: called for every read; each piece has its own due time, so the delay does not limit
+///   throughput.
+/// - `in_flight_max`: bytes in flight, overhead included; at the limit reading pauses.
+/// - `on_read`: called with every piece before it can reach the other side.
+/// - `on_write`: passes a piece to the given write, and may hold a lock meanwhile, so that bytes
+///   are counted before they can be received.
 ///
-/// A `from` that fails is as one that ended: the other side must know as soon as its transit is over.
+/// A failed `from` counts as ended: the other side must be closed after the delay.
 ///
 /// # Errors
 /// `to` can't be written.
@@ -84,42 +86,42 @@ pub(super) async fn carry(
     mut to: impl AsyncWrite + Unpin,
     delay: impl Fn() -> Duration,
     in_flight_max: usize,
-    mut came: impl FnMut(&[u8]),
-    mut leave: impl FnMut(&[u8], WriteAttempt<'_>) -> Written,
+    mut on_read: impl FnMut(&[u8]),
+    mut on_write: impl FnMut(&[u8], WriteAttempt<'_>) -> Written,
 ) -> io::Result<()> {
-    let mut transit = DelayedBytes::default();
+    let mut in_flight = DelayedBytes::default();
     let mut buffer = vec![0; READ_BYTES_MAX];
     loop {
-        let due = transit.next_due();
+        let due = in_flight.next_due();
         let is_due = due.is_some_and(|due| due <= Instant::now());
-        if is_due && transit.pieces.is_empty() {
+        if is_due && in_flight.pieces.is_empty() {
             return to.shutdown().await;
         }
         let room = in_flight_max
-            .saturating_sub(transit.held)
+            .saturating_sub(in_flight.buffered_bytes)
             .min(READ_BYTES_MAX);
-        let front = transit
+        let front = in_flight
             .pieces
             .front()
             .map_or_else(Bytes::new, |(_, piece)| piece.clone());
         tokio::select! {
             written = poll_fn(|context| {
-                leave(&front, &mut |piece| attempt(&mut to, context, piece))
+                on_write(&front, &mut |piece| attempt(&mut to, context, piece))
             }), if is_due => {
                 let written = written?;
                 if written == 0 {
                     return Err(io::ErrorKind::WriteZero.into());
                 }
                 drop(front);
-                transit.wrote(written);
+                in_flight.consume(written);
             }
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !is_due => {}
-            read = from.read(&mut buffer[..room]), if room > 0 && transit.end.is_none() => match read {
+            read = from.read(&mut buffer[..room]), if room > 0 && in_flight.end.is_none() => match read {
                 Ok(bytes) if bytes > 0 => {
-                    came(&buffer[..bytes]);
-                    transit.push(Bytes::copy_from_slice(&buffer[..bytes]), delay());
+                    on_read(&buffer[..bytes]);
+                    in_flight.push(Bytes::copy_from_slice(&buffer[..bytes]), delay());
                 }
-                Ok(_) | Err(_) => transit.end = Some(leaves_at(delay())),
+                Ok(_) | Err(_) => in_flight.end = Some(due_at(delay())),
             },
         }
     }
@@ -135,7 +137,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[tokio::test(start_paused = true)]
-    async fn pieces_leave_unchanged_in_order_and_after_their_transit() {
+    async fn pieces_are_forwarded_unchanged_in_order_and_delayed() {
         let (mut writer, from) = duplex(1 << 20);
         let (to, mut reader) = duplex(1 << 20);
         let started = Instant::now();
@@ -150,28 +152,28 @@ mod tests {
         writer.write_all(b"one ").await.unwrap();
         tokio::time::sleep(20 * MS).await;
         writer.write_all(b"two").await.unwrap();
-        let mut came = [0; 4];
-        reader.read_exact(&mut came).await.unwrap();
-        assert_eq!(&came, b"one ");
+        let mut on_read = [0; 4];
+        reader.read_exact(&mut on_read).await.unwrap();
+        assert_eq!(&on_read, b"one ");
         assert_eq!(
             started.elapsed().as_micros().div_ceil(1_000),
             50,
             "the first piece"
         );
-        reader.read_exact(&mut came[..3]).await.unwrap();
+        reader.read_exact(&mut on_read[..3]).await.unwrap();
         assert_eq!(
             started.elapsed().as_micros().div_ceil(1_000),
             70,
             "the second has a due time of its own"
         );
         drop(writer);
-        assert_eq!(reader.read(&mut came).await.unwrap(), 0, "then the end");
+        assert_eq!(reader.read(&mut on_read).await.unwrap(), 0, "then the end");
         assert!(started.elapsed() >= 119 * MS, "which takes its transit too");
         carrying.await.unwrap().unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_shorter_delay_never_lets_a_later_piece_overtake() {
+    async fn a_shorter_delay_does_not_reorder_pieces() {
         let (mut writer, from) = duplex(1 << 20);
         let (to, mut reader) = duplex(1 << 20);
         let delay = std::sync::Arc::new(Mutex::new(100 * MS));
@@ -228,18 +230,18 @@ mod tests {
             let sent = sent.clone();
             tokio::spawn(async move { writer.write_all(&sent).await.unwrap() })
         };
-        let mut came = Vec::new();
-        reader.read_to_end(&mut came).await.unwrap();
+        let mut on_read = Vec::new();
+        reader.read_to_end(&mut on_read).await.unwrap();
         sending.await.unwrap();
         carrying.await.unwrap().unwrap();
-        assert_eq!(came, sent);
+        assert_eq!(on_read, sent);
         let (under_way, largest) = *largest.lock().unwrap();
         assert_eq!(under_way, 0);
         assert!(largest <= 1_000, "{largest} bytes were under way");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reader_that_left_ends_it() {
+    async fn a_failed_write_ends_the_pipe() {
         let (mut writer, from) = duplex(64);
         let (to, reader) = duplex(64);
         let carrying = tokio::spawn(carry(

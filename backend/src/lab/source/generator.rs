@@ -1,18 +1,19 @@
-//! The generator: seeded events of a known size at a known rate, each due at a time that nothing shifts.
+//! The generator: seeded events of a given size and rate, at due times that lateness does not
+//! shift.
 
 use super::schedule::Schedule;
 use crate::lab::WrongField;
 use std::fmt::Write;
 use tailwater_protocol::lab::{EventStamps, GeneratorRequest, Pattern};
 
-/// Events per second that may be asked for.
+/// Allowed events per second.
 const RATE: std::ops::RangeInclusive<f64> = 0.1..=2_000.0;
-/// Bytes per event that may be asked for; the least holds the stamps of a day at the highest rate.
+/// Allowed bytes per event; the minimum fits the stamps of a day at the maximum rate.
 const SIZE: std::ops::RangeInclusive<usize> = 64..=65_536;
-/// Bytes per second that one generator may write.
+/// Maximum bytes per second of one generator.
 const BYTES_PER_S_MAX: f64 = (16 << 20) as f64;
 
-/// A schedule that has begun, and what its events look like.
+/// A running schedule, and the size of its events.
 #[derive(Debug)]
 pub(super) struct EventGenerator {
     schedule: Schedule,
@@ -20,17 +21,17 @@ pub(super) struct EventGenerator {
     began_us: u64,
 }
 
-/// Whether the request can be met.
+/// Checks a request's ranges.
 ///
 /// # Errors
-/// [`WrongField`]: which field, what is allowed, what came.
+/// [`WrongField`]: the field, its range and the value.
 pub(super) fn check(request: &GeneratorRequest) -> Result<(), WrongField> {
     if !RATE.contains(&request.rate) {
         let allowed = format!("{} to {} events per second", RATE.start(), RATE.end());
         return Err(WrongField {
             field: "rate",
             allowed,
-            came: request.rate.to_string(),
+            received: request.rate.to_string(),
         });
     }
     if !SIZE.contains(&request.size) {
@@ -38,7 +39,7 @@ pub(super) fn check(request: &GeneratorRequest) -> Result<(), WrongField> {
         return Err(WrongField {
             field: "size",
             allowed,
-            came: request.size.to_string(),
+            received: request.size.to_string(),
         });
     }
     let bytes_per_s = request.rate * request.size as f64;
@@ -47,13 +48,13 @@ pub(super) fn check(request: &GeneratorRequest) -> Result<(), WrongField> {
         return Err(WrongField {
             field: "size",
             allowed,
-            came: format!("{} × {}", request.size, request.rate),
+            received: format!("{} × {}", request.size, request.rate),
         });
     }
     Ok(())
 }
 
-/// The name of the stream: the same request writes to the same stream.
+/// The stream's name: equal requests write to the same stream.
 pub(super) fn stream_name(request: &GeneratorRequest) -> String {
     let pattern = match request.pattern {
         Pattern::Poisson => "poisson",
@@ -67,7 +68,8 @@ pub(super) fn stream_name(request: &GeneratorRequest) -> String {
     format!("lab/generator-{:016x}", fnv_1a(parameters.as_bytes()))
 }
 
-/// Stable over versions and machines, unlike the standard library's hashes. Source: Fowler, Noll, Vo.
+/// Stable across versions and machines, unlike the standard library's hashes. Source: Fowler, Noll,
+/// Vo.
 fn fnv_1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
@@ -75,7 +77,7 @@ fn fnv_1a(bytes: &[u8]) -> u64 {
 }
 
 impl EventGenerator {
-    /// - `now_us`: the server's clock, from which the schedule counts.
+    /// - `now_us`: the start of the schedule, on the server's clock.
     pub(super) fn new(request: &GeneratorRequest, now_us: u64) -> Self {
         let schedule = Schedule::new(request.pattern, request.rate, request.seed);
         Self {
@@ -90,7 +92,8 @@ impl EventGenerator {
         self.began_us.saturating_add(self.schedule.next_us())
     }
 
-    /// Writes the next event, of exactly the size asked for unless its stamps alone are longer, and goes on.
+    /// Writes the next event, of exactly the requested size unless its stamps are longer, and
+    /// advances.
     pub(super) fn write(&mut self, seq: u64, sent_us: u64, out: &mut String) {
         write_event(
             EventStamps {
@@ -105,7 +108,8 @@ impl EventGenerator {
     }
 }
 
-/// `{"seq":0,"due_us":1,"sent_us":2,"pad":"xx"}`; where there is no room for a pad, spaces before the last brace.
+/// `{"seq":0,"due_us":1,"sent_us":2,"pad":"xx"}`; if the pad does not fit, spaces before the last
+/// brace.
 fn write_event(
     EventStamps {
         seq,
@@ -165,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn stamps_are_never_cut_to_fit() {
+    fn stamps_are_never_truncated() {
         let (mut out, stamps) = (
             String::new(),
             EventStamps {
@@ -194,23 +198,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_range_is_refused_with_the_range() {
+    fn an_error_names_the_allowed_range() {
         for (request, says) in [
             (
                 request(0.05, 64),
-                "`rate` must be 0.1 to 2000 events per second, but `0.05` came",
+                "`rate` is `0.05`, expected 0.1 to 2000 events per second",
             ),
             (
                 request(f64::NAN, 64),
-                "`rate` must be 0.1 to 2000 events per second, but `NaN` came",
+                "`rate` is `NaN`, expected 0.1 to 2000 events per second",
             ),
             (
                 request(5.0, 63),
-                "`size` must be 64 to 65536 bytes, but `63` came",
+                "`size` is `63`, expected 64 to 65536 bytes",
             ),
             (
                 request(2_000.0, 65_536),
-                "`size` must be at most 16777216 bytes per second with `rate`, but `65536 × 2000` came",
+                "`size` is `65536 × 2000`, expected at most 16777216 bytes per second with `rate`",
             ),
         ] {
             assert_eq!(check(&request).unwrap_err().to_string(), says);
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_request_has_the_same_stream_and_another_has_another() {
+    fn equal_requests_share_a_stream_and_others_do_not() {
         assert_eq!(
             stream_name(&request(5.0, 64)),
             stream_name(&request(5.0, 64))

@@ -1,4 +1,4 @@
-//! When a generator's events fall due: a pure, seeded sequence, the same on every run.
+//! The due times of a generator's events: a pure, seeded sequence, the same on every run.
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -7,16 +7,17 @@ use tailwater_protocol::lab::Pattern;
 /// Events of one burst.
 pub(super) const BURST: u32 = 10;
 
-/// Due times in microseconds after the start, never falling, without end.
+/// Due times in microseconds after the start: non-decreasing and infinite.
 ///
-/// The same pattern, rate and seed give the same times on any machine of 64 bits.
+/// The same pattern, rate and seed give the same times on any 64-bit machine.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
     pattern: Pattern,
     mean_gap_us: f64,
     rng: SmallRng,
     next_us: f64,
-    /// Where a periodic schedule began: its times are counted from here, so that rounding never adds up.
+    /// The start of a periodic schedule: times are computed from it, so that rounding errors do not
+    /// accumulate.
     phase_us: f64,
     events: u64,
 }
@@ -41,7 +42,7 @@ impl Schedule {
         }
     }
 
-    /// When the next event falls due.
+    /// When the next event is due.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -51,7 +52,7 @@ impl Schedule {
         self.next_us as u64
     }
 
-    /// Goes on to the event after it.
+    /// Advances to the next event.
     pub(super) fn advance(&mut self) {
         self.events += 1;
         match self.pattern {
@@ -88,7 +89,7 @@ mod tests {
             .collect()
     }
 
-    /// Mean of the gaps in microseconds, and their deviation divided by it.
+    /// Mean of the gaps in microseconds, and their coefficient of variation.
     fn gaps(due_us: &[u64]) -> (f64, f64) {
         let gaps: Vec<f64> = due_us
             .windows(2)
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn every_pattern_keeps_the_mean_rate_and_has_its_own_spread() {
+    fn every_pattern_has_the_mean_rate_and_its_own_spread() {
         for (pattern, spread) in [
             (Pattern::Poisson, 1.0),
             (Pattern::Periodic, 0.0),
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_periodic_source_begins_at_a_phase_that_the_seed_chooses() {
+    fn a_periodic_schedule_begins_at_a_seeded_phase() {
         let phases: Vec<u64> = (0..1_000)
             .map(|seed| due(Pattern::Periodic, 1.0, seed, 1)[0])
             .collect();

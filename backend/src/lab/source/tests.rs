@@ -1,4 +1,4 @@
-//! Sources against real streams: numbers without gaps, restarts, leases, limits.
+//! Sources writing to real streams: sequence numbers, restarts, leases, limits.
 
 use super::*;
 use bytes::Bytes;
@@ -33,7 +33,7 @@ fn find(streams: &Streams, answer: &SourceAnswer) -> Arc<Log> {
         .unwrap()
 }
 
-/// The messages kept, as text, once there are at least `count`.
+/// The stream's messages as text, once there are at least `count`.
 async fn messages(log: &Arc<Log>, count: usize) -> Vec<String> {
     let reading = async {
         let mut tail = log.tail();
@@ -78,10 +78,10 @@ fn stamps(messages: &[String]) -> Vec<EventStamps> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_generator_writes_events_of_its_size_in_order_and_never_before_they_are_due() {
+async fn a_generator_writes_sized_events_in_order_and_on_time() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
-    let answer = sources.ask(&generator(500.0, 1)).await.unwrap();
+    let answer = sources.start_or_renew(&generator(500.0, 1)).await.unwrap();
     let messages = messages(&find(&streams, &answer), 200).await;
     assert!(
         messages.iter().all(|message| message.len() == 80),
@@ -113,10 +113,10 @@ async fn a_generator_writes_events_of_its_size_in_order_and_never_before_they_ar
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn the_host_has_a_pulse() {
+async fn the_host_source_writes_events() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
-    let answer = sources.ask(&SourceRequest::Host).await.unwrap();
+    let answer = sources.start_or_renew(&SourceRequest::Host).await.unwrap();
     assert_eq!(
         answer,
         SourceAnswer {
@@ -136,7 +136,7 @@ async fn the_host_has_a_pulse() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_source_that_starts_again_goes_on_with_its_numbers() {
+async fn a_restarted_source_continues_its_sequence_numbers() {
     let streams = streams();
     let sources = sources(
         &streams,
@@ -145,16 +145,19 @@ async fn a_source_that_starts_again_goes_on_with_its_numbers() {
             ..SourceLimits::default()
         },
     );
-    let answer = sources.ask(&generator(300.0, 2)).await.unwrap();
+    let answer = sources.start_or_renew(&generator(300.0, 2)).await.unwrap();
     let log = find(&streams, &answer);
     let reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson, Offset::ZERO);
-    let _renewed = sources.ask(&generator(300.0, 2)).await.unwrap();
+    let _renewed = sources.start_or_renew(&generator(300.0, 2)).await.unwrap();
     messages(&log, 5).await;
     drop(reader);
     until_stopped(&sources).await;
     let before = messages(&log, 5).await.len();
     let _reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson, Offset::ZERO);
-    assert_eq!(sources.ask(&generator(300.0, 2)).await.unwrap(), answer);
+    assert_eq!(
+        sources.start_or_renew(&generator(300.0, 2)).await.unwrap(),
+        answer
+    );
     let stamps = stamps(&messages(&log, before + 20).await);
     assert!(
         stamps
@@ -166,7 +169,7 @@ async fn a_source_that_starts_again_goes_on_with_its_numbers() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn numbers_go_on_after_the_beginning_was_trimmed() {
+async fn sequence_numbers_continue_after_trimming() {
     let streams = streams();
     let limits = SourceLimits {
         lease: SHORT,
@@ -174,11 +177,14 @@ async fn numbers_go_on_after_the_beginning_was_trimmed() {
         ..SourceLimits::default()
     };
     let sources = sources(&streams, limits);
-    let answer = sources.ask(&generator(2_000.0, 3)).await.unwrap();
+    let answer = sources
+        .start_or_renew(&generator(2_000.0, 3))
+        .await
+        .unwrap();
     let log = find(&streams, &answer);
     let trimmed = async {
         while log.earliest().bytes() == 0 {
-            let _renewed = sources.ask(&generator(2_000.0, 3)).await;
+            let _renewed = sources.start_or_renew(&generator(2_000.0, 3)).await;
             sleep(Duration::from_millis(5)).await;
         }
     };
@@ -187,14 +193,17 @@ async fn numbers_go_on_after_the_beginning_was_trimmed() {
         .expect("old events go within 20 s");
     until_stopped(&sources).await;
     let last = stamps(&messages(&log, 1).await).last().unwrap().seq;
-    // A quarter of slack, and what one append brings.
+    // A quarter of slack, and one append.
     let kept_bytes = log.tail_now().next.bytes() - log.earliest().bytes();
     assert!(
         kept_bytes <= 125_000 + EVENTS_MAX as u64 * 81,
         "{kept_bytes}"
     );
     let _reader = ReaderGuard::new(Arc::clone(&log), Technique::Ndjson, Offset::ZERO);
-    sources.ask(&generator(2_000.0, 3)).await.unwrap();
+    sources
+        .start_or_renew(&generator(2_000.0, 3))
+        .await
+        .unwrap();
     let further = async {
         loop {
             let stamps = stamps(&messages(&log, 10).await);
@@ -215,7 +224,7 @@ async fn numbers_go_on_after_the_beginning_was_trimmed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_source_goes_on_while_somebody_reads_and_stops_when_nobody_does() {
+async fn a_source_runs_while_it_is_read_and_then_stops() {
     let streams = streams();
     let sources = sources(
         &streams,
@@ -224,7 +233,7 @@ async fn a_source_goes_on_while_somebody_reads_and_stops_when_nobody_does() {
             ..SourceLimits::default()
         },
     );
-    let answer = sources.ask(&generator(100.0, 4)).await.unwrap();
+    let answer = sources.start_or_renew(&generator(100.0, 4)).await.unwrap();
     let log = find(&streams, &answer);
     let reader = ReaderGuard::new(Arc::clone(&log), Technique::Sse, Offset::ZERO);
     sleep(6 * SHORT).await;
@@ -237,7 +246,7 @@ async fn a_source_goes_on_while_somebody_reads_and_stops_when_nobody_does() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_source_beyond_the_limit_is_refused_and_one_asked_for_twice_counts_once() {
+async fn sources_are_limited_and_a_renewal_counts_once() {
     let streams = streams();
     let sources = sources(
         &streams,
@@ -246,18 +255,21 @@ async fn a_source_beyond_the_limit_is_refused_and_one_asked_for_twice_counts_onc
             ..SourceLimits::default()
         },
     );
-    sources.ask(&generator(1.0, 5)).await.unwrap();
-    sources.ask(&generator(1.0, 5)).await.unwrap();
-    let refused = sources.ask(&generator(1.0, 6)).await.unwrap_err();
+    sources.start_or_renew(&generator(1.0, 5)).await.unwrap();
+    sources.start_or_renew(&generator(1.0, 5)).await.unwrap();
+    let refused = sources
+        .start_or_renew(&generator(1.0, 6))
+        .await
+        .unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "1 sources are running, which is the limit; one that nobody uses stops within 30 s"
+        "1 sources are running, which is the limit; an unused one stops within 30 s"
     );
     assert_eq!(streams.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn the_stream_of_the_source_that_stopped_longest_ago_makes_room() {
+async fn the_stream_of_the_source_that_stopped_first_is_deleted() {
     let streams = streams();
     let sources = sources(
         &streams,
@@ -267,11 +279,11 @@ async fn the_stream_of_the_source_that_stopped_longest_ago_makes_room() {
             ..SourceLimits::default()
         },
     );
-    let first = sources.ask(&generator(10.0, 7)).await.unwrap();
+    let first = sources.start_or_renew(&generator(10.0, 7)).await.unwrap();
     until_stopped(&sources).await;
-    let second = sources.ask(&generator(10.0, 8)).await.unwrap();
+    let second = sources.start_or_renew(&generator(10.0, 8)).await.unwrap();
     until_stopped(&sources).await;
-    let third = sources.ask(&generator(10.0, 9)).await.unwrap();
+    let third = sources.start_or_renew(&generator(10.0, 9)).await.unwrap();
     let there = |answer: &SourceAnswer| {
         streams
             .find(&StreamName::parse(&answer.stream).unwrap())
@@ -284,7 +296,7 @@ async fn the_stream_of_the_source_that_stopped_longest_ago_makes_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_stream_that_no_source_wrote_is_left_alone() {
+async fn a_stream_that_no_source_wrote_is_not_touched() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
     let name = StreamName::parse("lab/host").unwrap();
@@ -299,13 +311,13 @@ async fn a_stream_that_no_source_wrote_is_left_alone() {
         .await
         .unwrap();
     let refused = sources
-        .ask(&SourceRequest::Host)
+        .start_or_renew(&SourceRequest::Host)
         .await
         .unwrap_err()
         .to_string();
     assert!(
         refused.starts_with(
-            "the stream `lab/host` exists and is not a source's: none of its messages"
+            "the stream `lab/host` exists and was not written by a source: no message"
         ),
         "{refused}"
     );
@@ -314,13 +326,16 @@ async fn a_stream_that_no_source_wrote_is_left_alone() {
         .create(&name, StreamConfig::new("text/plain"), None, false)
         .await
         .unwrap();
-    let refused = sources.ask(&SourceRequest::Host).await.unwrap_err();
+    let refused = sources
+        .start_or_renew(&SourceRequest::Host)
+        .await
+        .unwrap_err();
     assert!(matches!(refused, SourceError::Foreign { .. }), "{refused}");
     assert_eq!(sources.running().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_others_published_between_its_events_does_not_stop_a_source() {
+async fn messages_by_others_do_not_stop_a_source() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
     let name = StreamName::parse("lab/host").unwrap();
@@ -335,17 +350,17 @@ async fn what_others_published_between_its_events_does_not_stop_a_source() {
         .create(&name, config, Some(first), false)
         .await
         .unwrap();
-    let answer = sources.ask(&SourceRequest::Host).await.unwrap();
+    let answer = sources.start_or_renew(&SourceRequest::Host).await.unwrap();
     let all = messages(&find(&streams, &answer), 4).await;
     let stamps: EventStamps = serde_json::from_str(&all[3]).unwrap();
     assert_eq!(stamps.seq, 8);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn when_its_stream_is_deleted_a_source_can_begin_again_at_once() {
+async fn a_source_restarts_at_once_after_its_stream_was_deleted() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
-    let answer = sources.ask(&generator(200.0, 10)).await.unwrap();
+    let answer = sources.start_or_renew(&generator(200.0, 10)).await.unwrap();
     messages(&find(&streams, &answer), 3).await;
     assert!(
         streams
@@ -353,7 +368,7 @@ async fn when_its_stream_is_deleted_a_source_can_begin_again_at_once() {
             .await
             .unwrap()
     );
-    sources.ask(&generator(200.0, 10)).await.unwrap();
+    sources.start_or_renew(&generator(200.0, 10)).await.unwrap();
     let stamps = stamps(&messages(&find(&streams, &answer), 3).await);
     assert_eq!(stamps[0].seq, 0);
 }

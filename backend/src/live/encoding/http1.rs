@@ -1,4 +1,4 @@
-//! HTTP/1.1 as bytes: heads of answers, and chunks.
+//! HTTP/1.1 response heads and chunks as bytes.
 
 use super::HEAD_ROOM;
 use crate::api::{Answer, Content, FieldValue};
@@ -7,10 +7,10 @@ use std::cell::{Cell, Ref, RefCell};
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What follows the last chunk of an answer.
+/// Ends a chunked body.
 pub const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
-/// What heads of one worker have in common: the date, made once a second.
+/// State shared by the response heads of one worker: the date, formatted once a second.
 #[derive(Default)]
 pub struct Heads {
     second: Cell<u64>,
@@ -26,26 +26,27 @@ impl fmt::Debug for Heads {
 }
 
 impl Heads {
-    /// Appends the head of an answer.
+    /// Appends the head of a response.
     ///
-    /// - `standing`: lines that every answer to this kind of client has.
-    /// - `closes`: whether the connection is closed after it.
+    /// - `standing`: header lines of every response to this client.
+    /// - `closes`: whether the connection is closed afterwards.
     pub fn write(&self, out: &mut Vec<u8>, answer: &Answer, standing: &[u8], closes: bool) {
         begin(out, answer, closes);
         out.extend_from_slice(standing);
         self.end(out);
     }
 
-    /// A whole answer on a connection that stays open, but for the lines of whom it goes to; and where those belong.
+    /// A whole response on a connection that stays open, without the lines of a particular client.
+    /// Returns the bytes and the position at which those lines are to be inserted.
     pub fn whole(&self, answer: Answer) -> (Vec<u8>, usize) {
         let mut out = Vec::with_capacity(512 + answer.content.as_ref().map_or(0, Content::len));
         begin(&mut out, &answer, false);
-        let own_at = out.len();
+        let insert_at = out.len();
         self.end(&mut out);
         for part in answer.content.into_iter().flat_map(|content| content.parts) {
             out.extend_from_slice(&part);
         }
-        (out, own_at)
+        (out, insert_at)
     }
 
     fn end(&self, out: &mut Vec<u8>) {
@@ -90,7 +91,8 @@ fn begin(out: &mut Vec<u8>, answer: &Answer, closes: bool) {
     out.extend_from_slice(answer.fields.lines());
 }
 
-/// Whether an answer of this status has neither content nor a length. Source: RFC 9110, section 8.6.
+/// Whether a response of this status has neither content nor a length. Source: RFC 9110, section
+/// 8.6.
 fn has_no_length(status: StatusCode) -> bool {
     status.is_informational()
         || status == StatusCode::NO_CONTENT

@@ -1,4 +1,5 @@
-//! What live readers are sent: batches, heartbeats and endings of each encoding, and what stands around them on the wire.
+//! What live readers are sent: batches, heartbeats and endings in each encoding, and their framing
+//! on the wire.
 
 mod http1;
 mod websocket;
@@ -14,36 +15,37 @@ use tailwater_core::{Batch, Log, ReadStart};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Control, Technique, Token, ndjson, sse};
 
-/// Where a frame's payload begins, for the longest head: a chunk's 16 digits and its line end.
+/// Bytes reserved for a frame's head, whose longest is a chunk's: 16 digits and CR LF.
 const HEAD_ROOM: usize = 18;
 
-/// What the members of a group are told, to the byte.
+/// How the data for the members of a group is encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Encoding {
-    /// Lines of JSON in an answer that goes on.
+    /// Lines of JSON in a streaming response.
     Ndjson,
     /// Server-sent events.
     Sse,
     /// The same objects as NDJSON, as text frames.
     Websocket,
-    /// A whole answer to a long-poll, head included; each member has fields of its own in it.
+    /// A whole response to a long-poll, head included; each member adds its own header fields.
     Page,
-    /// Nothing: the member is woken and answers by itself.
+    /// Nothing: the member is woken and responds by itself.
     Notice,
 }
 
-/// How the encodings of answers that go on differ.
+/// How the encodings of streaming responses differ.
 struct Format {
     encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control),
     framing: BodyFraming,
-    /// Whether each object says where it stands, or only the first and those in which that changes.
-    says_always: bool,
+    /// Whether each object states whether it is up to date, or only the first and those in which
+    /// that changes.
+    repeats_position: bool,
     /// Before the first object.
     greeting: &'static [u8],
-    /// After a silence.
+    /// After the heartbeat interval without data.
     heartbeat: &'static [u8],
-    /// When the answer ends although the stream goes on.
-    farewell: &'static [u8],
+    /// When the response ends although the stream continues.
+    reconnect_notice: &'static [u8],
     /// After the last batch of a closed stream.
     end: &'static [u8],
 }
@@ -51,32 +53,33 @@ struct Format {
 const NDJSON: Format = Format {
     encode: ndjson::encode,
     framing: BodyFraming::Chunk,
-    says_always: false,
+    repeats_position: false,
     greeting: b"",
     heartbeat: ndjson::HEARTBEAT,
-    farewell: ndjson::HEARTBEAT,
+    reconnect_notice: ndjson::HEARTBEAT,
     end: b"",
 };
 
-/// An `EventSource` comes back after `retry` milliseconds, with the last `id` it saw.
+/// An `EventSource` reconnects after `retry` milliseconds, with the last `id` it received.
 const SSE: Format = Format {
     encode: sse::encode,
     framing: BodyFraming::Chunk,
-    says_always: true,
+    repeats_position: true,
     greeting: b"retry:200\n\n",
     heartbeat: sse::HEARTBEAT,
-    farewell: b": come back\n\n",
+    reconnect_notice: b": reconnect\n\n",
     end: b"",
 };
 
-/// The ping of a heartbeat is for the path, the empty frame for the page, which never sees pings.
+/// The ping of a heartbeat is for the network path; the empty frame is for scripts, which never see
+/// pings.
 const WEBSOCKET: Format = Format {
     encode: encode_without_line_end,
     framing: BodyFraming::TextFrame,
-    says_always: false,
+    repeats_position: false,
     greeting: b"",
     heartbeat: b"\x89\x00\x81\x00",
-    farewell: b"\x88\x0b\x03\xe9come back",
+    reconnect_notice: b"\x88\x0b\x03\xe9reconnect",
     end: b"\x88\x16\x03\xe8the stream is closed",
 };
 
@@ -90,7 +93,7 @@ fn encode_without_line_end(
     out.pop();
 }
 
-/// What stands around the payload of a piece.
+/// The framing of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BodyFraming {
     /// A chunk of HTTP/1.1. Source: RFC 9112, section 7.1.
@@ -99,13 +102,13 @@ enum BodyFraming {
     TextFrame,
 }
 
-/// Pages from here on are single long messages, of which it is worth counting what their encoding takes.
+/// Pages of this many bytes are single long messages, whose encoded size is worth computing.
 const COUNTED_BYTES: usize = 256 << 10;
 
-/// Bytes that are held for a page until it is sent: at most so many if it is long, else as many as are usual.
+/// Bytes to reserve for an encoded page: an upper bound if it is long, a typical size otherwise.
 ///
-/// Bytes of text that are escaped, or end a line, cost up to six more; those that are no UTF-8, up to two; all others of text
-/// none, and of base64 a third.
+/// Bytes of text that are escaped or end a line cost up to six more, those that are not UTF-8 up to
+/// two, all others none; base64 costs a third.
 pub fn encoded_bytes(kind: ContentKind, data: &[u8]) -> usize {
     let costs = |byte: &u8| match byte {
         0..0x20 | b'"' | b'\\' => 6,
@@ -121,23 +124,24 @@ pub fn encoded_bytes(kind: ContentKind, data: &[u8]) -> usize {
         }
 }
 
-/// One piece of what a member is sent.
+/// One encoded piece of a response.
 #[derive(Debug, Default)]
 pub struct EncodedPiece {
-    /// As it goes onto an HTTP/1.1 connection.
+    /// As written to an HTTP/1.1 connection.
     pub wire: Bytes,
-    /// What of it is the body's, where somebody else puts bodies into chunks.
+    /// The part of `wire` that belongs to the body, for outlets that do their own chunking.
     payload: Range<usize>,
-    /// Where each member's own fields stand, in a long-poll's answer; its cursor is the last of them.
-    pub(super) own_at: usize,
-    /// The cursor of those who have none of their own, in a long-poll's answer, and its field.
+    /// Where each member's own header fields are inserted in a long-poll's response; the cursor is
+    /// the last of them.
+    pub(super) member_fields_at: usize,
+    /// The cursor of a long-poll's members that have none of their own, and its header field.
     pub(super) cursor: Option<(u64, Fields)>,
-    /// What it holds of the budget.
+    /// Its share of the memory budget.
     pub(super) charge: Option<Rc<Charge>>,
 }
 
 impl EncodedPiece {
-    /// As a body that somebody else puts into chunks.
+    /// The body's bytes, for an outlet that does its own chunking.
     pub fn body(&self) -> Bytes {
         self.wire.slice(self.payload.clone())
     }
@@ -151,19 +155,19 @@ impl EncodedPiece {
     }
 }
 
-/// What a member was told about its position before, and what it is told now.
+/// What a member was last told about being up to date, and what it is told now.
 #[derive(Debug, Clone, Copy)]
-pub struct TellState {
-    /// Whether it was told that it is at the tail; `None` before the first object.
+pub struct ReportState {
+    /// Whether it was last reported up to date; `None` before the first object.
     pub before: Option<bool>,
     /// Whether it is now.
     pub now: bool,
-    /// The cursor for this moment.
+    /// The current cursor.
     pub cursor: u64,
 }
 
 impl Encoding {
-    /// How `technique` is sent; `None` for those that answer with one page.
+    /// The encoding of `technique`; `None` for techniques that respond with a single page.
     pub fn of(technique: Technique) -> Option<Self> {
         match technique {
             Technique::Poll | Technique::LongPoll => None,
@@ -173,8 +177,8 @@ impl Encoding {
         }
     }
 
-    /// Whether an answer goes on after a batch.
-    pub fn goes_on(&self) -> bool {
+    /// Whether the response continues after a batch.
+    pub fn is_streaming(&self) -> bool {
         self.format().is_some()
     }
 
@@ -187,26 +191,27 @@ impl Encoding {
         }
     }
 
-    /// One batch, its end of the answer included when the stream is closed there.
-    pub fn batch(&self, kind: ContentKind, batch: &Batch, told: TellState) -> EncodedPiece {
+    /// One batch, including the end of the response if the stream is closed there.
+    pub fn batch(&self, kind: ContentKind, batch: &Batch, report: ReportState) -> EncodedPiece {
         let Some(format) = self.format() else {
             return EncodedPiece::default();
         };
         let closed = batch.closed();
-        let says = format.says_always || told.before != Some(told.now);
+        let states_position = format.repeats_position || report.before != Some(report.now);
         let control = Control {
             next: Token::from(batch.next_offset()),
-            cursor: (!closed && (format.says_always || told.before.is_none()))
-                .then_some(told.cursor),
-            up_to_date: (says && (told.now || told.before == Some(true) && !format.says_always))
-                .then_some(told.now),
+            cursor: (!closed && (format.repeats_position || report.before.is_none()))
+                .then_some(report.cursor),
+            up_to_date: (states_position
+                && (report.now || report.before == Some(true) && !format.repeats_position))
+                .then_some(report.now),
             closed,
         };
         let data = (!batch.data.is_empty()).then_some(&batch.data[..]);
         let piece = format
             .framing
             .framed(encoded_bytes(kind, &batch.data) + 192, |out| {
-                if told.before.is_none() {
+                if report.before.is_none() {
                     out.extend_from_slice(format.greeting);
                 }
                 (format.encode)(out, kind, data, &control);
@@ -218,7 +223,7 @@ impl Encoding {
         }
     }
 
-    /// After a silence.
+    /// Sent after the heartbeat interval without data.
     pub fn heartbeat(&self) -> EncodedPiece {
         match self.format() {
             None => EncodedPiece::default(),
@@ -231,14 +236,14 @@ impl Encoding {
         }
     }
 
-    /// The end of an answer although the stream goes on.
-    pub fn farewell(&self) -> EncodedPiece {
+    /// Ends a response although the stream continues: the client should reconnect.
+    pub fn reconnect_notice(&self) -> EncodedPiece {
         self.format().map_or_else(EncodedPiece::default, |format| {
-            EncodedPiece::default().followed_by(format.framing, format.farewell)
+            EncodedPiece::default().followed_by(format.framing, format.reconnect_notice)
         })
     }
 
-    /// A long-poll's whole answer, for everybody who waited where `batch` begins.
+    /// A long-poll's whole response, shared by all that waited at the beginning of `batch`.
     pub fn page(&self, log: &Log, batch: &Batch, heads: &Heads) -> EncodedPiece {
         if *self != Self::Page {
             return EncodedPiece::default();
@@ -246,16 +251,16 @@ impl Encoding {
         let page = PageAnswer {
             log,
             batch,
-            asked: ReadStart::At(batch.from),
+            requested: ReadStart::At(batch.from),
             is_long_poll: true,
         };
-        let (wire, own_at) = heads.whole(page.answer(std::iter::empty(), None));
+        let (wire, member_fields_at) = heads.whole(page.answer(std::iter::empty(), None));
         let cursor = (!batch.closed()).then(|| Cursors::common().now());
         let cursor = cursor.map(|cursor| (cursor, PageAnswer::cursor(cursor)));
         EncodedPiece {
             payload: 0..wire.len(),
             wire: wire.into(),
-            own_at,
+            member_fields_at,
             cursor,
             charge: None,
         }
@@ -263,7 +268,7 @@ impl Encoding {
 }
 
 impl EncodedPiece {
-    /// With the end of the answer after it.
+    /// Appends the end of the response.
     fn followed_by(self, framing: BodyFraming, end: &'static [u8]) -> Self {
         let mut wire = Vec::with_capacity(self.wire.len() + end.len() + 16);
         wire.extend_from_slice(&self.wire[..self.payload.end]);
@@ -285,7 +290,7 @@ impl EncodedPiece {
                 }
             }
             BodyFraming::Chunk => {
-                // Only answers without a batch before it end with words.
+                // Only a response without a preceding batch ends with text.
                 debug_assert!(self.wire.is_empty());
                 let chunk = framing.framed(end.len(), |out| out.extend_from_slice(end));
                 Self {
@@ -298,9 +303,9 @@ impl EncodedPiece {
 }
 
 impl BodyFraming {
-    /// What `write` appends, with what stands around it; copied nowhere.
+    /// Frames what `write` appends, without copying it.
     ///
-    /// - `expected`: about how many bytes `write` appends.
+    /// - `expected`: estimated number of bytes that `write` appends.
     fn framed(self, expected: usize, write: impl FnOnce(&mut Vec<u8>)) -> EncodedPiece {
         let mut out = Vec::with_capacity(HEAD_ROOM + expected + 2);
         out.resize(HEAD_ROOM, 0);
@@ -337,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_say_their_length_in_as_few_digits_as_it_takes() {
+    fn chunk_heads_have_no_leading_zeros() {
         for (length, head) in [
             (0, "0\r\n"),
             (9, "9\r\n"),
@@ -355,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn text_frames_say_their_length_in_the_shortest_of_three_ways() {
+    fn text_frames_use_the_shortest_length_form() {
         for (length, head) in [
             (0, &[0x81, 0][..]),
             (125, &[0x81, 125]),
@@ -370,18 +375,21 @@ mod tests {
     }
 
     #[test]
-    fn endings_are_the_same_bytes_on_the_wire_and_in_a_body() {
-        let farewell = Encoding::Sse.farewell();
-        assert_eq!(&farewell.wire[..], b"D\r\n: come back\n\n\r\n0\r\n\r\n");
-        assert_eq!(&farewell.body()[..], b": come back\n\n");
+    fn endings_are_equal_on_the_wire_and_in_a_body() {
+        let reconnect_notice = Encoding::Sse.reconnect_notice();
         assert_eq!(
-            &Encoding::Ndjson.farewell().wire[..],
+            &reconnect_notice.wire[..],
+            b"D\r\n: reconnect\n\n\r\n0\r\n\r\n"
+        );
+        assert_eq!(&reconnect_notice.body()[..], b": reconnect\n\n");
+        assert_eq!(
+            &Encoding::Ndjson.reconnect_notice().wire[..],
             b"1\r\n\n\r\n0\r\n\r\n"
         );
-        let farewell = Encoding::Websocket.farewell();
+        let reconnect_notice = Encoding::Websocket.reconnect_notice();
         assert_eq!(
-            (&farewell.wire[..], &farewell.body()[..]),
-            (WEBSOCKET.farewell, WEBSOCKET.farewell)
+            (&reconnect_notice.wire[..], &reconnect_notice.body()[..]),
+            (WEBSOCKET.reconnect_notice, WEBSOCKET.reconnect_notice)
         );
         let last = of(BodyFraming::Chunk, 1).followed_by(BodyFraming::Chunk, b"");
         assert_eq!(

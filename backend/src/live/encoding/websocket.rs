@@ -1,35 +1,35 @@
-//! WebSocket frames that the server writes, as bytes; those of clients are read in `inbox.rs`. No I/O.
+//! WebSocket frames written by the server, as bytes; `inbox.rs` reads those of clients. No I/O.
 //!
 //! Source: RFC 6455, section 5.
 
 use super::{BodyFraming, HEAD_ROOM};
 use bytes::Bytes;
 
-/// Why a conversation ends. Source: RFC 6455, section 7.4.1.
+/// Status code of a close frame. Source: RFC 6455, section 7.4.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CloseCode {
-    /// 1000: the client asked for it.
+    /// 1000: the client closed the connection.
     Normal = 1000,
-    /// 1002: what came is no WebSocket message.
+    /// 1002: a malformed frame or message.
     Protocol = 1002,
-    /// 1003: a kind of message that is not taken here.
+    /// 1003: a kind of message that is not supported.
     Unsupported = 1003,
     /// 1007: text that is not UTF-8.
     Invalid = 1007,
-    /// 1008: a message that did not arrive whole in time.
+    /// 1008: a message that was incomplete at its deadline.
     Policy = 1008,
     /// 1009: a message that is too large.
     Size = 1009,
-    /// 1013: no room now.
+    /// 1013: the memory budget is used up.
     TryAgain = 1013,
 }
 
-/// Why the server closes, as the client gets to read it.
+/// Why the server closes the connection, as sent to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Close {
     /// The code.
     pub code: CloseCode,
-    /// In words, at most 123 bytes.
+    /// Text of at most 123 bytes.
     pub reason: &'static str,
 }
 
@@ -38,7 +38,7 @@ const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PONG: u8 = 0xa;
 
-/// The frame that ends a conversation.
+/// A close frame.
 pub fn close(close: Close) -> Bytes {
     let Close { code, reason } = close;
     control(
@@ -47,7 +47,7 @@ pub fn close(close: Close) -> Bytes {
     )
 }
 
-/// The answer to a ping with this payload of at most 125 bytes.
+/// The pong for a ping with this payload of at most 125 bytes.
 pub fn pong(payload: &[u8]) -> Bytes {
     control(PONG, payload)
 }

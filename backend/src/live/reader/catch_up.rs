@@ -1,9 +1,9 @@
-//! How a reader comes to the tail: page by page, until the group takes it.
+//! A reader catches up page by page until its group can seat it.
 
-use super::{Alone, AnswerReader, NextPage};
+use super::{AnswerReader, CatchUpOutcome, NextPage};
 use crate::api::{FREE_BYTES, Refusal, read_charged};
-use crate::live::encoding::{Encoding, TellState, encoded_bytes};
-use crate::live::follow::note;
+use crate::live::encoding::{Encoding, ReportState, encoded_bytes};
+use crate::live::follow::log_read_error;
 use crate::live::group::Group;
 use crate::live::outlet::Rest;
 use crate::live::seat::ReaderState;
@@ -16,22 +16,26 @@ use tailwater_protocol::Offset;
 use tokio::task::consume_budget;
 
 impl AnswerReader {
-    pub(super) async fn catch_up(&mut self, mut held: ReaderState, mut next: NextPage) -> Alone {
+    pub(super) async fn catch_up(
+        &mut self,
+        mut state: ReaderState,
+        mut next: NextPage,
+    ) -> CatchUpOutcome {
         loop {
             let rest = std::mem::take(&mut next.rest);
-            if held
+            if state
                 .outlet
                 .write(rest, self.groups.terms().stalled_max)
                 .await
                 .is_err()
             {
-                return Alone::Gone;
+                return CatchUpOutcome::Gone;
             }
             if next.is_last {
-                return Alone::Done(held.outlet);
+                return CatchUpOutcome::Done(state.outlet);
             }
-            if self.has_left(&held).await {
-                return Alone::Gone;
+            if self.has_disconnected(&state).await {
+                return CatchUpOutcome::Gone;
             }
             if let Some((reply, is_last)) = self.reply().await {
                 (next.rest, next.is_last) = (Rest::new(reply, None), is_last);
@@ -40,47 +44,48 @@ impl AnswerReader {
             consume_budget().await;
             let group = self.groups.find(&self.log, self.encoding);
             let at = next.at;
-            match (&group, self.told_up_to_date) {
+            match (&group, self.reported_up_to_date) {
                 _ if *self.groups.terms().stop.borrow()
-                    || self.told_up_to_date.is_some() && held.is_over() =>
+                    || self.reported_up_to_date.is_some() && state.is_expired() =>
                 {
-                    next = self.farewell(&held, at);
+                    next = self.reconnect_notice(&state, at);
                 }
-                (Some(group), Some(told))
-                    if at == group.at() && told == group.told_up_to_date() =>
+                (Some(group), Some(report))
+                    if at == group.at() && report == group.reported_up_to_date() =>
                 {
-                    match group.seat(held, at) {
-                        Ok(seat) => return Alone::Seated(seat),
-                        Err(back) => {
-                            held = back;
+                    match group.seat(state, at) {
+                        Ok(seat) => return CatchUpOutcome::Seated(seat),
+                        Err(returned) => {
+                            state = returned;
                             group.moved().await;
                         }
                     }
                 }
                 (Some(group), Some(_)) if at > group.at() => group.moved().await,
-                (None, Some(told)) if !self.log.tail_now().has_news(at) => {
+                (None, Some(report)) if !self.log.tail_now().has_news(at) => {
                     self.groups
-                        .find_or_begin(&self.log, self.encoding, at, told);
+                        .find_or_create(&self.log, self.encoding, at, report);
                 }
-                (group, _) => next = self.page(&held, at, group.as_deref()).await,
+                (group, _) => next = self.page(&state, at, group.as_deref()).await,
             }
         }
     }
 
-    /// Takes what the client of a WebSocket has sent meanwhile; whether it has left.
-    async fn has_left(&mut self, held: &ReaderState) -> bool {
+    /// Receives what a WebSocket's client has sent meanwhile; returns whether it has disconnected.
+    async fn has_disconnected(&mut self, state: &ReaderState) -> bool {
         if self.encoding != Encoding::Websocket || self.unfinished.is_some() {
             return false;
         }
-        let socket = held.outlet.socket();
-        let came = poll_fn(|context| Poll::Ready(self.poll_receive(socket, context))).await;
-        came == Poll::Ready(0)
+        let socket = state.outlet.socket();
+        let received = poll_fn(|context| Poll::Ready(self.poll_receive(socket, context))).await;
+        received == Poll::Ready(0)
     }
 
-    /// The next page after `at`, up to where the group is if there is one; or, where the group is, what it was told there.
-    async fn page(&mut self, held: &ReaderState, at: Offset, group: Option<&Group>) -> NextPage {
+    /// The next page after `at`, up to the group's position. At that position, an empty page that
+    /// says whether it is up to date.
+    async fn page(&mut self, state: &ReaderState, at: Offset, group: Option<&Group>) -> NextPage {
         let terms = self.groups.terms();
-        // Where the budget is short everybody goes on, in smaller steps.
+        // When the budget is short, readers continue in smaller steps.
         let page_max = if terms.budget.has_room(2 * terms.page_max) {
             terms.page_max
         } else {
@@ -100,7 +105,7 @@ impl AnswerReader {
         };
         let read = read_charged(
             &terms.budget,
-            terms.patience(),
+            terms.budget_wait_max(),
             |batch| encoded_bytes(self.log.kind(), &batch.data),
             read,
         )
@@ -109,30 +114,32 @@ impl AnswerReader {
             Ok(read) => read,
             Err(refusal) => {
                 if let Refusal::Read(error) = &refusal {
-                    note(&self.log, at, error);
+                    log_read_error(&self.log, at, error);
                 }
-                return self.farewell(held, at);
+                return self.reconnect_notice(state, at);
             }
         };
         let now = match group {
-            Some(group) if batch.next == group.at() => group.told_up_to_date() || batch.closed(),
+            Some(group) if batch.next == group.at() => {
+                group.reported_up_to_date() || batch.closed()
+            }
             _ => batch.up_to_date(),
         };
-        let told = TellState {
-            before: self.told_up_to_date.replace(now),
+        let report = ReportState {
+            before: self.reported_up_to_date.replace(now),
             now,
-            cursor: held.cursors.now(),
+            cursor: state.cursors.now(),
         };
-        let piece = self.encoding.batch(self.log.kind(), &batch, told);
-        held.presence.counted.is_at(batch.next);
-        let bytes = held.outlet.bytes(&piece);
-        // It may be longer than is usual.
+        let piece = self.encoding.batch(self.log.kind(), &batch, report);
+        state.presence.counted.is_at(batch.next);
+        let bytes = state.outlet.bytes(&piece);
+        // The piece may be longer than estimated.
         let (budget, mut charge) = (&self.groups.terms().budget, charge);
         if charge
             .as_mut()
-            .is_some_and(|charge| charge.settle(bytes.len().min(budget.most())).is_err())
+            .is_some_and(|charge| charge.settle(bytes.len().min(budget.charge_max())).is_err())
         {
-            return self.farewell(held, at);
+            return self.reconnect_notice(state, at);
         }
         NextPage {
             rest: Rest::new(bytes, charge.map(Rc::new)),
@@ -141,8 +148,8 @@ impl AnswerReader {
         }
     }
 
-    fn farewell(&self, held: &ReaderState, at: Offset) -> NextPage {
-        let bytes = held.outlet.bytes(&self.encoding.farewell());
+    fn reconnect_notice(&self, state: &ReaderState, at: Offset) -> NextPage {
+        let bytes = state.outlet.bytes(&self.encoding.reconnect_notice());
         NextPage {
             rest: Rest::new(bytes, None),
             at,

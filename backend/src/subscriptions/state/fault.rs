@@ -6,58 +6,56 @@ use tailwater_protocol::StreamOffset;
 /// Why a request about a wake is refused; nothing has changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SubscriptionFault {
-    /// The wake is over, or never was (409).
+    /// The wake has ended, or never existed (409).
     #[error("the wake is no longer this subscription's current one")]
     Fenced,
-    /// Somebody holds the lease (409).
+    /// Another worker holds the lease (409).
     #[error("`{holder}` holds the lease of generation {generation}")]
     Claimed {
-        /// Who.
+        /// The worker.
         holder: String,
-        /// Of which wake.
+        /// The wake's generation.
         generation: u64,
     },
-    /// There is nothing to be claimed (409).
+    /// There is nothing to claim (409).
     #[error("the subscription has no pending work")]
     NothingPending,
     /// An ack for a stream that is not linked (409).
     #[error("the ack names `{0}`, which is not linked to this subscription")]
     NotLinked(String),
-    /// An ack at an offset of another stream of that name (409).
-    #[error(
-        "the ack of `{stream}` at {came} names an offset of another stream of that name, which was deleted"
-    )]
+    /// An ack at an offset of an earlier stream with that name (409).
+    #[error("the ack of `{stream}` at {received} belongs to a deleted stream with that name")]
     AckOfOtherLife {
         /// Which stream.
         stream: StreamName,
-        /// What came.
-        came: StreamOffset,
+        /// The offset received.
+        received: StreamOffset,
     },
-    /// An ack before what was acked already (409).
-    #[error("the ack of `{stream}` at {came} goes back before {acked}, which was acked already")]
+    /// An ack before the last one (409).
+    #[error("the ack of `{stream}` at {received} lies before {acked}, which is acked already")]
     AckGoesBack {
         /// Which stream.
         stream: StreamName,
-        /// What came.
-        came: StreamOffset,
-        /// What was acked.
+        /// The offset received.
+        received: StreamOffset,
+        /// The acked offset.
         acked: StreamOffset,
     },
-    /// An ack beyond the stream's end (409).
-    #[error("the ack of `{stream}` at {came} lies beyond the stream's tail {tail}")]
+    /// An ack beyond the stream's tail (409).
+    #[error("the ack of `{stream}` at {received} lies beyond the stream's tail {tail}")]
     AckBeyondTail {
         /// Which stream.
         stream: StreamName,
-        /// What came.
-        came: StreamOffset,
-        /// Where the stream ends.
+        /// The offset received.
+        received: StreamOffset,
+        /// The stream's tail.
         tail: StreamOffset,
     },
     /// More streams than a subscription may have (507).
-    #[error("the subscription would have {came} streams, the limit is {limit}")]
+    #[error("the subscription would have {received} streams, the limit is {limit}")]
     TooManyStreams {
-        /// Streams that it would have.
-        came: usize,
+        /// Streams requested.
+        received: usize,
         /// Streams allowed.
         limit: usize,
     },

@@ -1,4 +1,4 @@
-//! Which streams a subscription follows, how far each was worked off, and where each ends.
+//! The streams that a subscription follows, their acked offsets and their tails.
 
 use super::{SubscriptionFault, SubscriptionState};
 use tailwater_core::StreamId;
@@ -12,22 +12,22 @@ pub struct Link {
     pub explicit: bool,
     /// Matched by the pattern.
     pub glob: bool,
-    /// Which stream of that name it is; `None` while there is none.
+    /// The stream with that name; `None` while there is none.
     pub stream: Option<StreamId>,
-    /// Which of the streams that the name has had it is.
+    /// How many streams had the name before.
     pub life: u32,
-    /// Everything before it was worked off.
+    /// Everything before it was processed.
     pub acked: Offset,
-    /// Where the stream ends, as far as is known.
+    /// The last known tail.
     pub tail: Offset,
 }
 
 /// A stream at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sight {
+pub struct StreamSnapshot {
     /// Its number.
     pub stream: StreamId,
-    /// Which of the streams that its name has had it is.
+    /// How many streams had its name before.
     pub life: u32,
     /// The position before its own first message.
     pub begins: Offset,
@@ -35,30 +35,30 @@ pub struct Sight {
     pub tail: Offset,
 }
 
-/// A linked stream as workers see it.
+/// A linked stream as shown to workers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamInfo {
     /// Its name.
     pub path: StreamName,
     /// Whether it was added by name; otherwise the pattern matches it.
     pub explicit: bool,
-    /// Which stream of that name it is.
+    /// The stream with that name.
     pub stream: Option<StreamId>,
-    /// Which of the streams that the name has had it is.
+    /// How many streams had the name before.
     pub life: u32,
-    /// Everything before it was worked off.
+    /// Everything before it was processed.
     pub acked: Offset,
-    /// Where it ends.
+    /// Its tail.
     pub tail: Offset,
 }
 
 impl StreamInfo {
-    /// Whether something waits to be worked off.
+    /// Whether it has data to be processed.
     pub fn has_pending(&self) -> bool {
         self.tail > self.acked
     }
 
-    /// How far it was worked off, as clients hold it.
+    /// The acked position as an offset for clients.
     pub fn acked_offset(&self) -> StreamOffset {
         StreamOffset {
             life: self.life,
@@ -66,7 +66,7 @@ impl StreamInfo {
         }
     }
 
-    /// Where it ends, as clients hold it.
+    /// The tail as an offset for clients.
     pub fn tail_offset(&self) -> StreamOffset {
         StreamOffset {
             life: self.life,
@@ -88,12 +88,12 @@ impl SubscriptionState {
         })
     }
 
-    /// How many streams are linked.
+    /// Number of linked streams.
     pub fn links(&self) -> usize {
         self.links.len()
     }
 
-    /// Whether something waits to be worked off.
+    /// Whether any stream has data to be processed.
     pub fn is_pending(&self) -> bool {
         self.first_pending().is_some()
     }
@@ -105,49 +105,51 @@ impl SubscriptionState {
             .map(|(name, _)| name)
     }
 
-    /// A stream was looked at: it moved, appeared, or is gone.
+    /// Applies a stream's current state: it moved, appeared, or was deleted.
     ///
-    /// None of it is worth keeping: a stream that appeared is linked from its beginning, which a restart finds out again.
+    /// This need not be stored: a stream that appeared is linked from its beginning, which is
+    /// repeated after a restart.
     ///
     /// - `matches`: whether the pattern matches its name.
-    /// - `links_max`: no stream is added by the pattern beyond that.
-    /// - Returns whether it fitted in.
-    pub fn see(
+    /// - `links_max`: limit for adding streams by the pattern.
+    /// - Returns whether the limit allowed it.
+    pub fn observe(
         &mut self,
         name: &StreamName,
-        sight: Option<Sight>,
+        snapshot: Option<StreamSnapshot>,
         matches: bool,
         links_max: usize,
     ) -> bool {
-        let room = self.links.len() < links_max;
-        match (self.links.get_mut(name), sight) {
+        let has_room = self.links.len() < links_max;
+        match (self.links.get_mut(name), snapshot) {
             (None, None) => true,
-            (None, Some(sight)) if matches && room => {
+            (None, Some(snapshot)) if matches && has_room => {
                 self.links.insert(
                     name.clone(),
                     Link {
                         explicit: false,
                         glob: true,
-                        ..Link::new(sight)
+                        ..Link::new(snapshot)
                     },
                 );
                 true
             }
             (None, Some(_)) => !matches,
-            (Some(link), Some(sight)) => {
+            (Some(link), Some(snapshot)) => {
                 link.glob |= matches;
-                if link.stream == Some(sight.stream) {
-                    link.tail = sight.tail;
-                    link.life = sight.life;
-                    // Only a store that promised less than it was asked for lets a stream end before what was acked.
-                    link.acked = link.acked.min(sight.tail);
+                if link.stream == Some(snapshot.stream) {
+                    link.tail = snapshot.tail;
+                    link.life = snapshot.life;
+                    // A stream can only end before its acked offset if the store lost data it had
+                    // acknowledged.
+                    link.acked = link.acked.min(snapshot.tail);
                 } else {
-                    // Another stream of the same name: nothing of it was worked off.
+                    // Another stream with the same name: none of it was processed.
                     let (explicit, glob) = (link.explicit, link.glob);
                     *link = Link {
                         explicit,
                         glob,
-                        ..Link::new(sight)
+                        ..Link::new(snapshot)
                     };
                 }
                 true
@@ -166,13 +168,13 @@ impl SubscriptionState {
         }
     }
 
-    /// Links a stream from where it ends now, so that nothing old is worked off.
+    /// Links a stream at its current tail, so that only new data is processed.
     ///
     /// - `explicit`: by name, otherwise by the pattern; a stream may be linked both ways.
-    pub fn link(&mut self, name: &StreamName, sight: Option<Sight>, explicit: bool) {
-        let at_tail = sight.map_or(Link::absent(), |sight| Link {
-            acked: sight.tail,
-            ..Link::new(sight)
+    pub fn link(&mut self, name: &StreamName, snapshot: Option<StreamSnapshot>, explicit: bool) {
+        let at_tail = snapshot.map_or(Link::absent(), |snapshot| Link {
+            acked: snapshot.tail,
+            ..Link::new(snapshot)
         });
         let link = self.links.entry(name.clone()).or_insert(at_tail);
         if explicit {
@@ -183,7 +185,7 @@ impl SubscriptionState {
         self.revision += 1;
     }
 
-    /// Takes the name off again; what the pattern matches stays.
+    /// Unlinks a stream by name; it stays if the pattern matches it.
     pub fn unlink(&mut self, name: &StreamName) {
         let Some(link) = self.links.get_mut(name) else {
             return;
@@ -195,66 +197,67 @@ impl SubscriptionState {
         self.revision += 1;
     }
 
-    /// Moves all cursors or, when one of them can't move there, none.
+    /// Moves all cursors, or none if one of them is invalid.
     pub(super) fn ack_all(
         &mut self,
         acks: &[(StreamName, StreamOffset)],
     ) -> Result<(), SubscriptionFault> {
-        for (stream, came) in acks {
+        for (stream, received) in acks {
             let link = self
                 .links
                 .get(stream)
                 .ok_or_else(|| SubscriptionFault::NotLinked(stream.to_string()))?;
-            let (stream, came) = (stream.clone(), *came);
-            if came.life != link.life {
-                return Err(SubscriptionFault::AckOfOtherLife { stream, came });
+            let (stream, received) = (stream.clone(), *received);
+            if received.life != link.life {
+                return Err(SubscriptionFault::AckOfOtherLife { stream, received });
             }
-            if came.position < link.acked {
+            if received.position < link.acked {
                 return Err(SubscriptionFault::AckGoesBack {
                     stream,
-                    came,
+                    received,
                     acked: link.offset(link.acked),
                 });
             }
-            if came.position > link.tail {
+            if received.position > link.tail {
                 return Err(SubscriptionFault::AckBeyondTail {
                     stream,
-                    came,
+                    received,
                     tail: link.offset(link.tail),
                 });
             }
         }
-        for (stream, came) in acks {
+        for (stream, received) in acks {
             if let Some(link) = self.links.get_mut(stream) {
-                link.acked = link.acked.max(came.position);
+                link.acked = link.acked.max(received.position);
             }
         }
         Ok(())
     }
 
-    /// Moves the cursors to the tails that an attempt named; streams that are gone or others by now are left out.
-    pub(super) fn ack_seen(&mut self, streams: &[StreamInfo]) {
-        for seen in streams {
+    /// Moves the cursors to an attempt's tails; streams that were deleted or replaced meanwhile are
+    /// skipped.
+    pub(super) fn ack_delivered(&mut self, streams: &[StreamInfo]) {
+        for delivered in streams {
             if let Some(link) = self
                 .links
-                .get_mut(&seen.path)
-                .filter(|link| link.stream == seen.stream)
+                .get_mut(&delivered.path)
+                .filter(|link| link.stream == delivered.stream)
             {
-                link.acked = link.acked.max(seen.tail.min(link.tail));
+                link.acked = link.acked.max(delivered.tail.min(link.tail));
             }
         }
     }
 }
 
 impl Link {
-    /// A stream of which nothing was worked off.
-    fn new(sight: Sight) -> Self {
-        let Sight {
+    /// A stream of which nothing was processed.
+    fn new(snapshot: StreamSnapshot) -> Self {
+        let StreamSnapshot {
             stream,
             life,
             begins,
             tail,
-        } = sight;
+        } = snapshot;
         Self {
             explicit: false,
             glob: false,
@@ -265,7 +268,7 @@ impl Link {
         }
     }
 
-    /// A position as clients hold it.
+    /// A position as an offset for clients.
     fn offset(self, position: Offset) -> StreamOffset {
         StreamOffset {
             life: self.life,

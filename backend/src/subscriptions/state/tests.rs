@@ -4,7 +4,7 @@ mod scripts;
 
 use super::*;
 use crate::subscriptions::definition::{Definition, DefinitionRequest};
-use crate::subscriptions::note::{self, Card};
+use crate::subscriptions::note::{self, SubscriptionRecord};
 use proptest::prelude::*;
 use std::collections::HashSet;
 use tailwater_core::StreamId;
@@ -22,16 +22,16 @@ fn at(bytes: u64) -> Offset {
     Offset::new(bytes).unwrap()
 }
 
-/// An offset of a stream whose name had none before.
-fn given(bytes: u64) -> StreamOffset {
+/// An offset of a stream that is the first with its name.
+fn offset_at(bytes: u64) -> StreamOffset {
     StreamOffset {
         life: 0,
         position: at(bytes),
     }
 }
 
-fn sight(stream: u64, tail: u64) -> Option<Sight> {
-    Some(Sight {
+fn snapshot(stream: u64, tail: u64) -> Option<StreamSnapshot> {
+    Some(StreamSnapshot {
         stream: StreamId(stream),
         life: 0,
         begins: Offset::ZERO,
@@ -43,47 +43,53 @@ fn later(ms: u64) -> Moment {
     Moment(T0.0 + ms)
 }
 
-/// A subscription of one stream, `a`, with `tail` bytes to be worked off.
+/// A subscription to one stream, `a`, with `tail` bytes to be processed.
 fn pending(way: DeliveryWay, tail: u64) -> SubscriptionState {
     let mut state = SubscriptionState::new(way, LEASE);
-    assert!(state.see(&name("a"), sight(1, tail), true, STREAMS_MAX));
+    assert!(state.observe(&name("a"), snapshot(1, tail), true, STREAMS_MAX));
     state
 }
 
 fn failed(jitter_permille: i32) -> AttemptOutcome {
     AttemptOutcome::Failed {
-        reason: "it is down".to_owned(),
+        reason: "unavailable".to_owned(),
         jitter_permille,
     }
 }
 
 #[test]
-fn an_ack_of_another_life_is_refused_and_moves_nothing() {
+fn an_ack_of_an_earlier_stream_is_refused() {
     let mut state = SubscriptionState::new(DeliveryWay::PullWake, LEASE);
-    let successor = Sight {
+    let successor = StreamSnapshot {
         stream: StreamId(2),
         life: 1,
         begins: Offset::ZERO,
         tail: at(10),
     };
-    state.see(&name("a"), Some(successor), true, 9);
+    state.observe(&name("a"), Some(successor), true, 9);
     let key = state.claim("w", later(0), "w1".to_owned()).unwrap();
     let info = state.streams().next().unwrap();
     assert_eq!(info.tail_offset().to_string(), "0000000000000010_1");
-    let came = given(5);
+    let received = offset_at(5);
     let refused = Err(SubscriptionFault::AckOfOtherLife {
         stream: name("a"),
-        came,
+        received,
     });
     assert_eq!(
-        state.ack(&key, &[(name("a"), came)], false, later(1)),
+        state.ack(&key, &[(name("a"), received)], false, later(1)),
         refused
     );
     assert_eq!(state.links[&name("a")].acked, at(0));
     assert_eq!(
         state.ack(
             &key,
-            &[(name("a"), StreamOffset { life: 1, ..came })],
+            &[(
+                name("a"),
+                StreamOffset {
+                    life: 1,
+                    ..received
+                }
+            )],
             true,
             later(2)
         ),
@@ -93,14 +99,14 @@ fn an_ack_of_another_life_is_refused_and_moves_nothing() {
 }
 
 #[test]
-fn a_webhook_that_says_done_acks_what_it_was_told_and_no_more() {
+fn a_done_webhook_acks_only_what_was_delivered() {
     let mut state = pending(DeliveryWay::Webhook, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
     assert_eq!(
         (attempt.key.generation, attempt.until),
         (1, Some(T0.after(LEASE)))
     );
-    assert!(state.see(&name("a"), sight(1, 15), true, STREAMS_MAX));
+    assert!(state.observe(&name("a"), snapshot(1, 15), true, STREAMS_MAX));
     state.attempted(
         &attempt.key,
         AttemptOutcome::Done(attempt.streams),
@@ -118,7 +124,7 @@ fn a_webhook_that_says_done_acks_what_it_was_told_and_no_more() {
 }
 
 #[test]
-fn a_failed_webhook_is_told_again_by_the_same_name_while_its_lease_lasts() {
+fn a_failed_webhook_is_retried_with_the_same_wake() {
     let mut state = pending(DeliveryWay::Webhook, 10);
     let first = state.settle(T0, "w1".into()).unwrap();
     state.attempted(&first.key, failed(0), later(100));
@@ -129,7 +135,7 @@ fn a_failed_webhook_is_told_again_by_the_same_name_while_its_lease_lasts() {
     assert_eq!(second.until, Some(later(1100).after(LEASE)));
     state.attempted(&second.key, failed(-200), later(1100));
     assert_eq!(state.deadline(), Some(later(1100 + 1600)));
-    state.attempted(&second.key, AttemptOutcome::Taken, later(1100));
+    state.attempted(&second.key, AttemptOutcome::Accepted, later(1100));
     assert_eq!(state.retry(), None);
 }
 
@@ -149,7 +155,7 @@ fn pauses_double_up_to_a_minute() {
 }
 
 #[test]
-fn a_webhook_that_never_answers_has_failed_when_its_lease_ends() {
+fn a_webhook_that_does_not_answer_fails_with_its_lease() {
     let mut state = pending(DeliveryWay::Webhook, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
     assert_eq!(
@@ -179,12 +185,12 @@ fn a_webhook_that_never_answers_has_failed_when_its_lease_ends() {
 }
 
 #[test]
-fn a_webhook_that_took_a_wake_and_died_is_woken_anew_at_once() {
+fn a_webhook_whose_lease_expired_is_woken_again_at_once() {
     let mut state = pending(DeliveryWay::Webhook, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
-    state.attempted(&attempt.key, AttemptOutcome::Taken, later(1));
+    state.attempted(&attempt.key, AttemptOutcome::Accepted, later(1));
     let report = |state: &mut SubscriptionState, done, now| {
-        state.ack(&attempt.key, &[(name("a"), given(4))], done, now)
+        state.ack(&attempt.key, &[(name("a"), offset_at(4))], done, now)
     };
     assert_eq!(report(&mut state, false, later(9_000)), Ok(()));
     assert_eq!(
@@ -201,12 +207,12 @@ fn a_webhook_that_took_a_wake_and_died_is_woken_anew_at_once() {
 }
 
 #[test]
-fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
+fn a_pull_wake_lease_ends_by_done_release_or_expiry() {
     let mut state = pending(DeliveryWay::PullWake, 10);
     let attempt = state.settle(T0, "w1".into()).unwrap();
     assert_eq!(attempt.until, None);
-    state.attempted(&attempt.key, AttemptOutcome::Taken, T0);
-    assert_eq!(state.deadline(), None, "nobody has to claim");
+    state.attempted(&attempt.key, AttemptOutcome::Accepted, T0);
+    assert_eq!(state.deadline(), None, "a claim has no deadline");
     let key = state.claim("one", later(1), "w2".into()).unwrap();
     assert_eq!(key, attempt.key);
     let refused = state.claim("two", later(2), "w2".into());
@@ -225,11 +231,11 @@ fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
     let again = state.settle(later(3), "w2".into()).unwrap();
     assert_eq!(
         again.key.generation, 2,
-        "what is pending after a release is told again"
+        "pending data is delivered again after a release"
     );
     let key = state.claim("two", later(4), "w3".into()).unwrap();
     assert_eq!(
-        state.ack(&key, &[(name("a"), given(10))], true, later(5)),
+        state.ack(&key, &[(name("a"), offset_at(10))], true, later(5)),
         Ok(())
     );
     assert_eq!(
@@ -237,11 +243,11 @@ fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
         Err(SubscriptionFault::NothingPending)
     );
     assert_eq!(state.settle(later(5), "w3".into()), None);
-    assert!(state.see(&name("a"), sight(1, 11), true, STREAMS_MAX));
+    assert!(state.observe(&name("a"), snapshot(1, 11), true, STREAMS_MAX));
     let key = state.claim("one", later(6), "w3".into()).unwrap();
     assert_eq!(
         key.generation, 3,
-        "a claim before the wake is told makes the wake"
+        "a claim before the delivery begins the wake"
     );
     let end = later(6).after(LEASE);
     let key = state
@@ -251,7 +257,7 @@ fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
     assert_eq!(
         state.ack(&key.0, &[], false, end),
         Err(SubscriptionFault::Fenced),
-        "the first worker was silent for too long"
+        "the first worker's lease has expired"
     );
     assert_eq!(state.ack(&key.1, &[], false, end), Ok(()));
 }
@@ -259,12 +265,12 @@ fn one_worker_holds_a_pull_wake_until_it_is_done_releases_or_is_silent() {
 #[test]
 fn acks_move_all_cursors_or_none() {
     let mut state = pending(DeliveryWay::PullWake, 10);
-    state.link(&name("b"), sight(2, 20), true);
+    state.link(&name("b"), snapshot(2, 20), true);
     let key = state.claim("one", T0, "w1".into()).unwrap();
     let mut ack = |acks: &[(&str, u64)]| {
         let acks: Vec<_> = acks
             .iter()
-            .map(|(stream, offset)| (name(stream), given(*offset)))
+            .map(|(stream, offset)| (name(stream), offset_at(*offset)))
             .collect();
         let outcome = state.ack(&key, &acks, false, T0);
         (outcome, state.links[&name("a")].acked.bytes())
@@ -275,16 +281,16 @@ fn acks_move_all_cursors_or_none() {
     );
     let ahead = SubscriptionFault::AckBeyondTail {
         stream: name("a"),
-        came: given(11),
-        tail: given(10),
+        received: offset_at(11),
+        tail: offset_at(10),
     };
     assert_eq!(ack(&[("b", 20), ("a", 11)]), (Err(ahead), 0));
-    let back = SubscriptionFault::AckGoesBack {
+    let returned = SubscriptionFault::AckGoesBack {
         stream: name("b"),
-        came: given(19),
-        acked: given(20),
+        received: offset_at(19),
+        acked: offset_at(20),
     };
-    assert_eq!(ack(&[("a", 5), ("b", 19)]), (Err(back), 0));
+    assert_eq!(ack(&[("a", 5), ("b", 19)]), (Err(returned), 0));
     assert_eq!(ack(&[("a", 5), ("b", 20)]), (Ok(()), 5));
     assert_eq!(
         ack(&[("a", 5)]),
@@ -296,9 +302,9 @@ fn acks_move_all_cursors_or_none() {
 #[test]
 fn names_and_pattern_link_a_stream_independently() {
     let mut state = SubscriptionState::new(DeliveryWay::Webhook, LEASE);
-    state.link(&name("a"), sight(1, 10), true);
+    state.link(&name("a"), snapshot(1, 10), true);
     assert!(!state.is_pending(), "linked from where it ends");
-    assert!(state.see(&name("a"), sight(1, 10), true, STREAMS_MAX));
+    assert!(state.observe(&name("a"), snapshot(1, 10), true, STREAMS_MAX));
     assert!(state.links[&name("a")].explicit);
     state.unlink(&name("a"));
     assert!(!state.links[&name("a")].explicit && state.links[&name("a")].glob);
@@ -309,14 +315,14 @@ fn names_and_pattern_link_a_stream_independently() {
 }
 
 #[test]
-fn the_next_stream_of_a_name_is_worked_off_from_its_beginning() {
+fn a_recreated_stream_is_processed_from_its_beginning() {
     let mut state = SubscriptionState::new(DeliveryWay::Webhook, LEASE);
-    state.link(&name("by-name"), sight(1, 10), true);
-    state.link(&name("by-pattern"), sight(2, 10), false);
+    state.link(&name("by-name"), snapshot(1, 10), true);
+    state.link(&name("by-pattern"), snapshot(2, 10), false);
     for (name, matches) in [(name("by-name"), false), (name("by-pattern"), true)] {
-        assert!(state.see(&name, None, matches, STREAMS_MAX));
+        assert!(state.observe(&name, None, matches, STREAMS_MAX));
         assert!(!state.is_pending());
-        assert!(state.see(&name, sight(9, 4), matches, STREAMS_MAX));
+        assert!(state.observe(&name, snapshot(9, 4), matches, STREAMS_MAX));
         assert_eq!(
             (state.links[&name].acked, state.links[&name].tail),
             (at(0), at(4))
@@ -327,26 +333,26 @@ fn the_next_stream_of_a_name_is_worked_off_from_its_beginning() {
 }
 
 #[test]
-fn no_stream_is_linked_beyond_the_limit_and_none_is_lost_below_it() {
+fn streams_are_linked_up_to_the_limit() {
     let mut state = SubscriptionState::new(DeliveryWay::Webhook, LEASE);
     let fits: Vec<bool> = (0..5)
-        .map(|n| state.see(&name(&format!("s{n}")), sight(n, 1), true, STREAMS_MAX))
+        .map(|n| state.observe(&name(&format!("s{n}")), snapshot(n, 1), true, STREAMS_MAX))
         .collect();
     assert_eq!(fits, [true, true, true, false, false]);
-    assert!(state.see(&name("s0"), sight(0, 2), true, STREAMS_MAX));
+    assert!(state.observe(&name("s0"), snapshot(0, 2), true, STREAMS_MAX));
     assert!(
-        state.see(&name("other"), sight(7, 2), false, STREAMS_MAX),
+        state.observe(&name("other"), snapshot(7, 2), false, STREAMS_MAX),
         "it does not match"
     );
 }
 
 #[test]
-fn work_that_went_away_is_not_told_and_clears_the_failure() {
+fn a_wake_without_pending_data_ends_and_clears_the_failure() {
     for way in [DeliveryWay::Webhook, DeliveryWay::PullWake] {
         let mut state = pending(way, 10);
         let attempt = state.settle(T0, "w1".into()).unwrap();
         state.attempted(&attempt.key, failed(0), T0);
-        assert!(state.see(&name("a"), None, true, STREAMS_MAX));
+        assert!(state.observe(&name("a"), None, true, STREAMS_MAX));
         assert!(state.is_due(T0));
         assert_eq!(state.settle(T0, "w2".into()), None);
         assert_eq!(

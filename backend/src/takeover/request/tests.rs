@@ -1,4 +1,4 @@
-//! Where requests end, which are malformed, and which may be answered outside of actix.
+//! Where requests end, which are malformed, and which may be answered without actix.
 
 use super::*;
 use proptest::collection::vec;
@@ -8,7 +8,7 @@ const GET: &str = "GET /v1/stream/a/b?offset=-1 HTTP/1.1\r\nHost: h\r\nAccept: *
 const POST: &str = "POST /v1/stream/a HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi";
 
 #[test]
-fn a_plain_request_is_taken_whole_and_only_whole() {
+fn a_plain_request_is_parsed_only_when_complete() {
     for (request, path, query, body) in [(GET, "a/b", "offset=-1", ""), (POST, "a", "", "hi")] {
         let more = format!("{request}GET");
         let parsed = PlainRequest::parse(more.as_bytes()).unwrap();
@@ -73,7 +73,7 @@ fn a_request_ends_where_its_head_says() {
 }
 
 #[test]
-fn what_two_readers_could_cut_differently_is_malformed() {
+fn ambiguous_framing_is_malformed() {
     let with = |field: &str| POST.replacen("\r\n", &format!("\r\n{field}\r\n"), 1);
     for request in [
         GET.replace("\r\n", "\n"),
@@ -109,7 +109,7 @@ fn what_two_readers_could_cut_differently_is_malformed() {
 }
 
 #[test]
-fn an_upgrade_that_nobody_answers_changes_nothing() {
+fn an_unsupported_upgrade_is_overwritten() {
     let upgrade = "\r\nUpgrade: websocket\r\n";
     let websocket = |more: &str| {
         GET.replace("offset", "live=websocket&offset").replacen(
@@ -151,7 +151,7 @@ fn an_upgrade_that_nobody_answers_changes_nothing() {
 }
 
 #[test]
-fn what_is_not_known_or_not_well_formed_leads_back_to_actix() {
+fn unknown_fields_and_malformed_requests_go_to_actix() {
     let with = |field: &str| GET.replacen("\r\n", &format!("\r\n{field}\r\n"), 1);
     for request in [
         GET.replace("\r\n", "\n"),
@@ -196,7 +196,7 @@ fn what_is_not_known_or_not_well_formed_leads_back_to_actix() {
     assert!(PlainRequest::parse(with("Connection: Keep-Alive").as_bytes()).is_some());
 }
 
-/// Requests of lines that are well formed or nearly so.
+/// Requests that are well formed or nearly so.
 fn request() -> impl Strategy<Value = Vec<u8>> {
     let line = prop_oneof![
         "(GET|POST|HEAD) /v1/stream/[a-z%./]{1,4}(\\?[a-z=&%+-]{0,6})? HTTP/1\\.[01]",
@@ -219,7 +219,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn what_is_answered_here_ends_where_the_frame_does(request in request()) {
+    fn a_plain_request_ends_where_the_frame_does(request in request()) {
         let framed = frame(&mut request.clone());
         match (PlainRequest::parse(&request), &framed) {
             (Some(parsed), Framed::Whole { framing: RequestFraming::Length(length), is_plain: true }) => {
@@ -227,7 +227,8 @@ proptest! {
                 let head = &request[..parsed.length - parsed.body.len()];
                 let lines: Vec<_> = head.split(|byte| *byte == b'\n').collect();
                 prop_assert!(lines[..lines.len() - 1].iter().all(|line| line.ends_with(b"\r")), "each line ends with both");
-                // Its request line, a line for each field, an empty one, and nothing after the last line end.
+                // The request line, a line for each field, an empty line, and nothing after the
+                // last line end.
                 prop_assert_eq!(lines.len(), parsed.headers.fields.len() + 3);
             }
             (Some(_), framed) => prop_assert!(false, "plain, but framed as {framed:?}"),
@@ -239,13 +240,13 @@ proptest! {
     }
 
     #[test]
-    fn what_arrives_in_pieces_is_framed_the_same(request in request()) {
+    fn framing_does_not_depend_on_the_split(request in request()) {
         let whole = format!("{:?}", frame(&mut request.clone()));
         for cut in 0..request.len() {
-            let came = frame(&mut request[..cut].to_vec());
-            prop_assert!(matches!(came, Framed::Partial | Framed::Malformed(_)) || format!("{came:?}") == whole, "{cut}");
-            if matches!(came, Framed::Malformed(_)) {
-                prop_assert!(whole.starts_with("Malformed"), "{cut}: {came:?}, then {whole}");
+            let partial = frame(&mut request[..cut].to_vec());
+            prop_assert!(matches!(partial, Framed::Partial | Framed::Malformed(_)) || format!("{partial:?}") == whole, "{cut}");
+            if matches!(partial, Framed::Malformed(_)) {
+                prop_assert!(whole.starts_with("Malformed"), "{cut}: {partial:?}, then {whole}");
             }
         }
     }

@@ -1,9 +1,9 @@
-//! Conversations with known counts, whole and in any split, and bytes that are no conversation at all.
+//! Connections with known counts, whole and however they are split, and arbitrary bytes.
 
 use super::*;
 use proptest::prelude::*;
 
-/// A piece of a conversation: who speaks and what.
+/// A piece of a connection: its direction and bytes.
 #[derive(Debug, Clone)]
 enum TestedDirection {
     Up(Vec<u8>),
@@ -18,7 +18,7 @@ fn down(text: &str) -> TestedDirection {
     TestedDirection::Down(text.as_bytes().to_vec())
 }
 
-/// What an observer counts when every turn comes in pieces of the sizes in `cuts`, in turn.
+/// An observer's counts when each piece is split into the sizes in `cuts`, cyclically.
 fn count(turns: &[TestedDirection], cuts: &[usize]) -> LaneCounts {
     let (mut observer, mut counts) = (TrafficObserver::new(), LaneCounts::default());
     let mut cut = cuts.iter().cycle();
@@ -57,22 +57,22 @@ fn total(turns: &[TestedDirection]) -> (u64, u64) {
 fn check(turns: &[TestedDirection], bodies: [u64; 4], messages: [u64; 3]) {
     for cuts in [&[1_000_000][..], &[1], &[2, 3], &[7, 1, 64]] {
         let counts = count(turns, cuts);
-        let came = [
+        let received = [
             counts.request_body_bytes,
             counts.request_framing_bytes,
             counts.response_body_bytes,
             counts.response_framing_bytes,
         ];
-        assert_eq!(came, bodies, "{turns:?} in {cuts:?}");
-        let came = [counts.requests, counts.responses, counts.empty_responses];
-        assert_eq!(came, messages, "{turns:?} in {cuts:?}");
+        assert_eq!(received, bodies, "{turns:?} in {cuts:?}");
+        let received = [counts.requests, counts.responses, counts.empty_responses];
+        assert_eq!(received, messages, "{turns:?} in {cuts:?}");
     }
 }
 
 const GET: &str = "GET /v1/stream/x?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 #[test]
-fn an_answer_with_a_length_ends_there_and_the_next_begins() {
+fn a_response_with_a_length_ends_there() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     check(
         &[up(GET), down(answer), up(GET), down(answer)],
@@ -87,7 +87,7 @@ fn an_answer_with_a_length_ends_there_and_the_next_begins() {
 }
 
 #[test]
-fn answers_without_news_are_counted_as_such() {
+fn responses_without_data_are_counted() {
     let cases = [
         ("HTTP/1.1 204 No Content\r\n\r\n", 0),
         ("HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n", 0),
@@ -125,7 +125,7 @@ fn answers_without_news_are_counted_as_such() {
 }
 
 #[test]
-fn only_reads_can_lack_news() {
+fn only_reads_count_as_empty() {
     let append = "POST /v1/stream/x HTTP/1.1\r\nContent-Length: 3\r\n\r\n[1]";
     check(
         &[up(append), down("HTTP/1.1 204 No Content\r\n\r\n")],
@@ -143,7 +143,7 @@ fn only_reads_can_lack_news() {
 }
 
 #[test]
-fn an_answer_to_head_has_no_body_whatever_it_says() {
+fn a_response_to_head_has_no_body() {
     let head = "HEAD /v1/stream/x HTTP/1.1\r\n\r\n";
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
     check(
@@ -154,7 +154,7 @@ fn an_answer_to_head_has_no_body_whatever_it_says() {
 }
 
 #[test]
-fn chunks_are_told_from_their_framing() {
+fn chunk_data_and_framing_are_counted_separately() {
     let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n5\r\nhello\r\n10;x=y\r\n0123456789abcdef\r\n0\r\nA: b\r\n\r\n";
     check(
         &[up(GET), down(answer), up(GET), down(answer)],
@@ -182,7 +182,7 @@ fn an_event_of_36_bytes_in_a_chunk_costs_6_bytes_of_framing() {
 }
 
 #[test]
-fn an_interim_answer_belongs_to_the_same_request() {
+fn an_interim_response_belongs_to_the_same_request() {
     let append = "POST /x HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
     let turns = [
         up(append),
@@ -202,7 +202,7 @@ fn an_interim_answer_belongs_to_the_same_request() {
 }
 
 #[test]
-fn a_body_without_a_length_goes_on_until_the_end() {
+fn a_body_without_a_length_lasts_until_the_close() {
     check(
         &[
             up(GET),
@@ -274,7 +274,7 @@ fn empty_lines_before_a_request_belong_to_its_head() {
 }
 
 #[test]
-fn what_is_not_http_is_counted_as_body() {
+fn bytes_that_are_not_http_count_as_body() {
     check(
         &[up("this is\r\n\r\nnot http"), down("nor\r\n\r\nthis")],
         [8, 0, 4, 0],
@@ -284,7 +284,8 @@ fn what_is_not_http_is_counted_as_body() {
     check(&[up(GET), down(broken)], [0, 0, 3, 4], [1, 1, 0]);
 }
 
-/// One request with its answer, and what they must add: request body and framing, response body and framing, empties.
+/// A request with its response, and its counts: request body and framing, response body and
+/// framing, empties.
 fn exchange() -> impl Strategy<Value = (Vec<TestedDirection>, [u64; 5])> {
     let bytes = prop::collection::vec(any::<u8>(), 1..300);
     prop_oneof![
@@ -332,7 +333,7 @@ fn exchange() -> impl Strategy<Value = (Vec<TestedDirection>, [u64; 5])> {
 
 proptest! {
     #[test]
-    fn any_conversation_counts_the_same_in_any_split(
+    fn counts_do_not_depend_on_the_split(
         exchanges in prop::collection::vec(exchange(), 1..8),
         cuts in prop::collection::vec(1..100usize, 1..20),
     ) {
@@ -342,20 +343,20 @@ proptest! {
             expected.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
         }
         let counts = count(&turns, &cuts);
-        let came = [
+        let received = [
             counts.request_body_bytes,
             counts.request_framing_bytes,
             counts.response_body_bytes,
             counts.response_framing_bytes,
             counts.empty_responses,
         ];
-        prop_assert_eq!(came, expected);
+        prop_assert_eq!(received, expected);
         prop_assert_eq!((counts.requests, counts.responses), (exchanges.len() as u64, exchanges.len() as u64));
         prop_assert_eq!(counts, count(&turns, &[usize::MAX]));
     }
 
     #[test]
-    fn any_bytes_at_all_are_counted_once(
+    fn any_bytes_are_counted_once(
         sent in prop::collection::vec(any::<u8>(), 0..400),
         got in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\n'), Just(b'\r'), Just(b'0')], 0..400),
         cuts in prop::collection::vec(1..50usize, 1..10),

@@ -1,10 +1,10 @@
-//! Random scripts of what can happen to a subscription, in a world that remembers what must never happen again.
+//! Random sequences of events for a subscription, checked against its invariants.
 
 use super::*;
 
-/// Something that can happen to a subscription.
+/// An event.
 #[derive(Debug, Clone, Copy)]
-enum Happens {
+enum ScriptEvent {
     Passes(u64),
     Appends(usize, u64),
     Disappears(usize),
@@ -26,41 +26,41 @@ enum Happens {
 #[derive(Debug, Clone, Copy)]
 enum ScriptEnding {
     Done,
-    Taken,
+    Accepted,
     Failed,
 }
 
-fn happens() -> impl Strategy<Value = Happens> {
+fn event() -> impl Strategy<Value = ScriptEvent> {
     let ending = prop_oneof![
         Just(ScriptEnding::Done),
-        Just(ScriptEnding::Taken),
+        Just(ScriptEnding::Accepted),
         Just(ScriptEnding::Failed)
     ];
     prop_oneof![
-        3 => (0_u64..15_000).prop_map(Happens::Passes),
-        4 => (0_usize..3, 1_u64..10).prop_map(|(stream, bytes)| Happens::Appends(stream, bytes)),
-        1 => (0_usize..3).prop_map(Happens::Disappears),
-        6 => Just(Happens::Settles),
-        3 => (ending, any::<bool>()).prop_map(|(ending, stale)| Happens::Ends(ending, stale)),
-        3 => any::<bool>().prop_map(Happens::Claims),
+        3 => (0_u64..15_000).prop_map(ScriptEvent::Passes),
+        4 => (0_usize..3, 1_u64..10).prop_map(|(stream, bytes)| ScriptEvent::Appends(stream, bytes)),
+        1 => (0_usize..3).prop_map(ScriptEvent::Disappears),
+        6 => Just(ScriptEvent::Settles),
+        3 => (ending, any::<bool>()).prop_map(|(ending, stale)| ScriptEvent::Ends(ending, stale)),
+        3 => any::<bool>().prop_map(ScriptEvent::Claims),
         4 => (any::<bool>(), 0_usize..3, 0_u64..40, any::<bool>())
-            .prop_map(|(stale, stream, offset, done)| Happens::Acks { stale, stream, offset, done }),
-        1 => any::<bool>().prop_map(|stale| Happens::Releases { stale }),
-        1 => Just(Happens::Restarts),
+            .prop_map(|(stale, stream, offset, done)| ScriptEvent::Acks { stale, stream, offset, done }),
+        1 => any::<bool>().prop_map(|stale| ScriptEvent::Releases { stale }),
+        1 => Just(ScriptEvent::Restarts),
     ]
 }
 
-/// A world around a subscription that remembers what must never happen again.
+/// A subscription, and what is needed to check its invariants.
 struct SubscriptionWorld {
     state: SubscriptionState,
-    card: Card,
+    record: SubscriptionRecord,
     now: Moment,
     tails: [u64; 3],
     ids: [u64; 3],
     wakes: u64,
     keys: Vec<WakeKey>,
     attempts: Vec<Attempt>,
-    /// Who was given the lease of which wake, and until when at least.
+    /// The holder of each wake's lease, and its minimum end.
     holder: Option<(WakeKey, Moment)>,
 }
 
@@ -78,8 +78,8 @@ impl SubscriptionWorld {
         .unwrap();
         let definition = Definition::new(asked, true).unwrap();
         let mut state = SubscriptionState::new(way, definition.lease_ttl);
-        state.link(&name("s0"), sight(0, 0), true);
-        let card = Card {
+        state.link(&name("s0"), snapshot(0, 0), true);
+        let record = SubscriptionRecord {
             definition,
             created: T0,
             base: "http://h".into(),
@@ -88,7 +88,7 @@ impl SubscriptionWorld {
         let (keys, attempts) = (Vec::new(), Vec::new());
         Self {
             state,
-            card,
+            record,
             now: T0,
             tails,
             ids,
@@ -99,12 +99,12 @@ impl SubscriptionWorld {
         }
     }
 
-    fn fresh(&mut self) -> String {
+    fn new_wake_id(&mut self) -> String {
         self.wakes += 1;
         format!("w{}", self.wakes)
     }
 
-    /// The current wake's name, or an older one's.
+    /// The current wake's key, or an older one.
     fn key(&self, stale: bool) -> Option<WakeKey> {
         let current = self.state.current();
         if stale {
@@ -117,13 +117,13 @@ impl SubscriptionWorld {
         }
     }
 
-    fn see(&mut self, stream: usize) {
-        let sight = (self.tails[stream] > 0)
-            .then(|| sight(self.ids[stream], self.tails[stream]))
+    fn observe(&mut self, stream: usize) {
+        let snapshot = (self.tails[stream] > 0)
+            .then(|| snapshot(self.ids[stream], self.tails[stream]))
             .flatten();
         assert!(
             self.state
-                .see(&name(&format!("s{stream}")), sight, true, STREAMS_MAX)
+                .observe(&name(&format!("s{stream}")), snapshot, true, STREAMS_MAX)
         );
     }
 
@@ -135,22 +135,23 @@ impl SubscriptionWorld {
             .collect()
     }
 
-    fn step(&mut self, happens: Happens) {
+    fn step(&mut self, event: ScriptEvent) {
         let before = self.acked();
-        match happens {
-            Happens::Passes(ms) => self.now = self.now.after(Duration::from_millis(ms)),
-            Happens::Appends(stream, bytes) => {
+        match event {
+            ScriptEvent::Passes(ms) => self.now = self.now.after(Duration::from_millis(ms)),
+            ScriptEvent::Appends(stream, bytes) => {
                 self.tails[stream] += bytes;
-                self.see(stream);
+                self.observe(stream);
             }
-            Happens::Disappears(stream) => {
+            ScriptEvent::Disappears(stream) => {
                 self.tails[stream] = 0;
                 self.ids[stream] += 10;
-                self.see(stream);
+                self.observe(stream);
             }
-            Happens::Settles => {
-                let fresh = self.fresh();
-                self.attempts.extend(self.state.settle(self.now, fresh));
+            ScriptEvent::Settles => {
+                let new_wake_id = self.new_wake_id();
+                self.attempts
+                    .extend(self.state.settle(self.now, new_wake_id));
                 assert!(
                     !self.state.is_due(self.now),
                     "settled, yet due: {:?}",
@@ -162,16 +163,16 @@ impl SubscriptionWorld {
                     self.state
                 );
             }
-            Happens::Ends(ending, stale) => self.attempt_ends(ending, stale, &before),
-            Happens::Claims(_) if self.state.way == DeliveryWay::Webhook => {}
-            Happens::Claims(first) => self.claim(if first { "one" } else { "two" }),
-            Happens::Acks {
+            ScriptEvent::Ends(ending, stale) => self.attempt_ends(ending, stale, &before),
+            ScriptEvent::Claims(_) if self.state.way == DeliveryWay::Webhook => {}
+            ScriptEvent::Claims(first) => self.claim(if first { "one" } else { "two" }),
+            ScriptEvent::Acks {
                 stale,
                 stream,
                 offset,
                 done,
             } => self.ack(stale, stream, offset, done, &before),
-            Happens::Releases { stale } => {
+            ScriptEvent::Releases { stale } => {
                 let Some(key) = self.key(stale) else { return };
                 let outcome = self.state.release(&key, self.now);
                 assert!(!stale || outcome.is_err());
@@ -180,11 +181,12 @@ impl SubscriptionWorld {
                 }
                 assert_eq!(self.acked(), before);
             }
-            Happens::Restarts => {
-                let (card, mut state) = note::read(&note::write(&self.card, &self.state)).unwrap();
-                assert_eq!(card, self.card);
+            ScriptEvent::Restarts => {
+                let (record, mut state) =
+                    note::read(&note::write(&self.record, &self.state)).unwrap();
+                assert_eq!(record, self.record);
                 std::mem::swap(&mut state, &mut self.state);
-                (0..3).for_each(|stream| self.see(stream));
+                (0..3).for_each(|stream| self.observe(stream));
                 assert_eq!(self.acked(), before, "a restart moved a cursor");
                 assert_eq!(self.state.current(), state.current());
             }
@@ -206,7 +208,7 @@ impl SubscriptionWorld {
             ScriptEnding::Done if self.state.way == DeliveryWay::Webhook => {
                 AttemptOutcome::Done(attempt.streams.clone())
             }
-            ScriptEnding::Done | ScriptEnding::Taken => AttemptOutcome::Taken,
+            ScriptEnding::Done | ScriptEnding::Accepted => AttemptOutcome::Accepted,
             ScriptEnding::Failed => failed(13),
         };
         self.state.attempted(&attempt.key, outcome, self.now);
@@ -216,8 +218,8 @@ impl SubscriptionWorld {
     }
 
     fn claim(&mut self, worker: &str) {
-        let fresh = self.fresh();
-        let claimed = self.state.claim(worker, self.now, fresh);
+        let new_wake_id = self.new_wake_id();
+        let claimed = self.state.claim(worker, self.now, new_wake_id);
         if let Some((key, until)) = self.holder.as_ref().filter(|(_, until)| *until > self.now) {
             let refused = matches!(claimed, Err(SubscriptionFault::Claimed { generation, .. }) if generation == key.generation);
             assert!(refused, "two hold it: {until:?} {claimed:?}");
@@ -239,7 +241,7 @@ impl SubscriptionWorld {
         let stream = name(&format!("s{stream}"));
         let outcome = self
             .state
-            .ack(&key, &[(stream.clone(), given(offset))], done, self.now);
+            .ack(&key, &[(stream.clone(), offset_at(offset))], done, self.now);
         match outcome {
             Ok(()) => {
                 assert!(!stale, "a stale ack was taken");
@@ -261,7 +263,7 @@ impl SubscriptionWorld {
             let last = self.keys.last().map_or(0, |key| key.generation);
             assert!(
                 key.generation > last,
-                "generation {} came after {last}",
+                "generation {} follows {last}",
                 key.generation
             );
             self.keys.push(key);
@@ -273,7 +275,7 @@ impl SubscriptionWorld {
             );
         }
         let names: HashSet<&str> = self.keys.iter().map(|key| key.wake_id.as_str()).collect();
-        assert_eq!(names.len(), self.keys.len(), "a wake's name came twice");
+        assert_eq!(names.len(), self.keys.len(), "a wake's id was repeated");
     }
 }
 
@@ -281,13 +283,13 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_generation_comes_twice_no_two_hold_a_lease_and_nothing_stale_moves_a_cursor(
+    fn random_scripts_keep_leases_and_cursors_consistent(
         is_webhook in any::<bool>(),
-        script in prop::collection::vec(happens(), 1..80),
+        script in prop::collection::vec(event(), 1..80),
     ) {
         let mut world = SubscriptionWorld::new(if is_webhook { DeliveryWay::Webhook } else { DeliveryWay::PullWake });
-        for happens in script {
-            world.step(happens);
+        for event in script {
+            world.step(event);
         }
     }
 }
