@@ -43,9 +43,9 @@ fn server() -> &'static str {
 }
 
 /// A seeded series. Source: SplitMix64.
-struct SeededRandom(u64);
+struct TestRandom(u64);
 
-impl SeededRandom {
+impl TestRandom {
     fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -221,7 +221,7 @@ fn begin(url: &str, technique: Technique, seen: &Rc<RefCell<SeenEvents>>, seed: 
 }
 
 /// Appends all events in batches of random size, with short pauses.
-async fn produce(url: &str, random: &mut SeededRandom) {
+async fn produce(url: &str, random: &mut TestRandom) {
     let mut seq = 0;
     while seq < EVENTS {
         let end = EVENTS.min(seq + 1 + random.below(BATCH_MAX));
@@ -237,7 +237,7 @@ async fn disturb(
     url: &str,
     technique: Technique,
     seen: &Rc<RefCell<SeenEvents>>,
-    random: &mut SeededRandom,
+    random: &mut TestRandom,
 ) -> u64 {
     let mut disturbances = 0;
     let mut follower = Some(begin(url, technique, seen, random.0));
@@ -283,7 +283,7 @@ async fn check(technique: Technique) {
     console_log!("{technique}: seed {seed}");
     let url = create(technique.name()).await;
     let seen = SeenEvents::new(Token::beginning());
-    let (mut produced, mut disturbed) = (SeededRandom(seed), SeededRandom(!seed));
+    let (mut produced, mut disturbed) = (TestRandom(seed), TestRandom(!seed));
     let ((), disturbances) = join(
         produce(&url, &mut produced),
         disturb(&url, technique, &seen, &mut disturbed),

@@ -76,7 +76,7 @@ pub(super) struct Intake {
 struct LineQueue {
     /// Whether bodies are JSON arrays; otherwise they are the lines as they are.
     is_json: bool,
-    state: Mutex<QueueState>,
+    state: Mutex<LineQueueState>,
     /// Signalled when the sender has taken everything.
     emptied: Condvar,
     /// Signalled when lines are buffered, or the input has ended.
@@ -84,7 +84,7 @@ struct LineQueue {
 }
 
 #[derive(Debug, Default)]
-struct QueueState {
+struct LineQueueState {
     body: Vec<u8>,
     last_line: u64,
     has_data: bool,
@@ -126,7 +126,7 @@ impl Intake {
 }
 
 impl LineQueue {
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
+    fn lock(&self) -> MutexGuard<'_, LineQueueState> {
         // A panic can't leave the state inconsistent: only whole lines are added.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -199,7 +199,7 @@ impl LineQueue {
 
     fn push(&self, bytes: &[u8], last_line: u64) {
         let state = self.lock();
-        let is_full = |state: &mut QueueState| state.body.len() >= BUFFERED_MAX;
+        let is_full = |state: &mut LineQueueState| state.body.len() >= BUFFERED_MAX;
         let mut state = self
             .emptied
             .wait_while(state, is_full)

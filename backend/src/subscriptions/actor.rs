@@ -133,13 +133,13 @@ struct Actor {
     /// No change is made on a timer before then: the store refused the last one.
     paused_until: Option<Moment>,
     /// The webhook request in progress.
-    delivery: Option<AbortOnDrop>,
+    delivery: Option<TaskGuard>,
 }
 
 /// A task that is aborted when dropped.
-struct AbortOnDrop(tokio::task::JoinHandle<()>);
+struct TaskGuard(tokio::task::JoinHandle<()>);
 
-impl Drop for AbortOnDrop {
+impl Drop for TaskGuard {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -278,7 +278,7 @@ impl Actor {
         let delivery = tokio::spawn(self.deliver(attempt));
         // A webhook that is too late is cancelled; an event is an append, which can't be.
         self.delivery = (self.entry.record.definition.way() == DeliveryWay::Webhook)
-            .then(|| AbortOnDrop(delivery));
+            .then(|| TaskGuard(delivery));
     }
 
     /// Reads the state of the streams that have changed.

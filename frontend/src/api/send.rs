@@ -53,9 +53,9 @@ impl ApiResponse {
 }
 
 /// Aborts its request when dropped; after the answer that does nothing.
-struct AbortOnDrop(Option<AbortController>);
+struct RequestAbort(Option<AbortController>);
 
-impl Drop for AbortOnDrop {
+impl Drop for RequestAbort {
     fn drop(&mut self) {
         if let Some(controller) = &self.0 {
             controller.abort();
@@ -70,7 +70,7 @@ impl Drop for AbortOnDrop {
 /// # Errors
 /// [`ApiError`].
 pub async fn send(request: ApiRequest, deadline_s: u32) -> Result<ApiResponse, ApiError> {
-    let abort = AbortOnDrop(AbortController::new().ok());
+    let abort = RequestAbort(AbortController::new().ok());
     let exchange = pin!(exchange(&request, &abort));
     match select(exchange, browser::sleep(f64::from(deadline_s) * 1_000.0)).await {
         Either::Left((outcome, _)) => outcome,
@@ -80,7 +80,7 @@ pub async fn send(request: ApiRequest, deadline_s: u32) -> Result<ApiResponse, A
     }
 }
 
-async fn exchange(request: &ApiRequest, abort: &AbortOnDrop) -> Result<ApiResponse, ApiError> {
+async fn exchange(request: &ApiRequest, abort: &RequestAbort) -> Result<ApiResponse, ApiError> {
     let method = match request.method {
         "PUT" => Method::PUT,
         "POST" => Method::POST,

@@ -36,7 +36,7 @@ pub enum Encoding {
 /// How the encodings of streaming responses differ.
 struct Format {
     encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control),
-    framing: BodyFraming,
+    framing: PieceFraming,
     /// Whether each object states whether it is up to date, or only the first and those in which
     /// that changes.
     repeats_position: bool,
@@ -52,7 +52,7 @@ struct Format {
 
 const NDJSON: Format = Format {
     encode: ndjson::encode,
-    framing: BodyFraming::Chunk,
+    framing: PieceFraming::Chunk,
     repeats_position: false,
     greeting: b"",
     heartbeat: ndjson::HEARTBEAT,
@@ -63,7 +63,7 @@ const NDJSON: Format = Format {
 /// An `EventSource` reconnects after `retry` milliseconds, with the last `id` it received.
 const SSE: Format = Format {
     encode: sse::encode,
-    framing: BodyFraming::Chunk,
+    framing: PieceFraming::Chunk,
     repeats_position: true,
     greeting: b"retry:200\n\n",
     heartbeat: sse::HEARTBEAT,
@@ -75,7 +75,7 @@ const SSE: Format = Format {
 /// pings.
 const WEBSOCKET: Format = Format {
     encode: encode_without_line_end,
-    framing: BodyFraming::TextFrame,
+    framing: PieceFraming::TextFrame,
     repeats_position: false,
     greeting: b"",
     heartbeat: b"\x89\x00\x81\x00",
@@ -95,7 +95,7 @@ fn encode_without_line_end(
 
 /// The framing of a payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum BodyFraming {
+enum PieceFraming {
     /// A chunk of HTTP/1.1. Source: RFC 9112, section 7.1.
     Chunk,
     /// A text frame from a WebSocket server. Source: RFC 6455, section 5.2.
@@ -227,7 +227,7 @@ impl Encoding {
     pub fn heartbeat(&self) -> EncodedPiece {
         match self.format() {
             None => EncodedPiece::default(),
-            Some(format) if format.framing == BodyFraming::Chunk => {
+            Some(format) if format.framing == PieceFraming::Chunk => {
                 format.framing.framed(format.heartbeat.len(), |out| {
                     out.extend_from_slice(format.heartbeat);
                 })
@@ -269,11 +269,11 @@ impl Encoding {
 
 impl EncodedPiece {
     /// Appends the end of the response.
-    fn followed_by(self, framing: BodyFraming, end: &'static [u8]) -> Self {
+    fn followed_by(self, framing: PieceFraming, end: &'static [u8]) -> Self {
         let mut wire = Vec::with_capacity(self.wire.len() + end.len() + 16);
         wire.extend_from_slice(&self.wire[..self.payload.end]);
         match framing {
-            BodyFraming::TextFrame => {
+            PieceFraming::TextFrame => {
                 wire.extend_from_slice(end);
                 Self {
                     payload: self.payload.start..wire.len(),
@@ -281,7 +281,7 @@ impl EncodedPiece {
                     ..self
                 }
             }
-            BodyFraming::Chunk if end.is_empty() => {
+            PieceFraming::Chunk if end.is_empty() => {
                 wire.extend_from_slice(&self.wire[self.payload.end..]);
                 wire.extend_from_slice(LAST_CHUNK);
                 Self {
@@ -289,7 +289,7 @@ impl EncodedPiece {
                     ..self
                 }
             }
-            BodyFraming::Chunk => {
+            PieceFraming::Chunk => {
                 // Only a response without a preceding batch ends with text.
                 debug_assert!(self.wire.is_empty());
                 let chunk = framing.framed(end.len(), |out| out.extend_from_slice(end));
@@ -302,7 +302,7 @@ impl EncodedPiece {
     }
 }
 
-impl BodyFraming {
+impl PieceFraming {
     /// Frames what `write` appends, without copying it.
     ///
     /// - `expected`: estimated number of bytes that `write` appends.
@@ -337,7 +337,7 @@ impl BodyFraming {
 mod tests {
     use super::*;
 
-    fn of(framing: BodyFraming, length: usize) -> EncodedPiece {
+    fn of(framing: PieceFraming, length: usize) -> EncodedPiece {
         framing.framed(length, |out| out.extend(std::iter::repeat_n(b'x', length)))
     }
 
@@ -350,7 +350,7 @@ mod tests {
             (255, "FF\r\n"),
             (65_536, "10000\r\n"),
         ] {
-            let piece = of(BodyFraming::Chunk, length);
+            let piece = of(PieceFraming::Chunk, length);
             assert_eq!(
                 piece.wire,
                 [head.as_bytes(), &vec![b'x'; length], b"\r\n"].concat()
@@ -368,7 +368,7 @@ mod tests {
             (65_535, &[0x81, 126, 255, 255]),
             (65_536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
         ] {
-            let piece = of(BodyFraming::TextFrame, length);
+            let piece = of(PieceFraming::TextFrame, length);
             assert_eq!(piece.wire, [head, &vec![b'x'; length]].concat());
             assert_eq!(piece.body(), piece.wire);
         }
@@ -391,12 +391,12 @@ mod tests {
             (&reconnect_notice.wire[..], &reconnect_notice.body()[..]),
             (WEBSOCKET.reconnect_notice, WEBSOCKET.reconnect_notice)
         );
-        let last = of(BodyFraming::Chunk, 1).followed_by(BodyFraming::Chunk, b"");
+        let last = of(PieceFraming::Chunk, 1).followed_by(PieceFraming::Chunk, b"");
         assert_eq!(
             (&last.wire[..], &last.body()[..]),
             (&b"1\r\nx\r\n0\r\n\r\n"[..], &b"x"[..])
         );
-        let last = of(BodyFraming::TextFrame, 1).followed_by(BodyFraming::TextFrame, b"END");
+        let last = of(PieceFraming::TextFrame, 1).followed_by(PieceFraming::TextFrame, b"END");
         assert_eq!(
             (&last.wire[..], &last.body()[..]),
             (&b"\x81\x01xEND"[..], &b"\x81\x01xEND"[..])

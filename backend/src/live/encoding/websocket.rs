@@ -2,7 +2,7 @@
 //!
 //! Source: RFC 6455, section 5.
 
-use super::{BodyFraming, HEAD_ROOM};
+use super::{HEAD_ROOM, PieceFraming};
 use bytes::Bytes;
 
 /// Status code of a close frame. Source: RFC 6455, section 7.4.1.
@@ -54,7 +54,7 @@ pub fn pong(payload: &[u8]) -> Bytes {
 
 /// One text message.
 pub fn text_frame(text: &str) -> Bytes {
-    BodyFraming::TextFrame
+    PieceFraming::TextFrame
         .framed(text.len(), |out| out.extend_from_slice(text.as_bytes()))
         .wire
 }

@@ -98,7 +98,7 @@ impl SequenceRun {
         loop {
             let seen = match wire.head(false).await {
                 Ok(answer) if wire.is_chunked() => {
-                    let mut live = Box::new(LiveAnswer {
+                    let mut live = Box::new(LiveResponse {
                         answer,
                         body: Vec::new(),
                         is_whole: false,
@@ -124,10 +124,10 @@ impl SequenceRun {
         &mut self,
         at: usize,
         wire: &mut RecordingConnection,
-        mut live: Box<LiveAnswer>,
+        mut live: Box<LiveResponse>,
     ) -> bool {
         live.read_until(wire, usize::MAX).await;
-        let LiveAnswer {
+        let LiveResponse {
             answer,
             body,
             ended,
@@ -150,7 +150,7 @@ impl SequenceRun {
 enum PendingRead {
     /// A long-poll: its answer comes once.
     LongPoll,
-    Live(Box<LiveAnswer>),
+    Live(Box<LiveResponse>),
     /// It was answered otherwise.
     Over {
         /// Whether its connection goes on.
@@ -159,7 +159,7 @@ enum PendingRead {
 }
 
 /// A live answer under way.
-struct LiveAnswer {
+struct LiveResponse {
     answer: RecordedResponse,
     body: Vec<u8>,
     /// Whether its last chunk has come.
@@ -168,7 +168,7 @@ struct LiveAnswer {
     ended: Option<Recorded>,
 }
 
-impl LiveAnswer {
+impl LiveResponse {
     /// Reads until as many positions were told, or to the end.
     async fn read_until(&mut self, wire: &mut RecordingConnection, positions: usize) {
         const POSITION: &[u8] = b"streamNextOffset";

@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
-use tailwater::live::encoding::{Encoding, TellState};
+use tailwater::live::encoding::{Encoding, ReportState};
 use tailwater_core::store::MemoryStore;
 use tailwater_core::{Append, Log, Payload, ReadStart, StreamConfig, StreamName, Streams};
 use tailwater_protocol::headers::ContentKind;
@@ -254,7 +254,7 @@ fn encode(times: usize, technique: Technique) -> PieceDone {
     let encoding = Encoding::of(technique).ok_or("a technique that answers with pages")?;
     let (runtime, log) = log_of(1)?;
     let batch = runtime.block_on(log.read(Offset::ZERO, 1))?;
-    let told = TellState {
+    let told = ReportState {
         before: Some(true),
         now: true,
         cursor: 3_347_885,

@@ -12,9 +12,9 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache};
 
 /// Aborts its request when dropped, unless that is over.
-struct AbortOnDrop(Option<AbortController>);
+struct FetchAbort(Option<AbortController>);
 
-impl Drop for AbortOnDrop {
+impl Drop for FetchAbort {
     fn drop(&mut self) {
         if let Some(controller) = &self.0 {
             controller.abort();
@@ -25,8 +25,8 @@ impl Drop for AbortOnDrop {
 /// Where an answer stands between two arrivals.
 enum FetchAnswer {
     Asked(String),
-    Answered(Response, AbortOnDrop),
-    Reading(ReadableStreamDefaultReader, AbortOnDrop),
+    Answered(Response, FetchAbort),
+    Reading(ReadableStreamDefaultReader, FetchAbort),
     Whole,
 }
 
@@ -65,7 +65,7 @@ fn answer(url: String, as_a_whole: bool) -> LocalBoxStream<'static, AnswerPart> 
 }
 
 async fn ask(url: String) -> (AnswerPart, Option<FetchAnswer>) {
-    let abort = AbortOnDrop(AbortController::new().ok());
+    let abort = FetchAbort(AbortController::new().ok());
     let signal = abort.0.as_ref().map(AbortController::signal);
     let asked = Request::get(&url)
         .cache(RequestCache::NoStore)
@@ -92,7 +92,7 @@ fn has_body(response: &Response) -> bool {
 
 async fn read(
     reader: ReadableStreamDefaultReader,
-    abort: AbortOnDrop,
+    abort: FetchAbort,
 ) -> (AnswerPart, Option<FetchAnswer>) {
     let came = match JsFuture::from(reader.read()).await {
         Ok(came) => came,

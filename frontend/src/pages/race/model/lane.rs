@@ -13,7 +13,7 @@ use tailwater_protocol::{Technique, Token};
 use super::clock::ClockMapping;
 use super::meter::RelayMeter;
 use super::order::{Ledger, MessageArrival, Order};
-use super::pieces::{CutMessage, Cutter, EventStamps};
+use super::pieces::{CutMessage, Cutter, MessageStamps};
 use super::ring::Ring;
 use super::trace::EventMark;
 
@@ -109,7 +109,7 @@ struct OpenRequest {
 
 /// One lane of the race.
 #[derive(Debug, Clone)]
-pub struct RaceLane {
+pub struct LaneModel {
     /// The technique that the lane is for.
     pub technique: Technique,
     /// The technique in use, after a fall-back another one.
@@ -141,7 +141,7 @@ pub struct RaceLane {
     meter: RelayMeter,
 }
 
-impl RaceLane {
+impl LaneModel {
     /// A lane that is off.
     pub fn new(technique: Technique) -> Self {
         Self {
@@ -211,7 +211,7 @@ impl RaceLane {
         report: &FollowReport,
         ledger: &mut Ledger,
         given: Conditions,
-        mark: impl FnMut(EventMark, Option<EventStamps>),
+        mark: impl FnMut(EventMark, Option<MessageStamps>),
     ) {
         match report {
             FollowReport::Requested {
@@ -307,7 +307,7 @@ impl RaceLane {
         batch: &ReceivedBatch,
         ledger: &mut Ledger,
         given: Conditions,
-        mut mark: impl FnMut(EventMark, Option<EventStamps>),
+        mut mark: impl FnMut(EventMark, Option<MessageStamps>),
     ) {
         self.reached();
         self.fault = None;
@@ -344,7 +344,7 @@ impl RaceLane {
         message: &CutMessage,
         ledger: &mut Ledger,
         given: Conditions,
-        mark: &mut impl FnMut(EventMark, Option<EventStamps>),
+        mark: &mut impl FnMut(EventMark, Option<MessageStamps>),
     ) {
         let arrival = ledger.arrive(&mut self.order, message, at_ms, self.caught_up_ms.is_some());
         if arrival.repeated {

@@ -191,7 +191,7 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pieces::EventStamps;
+    use super::super::pieces::MessageStamps;
     use super::*;
 
     fn plain(digest: u64) -> CutMessage {
@@ -206,7 +206,7 @@ mod tests {
         CutMessage {
             bytes: 1,
             digest: seq,
-            stamps: Some(EventStamps {
+            stamps: Some(MessageStamps {
                 seq: Some(seq),
                 due_us,
                 sent_us: None,

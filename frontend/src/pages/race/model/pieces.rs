@@ -16,12 +16,12 @@ pub struct CutMessage {
     /// Equal messages have equal digests.
     pub digest: u64,
     /// The stamps of a lab event, when it has them.
-    pub stamps: Option<EventStamps>,
+    pub stamps: Option<MessageStamps>,
 }
 
 /// When an event was due, and which of its source's events it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct EventStamps {
+pub struct MessageStamps {
     /// LaneCounts the source's events; a message published by hand has none.
     pub seq: Option<u64>,
     /// When it was due, microseconds on the server's monotonic clock.
@@ -30,7 +30,7 @@ pub struct EventStamps {
     pub sent_us: Option<u64>,
 }
 
-impl EventStamps {
+impl MessageStamps {
     /// The stamps in a JSON message, if it carries a due time.
     pub fn read(text: &str) -> Option<Self> {
         if !text.contains("\"due_us\"") {
@@ -121,7 +121,7 @@ impl Cutter {
 }
 
 fn json_message(text: &str) -> CutMessage {
-    let stamps = EventStamps::read(text);
+    let stamps = MessageStamps::read(text);
     let digest = match stamps.and_then(|stamps| stamps.seq) {
         // Lab events are told apart by their number; hashing thousands of payloads a second would be waste.
         Some(seq) => seq.to_le_bytes().into_iter().fold(FNV_START, fnv),
@@ -179,8 +179,8 @@ mod tests {
     fn stamps_are_read_beside_other_fields_and_only_with_a_due_time() {
         let host = r#"{"cpu":0.5,"seq":7,"due_us":1000,"sent_us":1010,"load":[1,2]}"#;
         assert_eq!(
-            EventStamps::read(host),
-            Some(EventStamps {
+            MessageStamps::read(host),
+            Some(MessageStamps {
                 seq: Some(7),
                 due_us: 1_000,
                 sent_us: Some(1_010)
@@ -188,8 +188,8 @@ mod tests {
         );
         let published = r#"{"text":"hello","due_us":5}"#;
         assert_eq!(
-            EventStamps::read(published),
-            Some(EventStamps {
+            MessageStamps::read(published),
+            Some(MessageStamps {
                 seq: None,
                 due_us: 5,
                 sent_us: None
@@ -201,7 +201,7 @@ mod tests {
             r#""due_us""#,
             r#"{"due_us":"soon"}"#,
         ] {
-            assert_eq!(EventStamps::read(foreign), None, "{foreign}");
+            assert_eq!(MessageStamps::read(foreign), None, "{foreign}");
         }
     }
 

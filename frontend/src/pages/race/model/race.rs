@@ -6,7 +6,7 @@ use tailwater_protocol::{StreamName, Technique, Token};
 
 use super::clock::ClockMapping;
 use super::headline::{self, Headline};
-use super::lane::{Conditions, LanePhase, RaceLane};
+use super::lane::{Conditions, LaneModel, LanePhase};
 use super::order::Ledger;
 use super::predict::{self, PredictionInput, TransitTimes};
 use super::settings::{RaceSettings, RaceSource};
@@ -42,7 +42,7 @@ pub struct RaceState {
     /// Whether it exists.
     pub stream_state: StreamState,
     /// The lanes, in the order of [`Technique::ALL`].
-    pub lanes: [RaceLane; TECHNIQUE_COUNT],
+    pub lanes: [LaneModel; TECHNIQUE_COUNT],
     /// What the drawings are made from, one per lane.
     pub traces: [Trace; TECHNIQUE_COUNT],
     /// How the clocks map, once probed.
@@ -69,7 +69,7 @@ impl RaceState {
             settings,
             stream: None,
             stream_state: StreamState::Unknown,
-            lanes: Technique::ALL.map(RaceLane::new),
+            lanes: Technique::ALL.map(LaneModel::new),
             traces: std::array::from_fn(|_| Trace::new()),
             clock: None,
             resolution_ms: 0.1,
@@ -92,14 +92,14 @@ impl RaceState {
         self.stream_state = StreamState::Unknown;
         self.skipped_bytes = 0;
         self.ledger = Ledger::default();
-        self.lanes = Technique::ALL.map(RaceLane::new);
+        self.lanes = Technique::ALL.map(LaneModel::new);
         self.traces.iter_mut().for_each(Trace::clear);
         self.begin_run(now_ms);
     }
 
     /// Other conditions: following goes on, measuring begins anew.
     pub fn begin_run(&mut self, now_ms: f64) {
-        self.lanes.iter_mut().for_each(RaceLane::begin_run);
+        self.lanes.iter_mut().for_each(LaneModel::begin_run);
         self.source_late = Latencies::default();
         self.run_from_ms = now_ms;
         self.measured_from_ms = self.measured_from_ms.max(now_ms);
@@ -278,7 +278,7 @@ impl RaceState {
     /// The beginning of the newest message.
     fn latest(&self) -> &str {
         let furthest = self.lanes.iter().max_by_key(|lane| lane.order.position);
-        furthest.map(RaceLane::preview).unwrap_or_default()
+        furthest.map(LaneModel::preview).unwrap_or_default()
     }
 
     fn lane_summary(&self, technique: Technique, now_ms: f64) -> LaneSummary {

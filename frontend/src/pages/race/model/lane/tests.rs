@@ -16,7 +16,7 @@ const CLOCK: Conditions = Conditions {
 };
 
 struct LaneBench {
-    lane: RaceLane,
+    lane: LaneModel,
     ledger: Ledger,
     given: Conditions,
     marks: Vec<EventMark>,
@@ -24,7 +24,7 @@ struct LaneBench {
 
 impl LaneBench {
     fn new(technique: Technique) -> Self {
-        let mut lane = RaceLane::new(technique);
+        let mut lane = LaneModel::new(technique);
         lane.start(Token::now(), 0);
         Self {
             lane,
