@@ -5,9 +5,6 @@ use tailwater_protocol::Technique;
 use crate::app::language::Bilingual;
 use crate::app::theme::ThemeColour;
 
-/// How many techniques there are.
-pub const TECHNIQUE_COUNT: usize = Technique::ALL.len();
-
 /// How a technique looks and what it does, in few words.
 #[derive(Debug, Clone, Copy)]
 pub struct TechniqueLook {
@@ -30,7 +27,7 @@ pub struct TechniqueLook {
 }
 
 /// In the order of [`Technique::ALL`].
-pub const TECHNIQUES: [TechniqueLook; TECHNIQUE_COUNT] = [
+pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
     TechniqueLook {
         technique: Technique::Poll,
         label: "Polling",
@@ -151,19 +148,8 @@ pub const TECHNIQUES: [TechniqueLook; TECHNIQUE_COUNT] = [
 
 /// The row of a technique.
 pub fn look(technique: Technique) -> &'static TechniqueLook {
-    const ROWS: &[TechniqueLook; TECHNIQUE_COUNT] = &TECHNIQUES;
-    &ROWS[lane_index(technique)]
-}
-
-/// Index of a technique in [`Technique::ALL`], the order of lanes everywhere.
-pub fn lane_index(technique: Technique) -> usize {
-    match technique {
-        Technique::Poll => 0,
-        Technique::LongPoll => 1,
-        Technique::Ndjson => 2,
-        Technique::Sse => 3,
-        Technique::Websocket => 4,
-    }
+    const ROWS: &[TechniqueLook; Technique::COUNT] = &TECHNIQUES;
+    &ROWS[technique.index()]
 }
 
 /// A shape that tells a technique apart without colour; all are alike in area.
@@ -216,7 +202,7 @@ mod tests {
     #[test]
     fn every_technique_has_a_row_of_its_own() {
         for (index, technique) in Technique::ALL.into_iter().enumerate() {
-            assert_eq!(lane_index(technique), index);
+            assert_eq!(technique.index(), index);
             assert_eq!(look(technique).technique, technique);
             for other in &TECHNIQUES[..index] {
                 assert_ne!(look(technique).shape, other.shape);

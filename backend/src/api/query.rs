@@ -100,7 +100,7 @@ fn technique(live: Option<&str>) -> Result<Technique, Refusal> {
         .into_iter()
         .find(|technique| technique.live() == Some(live))
         .ok_or_else(|| {
-            let offered: Vec<_> = Technique::ALL.iter().filter_map(|one| one.live()).collect();
+            let offered: Vec<_> = Technique::waiting().map(Technique::name).collect();
             let offered = offered.join(", ");
             Refusal::Query(format!(
                 "live={live} is not supported, expected one of {offered}"

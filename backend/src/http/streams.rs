@@ -142,9 +142,7 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
         seconds: it.present_for.as_secs_f64(),
     };
     let producers = log.producers();
-    let waiting = Technique::ALL
-        .into_iter()
-        .filter(|technique| technique.live().is_some());
+    let waiting = Technique::waiting();
     no_store(&StreamDetails {
         name: log.name().to_string(),
         configuration: log.config().into(),

@@ -1,4 +1,4 @@
-//! The five ways to follow a stream, with the names, letters and query values they have everywhere.
+//! The ways to follow a stream, with the names, letters and query values they have everywhere.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,14 +19,35 @@ pub enum Technique {
 }
 
 impl Technique {
+    /// How many techniques there are.
+    pub const COUNT: usize = 5;
+
     /// All techniques, in the order in which they are shown.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; Self::COUNT] = [
         Self::Poll,
         Self::LongPoll,
         Self::Ndjson,
         Self::Sse,
         Self::Websocket,
     ];
+
+    /// The place in [`Technique::ALL`], for arrays with one element a technique.
+    pub fn index(self) -> usize {
+        match self {
+            Self::Poll => 0,
+            Self::LongPoll => 1,
+            Self::Ndjson => 2,
+            Self::Sse => 3,
+            Self::Websocket => 4,
+        }
+    }
+
+    /// The techniques of which a request waits for data, so all but polling.
+    pub fn waiting() -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|technique| technique.live().is_some())
+    }
 
     /// The name in URLs, on the command line and in exports: `poll`, `long-poll`, `ndjson`, `sse`, `websocket`.
     pub fn name(self) -> &'static str {
@@ -65,9 +86,9 @@ impl std::fmt::Display for Technique {
     }
 }
 
-/// A name that is not one of the five.
+/// A name that is not one of a technique.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a technique: expected poll, long-poll, ndjson, sse or websocket")]
+#[error("`{0}` is not a technique, expected one of {all}", all = Technique::ALL.map(Technique::name).join(", "))]
 pub struct UnknownTechnique(pub String);
 
 impl std::str::FromStr for Technique {
@@ -90,6 +111,19 @@ mod tests {
         for technique in Technique::ALL {
             assert_eq!(technique.name().parse(), Ok(technique));
         }
-        assert!("carrier-pigeon".parse::<Technique>().is_err());
+        let unknown = "fax"
+            .parse::<Technique>()
+            .map_err(|error| error.to_string());
+        let expected =
+            "`fax` is not a technique, expected one of poll, long-poll, ndjson, sse, websocket";
+        assert_eq!(unknown, Err(expected.to_owned()));
+    }
+
+    #[test]
+    fn each_has_its_index_in_the_list_of_all() {
+        for (at, technique) in Technique::ALL.into_iter().enumerate() {
+            assert_eq!(technique.index(), at, "{technique}");
+        }
+        assert_eq!(Technique::waiting().count(), Technique::COUNT - 1);
     }
 }

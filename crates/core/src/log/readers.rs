@@ -10,12 +10,9 @@ use tailwater_protocol::{Offset, Technique};
 /// Live readers by technique; polls come and go too quickly to be counted here.
 #[derive(Debug, Default)]
 pub struct Readers {
-    long_poll: AtomicUsize,
-    ndjson: AtomicUsize,
-    sse: AtomicUsize,
-    websocket: AtomicUsize,
-    /// Plain reads since the stream was opened: a source that is only polled is used, too.
-    plain_reads: AtomicUsize,
+    /// By [`Technique::index`]: live readers; for polling the plain reads since the stream was opened, because a source that is
+    /// only polled is used, too.
+    counts: [AtomicUsize; Technique::COUNT],
     /// The live readers in the order in which they came.
     present: Mutex<BTreeMap<u64, Arc<PresentReader>>>,
     came: AtomicU64,
@@ -48,15 +45,9 @@ impl Readers {
 
     /// Live readers by any technique that waits.
     pub fn live(&self) -> usize {
-        [
-            Technique::LongPoll,
-            Technique::Ndjson,
-            Technique::Sse,
-            Technique::Websocket,
-        ]
-        .map(|it| self.count(it))
-        .iter()
-        .sum()
+        Technique::waiting()
+            .map(|technique| self.count(technique))
+            .sum()
     }
 
     /// Where the first `limit` of the live readers are, those that came first in front.
@@ -73,17 +64,12 @@ impl Readers {
 
     /// Notes one plain read.
     pub fn note_plain_read(&self) {
-        self.plain_reads.fetch_add(1, Ordering::Relaxed);
+        self.counter(Technique::Poll)
+            .fetch_add(1, Ordering::Relaxed);
     }
 
     fn counter(&self, technique: Technique) -> &AtomicUsize {
-        match technique {
-            Technique::Poll => &self.plain_reads,
-            Technique::LongPoll => &self.long_poll,
-            Technique::Ndjson => &self.ndjson,
-            Technique::Sse => &self.sse,
-            Technique::Websocket => &self.websocket,
-        }
+        &self.counts[technique.index()]
     }
 }
 

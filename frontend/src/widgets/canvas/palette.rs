@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use tailwater_protocol::Technique;
 
 use crate::app::theme::ThemeColour;
-use crate::techniques::{TECHNIQUE_COUNT, TECHNIQUES, lane_index};
+use crate::techniques::TECHNIQUES;
 
 /// What a series is drawn in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,7 +27,7 @@ pub enum Ink {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Palette {
     /// In the order of [`Technique::ALL`].
-    pub hues: [Cow<'static, str>; TECHNIQUE_COUNT],
+    pub hues: [Cow<'static, str>; Technique::COUNT],
     /// See [`Ink::Text`].
     pub text: Cow<'static, str>,
     /// See [`Ink::Soft`].
@@ -83,7 +83,7 @@ impl Palette {
     /// The CSS colour of an ink.
     pub fn colour(&self, ink: Ink) -> &str {
         match ink {
-            Ink::Hue(technique) => &self.hues[lane_index(technique)],
+            Ink::Hue(technique) => &self.hues[technique.index()],
             Ink::Text => &self.text,
             Ink::Soft => &self.soft,
             Ink::Rule => &self.rule,

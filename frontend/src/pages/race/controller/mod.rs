@@ -25,7 +25,6 @@ use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::race::{RaceState, StreamState};
 use crate::pages::race::model::settings::{RaceSettings, RaceSource};
 use crate::pages::race::model::summary::{LanePath, Summary};
-use crate::techniques::{TECHNIQUE_COUNT, lane_index};
 use crate::widgets::connection::ServerConnection;
 use probe::ClockProber;
 use relay::RelayPorts;
@@ -59,7 +58,7 @@ struct PausedPicture {
 /// The page's work behind its pictures.
 pub struct RaceController {
     race: RefCell<RaceState>,
-    followers: RefCell<[Option<Follower>; TECHNIQUE_COUNT]>,
+    followers: RefCell<[Option<Follower>; Technique::COUNT]>,
     frozen: RefCell<Option<PausedPicture>>,
     rig: RefCell<RelayPorts>,
     prober: RefCell<ClockProber>,
@@ -135,7 +134,7 @@ impl RaceController {
     fn drop_followers(&self) {
         let now_ms = browser::now_ms();
         for technique in Technique::ALL {
-            drop(self.followers.borrow_mut()[lane_index(technique)].take());
+            drop(self.followers.borrow_mut()[technique.index()].take());
             self.race_mut().stop_lane(technique, now_ms);
         }
     }
@@ -226,7 +225,7 @@ impl RaceController {
 
     /// Starts a lane at `from`, which is so many messages after the common start; without it, where the others are.
     fn start_lane(self: &Rc<Self>, technique: Technique, from: Option<(Token, u64)>) {
-        let index = lane_index(technique);
+        let index = technique.index();
         let (url, options) = {
             let mut race = self.race_mut();
             let (from, position) = from.unwrap_or_else(|| race.beginning(&self.start.borrow()));
@@ -299,7 +298,7 @@ impl RaceController {
             let race = lab::race(&id).await?;
             let mut page = self.race_mut();
             for lane in &race.lanes {
-                page.lanes[lane_index(lane.technique)].counted(lane.counts);
+                page.lanes[lane.technique.index()].counted(lane.counts);
             }
         } else if self.race().path == LanePath::Relay {
             // The page was left, gave its ports back, and was returned to.
@@ -371,7 +370,7 @@ impl RaceController {
             self.race_mut().begin_run(browser::now_ms());
         }
         if settings.interval_ms != before.interval_ms
-            && let Some(poll) = &self.followers.borrow()[lane_index(Technique::Poll)]
+            && let Some(poll) = &self.followers.borrow()[Technique::Poll.index()]
         {
             poll.set_poll_interval(Duration::from_secs_f64(settings.interval_ms / 1_000.0));
         }
@@ -382,7 +381,7 @@ impl RaceController {
             return;
         }
         for technique in Technique::ALL {
-            let index = lane_index(technique);
+            let index = technique.index();
             let runs = self.followers.borrow()[index].is_some();
             let rearms = technique == Technique::LongPoll && settings.hold_s != before.hold_s;
             let place = runs.then(|| self.race().lanes[index].place()).flatten();

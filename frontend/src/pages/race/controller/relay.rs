@@ -10,7 +10,6 @@ use crate::api::lab;
 use crate::api::outcome::ApiError;
 use crate::browser;
 use crate::pages::race::model::summary::LanePath;
-use crate::techniques::lane_index;
 
 /// A source's lease is renewed this often; leases last several times as long.
 pub(super) const RENEW_MS: f64 = 5_000.0;
@@ -32,7 +31,7 @@ impl RelayPorts {
         let lane = self.race.as_ref().and_then(|race| {
             race.lanes
                 .iter()
-                .find(|lane| lane_index(lane.technique) == index)
+                .find(|lane| lane.technique.index() == index)
         });
         lane.map_or_else(browser::origin, |lane| lane_origin(lane.port))
     }

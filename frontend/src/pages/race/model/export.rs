@@ -10,7 +10,6 @@ use super::meter::total_bytes;
 use super::race::RaceState;
 use super::settings::{RaceSource, pattern_name};
 use super::summary::{LanePath, LaneSummary, Measure, Summary};
-use crate::techniques::lane_index;
 
 /// Where and when a result was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -166,7 +165,7 @@ struct DiscardedDocument {
 }
 
 fn lane_document<'a>(race: &RaceState, lane: &'a LaneSummary) -> LaneDocument<'a> {
-    let samples = &race.lanes[lane_index(lane.technique)].samples;
+    let samples = &race.lanes[lane.technique.index()].samples;
     let samples = samples.iter().filter_map(|sample| {
         let (due_ms, at_ms) = (sample.due_ms.map(round), round(sample.at_ms));
         to_raw_value(&(sample.seq, due_ms, at_ms, round(sample.late_ms))).ok()
@@ -303,19 +302,14 @@ const LANE_COLUMNS: [&str; 35] = [
 pub fn samples_csv(race: &RaceState) -> String {
     let mut rows = vec!["technique,seq,due_ms,at_ms,late_ms".to_owned()];
     for technique in Technique::ALL {
-        rows.extend(
-            race.lanes[lane_index(technique)]
-                .samples
-                .iter()
-                .map(|sample| {
-                    let (due, at, late) = (
-                        number(sample.due_ms),
-                        number(Some(sample.at_ms)),
-                        number(Some(sample.late_ms)),
-                    );
-                    format!("{technique},{},{due},{at},{late}", sample.seq)
-                }),
-        );
+        rows.extend(race.lanes[technique.index()].samples.iter().map(|sample| {
+            let (due, at, late) = (
+                number(sample.due_ms),
+                number(Some(sample.at_ms)),
+                number(Some(sample.late_ms)),
+            );
+            format!("{technique},{},{due},{at},{late}", sample.seq)
+        }));
     }
     rows.join("\r\n") + "\r\n"
 }

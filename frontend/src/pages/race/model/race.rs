@@ -12,7 +12,6 @@ use super::predict::{self, PredictionInput, TransitTimes};
 use super::settings::{RaceSettings, RaceSource};
 use super::summary::{LanePath, LaneSummary, Measure, Summary};
 use super::trace::Trace;
-use crate::techniques::{TECHNIQUE_COUNT, lane_index};
 use crate::widgets::connection::ServerConnection;
 
 /// After a stretch nobody could measure, events count again only this much later, ms.
@@ -42,9 +41,9 @@ pub struct RaceState {
     /// Whether it exists.
     pub stream_state: StreamState,
     /// The lanes, in the order of [`Technique::ALL`].
-    pub lanes: [LaneModel; TECHNIQUE_COUNT],
+    pub lanes: [LaneModel; Technique::COUNT],
     /// What the drawings are made from, one per lane.
-    pub traces: [Trace; TECHNIQUE_COUNT],
+    pub traces: [Trace; Technique::COUNT],
     /// How the clocks map, once probed.
     pub clock: Option<ClockMapping>,
     /// The step of the page's clock, ms.
@@ -126,7 +125,7 @@ impl RaceState {
 
     /// Takes what the follower of `technique` tells.
     pub fn report(&mut self, technique: Technique, report: &FollowReport) {
-        let index = lane_index(technique);
+        let index = technique.index();
         let given = Conditions {
             clock: self.clock,
             hidden: self.hidden,
@@ -153,7 +152,7 @@ impl RaceState {
 
     /// The lane's follower was dropped.
     pub fn stop_lane(&mut self, technique: Technique, now_ms: f64) {
-        let index = lane_index(technique);
+        let index = technique.index();
         self.lanes[index].stop();
         self.traces[index].cut(now_ms);
     }
@@ -185,7 +184,7 @@ impl RaceState {
 
     /// The latencies that are shown of a lane.
     pub fn measured(&self, technique: Technique) -> &Latencies {
-        let lane = &self.lanes[lane_index(technique)];
+        let lane = &self.lanes[technique.index()];
         match self.measure() {
             Measure::FromDue => &lane.latency,
             Measure::BehindFirst => &lane.behind,
@@ -209,12 +208,12 @@ impl RaceState {
 
     /// The way up and down as measured; `None` before the clocks have been compared.
     pub fn ways(&self) -> Option<TransitTimes> {
-        let poll_ms = self.lanes[lane_index(Technique::Poll)].round_trip_ms();
+        let poll_ms = self.lanes[Technique::Poll.index()].round_trip_ms();
         Some(TransitTimes::new(&self.settings, &self.clock?, poll_ms))
     }
 
     fn known(&self, technique: Technique, now_ms: f64) -> Option<PredictionInput> {
-        let lane = &self.lanes[lane_index(technique)];
+        let lane = &self.lanes[technique.index()];
         Some(PredictionInput {
             rate_per_s: self.rate_per_s(now_ms)?,
             ways: self.ways()?,
@@ -282,7 +281,7 @@ impl RaceState {
     }
 
     fn lane_summary(&self, technique: Technique, now_ms: f64) -> LaneSummary {
-        let lane = &self.lanes[lane_index(technique)];
+        let lane = &self.lanes[technique.index()];
         let measured = self.measured(technique);
         let ms = |value_us: Option<f64>| value_us.map(|value| value / 1_000.0);
         let judged = self
@@ -307,7 +306,7 @@ impl RaceState {
                 Some((prediction.latency.mean_s() * 1_000.0, verdict))
             });
         // A lane that is wanted but not begun waits for the stream or the server.
-        let phase = if lane.phase == LanePhase::Off && self.settings.lanes[lane_index(technique)] {
+        let phase = if lane.phase == LanePhase::Off && self.settings.lanes[technique.index()] {
             LanePhase::Connecting
         } else {
             lane.phase

@@ -5,7 +5,6 @@ use tailwater_protocol::lab::{GeneratorRequest, Pattern};
 
 use crate::app::query::Query;
 use crate::numbers;
-use crate::techniques::TECHNIQUE_COUNT;
 
 /// Which stream is raced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +75,7 @@ pub struct RaceSettings {
     /// Which stream.
     pub source: RaceSource,
     /// Which lanes run, in the order of [`Technique::ALL`].
-    pub lanes: [bool; TECHNIQUE_COUNT],
+    pub lanes: [bool; Technique::COUNT],
     /// When the generator's events fall due.
     pub pattern: Pattern,
     /// The generator's events per second, within [`RATE`].
@@ -101,7 +100,7 @@ impl Default for RaceSettings {
     fn default() -> Self {
         Self {
             source: RaceSource::Host,
-            lanes: [true; TECHNIQUE_COUNT],
+            lanes: [true; Technique::COUNT],
             pattern: Pattern::Poisson,
             rate: 4.0,
             size: 200.0,
@@ -303,7 +302,7 @@ mod tests {
         assert_eq!(settings.up_ms, 0.0);
         assert_eq!(settings.interval_ms, RaceSettings::default().interval_ms);
         assert_eq!(settings.hold_s, RaceSettings::default().hold_s);
-        assert_eq!(settings.lanes, [false; TECHNIQUE_COUNT]);
+        assert_eq!(settings.lanes, [false; Technique::COUNT]);
     }
 
     #[test]

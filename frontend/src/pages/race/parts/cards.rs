@@ -8,7 +8,6 @@ use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::summary::{LaneSummary, Measure, Summary};
-use crate::techniques::lane_index;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 
@@ -36,7 +35,7 @@ fn figure<T: Send + Sync + PartialEq + 'static>(
 ) -> Memo<T> {
     Memo::new(move |_| {
         page.summary
-            .with(|summary| take(&summary.lanes[lane_index(technique)], summary))
+            .with(|summary| take(&summary.lanes[technique.index()], summary))
     })
 }
 
@@ -66,7 +65,7 @@ fn LaneCard(technique: Technique) -> impl IntoView {
 fn CardHead(technique: Technique, phase: Memo<LanePhase>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let look = look(technique);
-    let index = lane_index(technique);
+    let index = technique.index();
     let is_on = move || page.settings.with(|settings| settings.lanes[index]);
     let gloss = move || {
         if technique == Technique::Poll {

@@ -15,7 +15,6 @@ use crate::pages::race::model::headline::Headline;
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::race::RaceState;
 use crate::pages::race::text::RaceText;
-use crate::techniques::lane_index;
 use crate::techniques::look;
 use crate::widgets::canvas::palette::Palette;
 use crate::widgets::canvas::surface::Surface;
@@ -81,7 +80,7 @@ impl RaceCanvases {
         }
         let curves: Vec<(Technique, u64, Points, Points)> = Technique::ALL
             .into_iter()
-            .filter(|technique| race.lanes[lane_index(*technique)].phase != LanePhase::Off)
+            .filter(|technique| race.lanes[technique.index()].phase != LanePhase::Off)
             .map(|technique| {
                 let latencies = race.measured(technique);
                 let measured = latencies
@@ -138,10 +137,10 @@ fn lane_views(race: &RaceState) -> Vec<LaneView<'_>> {
         .map_or((0.0, 0.0), |ways| (ways.up_ms, ways.down_ms));
     Technique::ALL
         .into_iter()
-        .filter(|technique| race.lanes[lane_index(*technique)].phase != LanePhase::Off)
+        .filter(|technique| race.lanes[technique.index()].phase != LanePhase::Off)
         .map(|technique| LaneView {
             technique,
-            trace: &race.traces[lane_index(technique)],
+            trace: &race.traces[technique.index()],
             up_ms,
             down_ms,
         })

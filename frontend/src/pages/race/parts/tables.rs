@@ -10,7 +10,6 @@ use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::race::RaceState;
 use crate::pages::race::model::summary::LaneSummary;
 use crate::pages::race::text::RaceText;
-use crate::techniques::lane_index;
 use crate::techniques::look;
 
 /// So many requests of each lane are listed.
@@ -90,11 +89,11 @@ pub fn RequestTable(
 fn request_rows(race: &RaceState, at_ms: f64) -> Vec<RequestRow> {
     let mut rows = Vec::new();
     for technique in Technique::ALL {
-        if race.lanes[lane_index(technique)].phase == LanePhase::Off {
+        if race.lanes[technique.index()].phase == LanePhase::Off {
             continue;
         }
         let from_ms = at_ms - race.settings.window_s * 1_000.0;
-        let requests: Vec<_> = race.traces[lane_index(technique)]
+        let requests: Vec<_> = race.traces[technique.index()]
             .requests(from_ms, at_ms)
             .collect();
         rows.extend(requests.iter().rev().take(REQUESTS).map(|request| {

@@ -21,7 +21,7 @@ fn started() -> RaceState {
     race.connection = ServerConnection::Live;
     race.clock = Some(MAPPING);
     for technique in Technique::ALL {
-        race.lanes[lane_index(technique)].start(Token::now(), 0);
+        race.lanes[technique.index()].start(Token::now(), 0);
         arrive(&mut race, technique, 0.0, Vec::new());
     }
     race
@@ -98,7 +98,7 @@ fn what_was_due_while_the_tab_was_hidden_is_not_measured() {
         vec![event(1, 5_000), event(2, 9_099)],
     );
     arrive(&mut race, Technique::Sse, 9_601.0, vec![event(3, 9_600)]);
-    let lane = &race.summary(9_700.0).lanes[lane_index(Technique::Sse)];
+    let lane = &race.summary(9_700.0).lanes[Technique::Sse.index()];
     assert_eq!(
         (lane.events, lane.samples, lane.discarded.hidden),
         (4, 1, 3)
@@ -116,7 +116,7 @@ fn a_lane_that_is_switched_on_again_begins_where_the_furthest_is() {
         vec![event(0, 1), event(1, 2)],
     );
     let furthest: Token = "0000000000000042".parse().unwrap();
-    race.lanes[lane_index(Technique::Sse)].token = Some(furthest.clone());
+    race.lanes[Technique::Sse.index()].token = Some(furthest.clone());
     let start = Token::beginning();
     assert_eq!(race.beginning(&start), (furthest, 2));
     Technique::ALL
@@ -131,7 +131,7 @@ fn other_conditions_begin_a_run_without_losing_the_place() {
     arrive(&mut race, Technique::Ndjson, 3_001.0, vec![event(0, 3_000)]);
     race.begin_run(4_000.0);
     arrive(&mut race, Technique::Ndjson, 5_001.0, vec![event(1, 5_000)]);
-    let lane = &race.summary(6_000.0).lanes[lane_index(Technique::Ndjson)];
+    let lane = &race.summary(6_000.0).lanes[Technique::Ndjson.index()];
     assert_eq!(
         (lane.events, lane.samples, lane.lost, lane.repeated),
         (1, 1, 0, 0)
