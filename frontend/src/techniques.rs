@@ -24,6 +24,9 @@ pub struct TechniqueLook {
     pub asks: bool,
     /// What theory says of its latency, in a line.
     pub theory: Bilingual,
+    /// How high its tag stands beside its curve in a distribution, as a share of the height; each at its own, so that tags do
+    /// not cover each other.
+    pub tag_share: f64,
 }
 
 /// In the order of [`Technique::ALL`].
@@ -50,6 +53,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             english: "half an interval and the way down; a straight line",
             korean: "주기의 절반과 내려오는 시간 — 곧은 직선",
         },
+        tag_share: 0.6,
     },
     TechniqueLook {
         technique: Technique::LongPoll,
@@ -74,6 +78,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             english: "the way down; events that fall into the re-arm gap wait for it",
             korean: "내려오는 시간 — 다시 묻는 틈에 든 이벤트만 그만큼 기다린다",
         },
+        tag_share: 0.84,
     },
     TechniqueLook {
         technique: Technique::Ndjson,
@@ -97,6 +102,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             english: "the way down, every time",
             korean: "늘 내려오는 시간만큼",
         },
+        tag_share: 0.45,
     },
     TechniqueLook {
         technique: Technique::Sse,
@@ -120,6 +126,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             english: "the way down, every time",
             korean: "늘 내려오는 시간만큼",
         },
+        tag_share: 0.3,
     },
     TechniqueLook {
         technique: Technique::Websocket,
@@ -143,6 +150,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             english: "the way down, every time",
             korean: "늘 내려오는 시간만큼",
         },
+        tag_share: 0.15,
     },
 ];
 

@@ -31,7 +31,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Data, Technique, Token};
-use technique_choice::TechniqueChoice;
+use technique_choice::{TechniqueChoice, needs_before_live};
 
 /// A live answer that ends sooner than this is not asked for again before it has passed.
 const LIVE_MIN: Duration = Duration::from_secs(1);
@@ -293,12 +293,10 @@ impl StreamReader {
 
     fn ask(&mut self, now: Duration) -> ReadRequest {
         let wanted = self.choice.current();
-        let must_catch_up = match wanted {
-            Technique::Poll | Technique::LongPoll => self.position.next == Token::now(),
-            // A server-sent answer does not tell what kind of stream it is.
-            Technique::Sse => !self.position.caught_up || self.kind.is_none(),
-            Technique::Ndjson | Technique::Websocket => !self.position.caught_up,
-        };
+        let needs = needs_before_live(wanted);
+        let must_catch_up = (needs.offset && self.position.next == Token::now())
+            || (needs.caught_up && !self.position.caught_up)
+            || (needs.kind && self.kind.is_none());
         let technique = if must_catch_up {
             Technique::Poll
         } else {

@@ -195,29 +195,10 @@ impl PendingRequest {
         kind: Option<ContentKind>,
     ) -> AnswerProgress {
         self.heard = now;
-        self.body = match (self.technique, head.status) {
-            (Technique::Poll | Technique::LongPoll, 200 | 204 | 304) => {
-                AnswerBody::Page(Vec::new())
-            }
-            (Technique::Websocket, 101) => AnswerBody::Websocket {
-                was_up_to_date: false,
-            },
-            (Technique::Ndjson, 200)
-                if head.is_content_type(|essence| essence.ends_with("ndjson")) =>
-            {
-                AnswerBody::Ndjson(ndjson::NdjsonDecoder::default())
-            }
-            (Technique::Sse, 200)
-                if head.is_content_type(|essence| essence == "text/event-stream") =>
-            {
-                let kind = if head.base64 {
-                    ContentKind::Binary
-                } else {
-                    kind.unwrap_or(ContentKind::Json)
-                };
-                AnswerBody::Sse(Box::new(sse::SseDecoder::new(kind)))
-            }
-            (technique, 200..=299) => {
+        self.body = match (live_body(self.technique, &head, kind), head.status) {
+            (Some(body), _) => body,
+            (None, 200..=299) => {
+                let technique = self.technique;
                 let came = head.content_type.as_deref().unwrap_or("no content type");
                 let text = format!(
                     "the server does not know {technique}: status {} with {came} came",
@@ -370,6 +351,39 @@ pub(super) fn query(
     query.push_str("offset=");
     query.push_str(next.as_str());
     query
+}
+
+/// The decoder for the body of an answer that is as its technique has it.
+///
+/// - `kind`: the stream's, as earlier answers told it.
+fn live_body(
+    technique: Technique,
+    head: &AnswerHead,
+    kind: Option<ContentKind>,
+) -> Option<AnswerBody> {
+    match technique {
+        Technique::Poll | Technique::LongPoll => {
+            matches!(head.status, 200 | 204 | 304).then(|| AnswerBody::Page(Vec::new()))
+        }
+        Technique::Ndjson => {
+            let is_ndjson = head.is_content_type(|essence| essence.ends_with("ndjson"));
+            (head.status == 200 && is_ndjson)
+                .then(|| AnswerBody::Ndjson(ndjson::NdjsonDecoder::default()))
+        }
+        Technique::Sse => {
+            let is_sse = head.is_content_type(|essence| essence == "text/event-stream");
+            let kind = if head.base64 {
+                ContentKind::Binary
+            } else {
+                kind.unwrap_or(ContentKind::Json)
+            };
+            (head.status == 200 && is_sse)
+                .then(|| AnswerBody::Sse(Box::new(sse::SseDecoder::new(kind))))
+        }
+        Technique::Websocket => (head.status == 101).then_some(AnswerBody::Websocket {
+            was_up_to_date: false,
+        }),
+    }
 }
 
 #[cfg(test)]

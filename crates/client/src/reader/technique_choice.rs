@@ -29,6 +29,36 @@ pub(super) struct TechniqueChoice {
     try_again_after: Duration,
 }
 
+/// What a reader has to know before it can ask by a technique; a plain read tells all of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LiveNeeds {
+    /// An offset, not `now`.
+    pub(super) offset: bool,
+    /// That it is at the tail.
+    pub(super) caught_up: bool,
+    /// What kind of stream it is.
+    pub(super) kind: bool,
+}
+
+pub(super) fn needs_before_live(technique: Technique) -> LiveNeeds {
+    match technique {
+        Technique::Poll | Technique::LongPoll => LiveNeeds {
+            offset: true,
+            ..LiveNeeds::default()
+        },
+        // The responses do not tell the kind.
+        Technique::Sse => LiveNeeds {
+            caught_up: true,
+            kind: true,
+            ..LiveNeeds::default()
+        },
+        Technique::Ndjson | Technique::Websocket => LiveNeeds {
+            caught_up: true,
+            ..LiveNeeds::default()
+        },
+    }
+}
+
 impl TechniqueChoice {
     pub(super) fn new(wanted: Technique, fallback: bool) -> Self {
         Self {

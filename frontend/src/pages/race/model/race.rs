@@ -1,5 +1,6 @@
 //! The race: five lanes on one stream, what they share, and their summary.
 
+use crate::techniques::look;
 use tailwater_client::FollowReport;
 use tailwater_lab::{Guards, Latencies, Prediction};
 use tailwater_protocol::{StreamName, Technique, Token};
@@ -289,11 +290,10 @@ impl RaceState {
             .filter(|_| lane.phase != LanePhase::Off)
             .and_then(|known| {
                 let prediction = self.prediction(technique, now_ms)?;
-                let answers = match lane.following {
-                    Technique::Poll | Technique::LongPoll => {
-                        lane.tally.requests.saturating_sub(lane.tally.empty)
-                    }
-                    Technique::Ndjson | Technique::Sse | Technique::Websocket => u64::MAX,
+                let answers = if look(lane.following).asks {
+                    lane.tally.requests.saturating_sub(lane.tally.empty)
+                } else {
+                    u64::MAX
                 };
                 let verdict = predict::verdict(
                     &prediction,

@@ -5,6 +5,7 @@
 //! know what lies between them. Each curve carries its technique's shape and letter, at a height of its own, so that curves
 //! which coincide can be told apart.
 
+use crate::techniques::look;
 use crate::widgets::canvas::axis::{by_factors, decade, duration, step_for, steps, tick_label};
 use crate::widgets::canvas::palette::Ink;
 use crate::widgets::canvas::scene::{Align, Dash, Label, Scene, SeriesId, SeriesKind, Style};
@@ -327,7 +328,7 @@ impl Plot {
 
     /// The technique's shape and letter on its curve, at a height of its own.
     fn tag(&self, scene: &mut Scene, curve: &Curve<'_>) {
-        let share = tag_share(curve.technique);
+        let share = look(curve.technique).tag_share;
         let steps = curve
             .measured
             .iter()
@@ -351,16 +352,6 @@ impl Plot {
             size: 12.0,
             bold: true,
         });
-    }
-}
-
-fn tag_share(technique: Technique) -> f64 {
-    match technique {
-        Technique::Poll => 0.6,
-        Technique::LongPoll => 0.84,
-        Technique::Ndjson => 0.45,
-        Technique::Sse => 0.3,
-        Technique::Websocket => 0.15,
     }
 }
 
