@@ -15,7 +15,7 @@ use std::time::Duration;
 use tailwater_client::drivers::native::NativeClient;
 use tailwater_harness::ServerProcess;
 use tailwater_protocol::Technique;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -78,7 +78,8 @@ impl Story {
         let server = self.start(Some(death)).await?;
         self.catch_up(false).await?;
         let stop = Arc::new(AtomicBool::new(false));
-        let writing = self.write(&stop);
+        let (end, ended) = watch::channel(false);
+        let writing = self.write(&stop, &ended);
         let heard = Arc::new(Notify::new());
         let keeping = self.keep(&heard);
         match death {
@@ -106,6 +107,7 @@ impl Story {
                 return Ok(());
             }
         }
+        end.send_replace(true);
         stop.store(true, Ordering::Relaxed);
         self.take_back(writing, keeping).await?;
         self.leave();
@@ -333,7 +335,7 @@ impl Story {
         Ok(())
     }
 
-    fn write(&mut self, stop: &Arc<AtomicBool>) -> Writing {
+    fn write(&mut self, stop: &Arc<AtomicBool>, ended: &watch::Receiver<bool>) -> Writing {
         let mut writing = JoinSet::new();
         for (at, stream) in self
             .streams
@@ -344,8 +346,9 @@ impl Story {
             let url = self.folder.url(&stream.path());
             for mut writer in std::mem::take(&mut stream.writers) {
                 let (http, url, stop) = (self.http.clone(), url.clone(), Arc::clone(stop));
+                let ended = ended.clone();
                 writing.spawn(async move {
-                    let outcome = writer.write(&http, &url, &stop).await;
+                    let outcome = writer.write(&http, &url, &stop, ended).await;
                     (at, writer, outcome)
                 });
             }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tailwater_protocol::headers::{self, ContentKind};
+use tokio::sync::watch;
 
 /// How a writer makes sure of its appends.
 #[derive(Debug, Clone)]
@@ -47,6 +48,7 @@ pub(crate) struct CrashWriter {
     last: Option<SentAppend>,
     /// Why it writes no more: the answer's status.
     pub(crate) over: Option<u16>,
+    server_ended: watch::Receiver<bool>,
 }
 
 /// What one request told.
@@ -86,6 +88,7 @@ impl CrashWriter {
             pending: None,
             last: None,
             over: None,
+            server_ended: watch::channel(false).1,
         }
     }
 
@@ -98,7 +101,9 @@ impl CrashWriter {
         http: &reqwest::Client,
         url: &str,
         stop: &Arc<AtomicBool>,
+        server_ended: watch::Receiver<bool>,
     ) -> Result<(), String> {
+        self.server_ended = server_ended;
         if let Some(pending) = self.pending.take()
             && self.settle(http, url, pending).await? == NextMove::Rest
         {
@@ -169,7 +174,7 @@ impl CrashWriter {
                 Stamp::Seq(format!("{rank:012}"))
             }
             Manner::Match => {
-                let Some(head) = ask(http.head(url)).await? else {
+                let Some(head) = ask(http.head(url), self.server_ended.clone()).await? else {
                     return Ok(None);
                 };
                 match head.next {
@@ -205,7 +210,7 @@ impl CrashWriter {
                 .header(headers::PRODUCER_EPOCH, epoch.to_string())
                 .header(headers::PRODUCER_SEQ, seq.to_string()),
         };
-        ask(request).await
+        ask(request, self.server_ended.clone()).await
     }
 
     /// Notes what became of a new append.
@@ -437,7 +442,13 @@ impl CrashWriter {
 }
 
 /// What a request told; `None` when no answer came.
-async fn ask(request: reqwest::RequestBuilder) -> Result<Option<AppendAnswer>, String> {
+///
+/// - `server_ended`: true once the server's process has ended. The client's library ends what is under way then, but for once in some
+///   thousand times, when it waits for a connection that it has closed already.
+async fn ask(
+    request: reqwest::RequestBuilder,
+    mut server_ended: watch::Receiver<bool>,
+) -> Result<Option<AppendAnswer>, String> {
     let asking = async {
         let response = request.send().await.ok()?;
         let status = response.status().as_u16();
@@ -458,7 +469,16 @@ async fn ask(request: reqwest::RequestBuilder) -> Result<Option<AppendAnswer>, S
             text,
         })
     };
-    tokio::time::timeout(DEADLINE, asking)
-        .await
-        .map_err(|_| format!("no answer and no end within {DEADLINE:?}"))
+    let no_server = async {
+        // Without a sender nobody will tell.
+        if server_ended.wait_for(|ended| *ended).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(DEADLINE / 10).await;
+    };
+    tokio::select! {
+        answer = asking => Ok(answer),
+        () = no_server => Ok(None),
+        () = tokio::time::sleep(DEADLINE) => Err(format!("no answer and no end within {DEADLINE:?}")),
+    }
 }
