@@ -10,20 +10,26 @@ use http::header::{
 };
 use http::{Method, StatusCode};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+use tailwater_protocol::headers;
 
 /// Response headers that a web page may read, besides those that are always readable.
-const EXPOSED: &str = "etag, location, retry-after, stream-next-offset, stream-up-to-date, stream-closed, stream-cursor, \
-                       stream-sse-data-encoding, stream-extensions, stream-earliest-offset, producer-epoch, producer-seq, \
-                       producer-expected-seq, producer-received-seq, stream-ttl, stream-expires-at, stream-retention-bytes, \
-                       stream-retention-age";
+static EXPOSED: LazyLock<String> =
+    LazyLock::new(|| list(&["etag", "location", "retry-after"], &headers::IN_RESPONSES));
 const METHODS: &str = "GET, HEAD, PUT, POST, PATCH, DELETE";
 /// Request headers that a web page may send.
-const REQUEST_HEADERS: &str = "content-type, content-encoding, if-none-match, if-match, last-event-id, authorization, \
-                               stream-seq, stream-ttl, stream-expires-at, stream-closed, stream-forked-from, \
-                               stream-fork-offset, stream-fork-sub-offset, stream-retention-bytes, stream-retention-age, \
-                               producer-id, producer-epoch, producer-seq";
+static REQUEST_HEADERS: LazyLock<String> = LazyLock::new(|| {
+    let others = [
+        "content-type",
+        "content-encoding",
+        "if-none-match",
+        "if-match",
+        "last-event-id",
+        "authorization",
+    ];
+    list(&others, &headers::IN_REQUESTS)
+});
 /// Seconds for which a browser may cache a preflight's response.
 const PREFLIGHT_AGE: &str = "7200";
 
@@ -125,6 +131,10 @@ impl<'a, H: Headers> GateHead<'a, H> {
         let is_navigation = single(self.headers, &names::SEC_FETCH_MODE)? == Some(b"navigate");
         Ok(is_cross_site && !is_navigation)
     }
+}
+
+fn list(others: &[&str], names: &[&str]) -> String {
+    [others, names].concat().join(", ")
 }
 
 impl Gate {
@@ -252,7 +262,7 @@ pub fn standing(allowed: Option<&str>) -> Fields {
     fields.put(&header::VARY, "Origin");
     if let Some(origin) = allowed {
         fields.put(&ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        fields.put(&ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        fields.put(&ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.as_str());
     }
     fields.shrink_to_fit();
     fields
@@ -264,7 +274,7 @@ pub fn preflight() -> Answer {
     let mut answer = Answer::new(StatusCode::NO_CONTENT);
     for (name, value) in [
         (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
-        (ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS),
+        (ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS.as_str()),
         (ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE),
         (CACHE_CONTROL, "no-store"),
     ] {

@@ -41,6 +41,41 @@ pub const PRODUCER_EXPECTED_SEQ: &str = "producer-expected-seq";
 /// The sequence number that came instead, on 409.
 pub const PRODUCER_RECEIVED_SEQ: &str = "producer-received-seq";
 
+/// The fields that requests may have; web pages of allowed origins may send them.
+pub const IN_REQUESTS: [&str; 12] = [
+    STREAM_SEQ,
+    STREAM_TTL,
+    STREAM_EXPIRES_AT,
+    STREAM_CLOSED,
+    STREAM_FORKED_FROM,
+    STREAM_FORK_OFFSET,
+    STREAM_FORK_SUB_OFFSET,
+    STREAM_RETENTION_BYTES,
+    STREAM_RETENTION_AGE,
+    PRODUCER_ID,
+    PRODUCER_EPOCH,
+    PRODUCER_SEQ,
+];
+
+/// The fields that responses may have; web pages of allowed origins may read them.
+pub const IN_RESPONSES: [&str; 15] = [
+    STREAM_NEXT_OFFSET,
+    STREAM_UP_TO_DATE,
+    STREAM_CLOSED,
+    STREAM_CURSOR,
+    STREAM_SSE_DATA_ENCODING,
+    STREAM_EXTENSIONS,
+    STREAM_EARLIEST_OFFSET,
+    PRODUCER_EPOCH,
+    PRODUCER_SEQ,
+    PRODUCER_EXPECTED_SEQ,
+    PRODUCER_RECEIVED_SEQ,
+    STREAM_TTL,
+    STREAM_EXPIRES_AT,
+    STREAM_RETENTION_BYTES,
+    STREAM_RETENTION_AGE,
+];
+
 /// Whether a boolean protocol header counts as set: exactly `true`, in any case; anything else is as if absent.
 pub fn is_true(value: &str) -> bool {
     value.eq_ignore_ascii_case("true")
@@ -77,6 +112,19 @@ impl ContentKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_is_listed_where_web_pages_are_allowed_to_use_it() {
+        let source = include_str!("headers.rs");
+        let names = source.lines().filter_map(|line| {
+            let (_, value) = line.strip_prefix("pub const ")?.split_once(": &str = \"")?;
+            value.strip_suffix("\";")
+        });
+        let unlisted: Vec<_> = names
+            .filter(|name| !IN_REQUESTS.contains(name) && !IN_RESPONSES.contains(name))
+            .collect();
+        assert_eq!(unlisted, Vec::<&str>::new());
+    }
 
     #[test]
     fn the_kind_ignores_case_and_parameters() {
