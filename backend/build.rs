@@ -96,7 +96,7 @@ mod dashboard {
             ("None".to_owned(), "None".to_owned())
         };
         Ok(format!(
-            "    File {{ path: {name:?}, media_type: {media_type:?}, tag: {tag:?}, lasting: {}, identity: {}, \
+            "    File {{ path: {name:?}, media_type: {media_type:?}, tag: {tag:?}, is_immutable: {}, identity: {}, \
              brotli: {brotli}, gzip: {gzip} }},\n",
             has_hash(name),
             keep("plain", content)?

@@ -26,12 +26,12 @@ mod chunks;
 mod connection;
 mod idle;
 mod io;
+mod plain;
 mod request;
 mod requests;
 mod service;
 mod slot;
 
-pub use connection::WaitingLongPoll;
 pub use io::Io;
 pub use service::{TakeOver, Worker};
-pub use slot::{Slot, TakenSeat, TakeoverGuard};
+pub use slot::{Slot, TakenSeat, TakeoverGuard, WaitingLongPoll};

@@ -1,11 +1,10 @@
 //! The next requests of a connection that left its dispatcher: plain ones are answered here, others
 //! return it.
 
-use super::connection::{
-    Connected, PlainConnection, WaitingLongPoll, WorkerContext, answer_wait, send,
-};
 use super::idle::Idle;
+use super::plain::{Connected, PlainConnection, WorkerContext, answer_wait, send};
 use super::request::PlainRequest;
+use super::slot::WaitingLongPoll;
 use crate::api::gate::{self, Admission, CountedConnection};
 use crate::api::{self, Call, Fields, Reply, Whole};
 use crate::live::ReceiveBuffer;

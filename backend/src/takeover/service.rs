@@ -1,7 +1,8 @@
 //! Serves the connections of a listener: by actix's dispatcher, and without it after a takeover.
 
-use super::connection::{self, Connected, Continuation, WorkerContext};
+use super::connection::{self, Continuation};
 use super::io::Io;
+use super::plain::{Connected, LINGER, WorkerContext};
 use super::slot::{ClientDeadlines, Slot};
 use crate::api::App;
 use crate::api::gate::{CountedConnection, Gate};
@@ -146,7 +147,7 @@ fn slot(config: &Config) -> Rc<Slot> {
         idle: config.keep_alive,
         head: config.head_silence_max,
         stalled: config.write_silence_max,
-        linger: connection::LINGER,
+        linger: LINGER,
     };
     Rc::new(Slot::new(config.hand_off, deadlines))
 }

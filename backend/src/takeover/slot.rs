@@ -1,7 +1,6 @@
 //! A connection's slot, through which it leaves its dispatcher, and the deadlines of its client.
 
-use super::connection::WaitingLongPoll;
-use crate::api::LiveAnswer;
+use crate::api::{Fields, LiveAnswer, LongPollWait};
 use crate::live::ReceiveBuffer;
 use crate::live::encoding::Encoding;
 use std::cell::{Cell, RefCell};
@@ -63,6 +62,17 @@ pub(super) enum ClientPhase {
     Answer,
     /// It has received its last response.
     Closing,
+}
+
+/// A pending long-poll, and what its response needs.
+#[derive(Debug)]
+pub struct WaitingLongPoll {
+    /// The long-poll.
+    pub wait: Box<LongPollWait>,
+    /// Header fields of every response to this client.
+    pub standing: Rc<Fields>,
+    /// Whether the connection may serve another request afterwards.
+    pub keep_alive: bool,
 }
 
 /// How a connection continues outside of the dispatcher.
