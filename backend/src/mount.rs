@@ -12,9 +12,13 @@
 //!     let address = config.listen;
 //!     let opened = open(&config).map_err(std::io::Error::other)?;
 //!     let streams = Mount::new("/events", config, opened)?;
-//!     let mounted = streams.clone();
+//!     let (mounted, ending) = (streams.clone(), streams.clone());
 //!     HttpServer::new(move || App::new().configure(|service| mounted.configure(service)))
 //!         .bind(address)?
+//!         .shutdown_signal(async move {
+//!             let _failed = actix_web::rt::signal::ctrl_c().await;
+//!             ending.end();
+//!         })
 //!         .run()
 //!         .await?;
 //!     streams.close().await
@@ -95,7 +99,7 @@ impl Mount {
     ///   letters, digits, `-`, `_` and `.`, each after a slash, or empty.
     /// - `config`: `listen` is the address that the application listens on: on loopback, requests
     ///   have to use it as their host. Settings for a stand-alone server only (workers,
-    ///   connections, store, dashboard, lab) are ignored.
+    ///   connections, store, lab) are ignored.
     ///
     /// # Errors
     /// When `prefix` is invalid, a stored subscription can't be read, or the system has no

@@ -142,7 +142,7 @@ async fn delete(url: &str) {
 struct SeenEvents {
     next_seq: u64,
     next: Token,
-    /// LaneCounts followers; reports of an older one must not come.
+    /// Counts followers; reports of an older one must not come.
     follower: u64,
     finished: bool,
     requests: u64,

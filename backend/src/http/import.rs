@@ -121,7 +121,7 @@ fn buffered(in_progress: &Option<ImportInProgress<'_>>) -> usize {
     })
 }
 
-/// ContentLimits of a line: those of an append or a page, since exports contain pages.
+/// Limits of a line: those of an append or a page, since exports contain pages.
 fn line_limits(app: &App) -> ContentLimits {
     ContentLimits {
         bytes: app.message_max().max(app.page_max()).saturating_add(1),

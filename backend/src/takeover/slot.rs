@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// Time limits of a client.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClientDeadlines {
-    /// PlainConnection two requests, or before the first.
+    /// Between two requests, or before the first.
     pub(super) idle: Duration,
     /// From the first byte of a request to the end of its head.
     pub(super) head: Duration,

@@ -1,4 +1,4 @@
-//! The server over HTTP: what the conformance suite does not ask. One module per subject; see `harness.rs`.
+//! The server over HTTP: what the conformance suite does not ask. One module per subject; see `local_server.rs`.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,6 @@ mod crowd;
 mod exporting;
 mod facts;
 mod forks;
-mod handoff;
 #[path = "../in_process/mod.rs"]
 mod in_process;
 mod inspecting;
@@ -39,6 +38,7 @@ mod security;
 mod stopping;
 mod streaming;
 mod subscriptions;
+mod takeover;
 mod values;
 mod webhook_receiver;
 mod webhooks;

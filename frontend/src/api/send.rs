@@ -1,4 +1,4 @@
-//! The one way in which the page asks: a [`ApiRequest`] is sent and its answer read whole.
+//! The one way in which the page asks: an [`ApiRequest`] is sent and its answer read whole.
 
 use std::pin::pin;
 

@@ -1,8 +1,8 @@
-//! The project's own commands: `cargo xtask setup | serve | dev | test | bench`.
+//! The project's own commands: `cargo xtask setup | serve | dev | test | bench | crash | fuzz`.
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `setup.rs`, `serve.rs`, `dev.rs`, `test.rs`, `bench.rs` | one command each |
+//! | `setup.rs`, `serve.rs`, `dev.rs`, `test.rs`, `bench.rs`, `long.rs` | one command each; `long.rs` has two |
 //! | `tools.rs` | the tools outside cargo: where they are found and whether they fit |
 //! | `install.rs` | how each missing one is installed, or what to tell the person |
 //! | `build.rs` | the dashboard and the server, built the same way by every command |

@@ -1,4 +1,4 @@
-//! LaneCounts both directions of one connection: the request determines whether its response has a
+//! Counts both directions of one connection: the request determines whether its response has a
 //! body.
 //!
 //! The observer never changes the bytes. Unknown bytes count as body, so that the six byte counts
@@ -33,7 +33,7 @@ struct ObservedAnswer {
     start: [u8; 2],
 }
 
-/// LaneCounts one connection.
+/// Counts one connection.
 #[derive(Debug)]
 pub(super) struct TrafficObserver {
     requests: MessageSequence,
@@ -53,7 +53,7 @@ impl TrafficObserver {
         }
     }
 
-    /// LaneCounts bytes towards the server; must be called before the server receives them.
+    /// Counts bytes towards the server; must be called before the server receives them.
     pub(super) fn request(&mut self, mut bytes: &[u8], counts: &mut LaneCounts) {
         while !bytes.is_empty() {
             let (taken, complete) = self.requests.take(bytes);
@@ -72,7 +72,7 @@ impl TrafficObserver {
         }
     }
 
-    /// LaneCounts bytes towards the client.
+    /// Counts bytes towards the client.
     pub(super) fn response(&mut self, mut bytes: &[u8], counts: &mut LaneCounts) {
         while !bytes.is_empty() {
             let (taken, complete) = self.responses.take(bytes);

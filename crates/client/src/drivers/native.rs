@@ -165,7 +165,9 @@ impl Transport for NativeTransport {
             Technique::Websocket => {
                 websocket::connect(drive::websocket_url(&url), Arc::clone(&self.client.tls))
             }
-            _ => get(self.client.http.get(url)),
+            Technique::Poll | Technique::LongPoll | Technique::Ndjson | Technique::Sse => {
+                get(self.client.http.get(url))
+            }
         }
     }
 }

@@ -61,10 +61,11 @@ pub struct WireSizes {
 
 /// What an object says of a stream in which a message comes at the tail, after the first object of an answer.
 fn control(technique: Technique) -> Control {
-    let (cursor, up_to_date) = if technique == Technique::Sse {
-        (Some(1_234_567), Some(true))
-    } else {
-        (None, None)
+    let (cursor, up_to_date) = match technique {
+        Technique::Sse => (Some(1_234_567), Some(true)),
+        Technique::Poll | Technique::LongPoll | Technique::Ndjson | Technique::Websocket => {
+            (None, None)
+        }
     };
     Control {
         next: Offset::ZERO.into(),

@@ -118,7 +118,7 @@ pub struct LaneModel {
     pub phase: LanePhase,
     /// The last thing that went wrong, in words.
     pub fault: Option<String>,
-    /// LaneCounts of this run.
+    /// Counts of this run.
     pub tally: LaneTally,
     /// Place in the stream, lost and repeated messages.
     pub order: Order,

@@ -12,7 +12,7 @@ pub struct RelayMeter {
 impl RelayMeter {
     /// Takes what the relay has counted on this lane so far, when `events` had arrived.
     ///
-    /// LaneCounts that fall are those of another listener: the run's bytes begin anew.
+    /// Counts that fall are those of another listener: the run's bytes begin anew.
     pub fn counted(&mut self, counts: LaneCounts, events: u64) {
         let now = (counts, events);
         let falls = self

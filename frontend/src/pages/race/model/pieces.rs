@@ -22,7 +22,7 @@ pub struct CutMessage {
 /// When an event was due, and which of its source's events it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct MessageStamps {
-    /// LaneCounts the source's events; a message published by hand has none.
+    /// Counts the source's events; a message published by hand has none.
     pub seq: Option<u64>,
     /// When it was due, microseconds on the server's monotonic clock.
     pub due_us: u64,

@@ -14,7 +14,7 @@ const BYTES_MAX: usize = 64;
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownMessage {
-    /// LaneCounts from 0 since following began.
+    /// Counts from 0 since following began.
     pub number: u64,
     /// The position after it, which only the last of those that came together knows.
     pub next: Option<Token>,

@@ -66,15 +66,6 @@ impl View {
     }
 }
 
-/// A span that suits a width at first: 10 s on a desktop, less on a telephone, so that transits stay visible.
-pub fn span_for(width: f64) -> f64 {
-    match width {
-        w if w < NARROW => 4_000.0,
-        w if w < 900.0 => 6_000.0,
-        _ => 10_000.0,
-    }
-}
-
 /// The technique's shape with its letter, at the left end of a lane.
 fn badge(scene: &mut Scene, technique: Technique, x: f64, y: f64) {
     let shape = scene.open(Style::new(

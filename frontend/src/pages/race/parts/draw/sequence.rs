@@ -90,7 +90,7 @@ pub enum Detail {
     Shapes,
     /// Each its way and a small mark.
     Wires,
-    /// LaneCounts per column.
+    /// Counts per column.
     Columns,
 }
 
@@ -205,7 +205,7 @@ impl SequenceDiagram {
         axis.ticks(scene, ticks, geometry.axis_y);
     }
 
-    /// LaneCounts what waits at each lane's server, and returns the largest count. It is one stream: what the best informed lane
+    /// Counts what waits at each lane's server, and returns the largest count. It is one stream: what the best informed lane
     /// knows and another has not received yet waits in the other.
     fn count_waiting(&mut self, lanes: &[LaneView<'_>], axis: &TimeAxis) -> f64 {
         self.waiting.resize_with(lanes.len(), Columns::default);
