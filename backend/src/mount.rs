@@ -178,7 +178,7 @@ impl Mount {
             .app_data(self.app.clone())
             .app_data(self.gate.clone())
             .app_data(Groups::new(LiveTerms::of(&self.app)))
-            // A panicking handler causes a 500 response, and the connection survives.
+            // A panicking handler is answered with a 500 response, and then the connection is closed.
             .wrap(CatchPanic::default())
             .wrap(from_fn(http::guard))
             .configure(http::configure)

@@ -153,7 +153,7 @@ fn listen(
             application = application.app_data(lab.clone());
         }
         let application = application
-            // A panicking handler causes a 500 response, and the connection survives.
+            // A panicking handler is answered with a 500 response, and then the connection is closed.
             .wrap(CatchPanic::default())
             .wrap(from_fn(http::guard))
             .service(web::scope(VERSION_PREFIX).configure(routes))
