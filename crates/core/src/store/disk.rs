@@ -24,6 +24,7 @@ mod commit;
 mod current;
 mod engine;
 mod faults;
+mod files;
 mod health;
 mod journal;
 mod latest_pages;

@@ -10,7 +10,7 @@
 //! (u64) and a mark. All numbers little-endian. What lies behind the last commit is zeros. Values hold what clients sent, which
 //! may look like commits; so nothing is ever looked for in them, and each byte is looked at a fixed number of times.
 
-use super::synced::JournalPosition;
+use super::files::FilesError;
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -22,19 +22,13 @@ const MARK: [u8; 4] = *b"FJL\x03";
 /// Numbers of commits beyond this are damage: the engine counts from zero.
 const NUMBER_MAX: u64 = 1 << 60;
 
-/// Why the engine's files can't be read.
-#[derive(Debug)]
-pub(super) enum FilesError {
-    /// The system refused.
-    Io(io::Error),
-    /// They are damaged, and where.
-    Damaged(String),
-}
-
-impl From<io::Error> for FilesError {
-    fn from(reason: io::Error) -> Self {
-        Self::Io(reason)
-    }
+/// A place in the journals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct JournalPosition {
+    /// The journal's number.
+    pub(super) journal: u64,
+    /// That journal has a commit with this number or a higher one; 0 where none is known.
+    pub(super) number: u64,
 }
 
 /// Looks over all journals in `folder`; cuts off an unfinished commit at the end of what was written.

@@ -2,13 +2,15 @@
 
 use super::super::StoreError;
 use super::engine::{Engine, EngineError};
-use super::journal::{self, FilesError};
+use super::files::{
+    FilesError, NO_FOLLOW, OTHERS, create_directory, replace_file, restrict, sync_folder,
+};
+use super::journal;
 use super::synced::SyncedNote;
 use super::tables;
-use rustix::fs::OFlags;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The file that says what the directory is, and what it says.
@@ -19,12 +21,6 @@ const LOCK: &str = "lock";
 /// The engine's folder, and its name while it is made.
 const ENGINE: &str = "db";
 const ENGINE_UNFINISHED: &str = "db.new";
-
-/// The flag with which a symbolic link is not followed when it is opened.
-const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
-
-/// What others than its owner may do with a file: messages rest there, and the keys that webhooks are signed with.
-const OTHERS: u32 = 0o077;
 
 /// Why a data directory can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +111,7 @@ impl Directory {
             let path = place.to_owned();
             move |reason| DiskOpenError::Io { path, reason }
         };
-        make_directory(path).map_err(at(path))?;
+        create_directory(path).map_err(at(path))?;
         if let Some(found) = foreign(path).map_err(at(path))? {
             return Err(DiskOpenError::Foreign {
                 path: path.to_owned(),
@@ -265,33 +261,11 @@ fn unfinished_mark() -> String {
 
 fn write_mark(path: &Path) -> io::Result<()> {
     let unfinished = path.join(unfinished_mark());
-    let mut file = make_file(&unfinished)?;
+    let mut file = replace_file(&unfinished)?;
     file.write_all(MARK_TEXT.as_bytes())?;
     file.sync_all()?;
     fs::rename(&unfinished, path.join(MARK))?;
     sync_folder(path)
-}
-
-/// Makes a file that is not there yet, for its owner only.
-pub(super) fn make_file(path: &Path) -> io::Result<File> {
-    match fs::remove_file(path) {
-        Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(reason),
-        _ => {}
-    }
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-}
-
-/// Opens a file of ours for reading and writing; a link is not followed.
-pub(super) fn open_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .custom_flags(NO_FOLLOW)
-        .open(path)
 }
 
 /// Whether nobody but its owner can look into a directory; one that is not there yet will be made so.
@@ -307,48 +281,6 @@ pub(super) fn check_private(path: &Path) -> Result<(), DiskOpenError> {
         }),
         _ => Ok(()),
     }
-}
-
-/// Makes a directory that is missing, with those above it, for its owner only; durable when it returns.
-fn make_directory(path: &Path) -> io::Result<()> {
-    let missing: Vec<_> = path
-        .ancestors()
-        .take_while(|place| fs::symlink_metadata(place).is_err())
-        .collect();
-    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    for made in missing.into_iter().filter_map(Path::parent) {
-        sync_folder(if made.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            made
-        })?;
-    }
-    Ok(())
-}
-
-/// Takes from others what they may do with the files in a folder.
-fn restrict(folder: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let found = fs::symlink_metadata(&path)?;
-        if found.is_symlink() {
-            continue;
-        }
-        if found.mode() & OTHERS != 0 {
-            fs::set_permissions(
-                &path,
-                fs::Permissions::from_mode(found.mode() & 0o7777 & !OTHERS),
-            )?;
-        }
-        if found.is_dir() {
-            restrict(&path)?;
-        }
-    }
-    Ok(())
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 /// A file without which the engine would take what is there for nothing, and remove it.

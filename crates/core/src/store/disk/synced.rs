@@ -8,8 +8,8 @@
 //! The file: 8 bytes of name and version, the journal's number (u64), a commit's number (u64), the XXH3 of these 24 bytes (u64).
 //! All numbers little-endian.
 
-use super::journal::FilesError;
-use super::open::{make_file, open_file};
+use super::files::{FilesError, open_file, replace_file};
+use super::journal::JournalPosition;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -21,15 +21,6 @@ use xxhash_rust::xxh3::xxh3_64;
 const NAME: &str = "synced";
 const NAME_UNFINISHED: &str = "synced.new";
 const BEGIN: [u8; 8] = *b"TWSYNC\x00\x01";
-
-/// A place in the journals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct JournalPosition {
-    /// The journal's number.
-    pub(super) journal: u64,
-    /// That journal has a commit with this number or a higher one; 0 where none is known.
-    pub(super) number: u64,
-}
 
 /// The note, open to be written again and again.
 #[derive(Debug)]
@@ -60,7 +51,7 @@ impl SyncedNote {
         if fs::symlink_metadata(&path).is_err() {
             // Made whole or not at all.
             let unfinished = directory.join(NAME_UNFINISHED);
-            let mut file = make_file(&unfinished)?;
+            let mut file = replace_file(&unfinished)?;
             file.write_all(&encode(position))?;
             file.sync_all()?;
             fs::rename(&unfinished, &path)?;

@@ -8,7 +8,7 @@
 //! number. List and tables end in their contents (`TOC!`, a count, per section position, length and name) and a trailer:
 //! `SFA!`, 1, 0, XXH3 of the contents (u128), where they begin (u64), their length (u64). All numbers little-endian.
 
-use super::journal::FilesError;
+use super::files::FilesError;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};

@@ -1,0 +1,93 @@
+//! Files and folders of the data directory: created for their owner only, opened without following links, synced.
+
+use rustix::fs::OFlags;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+/// Opens fail on a symbolic link.
+pub(super) const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
+
+/// The mode bits that must not be set: the files hold messages, and the keys that webhooks are signed with.
+pub(super) const OTHERS: u32 = 0o077;
+
+/// Why the engine's files can't be read.
+#[derive(Debug)]
+pub(super) enum FilesError {
+    /// The system refused.
+    Io(io::Error),
+    /// They are damaged, and where.
+    Damaged(String),
+}
+
+impl From<io::Error> for FilesError {
+    fn from(reason: io::Error) -> Self {
+        Self::Io(reason)
+    }
+}
+
+/// Creates a file for its owner only; one of this name is removed first.
+pub(super) fn replace_file(path: &Path) -> io::Result<File> {
+    match fs::remove_file(path) {
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(reason),
+        _ => {}
+    }
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Opens a file for reading and writing; fails on a symbolic link.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(NO_FOLLOW)
+        .open(path)
+}
+
+/// Creates a directory and its missing parents, for their owner only; durable when it returns.
+pub(super) fn create_directory(path: &Path) -> io::Result<()> {
+    let missing: Vec<_> = path
+        .ancestors()
+        .take_while(|place| fs::symlink_metadata(place).is_err())
+        .collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    for made in missing.into_iter().filter_map(Path::parent) {
+        sync_folder(if made.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            made
+        })?;
+    }
+    Ok(())
+}
+
+/// Removes all permissions of others from what a folder holds.
+pub(super) fn restrict(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let found = fs::symlink_metadata(&path)?;
+        if found.is_symlink() {
+            continue;
+        }
+        if found.mode() & OTHERS != 0 {
+            fs::set_permissions(
+                &path,
+                fs::Permissions::from_mode(found.mode() & 0o7777 & !OTHERS),
+            )?;
+        }
+        if found.is_dir() {
+            restrict(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the entries of a folder durable.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
