@@ -1,4 +1,8 @@
-//! Linux epoll, level-triggered, with numbers for names: what both the load and LIMIT wait with.
+//! Linux epoll, level-triggered: what both the load and LIMIT wait with.
+//!
+//! A library would have to be level-triggered, too: LIMIT stands for the least that the kernel needs, and an edge-triggered
+//! one, as `mio`, costs it one more `read` per request, the one that says that there is nothing left. `polling` is
+//! level-triggered, but its registration is `unsafe`, which this workspace forbids.
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
@@ -8,10 +12,10 @@ use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-/// Told about at once; the rest is told the next time.
+/// Most events that one wait returns; the next wait returns the others.
 const AT_ONCE: usize = 512;
 
-/// What is waited for.
+/// The sockets that are waited for.
 pub(crate) struct Poller {
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
@@ -25,10 +29,10 @@ impl fmt::Debug for Poller {
     }
 }
 
-/// Who is ready, and for what.
+/// A socket that is ready, and for what.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ready {
-    /// The number it was added with.
+    /// The number that it was added with.
     pub(crate) id: usize,
     /// Bytes can be written. A hang-up or an error shows as being readable.
     pub(crate) writable: bool,
@@ -44,7 +48,7 @@ impl Poller {
         })
     }
 
-    /// Waits for bytes to come.
+    /// Adds a socket, to wait until it is readable.
     pub(crate) fn add(&self, source: &impl AsFd, id: usize) -> io::Result<()> {
         Ok(epoll::add(
             &self.epoll,
@@ -54,7 +58,7 @@ impl Poller {
         )?)
     }
 
-    /// Waits for bytes to come and, if `writable`, for room to write.
+    /// Waits until a socket is readable or, if `writable`, also until it can be written to.
     pub(crate) fn watch(&self, socket: &TcpStream, id: usize, writable: bool) -> io::Result<()> {
         let room = if writable {
             epoll::EventFlags::OUT
@@ -70,7 +74,7 @@ impl Poller {
         )?)
     }
 
-    /// Replaces `ready` by who is ready within `timeout`, which may be nobody.
+    /// Fills `ready` with the sockets that become ready within `timeout`; there may be none.
     pub(crate) fn wait(
         &mut self,
         timeout: Option<Duration>,
@@ -101,7 +105,7 @@ impl Poller {
     }
 }
 
-/// Bytes read or written; `None` when it would have to wait.
+/// Bytes read or written; `None` if the call would block.
 pub(crate) fn unless_blocked(done: io::Result<usize>) -> io::Result<Option<usize>> {
     match done {
         Ok(bytes) => Ok(Some(bytes)),
