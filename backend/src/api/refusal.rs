@@ -288,7 +288,7 @@ impl fmt::Display for Refusal {
             Self::Embedding => f.write_str(
                 "the request comes from a page of another site and has no Origin header: expected fetch() with CORS",
             ),
-            Self::NoRoute(path) => write!(f, "no route for `{path}`; streams are at /v1/stream/NAME"),
+            Self::NoRoute(path) => write!(f, "no route for `{path}`; the path of a stream ends in /v1/stream/NAME"),
             Self::Method { received, allowed } => write!(f, "the method {received} is not supported here, expected {allowed}"),
             Self::Malformed(text) => write!(f, "malformed request: {text}"),
             Self::Failed => f.write_str("internal error; see the log of the server"),
