@@ -1,9 +1,13 @@
 //! Requests to the server: as data that is tested natively, and the one way in which pages send them.
 
 #[cfg(target_arch = "wasm32")]
+pub mod clock;
+#[cfg(target_arch = "wasm32")]
 pub mod lab;
 pub mod name;
 pub mod outcome;
 pub mod request;
 #[cfg(target_arch = "wasm32")]
 pub mod send;
+#[cfg(target_arch = "wasm32")]
+pub mod stream;

@@ -3,7 +3,7 @@
 use tailwater_client::acknowledgement;
 use tailwater_protocol::{Problem, Token};
 
-use crate::api::request::ApiRequest;
+use crate::api::request::{ApiRequest, Confirmation};
 
 /// Why a request came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,19 +26,6 @@ impl ApiError {
             Self::Unreachable(words) | Self::Status(_, words) => words,
         }
     }
-}
-
-/// What a success has to say for its request to count as done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Confirmation {
-    /// What its body says is enough, or nobody waits for it.
-    Success,
-    /// Where the stream ends (section 5.1, 5.2 and 5.5 of the protocol).
-    Position,
-    /// That, and that the stream is closed (section 5.3).
-    Closed,
-    /// That there is nothing to say: 204 (section 5.4).
-    NoContent,
 }
 
 /// The head of an answer.

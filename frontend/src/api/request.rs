@@ -5,7 +5,6 @@ use tailwater_protocol::percent::encode_value;
 use tailwater_protocol::{StreamName, Technique, Token};
 
 use crate::api::name::{self, NameFault};
-use crate::api::outcome::Confirmation;
 
 /// What to ask of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +21,19 @@ pub struct ApiRequest {
     pub live: bool,
     /// What a success has to say.
     pub confirmation: Confirmation,
+}
+
+/// What a success has to say for its request to count as done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// What its body says is enough, or nobody waits for it.
+    Success,
+    /// Where the stream ends (section 5.1, 5.2 and 5.5 of the protocol).
+    Position,
+    /// That, and that the stream is closed (section 5.3).
+    Closed,
+    /// That there is nothing to say: 204 (section 5.4).
+    NoContent,
 }
 
 /// A stream that is to be made, as a person types it.

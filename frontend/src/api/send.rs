@@ -63,19 +63,20 @@ impl Drop for RequestAbort {
     }
 }
 
-/// Sends it, and reads the answer whole; dropping the future aborts the request.
-///
-/// - `deadline_s`: nothing takes longer than so many seconds.
+/// Seconds after which a request without a response counts as failed.
+const DEADLINE_S: u32 = 10;
+
+/// Sends a request and reads the whole response; dropping the future aborts the request.
 ///
 /// # Errors
 /// [`ApiError`].
-pub async fn send(request: ApiRequest, deadline_s: u32) -> Result<ApiResponse, ApiError> {
+pub async fn send(request: ApiRequest) -> Result<ApiResponse, ApiError> {
     let abort = RequestAbort(AbortController::new().ok());
     let exchange = pin!(exchange(&request, &abort));
-    match select(exchange, browser::sleep(f64::from(deadline_s) * 1_000.0)).await {
+    match select(exchange, browser::sleep(f64::from(DEADLINE_S) * 1_000.0)).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right(_) => Err(ApiError::Unreachable(format!(
-            "no answer within {deadline_s} s"
+            "no answer within {DEADLINE_S} s"
         ))),
     }
 }

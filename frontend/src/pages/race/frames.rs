@@ -9,7 +9,7 @@ use wasm_bindgen::closure::Closure;
 
 use crate::browser;
 use crate::pages::race::controller::RaceController;
-use crate::pages::race::parts::stage::RaceCanvases;
+use crate::pages::race::parts::canvases::RaceCanvases;
 
 /// Between two drawings: 30 a second, with room for frames that come a little early.
 const FRAME_MS: f64 = 1_000.0 / 30.0 - 4.0;

@@ -17,15 +17,13 @@ use wasm_bindgen_futures::spawn_local;
 use crate::api::name;
 use crate::api::outcome::ApiError;
 use crate::api::request::{ApiRequest, stream_url};
-use crate::api::send::{self, ApiResponse};
+use crate::api::send::send;
 use crate::browser;
 use crate::pages::streams::model::address::StreamsAddress;
 use crate::pages::streams::model::listing::{Fetched, Listing, PAGE};
 use crate::pages::streams::model::tailing::FollowedStream;
 use crate::widgets::connection::ServerConnection;
 
-/// Nothing asked here takes longer.
-const DEADLINE_S: u32 = 10;
 /// Between two looks at the stream, and between two attempts while the server is gone.
 const LOOK_MS: f64 = 2_000.0;
 /// Between two looks at the list.
@@ -345,11 +343,7 @@ impl StreamsController {
     }
 }
 
-async fn send(request: ApiRequest) -> Result<ApiResponse, ApiError> {
-    send::send(request, DEADLINE_S).await
-}
-
-/// The same for an answer in JSON.
+/// Sends a request and decodes the JSON of its response.
 async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, ApiError> {
     send(request).await?.json()
 }

@@ -16,10 +16,10 @@ use tailwater_client::reader::FollowOptions;
 use tailwater_protocol::{StreamOffset, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
-use crate::api::lab;
 use crate::api::name;
 use crate::api::outcome::ApiError;
 use crate::api::request::stream_url;
+use crate::api::{clock, lab, stream};
 use crate::browser;
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::race::{RaceState, StreamState};
@@ -60,7 +60,7 @@ pub struct RaceController {
     race: RefCell<RaceState>,
     followers: RefCell<[Option<Follower>; Technique::COUNT]>,
     frozen: RefCell<Option<PausedPicture>>,
-    rig: RefCell<RelayPorts>,
+    relay_ports: RefCell<RelayPorts>,
     prober: RefCell<ClockProber>,
     start: RefCell<Token>,
     content_type: RefCell<String>,
@@ -101,7 +101,7 @@ impl RaceController {
             race: RefCell::new(race),
             followers: RefCell::default(),
             frozen: RefCell::default(),
-            rig: RefCell::default(),
+            relay_ports: RefCell::default(),
             prober: RefCell::new(prober),
             start: RefCell::new(Token::now()),
             content_type: RefCell::default(),
@@ -189,10 +189,10 @@ impl RaceController {
         self.race_mut()
             .open(stream.as_ref().ok(), browser::now_ms());
         let stream = stream.map_err(|fault| RaceSetupError::Refused(fault.to_string()))?;
-        let head = lab::head("", &stream).await?;
+        let head = stream::head("", &stream).await?;
         self.current(epoch)?;
         let delays = (settings.up_ms, settings.down_ms);
-        let path = relay::open(&self.rig, &stream, delays)
+        let path = relay::open(&self.relay_ports, &stream, delays)
             .await
             .map_err(RaceSetupError::from)?;
         self.current(epoch)?;
@@ -242,7 +242,7 @@ impl RaceController {
             };
             let Some(stream) = &race.stream else { return };
             (
-                stream_url(&self.rig.borrow().origin(index), stream),
+                stream_url(&self.relay_ports.borrow().origin(index), stream),
                 options,
             )
         };
@@ -293,7 +293,7 @@ impl RaceController {
 
     /// One look at the server: it answers, has not begun anew, and knows the race.
     async fn look(&self) -> Result<(), RaceSetupError> {
-        let id = self.rig.borrow().id();
+        let id = self.relay_ports.borrow().id();
         if let Some(id) = id {
             let race = lab::race(&id).await?;
             let mut page = self.race_mut();
@@ -347,7 +347,7 @@ impl RaceController {
     async fn probe(&self, count: u32) -> Result<(), RaceSetupError> {
         for _ in 0..count {
             let number = self.prober.borrow_mut().next();
-            let (probe, script_ms) = lab::probe(number).await?;
+            let (probe, script_ms) = clock::probe(number).await?;
             if self.prober.borrow_mut().take(probe, script_ms) {
                 return Err(RaceSetupError::Missing);
             }
@@ -375,7 +375,7 @@ impl RaceController {
             poll.set_poll_interval(Duration::from_secs_f64(settings.interval_ms / 1_000.0));
         }
         if (settings.up_ms, settings.down_ms) != (before.up_ms, before.down_ms) {
-            relay::delay(&self.rig, (settings.up_ms, settings.down_ms));
+            relay::delay(&self.relay_ports, (settings.up_ms, settings.down_ms));
         }
         if self.race().stream_state != StreamState::Found {
             return;
@@ -402,7 +402,7 @@ impl RaceController {
 
     /// The page is being left; if it comes back from the browser's memory, its lanes are set up anew.
     pub fn leave(&self) {
-        relay::leave(&self.rig);
+        relay::leave(&self.relay_ports);
     }
 
     /// Another page is shown: every request ends, and then the lanes' ports are free.

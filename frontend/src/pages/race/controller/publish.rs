@@ -1,11 +1,12 @@
 //! What a person adds to the stream that is shown: a message, or the stream itself where it is missing.
 
+use serde::Serialize;
 use tailwater_protocol::StreamName;
 use tailwater_protocol::headers::ContentKind;
 
 use super::RaceController;
-use crate::api::lab;
 use crate::api::name::NameFault;
+use crate::api::stream;
 use crate::browser;
 
 impl RaceController {
@@ -18,7 +19,7 @@ impl RaceController {
             .race()
             .clock
             .map(|clock| clock.to_server_us(browser::now_ms()));
-        let stream = self.shown()?;
+        let name = self.shown()?;
         let known = self.content_type.borrow().clone();
         let content_type = if known.is_empty() {
             "application/json".to_owned()
@@ -26,10 +27,10 @@ impl RaceController {
             known
         };
         let body = match ContentKind::of(&content_type) {
-            ContentKind::Json => lab::published(text, due_us),
+            ContentKind::Json => published_message(text, due_us),
             ContentKind::Text | ContentKind::Binary => format!("{text}\n"),
         };
-        lab::append(&stream, &content_type, &body)
+        stream::append(&name, &content_type, &body)
             .await
             .map_err(|refusal| refusal.words().to_owned())
     }
@@ -47,9 +48,28 @@ impl RaceController {
     /// # Errors
     /// Why not, in words.
     pub async fn create(&self) -> Result<(), String> {
-        let stream = self.shown()?;
-        lab::create(&stream)
+        let name = self.shown()?;
+        stream::create(&name)
             .await
             .map_err(|refusal| refusal.words().to_owned())
     }
+}
+
+/// A text as a JSON message with the timestamps from which its latency is computed.
+fn published_message(text: &str, due_us: Option<u64>) -> String {
+    let message = PublishedMessage {
+        text,
+        due_us,
+        sent_us: due_us,
+    };
+    serde_json::to_string(&message).unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct PublishedMessage<'a> {
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    due_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sent_us: Option<u64>,
 }

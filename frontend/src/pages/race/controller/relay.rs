@@ -8,6 +8,7 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::api::lab;
 use crate::api::outcome::ApiError;
+use crate::api::stream;
 use crate::browser;
 use crate::pages::race::model::summary::LanePath;
 
@@ -48,14 +49,14 @@ fn lane_origin(port: u16) -> String {
 
 /// Sees to it that there is a race with these delays whose ports can be reached, and says what became of it.
 ///
-/// - `stream`: any stream that exists, to try a port with.
+/// - `name`: any stream that exists, to try a port with.
 /// - `delays`: ms added up and down.
 ///
 /// # Errors
 /// Only when the server does not answer at all; a lab that is off or ports that are shut are a path too.
 pub(super) async fn open(
     relay: &RefCell<RelayPorts>,
-    stream: &StreamName,
+    name: &StreamName,
     (up_ms, down_ms): (f64, f64),
 ) -> Result<LanePath, ApiError> {
     let former = relay.borrow().id();
@@ -83,7 +84,7 @@ pub(super) async fn open(
     let Some(first) = race.lanes.first() else {
         return Ok(LanePath::LabOff);
     };
-    if lab::head(&lane_origin(first.port), stream).await.is_err() {
+    if stream::head(&lane_origin(first.port), name).await.is_err() {
         lab::close_race(&race.id).await;
         return Ok(LanePath::PortsShut);
     }

@@ -6,10 +6,11 @@ use tailwater_lab::Verdict;
 use tailwater_protocol::Technique;
 use tailwater_protocol::lab::LaneCounts;
 
+use super::lane_summary::{LaneSummary, Measure};
 use super::meter::total_bytes;
 use super::race::RaceState;
 use super::settings::{RaceSource, pattern_name};
-use super::summary::{LanePath, LaneSummary, Measure, Summary};
+use super::summary::{LanePath, Summary};
 
 /// Where and when a result was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

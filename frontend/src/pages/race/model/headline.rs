@@ -2,7 +2,7 @@
 
 use tailwater_protocol::Technique;
 
-use super::summary::{LaneSummary, Measure};
+use super::lane_summary::{LaneSummary, Measure};
 
 /// Techniques that show an event about equally late.
 #[derive(Debug, Clone, PartialEq)]

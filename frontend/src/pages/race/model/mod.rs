@@ -4,6 +4,7 @@ pub mod clock;
 pub mod export;
 pub mod headline;
 pub mod lane;
+pub mod lane_summary;
 pub mod meter;
 pub mod order;
 pub mod pieces;

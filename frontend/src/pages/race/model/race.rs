@@ -8,10 +8,11 @@ use tailwater_protocol::{StreamName, Technique, Token};
 use super::clock::ClockMapping;
 use super::headline::{self, Headline};
 use super::lane::{Conditions, LaneModel, LanePhase};
+use super::lane_summary::{LaneSummary, Measure};
 use super::order::Ledger;
 use super::predict::{self, PredictionInput, TransitTimes};
 use super::settings::{RaceSettings, RaceSource};
-use super::summary::{LanePath, LaneSummary, Measure, Summary};
+use super::summary::{LanePath, Summary};
 use super::trace::Trace;
 use crate::widgets::connection::ServerConnection;
 

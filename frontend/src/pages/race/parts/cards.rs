@@ -7,7 +7,8 @@ use tailwater_protocol::Technique;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::LanePhase;
-use crate::pages::race::model::summary::{LaneSummary, Measure, Summary};
+use crate::pages::race::model::lane_summary::{LaneSummary, Measure};
+use crate::pages::race::model::summary::Summary;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 

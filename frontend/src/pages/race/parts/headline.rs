@@ -6,7 +6,8 @@ use tailwater_protocol::percent::encode_path;
 use crate::browser;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::headline::{Cost, Headline};
-use crate::pages::race::model::summary::{LanePath, Measure};
+use crate::pages::race::model::lane_summary::Measure;
+use crate::pages::race::model::summary::LanePath;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::ServerConnection;
 

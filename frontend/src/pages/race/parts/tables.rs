@@ -7,8 +7,8 @@ use crate::browser;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::LanePhase;
+use crate::pages::race::model::lane_summary::LaneSummary;
 use crate::pages::race::model::race::RaceState;
-use crate::pages::race::model::summary::LaneSummary;
 use crate::pages::race::text::RaceText;
 use crate::techniques::look;
 

@@ -9,7 +9,7 @@ use super::english::whole_s;
 use crate::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};
 use crate::pages::race::model::headline::{Cost, Headline, Rung};
 use crate::pages::race::model::lane::LanePhase;
-use crate::pages::race::model::summary::Measure;
+use crate::pages::race::model::lane_summary::Measure;
 use crate::techniques::look;
 
 /// 한국어.

@@ -1,0 +1,131 @@
+//! One lane of a race in figures.
+
+use tailwater_lab::Verdict;
+use tailwater_protocol::Technique;
+use tailwater_protocol::lab::LaneCounts;
+
+use super::lane::{Discarded, LanePhase};
+
+/// From when an event's lateness is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Measure {
+    /// From when it was due: its stamps say so.
+    #[default]
+    FromDue,
+    /// From when the first lane had it: it carries no stamps.
+    BehindFirst,
+}
+
+/// One lane in figures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LaneSummary {
+    /// The technique that the lane is for.
+    pub technique: Technique,
+    /// The technique in use.
+    pub following: Technique,
+    /// What it is doing.
+    pub phase: LanePhase,
+    /// The last thing that went wrong.
+    pub fault: Option<String>,
+    /// From when lateness is counted.
+    pub measure: Measure,
+    /// Samples behind the percentiles.
+    pub samples: u64,
+    /// Median, ms; from 4 samples.
+    pub p50_ms: Option<f64>,
+    /// 90th percentile, ms; from 20 samples.
+    pub p90_ms: Option<f64>,
+    /// 99th percentile, ms; from 200 samples.
+    pub p99_ms: Option<f64>,
+    /// Mean, ms.
+    pub mean_ms: Option<f64>,
+    /// Least, ms.
+    pub min_ms: Option<f64>,
+    /// Most, ms.
+    pub max_ms: Option<f64>,
+    /// Messages that arrived.
+    pub events: u64,
+    /// Of those, written before the lane began.
+    pub before: u64,
+    /// Messages that never came.
+    pub lost: u64,
+    /// Messages that came again.
+    pub repeated: u64,
+    /// Requests that left.
+    pub requests: u64,
+    /// Answers without news.
+    pub empty: u64,
+    /// Answers that broke off.
+    pub faults: u64,
+    /// Bytes of the messages themselves.
+    pub payload_bytes: u64,
+    /// Body bytes as the page sees them.
+    pub body_bytes: u64,
+    /// Bytes in both directions per event, counted by the relay.
+    pub bytes_per_event: Option<f64>,
+    /// What the relay counted.
+    pub counts: Option<LaneCounts>,
+    /// Median time from an answer's end to the next request, ms.
+    pub rearm_ms: Option<f64>,
+    /// Samples left out.
+    pub discarded: Discarded,
+    /// The mean that theory predicts, ms.
+    pub predicted_ms: Option<f64>,
+    /// How the measured mean stands to it.
+    pub verdict: Option<Verdict>,
+}
+
+impl LaneSummary {
+    /// A lane that is off.
+    pub fn off(technique: Technique) -> Self {
+        Self {
+            technique,
+            following: technique,
+            phase: LanePhase::Off,
+            fault: None,
+            measure: Measure::FromDue,
+            samples: 0,
+            p50_ms: None,
+            p90_ms: None,
+            p99_ms: None,
+            mean_ms: None,
+            min_ms: None,
+            max_ms: None,
+            events: 0,
+            before: 0,
+            lost: 0,
+            repeated: 0,
+            requests: 0,
+            empty: 0,
+            faults: 0,
+            payload_bytes: 0,
+            body_bytes: 0,
+            bytes_per_event: None,
+            counts: None,
+            rearm_ms: None,
+            discarded: Discarded::default(),
+            predicted_ms: None,
+            verdict: None,
+        }
+    }
+
+    /// Whether the lane is switched on.
+    pub fn is_on(&self) -> bool {
+        self.phase != LanePhase::Off
+    }
+
+    /// Whether it has been at the tail.
+    pub fn is_live(&self) -> bool {
+        matches!(self.phase, LanePhase::Live | LanePhase::Ended)
+    }
+
+    /// Whether it has read a closed stream to its end.
+    pub fn has_ended(&self) -> bool {
+        self.phase == LanePhase::Ended
+    }
+
+    /// Whether it can't be read.
+    pub fn has_failed(&self) -> bool {
+        self.phase == LanePhase::Failed
+    }
+}

@@ -1,0 +1,158 @@
+//! The three canvases of the Race page, and what draws on each.
+
+use leptos::prelude::*;
+use tailwater_protocol::Technique;
+
+use super::draw::distribution::{Curve, DistributionChart, Scale};
+use super::draw::sequence::{self, SequenceDiagram};
+use super::draw::waterfall::{self, WaterfallChart};
+use super::draw::{self, LaneView};
+use crate::browser;
+use crate::pages::race::model::lane::LanePhase;
+use crate::pages::race::model::race::RaceState;
+use crate::widgets::canvas::palette::Palette;
+use crate::widgets::canvas::surface::Surface;
+
+/// Height of the distribution, CSS pixels.
+const DISTRIBUTION_HEIGHT: f64 = 260.0;
+
+/// The canvases and what draws on them.
+#[derive(Debug)]
+pub struct RaceCanvases {
+    host: web_sys::HtmlDivElement,
+    surfaces: [Surface; 3],
+    sequence: SequenceDiagram,
+    waterfall: WaterfallChart,
+    distribution: DistributionChart,
+    palette: Palette,
+    width: RwSignal<f64>,
+}
+
+impl RaceCanvases {
+    /// The canvases inside of `host`, whose width is written to `width`.
+    pub fn new(
+        host: web_sys::HtmlDivElement,
+        surfaces: [Surface; 3],
+        width: RwSignal<f64>,
+    ) -> Self {
+        let canvases = Self {
+            surfaces,
+            sequence: SequenceDiagram::default(),
+            waterfall: WaterfallChart::default(),
+            distribution: DistributionChart::default(),
+            palette: Palette::read(&host),
+            host,
+            width,
+        };
+        canvases.measure();
+        canvases
+    }
+
+    /// Reads the colours again, when the theme has changed.
+    pub fn repaint(&mut self) {
+        self.palette = Palette::read(&self.host);
+    }
+
+    /// Reads the width of the stage.
+    pub fn measure(&self) {
+        let width = f64::from(self.host.client_width());
+        if width > 0.0 && (width - self.width.get_untracked()).abs() >= 1.0 {
+            self.width.set(width);
+        }
+    }
+
+    /// Draws sequence diagram and waterfall, their right end at `now_ms`.
+    pub fn draw(&mut self, race: &RaceState, now_ms: f64) {
+        let width = self.width.get_untracked();
+        let lanes = lane_views(race);
+        if width <= 0.0 || lanes.is_empty() {
+            return;
+        }
+        let density = browser::window().device_pixel_ratio();
+        let view = draw::View {
+            width,
+            span_ms: race.settings.window_s * 1_000.0,
+            now_ms,
+        };
+        let height = sequence::SequenceGeometry::new(width, lanes.len()).height;
+        let context = self.surfaces[0].begin(width, height, density);
+        self.sequence.draw(context, &lanes, &view, &self.palette);
+        let height = waterfall::WaterfallGeometry::new(width, lanes.len()).height;
+        let context = self.surfaces[1].begin(width, height, density);
+        self.waterfall.draw(context, &lanes, &view, &self.palette);
+    }
+
+    /// Draws the latency distribution as it is at `now_ms`.
+    pub fn draw_distribution(&mut self, race: &RaceState, now_ms: f64) {
+        let width = self.width.get_untracked();
+        if width <= 0.0 {
+            return;
+        }
+        let curves: Vec<(Technique, u64, Points, Points)> = Technique::ALL
+            .into_iter()
+            .filter(|technique| race.lanes[technique.index()].phase != LanePhase::Off)
+            .map(|technique| {
+                let latencies = race.measured(technique);
+                let measured = latencies
+                    .cdf_points()
+                    .into_iter()
+                    .map(|(us, share)| (us / 1_000.0, share))
+                    .collect();
+                let prediction = race.prediction(technique, now_ms);
+                let corners = prediction
+                    .map(|prediction| prediction.latency.vertices())
+                    .unwrap_or_default();
+                let theory = corners
+                    .into_iter()
+                    .map(|(s, share)| (s * 1_000.0, share))
+                    .collect();
+                (technique, latencies.count(), measured, theory)
+            })
+            .collect();
+        let curves: Vec<Curve<'_>> = curves
+            .iter()
+            .map(|(technique, samples, measured, theory)| Curve {
+                technique: *technique,
+                measured,
+                samples: *samples,
+                theory,
+            })
+            .collect();
+        let scale = if race.settings.log {
+            Scale::Log
+        } else {
+            Scale::Linear
+        };
+        let context = self.surfaces[2].begin(
+            width,
+            DISTRIBUTION_HEIGHT,
+            browser::window().device_pixel_ratio(),
+        );
+        self.distribution.draw(
+            context,
+            &curves,
+            scale,
+            (width, DISTRIBUTION_HEIGHT),
+            &self.palette,
+        );
+    }
+}
+
+type Points = Vec<(f64, f64)>;
+
+/// The lanes that are on, as the drawings want them.
+fn lane_views(race: &RaceState) -> Vec<LaneView<'_>> {
+    let (up_ms, down_ms) = race
+        .ways()
+        .map_or((0.0, 0.0), |ways| (ways.up_ms, ways.down_ms));
+    Technique::ALL
+        .into_iter()
+        .filter(|technique| race.lanes[technique.index()].phase != LanePhase::Off)
+        .map(|technique| LaneView {
+            technique,
+            trace: &race.traces[technique.index()],
+            up_ms,
+            down_ms,
+        })
+        .collect()
+}
