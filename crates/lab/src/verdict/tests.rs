@@ -167,7 +167,7 @@ fn counted_bytes_have_no_sampling_error() {
     assert_eq!(verdict.finding, Finding::Confirmed);
     assert_eq!(
         verdict.to_string(),
-        "CONFIRMED bytes per event 709 B, predicted 705 ± 35.3 (n = 600)"
+        "CONFIRMED bytes per event 709 B, predicted 705 ± 35.2 (n = 600)"
     );
     let nothing = judge(claim, Measurement::exact(0.0, 0), QUIET, 0.0).finding;
     assert_eq!(
