@@ -52,7 +52,7 @@ fn dependencies(package: &str, features: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn streams_in_another_application_bring_no_command_along() {
+fn the_library_does_not_depend_on_command_line_crates() {
     let all = dependencies("tailwater", &["--no-default-features"]);
     assert!(all.contains("actix-web"), "{all:?}");
     let unwanted: Vec<_> = COMMANDS
@@ -75,7 +75,7 @@ fn the_core_knows_no_http() {
 }
 
 #[test]
-fn the_protocol_and_the_lab_do_no_io() {
+fn the_protocol_and_the_lab_have_no_io_dependencies() {
     for package in ["tailwater-protocol", "tailwater-lab"] {
         let all = dependencies(package, &["--all-features"]);
         let unwanted: Vec<_> = COMMANDS

@@ -27,7 +27,7 @@ use tailwater_protocol::headers;
 const WRITERS: u32 = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_was_synced_before() {
+async fn acknowledged_writes_were_synced_before() {
     for round in 0..3 {
         let Some((acknowledged, found)) =
             lose_power("power-always", "always", 300 + 200 * round).await
@@ -47,7 +47,7 @@ async fn what_was_acknowledged_was_synced_before() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_not_synced_is_lost_and_seen_to_be() {
+async fn unsynced_writes_are_lost_and_the_loss_is_detected() {
     let Some((acknowledged, found)) = lose_power("power-never", "never", 300).await else {
         return;
     };

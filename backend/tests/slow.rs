@@ -121,7 +121,7 @@ async fn slow(mut reader: PacedReader, mut faster: watch::Receiver<bool>) {
 }
 
 #[tokio::test]
-async fn slow_readers_cost_a_thousand_fast_ones_nothing_and_the_server_no_memory() {
+async fn slow_readers_do_not_delay_others_or_use_memory() {
     let mut server = DurableServer::closed(process::ServerFolder::new("slow"));
     let hot = format!("{HOT_MAX_KIB}KiB");
     server.options.sync = "never";

@@ -220,7 +220,7 @@ fn every_source_file_begins_with_a_sentence_about_itself() {
 }
 
 #[test]
-fn no_source_file_is_longer_than_a_few_screens() {
+fn no_source_file_is_too_long() {
     let faults = ["rs", "mjs", "css"]
         .into_iter()
         .flat_map(sources)
@@ -316,7 +316,7 @@ fn every_path_in_the_architecture_exists() {
 }
 
 #[test]
-fn the_changelog_is_open_on_top_and_speaks_to_users() {
+fn the_changelog_begins_with_unreleased_changes_by_kind() {
     let text = fs::read_to_string(root().join("CHANGELOG.md")).expect("CHANGELOG.md");
     let mut sections = text.split("\n## ").skip(1);
     let open = sections.next().unwrap_or_default();
@@ -364,7 +364,7 @@ fn lock_files_of_npm_name_no_host() {
 }
 
 #[test]
-fn trunk_is_told_to_leave_wasm_opt_alone() {
+fn wasm_opt_is_disabled() {
     // Debian 12's wasm-opt 108 writes every table export as table 0, and the page dies at its first call; where there is
     // none, Trunk tries to download one. Nobody needs it: the profile strips names.
     let page = fs::read_to_string(root().join("frontend/index.html")).expect("frontend/index.html");
@@ -375,7 +375,7 @@ fn trunk_is_told_to_leave_wasm_opt_alone() {
 }
 
 #[test]
-fn words_are_found_as_words_only() {
+fn only_whole_words_are_matched() {
     assert!(has_word("use actix_web::web;", "actix_web"));
     assert!(!has_word("use actix_web_lab::sse;", "actix_web"));
     assert!(has_word("self.wait().await?", ".await"));

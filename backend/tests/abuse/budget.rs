@@ -74,7 +74,7 @@ async fn holds_little(subject: &Subject, request: &str, more: &[u8], growth_max:
 }
 
 #[tokio::test]
-async fn what_comes_ahead_of_an_answer_is_charged() {
+async fn bytes_sent_ahead_of_a_response_are_charged() {
     for live in ["sse", "ndjson", "long-poll&hold=60"] {
         for hand_off in ["true", "false"] {
             println!("{live}, --hand-off {hand_off}");
@@ -96,7 +96,7 @@ async fn short_bodies_are_charged_while_they_arrive() {
 }
 
 #[tokio::test]
-async fn large_bodies_that_use_it_up_leave_room_for_what_is_short() {
+async fn small_requests_work_while_large_bodies_exhaust_the_budget() {
     const FREE_BYTES: usize = 16 << 10;
     const END: &[u8] = b"0\r\n\r\n";
     const BODY_BYTES: usize = FREE_BYTES + (2 << 20);
@@ -155,7 +155,7 @@ async fn large_bodies_that_use_it_up_leave_room_for_what_is_short() {
 }
 
 #[tokio::test]
-async fn pages_that_are_not_taken_are_charged_and_others_still_catch_up() {
+async fn unread_pages_are_charged_and_other_readers_catch_up() {
     const SILENT: usize = 200;
     // Through the HTTP library each piece is copied into its own buffer.
     for (live, hand_off, growth_max) in [("sse", "true", 20), ("ndjson", "false", 40)] {
@@ -203,7 +203,7 @@ async fn pages_that_are_not_taken_are_charged_and_others_still_catch_up() {
 }
 
 #[tokio::test]
-async fn long_polls_share_the_page_that_they_do_not_take() {
+async fn unread_long_poll_responses_share_one_page() {
     // More than the system takes off the server's hands.
     const PAGE_BYTES: usize = 12 << 20;
     const READERS: usize = 20;

@@ -67,7 +67,7 @@ async fn faults(subject: &Subject, cases: impl IntoIterator<Item = (u16, String)
 }
 
 #[tokio::test]
-async fn what_the_head_refuses_is_refused_without_100_continue() {
+async fn refused_stream_heads_get_no_100_continue() {
     let subject = Subject::start("continue", &["--body-max", "1000"]);
     subject.create("it", "text/plain").await;
     subject.create("closed", "text/plain").await;
@@ -117,7 +117,7 @@ async fn what_the_head_refuses_is_refused_without_100_continue() {
 }
 
 #[tokio::test]
-async fn what_the_head_of_a_request_about_subscriptions_refuses_is_refused_without_100_continue() {
+async fn refused_subscription_heads_get_no_100_continue() {
     let subject = Subject::start("continue-subscriptions", &[]);
     subject.create("it", "text/plain").await;
     let at = |rest: &str| format!("/v1/stream/__ds/{rest}");
@@ -181,7 +181,7 @@ async fn what_the_head_of_a_request_about_subscriptions_refuses_is_refused_witho
 }
 
 #[tokio::test]
-async fn what_the_head_of_a_request_about_a_wake_refuses_is_refused_without_100_continue() {
+async fn refused_wake_heads_get_no_100_continue() {
     let subject = Subject::start("continue-wakes", &[]);
     subject.create("it", "text/plain").await;
     let mut cases = Vec::new();
@@ -213,7 +213,7 @@ async fn what_the_head_of_a_request_about_a_wake_refuses_is_refused_without_100_
 }
 
 #[tokio::test]
-async fn what_the_head_of_another_request_refuses_is_refused_without_100_continue() {
+async fn refused_heads_of_other_requests_get_no_100_continue() {
     let subject = Subject::start("continue-others", &[]);
     subject.create("it", "text/plain").await;
     let cases = [
@@ -278,7 +278,7 @@ async fn what_the_head_of_another_request_refuses_is_refused_without_100_continu
 }
 
 #[tokio::test]
-async fn a_lab_that_is_off_is_not_there_without_100_continue() {
+async fn a_disabled_lab_is_404_without_100_continue() {
     let subject = Subject::start(
         "continue-lab-off",
         &["--public-url", "https://streams.example"],
@@ -299,7 +299,7 @@ async fn a_lab_that_is_off_is_not_there_without_100_continue() {
 }
 
 #[tokio::test]
-async fn a_connection_beyond_the_limit_is_refused_without_100_continue() {
+async fn a_connection_over_the_limit_gets_503_without_100_continue() {
     let subject = Subject::start("continue-connections", &["--connections-max", "2"]);
     subject.create("it", "text/plain").await;
     let mut kept = Vec::new();
@@ -324,7 +324,7 @@ async fn a_connection_beyond_the_limit_is_refused_without_100_continue() {
 }
 
 #[tokio::test]
-async fn what_the_head_does_not_refuse_is_answered_as_without_expect() {
+async fn an_accepted_head_is_answered_as_without_expect() {
     let subject = Subject::start("continue-answers", &[]);
     subject.create("it", "text/plain").await;
     let exported = subject
@@ -372,7 +372,7 @@ async fn what_the_head_does_not_refuse_is_answered_as_without_expect() {
 }
 
 #[tokio::test]
-async fn a_body_that_was_refused_by_its_head_is_never_taken_for_a_request() {
+async fn the_body_of_a_refused_head_is_never_run_as_a_request() {
     let subject = Subject::start("continue-body", &["--body-max", "1000"]);
     subject.create("it", "text/plain").await;
     subject.create("victim", "text/plain").await;

@@ -51,7 +51,7 @@ fn asks(name: &str, hold: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_wait_ends_with_one_whole_answer() {
+async fn a_long_poll_ends_with_exactly_one_complete_response() {
     for hand_off in ["true", "false"] {
         let subject = Subject::start("endings", &["--hand-off", hand_off]);
         for (number, (what, status)) in ENDINGS.into_iter().enumerate() {
@@ -99,7 +99,7 @@ async fn a_wait_ends_with_one_whole_answer() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_waits_with_one_whole_answer() {
+async fn a_stop_ends_long_polls_with_one_complete_response() {
     for hand_off in ["true", "false"] {
         let mut subject = Subject::start("stopped", &["--hand-off", hand_off]);
         subject.create("it", "text/plain").await;

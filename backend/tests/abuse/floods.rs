@@ -36,7 +36,7 @@ async fn place_for_another(subject: &Subject) {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_refused_and_not_left_waiting() {
+async fn connections_over_the_limit_are_refused_not_queued() {
     let subject = limited("beyond");
     let before = subject.holding();
     beside(&subject, async {
@@ -80,7 +80,7 @@ async fn connections_beyond_the_limit_are_refused_and_not_left_waiting() {
 }
 
 #[tokio::test]
-async fn silent_connections_beyond_the_limit_are_closed_at_accept() {
+async fn silent_connections_over_the_limit_are_closed_at_accept() {
     // Neither a deadline for heads nor one for idle connections closes any of them; one worker counts them as they come.
     let patient = ["env", "TAILWATER_HEAD_SILENCE_MAX=1h"];
     let subject = Subject::spawn(
@@ -144,7 +144,7 @@ async fn silent_connections_beyond_the_limit_are_closed_at_accept() {
 }
 
 #[tokio::test]
-async fn connections_that_come_and_go_leave_nothing_behind() {
+async fn closed_connections_release_their_files_and_memory() {
     let subject = limited("come-and-go");
     let before = subject.holding();
     beside(&subject, async {
@@ -231,19 +231,19 @@ async fn has_had_files_enough(subject: &Subject) {
 }
 
 #[tokio::test]
-async fn a_store_stays_writable_when_the_connections_allowed_would_take_all_files() {
+async fn a_store_keeps_writing_if_allowed_connections_need_all_files() {
     let subject = few_files("few-files", 700, &[]);
     keeps_its_store(&subject, 1_000).await;
 }
 
 #[tokio::test]
-async fn a_store_stays_writable_when_connections_stay_below_their_limit_but_files_do_not() {
+async fn a_store_keeps_writing_when_files_run_out_before_connections() {
     let subject = few_files("fewer-files", 600, &["--connections-max", "590"]);
     keeps_its_store(&subject, 580).await;
 }
 
 #[tokio::test]
-async fn a_store_stays_writable_when_connections_come_faster_than_they_are_counted() {
+async fn a_store_keeps_writing_when_many_connections_arrive_at_once() {
     let subject = few_files("all-at-once", 700, &[]);
     subject.create("big", "text/plain").await;
     let mut writer = RawConnection::open(subject.address()).await;

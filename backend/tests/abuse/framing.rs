@@ -15,7 +15,7 @@ fn head_of(request: &[u8]) -> (&[u8], &[u8]) {
 }
 
 #[tokio::test]
-async fn pipelined_requests_whose_body_comes_later_are_answered_in_order() {
+async fn pipelined_requests_with_late_bodies_are_answered_in_order() {
     let subject = Subject::start("pipelined-late", &[]);
     subject.create("it", "text/plain").await;
     let mut faults = Vec::new();
@@ -86,7 +86,7 @@ async fn pipelined_requests_whose_body_comes_later_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn requests_in_one_piece_are_answered_in_order_with_and_without_bodies() {
+async fn requests_sent_in_one_write_are_answered_in_order() {
     let subject = Subject::start("one-piece", &[]);
     subject.create("it", "text/plain").await;
     let put = String::from_utf8(post("new", "text/plain", "", b"abc"))
@@ -135,7 +135,7 @@ async fn requests_in_one_piece_are_answered_in_order_with_and_without_bodies() {
 }
 
 #[tokio::test]
-async fn a_head_among_requests_in_one_piece_takes_no_other_answers_body() {
+async fn pipelined_head_requests_leave_other_bodies_intact() {
     let subject = Subject::start("one-piece-head", &[]);
     subject.create("it", "text/plain").await;
     subject.append("it", "text/plain", b"abc").await;
@@ -182,7 +182,7 @@ async fn a_head_among_requests_in_one_piece_takes_no_other_answers_body() {
 }
 
 #[tokio::test]
-async fn a_head_behind_a_long_poll_that_waits_does_not_take_its_body() {
+async fn a_long_poll_keeps_its_body_when_a_head_request_follows() {
     let subject = Subject::start("head-behind", &[]);
     subject.create("it", "text/plain").await;
     let mut wire = RawConnection::open(subject.address()).await;
@@ -202,7 +202,7 @@ async fn a_head_behind_a_long_poll_that_waits_does_not_take_its_body() {
 }
 
 #[tokio::test]
-async fn a_request_before_the_clients_end_gets_its_answer() {
+async fn a_request_is_answered_after_the_client_half_closes() {
     // Synced to disk, an append is answered later than the client's end is read.
     let subject = Subject::on_disk("half-closed", &[]);
     subject.create("it", "text/plain").await;
@@ -279,7 +279,7 @@ async fn fault_behind_body(
 }
 
 #[tokio::test]
-async fn an_answer_before_the_requests_body_says_whether_the_connection_ends() {
+async fn an_early_response_says_whether_the_connection_closes() {
     let subject = Subject::start("before-body", &[]);
     subject.create("it", "text/plain").await;
     subject.append("it", "text/plain", b"abc").await;
@@ -307,7 +307,7 @@ async fn an_answer_before_the_requests_body_says_whether_the_connection_ends() {
 }
 
 #[test]
-fn no_workers_are_refused_at_the_start() {
+fn zero_workers_are_refused_at_the_start() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
     command.args([
         "serve",

@@ -90,12 +90,12 @@ async fn cut_everywhere(name: &str, before: &'static str) {
 }
 
 #[tokio::test]
-async fn a_first_request_that_is_cut_anywhere_does_nothing() {
+async fn a_truncated_first_request_has_no_effect() {
     cut_everywhere("cut-first", "").await;
 }
 
 #[tokio::test]
-async fn a_request_that_is_cut_anywhere_after_a_poll_does_nothing() {
+async fn a_truncated_request_after_a_poll_has_no_effect() {
     cut_everywhere(
         "cut-after-poll",
         "GET /v1/stream/it?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -104,7 +104,7 @@ async fn a_request_that_is_cut_anywhere_after_a_poll_does_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_cut_anywhere_after_a_long_poll_does_nothing() {
+async fn a_truncated_request_after_a_long_poll_has_no_effect() {
     let before = "GET /v1/stream/it?offset=-1&live=long-poll HTTP/1.1\r\nHost: localhost\r\n\r\n";
     cut_everywhere("cut-after-long-poll", before).await;
 }
@@ -130,7 +130,7 @@ async fn endless(subject: &Subject, first: &str, more: &str) -> (Option<u16>, bo
 }
 
 #[tokio::test]
-async fn parts_of_requests_that_never_end_are_given_up() {
+async fn endless_request_parts_are_refused_and_disconnected() {
     let subject = Subject::start("endless", &[]);
     subject.create("it", "text/plain").await;
     let chunked = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
@@ -190,7 +190,7 @@ async fn parts_of_requests_that_never_end_are_given_up() {
 }
 
 #[tokio::test]
-async fn many_fields_are_431_with_a_problem_document() {
+async fn too_many_fields_get_431_with_a_problem_document() {
     let subject = Subject::start("fields", &[]);
     subject.create("it", "text/plain").await;
     for count in [200, 1_000, 3_000] {

@@ -42,7 +42,7 @@ async fn both(subject: &Subject, target: &str) -> (Response, Response) {
 }
 
 #[tokio::test]
-async fn head_tells_no_length_that_get_does_not_tell() {
+async fn head_has_no_content_length_other_than_that_of_get() {
     let subject = subject("head-length").await;
     let mut faults = Vec::new();
     for target in [
@@ -72,7 +72,7 @@ async fn head_tells_no_length_that_get_does_not_tell() {
 }
 
 #[tokio::test]
-async fn lists_looks_and_exports_answer_head_as_they_answer_get() {
+async fn head_matches_get_for_lists_inspections_and_exports() {
     let subject = subject("head-same").await;
     let mut faults = Vec::new();
     for target in [
@@ -112,7 +112,7 @@ async fn lists_looks_and_exports_answer_head_as_they_answer_get() {
 }
 
 #[tokio::test]
-async fn plain_options_is_204_with_the_methods() {
+async fn options_without_cors_gets_204_with_the_methods() {
     let subject = subject("options").await;
     let mut faults = Vec::new();
     for (target, methods) in [
@@ -173,7 +173,7 @@ async fn plain_options_is_204_with_the_methods() {
 }
 
 #[tokio::test]
-async fn answers_without_a_body_tell_no_length() {
+async fn responses_without_a_body_have_no_content_length() {
     let subject = subject("no-length").await;
     let mut wire = RawConnection::open(subject.address()).await;
     wire.send(get("/v1/stream/text?offset=-1", "")).await;

@@ -18,7 +18,7 @@ async fn subject(name: &str) -> Subject {
 }
 
 #[tokio::test]
-async fn answers_with_a_length_tell_it_and_end() {
+async fn responses_of_known_length_state_it_and_close() {
     let subject = subject("old-length").await;
     for (target, status) in [
         ("/v1/stream/it?offset=-1", 200),
@@ -44,7 +44,7 @@ async fn answers_with_a_length_tell_it_and_end() {
 }
 
 #[tokio::test]
-async fn a_connection_that_asks_to_be_kept_is_kept_only_with_a_length() {
+async fn keep_alive_needs_a_response_of_known_length() {
     let subject = subject("old-keep").await;
     let mut wire = RawConnection::open(subject.address()).await;
     for _ in 0..3 {
@@ -68,7 +68,7 @@ async fn a_connection_that_asks_to_be_kept_is_kept_only_with_a_length() {
 }
 
 #[tokio::test]
-async fn live_answers_are_not_chunked_and_end_with_the_connection() {
+async fn live_responses_are_unchunked_and_end_with_the_connection() {
     let subject = subject("old-live").await;
     for live in ["ndjson", "sse"] {
         for fields in ["", "Connection: keep-alive\r\n"] {
@@ -98,7 +98,7 @@ async fn live_answers_are_not_chunked_and_end_with_the_connection() {
 }
 
 #[tokio::test]
-async fn a_live_answer_at_the_tail_gets_what_comes_without_chunks() {
+async fn a_live_response_at_the_tail_receives_appends_unchunked() {
     let subject = Subject::start("old-tail", &[]);
     subject.create("it", "text/plain").await;
     for live in ["ndjson", "sse"] {
@@ -158,7 +158,7 @@ async fn an_upgrade_is_ignored() {
 }
 
 #[tokio::test]
-async fn a_body_with_a_transfer_coding_is_refused_or_ends_the_connection() {
+async fn a_transfer_coding_in_http_1_0_ends_the_connection() {
     let subject = Subject::start("old-coding", &[]);
     subject.create("it", "text/plain").await;
     let mut wire = RawConnection::open(subject.address()).await;

@@ -10,7 +10,7 @@ use tailwater_harness::{RawConnection, Response};
 const WIDE: [&str; 2] = ["--head-max", "128KiB"];
 
 #[tokio::test]
-async fn ids_and_sequences_beyond_256_bytes_are_400() {
+async fn ids_and_sequences_over_256_bytes_are_400() {
     let subject = Subject::on_disk("huge-ids", &WIDE);
     subject.create("it", "text/plain").await;
     let producer = |id: &str, epoch: &str, seq: &str| {
@@ -84,7 +84,7 @@ async fn ids_and_sequences_beyond_256_bytes_are_400() {
 }
 
 #[tokio::test]
-async fn ids_and_sequences_beyond_256_bytes_are_400_on_a_websocket() {
+async fn ids_and_sequences_over_256_bytes_are_400_on_a_websocket() {
     let subject = Subject::on_disk("huge-ws-ids", &[]);
     subject.create("it", "text/plain").await;
     let mut faults = Vec::new();
@@ -130,7 +130,7 @@ async fn ids_and_sequences_beyond_256_bytes_are_400_on_a_websocket() {
 }
 
 #[tokio::test]
-async fn names_offsets_and_queries_of_absurd_size_are_refused() {
+async fn oversized_names_offsets_and_queries_are_refused() {
     let subject = Subject::start("huge-names", &WIDE);
     subject.create("it", "text/plain").await;
     let (long, digits) = ("a".repeat(60_000), "9".repeat(60_000));
@@ -292,7 +292,7 @@ async fn names_offsets_and_queries_of_absurd_size_are_refused() {
 }
 
 #[tokio::test]
-async fn a_refusal_quotes_only_a_part_of_a_long_value() {
+async fn a_refusal_quotes_only_part_of_a_long_value() {
     let subject = Subject::start("quotes", &WIDE);
     subject.create("it", "text/plain").await;
     let digits = "9".repeat(60_000);
@@ -376,7 +376,7 @@ fn cursor(answer: &Response) -> u64 {
 }
 
 #[tokio::test]
-async fn an_absurd_cursor_changes_nobodys_cursor() {
+async fn an_absurd_cursor_does_not_change_other_cursors() {
     let subject = Subject::start("cursors", &[]);
     subject.create("it", "text/plain").await;
     let mut faults = Vec::new();
@@ -430,7 +430,7 @@ async fn an_absurd_cursor_changes_nobodys_cursor() {
 }
 
 #[tokio::test]
-async fn a_live_answer_beside_an_absurd_cursor_is_told_sane_ones() {
+async fn an_absurd_cursor_does_not_change_other_live_responses() {
     let subject = Subject::start("live-cursors", &[]);
     subject.create("it", "text/plain").await;
     for absurd in &ABSURD[..4] {

@@ -42,7 +42,7 @@ async fn lines_after(subject: &Subject, before: &str) -> usize {
 }
 
 #[tokio::test]
-async fn ten_thousand_requests_that_are_none_are_a_few_log_lines() {
+async fn ten_thousand_malformed_requests_make_few_log_lines() {
     let subject = Subject::start("nonsense", &[]);
     let lines = lines_after(&subject, "").await;
     assert!(
@@ -52,7 +52,7 @@ async fn ten_thousand_requests_that_are_none_are_a_few_log_lines() {
 }
 
 #[tokio::test]
-async fn ten_thousand_follow_ups_that_are_none_are_a_few_log_lines() {
+async fn ten_thousand_malformed_second_requests_make_few_log_lines() {
     let subject = Subject::start("nonsense-later", &[]);
     let lines = lines_after(&subject, &get("/v1/stream/none", "")).await;
     assert!(
@@ -62,7 +62,7 @@ async fn ten_thousand_follow_ups_that_are_none_are_a_few_log_lines() {
 }
 
 #[tokio::test]
-async fn what_a_client_sends_is_not_logged_as_it_is() {
+async fn control_characters_from_clients_are_escaped_in_the_log() {
     let subject = Subject::start("log-injection", &[]);
     for request in [
         "GET /\x1b[7m HTTP/1.1\r\nHost: localhost\r\n\r\n".to_owned(),
@@ -83,7 +83,7 @@ async fn what_a_client_sends_is_not_logged_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_no_terminal_has_no_colours() {
+async fn a_log_that_is_not_a_terminal_has_no_colours() {
     let subject = Subject::on_disk("colours", &[]);
     let mut wire = RawConnection::open(subject.address()).await;
     wire.send(NONSENSE[1]).await;

@@ -52,7 +52,7 @@ async fn after_others(subject: &Subject, long: &[u8], at: usize) -> Response {
 // answered before it was answered meanwhile.
 
 #[tokio::test]
-async fn while_an_append_of_millions_of_messages_is_taken_others_are_answered() {
+async fn other_clients_are_answered_during_an_append_of_many_messages() {
     let subject = Subject::start(
         "long-append",
         &["--workers", "1", "--append-messages-max", "10000000"],
@@ -69,7 +69,7 @@ async fn while_an_append_of_millions_of_messages_is_taken_others_are_answered() 
 }
 
 #[tokio::test]
-async fn while_a_line_of_an_import_of_many_mb_is_taken_others_are_answered() {
+async fn other_clients_are_answered_during_an_import_of_a_long_line() {
     let flags = [
         "--workers",
         "1",

@@ -21,7 +21,7 @@ const MALFORMED: [&str; 5] = [
 ];
 
 #[tokio::test]
-async fn a_refusal_waits_for_the_answers_before_it() {
+async fn a_refusal_is_sent_after_the_responses_before_it() {
     for (hand_off, numbers) in [("true", 70..71), ("false", ANSWERS)] {
         let subject = Subject::start("order", &["--hand-off", hand_off]);
         subject.create("it", "text/plain").await;
@@ -71,7 +71,7 @@ async fn a_refusal_waits_for_the_answers_before_it() {
 }
 
 #[tokio::test]
-async fn an_answer_that_ends_the_connection_comes_whole_although_its_request_does_not() {
+async fn a_final_response_is_complete_even_if_its_request_is_not() {
     let subject = Subject::start("early", &[]);
     // Refused by its head, and its body, of which half comes, is too long to be passed over.
     let whole = post("none", "text/plain", "", &vec![b'x'; 1 << 20]);

@@ -46,7 +46,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn lab_bodies_are_limited_and_decoded_like_all_others() {
+async fn lab_bodies_are_limited_and_decoded_like_stream_bodies() {
     let subject = Subject::start("lab-bodies", &[]);
     let mut faults = Vec::new();
     for (line, body, status) in REQUESTS {
@@ -103,7 +103,7 @@ async fn lab_bodies_are_limited_and_decoded_like_all_others() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_a_short_body_leaves_its_connection_to_the_next_request() {
+async fn a_connection_stays_usable_after_a_short_body_is_refused() {
     let subject = Subject::start("passed-over", &["--public-url", "https://streams.example"]);
     let at = "/v1/stream/__ds/subscriptions/it";
     for (line, status) in [

@@ -205,7 +205,7 @@ const BODILESS: [&str; 9] = [
 ];
 
 #[tokio::test]
-async fn single_valued_fields_sent_twice_are_400_beside_the_streams_too() {
+async fn single_valued_fields_of_other_requests_sent_twice_are_400() {
     let subject = Subject::start("twice-beside", &[]);
     subject.create("it", "text/plain").await;
     let mut requests = Vec::new();
@@ -268,7 +268,7 @@ async fn single_valued_fields_sent_twice_are_400_beside_the_streams_too() {
 }
 
 #[tokio::test]
-async fn fields_that_are_lists_may_be_sent_twice() {
+async fn list_fields_may_be_sent_twice() {
     let subject = Subject::start("twice-lists", &[]);
     subject.create("it", "text/plain").await;
     subject.append("it", "text/plain", b"abc").await;

@@ -98,32 +98,32 @@ async fn behind(live: &str) {
 }
 
 #[tokio::test]
-async fn pollers_that_never_read_are_cut() {
+async fn pollers_that_never_read_are_disconnected() {
     behind("poll").await;
 }
 
 #[tokio::test]
-async fn long_pollers_that_never_read_are_cut() {
+async fn long_pollers_that_never_read_are_disconnected() {
     behind("long-poll").await;
 }
 
 #[tokio::test]
-async fn ndjson_readers_that_never_read_are_cut() {
+async fn ndjson_readers_that_never_read_are_disconnected() {
     behind("ndjson").await;
 }
 
 #[tokio::test]
-async fn sse_readers_that_never_read_are_cut() {
+async fn sse_readers_that_never_read_are_disconnected() {
     behind("sse").await;
 }
 
 #[tokio::test]
-async fn websockets_that_never_read_are_cut() {
+async fn websockets_that_never_read_are_disconnected() {
     behind("websocket").await;
 }
 
 #[tokio::test]
-async fn exports_that_are_never_read_are_cut() {
+async fn exports_that_are_never_read_are_disconnected() {
     behind("export").await;
 }
 
@@ -194,27 +194,27 @@ async fn at_the_tail(live: &str) {
 }
 
 #[tokio::test]
-async fn long_polls_at_the_tail_that_never_read_are_cut() {
+async fn long_polls_at_the_tail_that_never_read_are_disconnected() {
     at_the_tail("long-poll").await;
 }
 
 #[tokio::test]
-async fn ndjson_readers_at_the_tail_that_never_read_are_cut() {
+async fn ndjson_readers_at_the_tail_that_never_read_are_disconnected() {
     at_the_tail("ndjson").await;
 }
 
 #[tokio::test]
-async fn sse_readers_at_the_tail_that_never_read_are_cut() {
+async fn sse_readers_at_the_tail_that_never_read_are_disconnected() {
     at_the_tail("sse").await;
 }
 
 #[tokio::test]
-async fn websockets_at_the_tail_that_never_read_are_cut() {
+async fn websockets_at_the_tail_that_never_read_are_disconnected() {
     at_the_tail("websocket").await;
 }
 
 #[tokio::test]
-async fn who_pipelines_polls_and_never_reads_is_cut() {
+async fn a_client_that_pipelines_and_never_reads_is_disconnected() {
     let subject = Subject::start("pipelined", &["--write-silence-max", "1s"]);
     subject.create("big", "text/plain").await;
     subject.append("big", "text/plain", &[b'x'; 1 << 20]).await;

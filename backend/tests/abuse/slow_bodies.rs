@@ -88,7 +88,7 @@ async fn stopped(
 }
 
 #[tokio::test]
-async fn a_body_that_stops_is_408_and_the_connection_ends() {
+async fn a_body_that_stops_gets_408_and_the_connection_closes() {
     let subject = impatient("body-stops", &[]).await;
     let before = subject.holding();
     let mut cases = Vec::new();
@@ -134,7 +134,7 @@ async fn a_body_that_stops_is_408_and_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn a_body_that_stops_and_that_nobody_reads_ends_the_connection_too() {
+async fn an_unread_body_that_stops_closes_the_connection() {
     let subject = impatient("unread-body-stops", &[]).await;
     let before = subject.holding();
     let mut cases = Vec::new();
@@ -205,7 +205,7 @@ async fn dribbled(
 }
 
 #[tokio::test]
-async fn a_body_that_dribbles_is_408_and_the_connection_ends() {
+async fn a_body_sent_too_slowly_gets_408_and_the_connection_closes() {
     let subject = impatient("body-dribbles", &[]).await;
     let before = subject.holding();
     let mut cases = Vec::new();
@@ -251,7 +251,7 @@ async fn a_body_that_dribbles_is_408_and_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn a_slow_body_that_keeps_coming_is_taken() {
+async fn a_slow_body_that_keeps_arriving_is_accepted() {
     const PIECE: [u8; 16 << 10] = [b'x'; 16 << 10];
     let subject = Subject::start("body-slow", &["--body-silence-max", "2s"]);
     subject.create("it", "text/plain").await;
@@ -271,7 +271,7 @@ async fn a_slow_body_that_keeps_coming_is_taken() {
 }
 
 #[tokio::test]
-async fn stopped_bodies_do_not_use_up_the_connections() {
+async fn stopped_bodies_do_not_use_up_the_connection_limit() {
     let subject = impatient("bodies-hundred", &["--connections-max", "100"]).await;
     beside(&subject, async {
         for framing in [
@@ -308,7 +308,7 @@ async fn stopped_bodies_do_not_use_up_the_connections() {
 }
 
 #[tokio::test]
-async fn what_says_close_is_closed_although_the_client_goes_on() {
+async fn connection_close_is_honoured_while_the_client_keeps_sending() {
     let subject = impatient("says-close", &["--body-max", "1000", "--head-max", "4KiB"]).await;
     let long = format!("X: {}\r\n", "x".repeat(6_000));
     let cases = [

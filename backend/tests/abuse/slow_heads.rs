@@ -114,7 +114,7 @@ async fn waited_for_an_append(subject: &Subject, wire: &mut RawConnection) {
 }
 
 #[tokio::test]
-async fn a_head_that_stops_after_one_byte_is_given_up() {
+async fn a_head_that_stops_after_one_byte_is_disconnected() {
     let subject = impatient("one-byte", &[]);
     streams(&subject).await;
     let before = subject.holding();
@@ -142,7 +142,7 @@ async fn a_head_that_stops_after_one_byte_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_head_that_comes_a_byte_at_a_time_has_the_same_deadline() {
+async fn a_head_sent_byte_by_byte_has_the_same_deadline() {
     let subject = impatient("dribble", &[]);
     streams(&subject).await;
     let outcomes = beside(&subject, async {
@@ -177,7 +177,7 @@ async fn a_head_that_comes_a_byte_at_a_time_has_the_same_deadline() {
 }
 
 #[tokio::test]
-async fn a_hundred_heads_that_stop_do_not_use_up_a_limit_of_a_hundred() {
+async fn stopped_heads_do_not_use_up_the_connection_limit() {
     for what in [
         "nothing",
         "a poll",
@@ -223,7 +223,7 @@ async fn a_hundred_heads_that_stop_do_not_use_up_a_limit_of_a_hundred() {
 }
 
 #[tokio::test]
-async fn a_connection_without_a_byte_is_closed_after_the_idle_time() {
+async fn a_silent_connection_is_closed_after_the_idle_time() {
     let subject = impatient("idle", &["--keep-alive", "1s"]);
     streams(&subject).await;
     let ends = BEFORE.map(|what| {
@@ -244,7 +244,7 @@ async fn a_connection_without_a_byte_is_closed_after_the_idle_time() {
 }
 
 #[tokio::test]
-async fn the_idle_time_begins_when_the_answer_has_been_sent() {
+async fn the_idle_time_begins_once_the_response_is_sent() {
     let subject = impatient("since", &["--keep-alive", "2s"]);
     streams(&subject).await;
     let goes_on = |before: &'static str| {

@@ -364,17 +364,17 @@ async fn are_refused(name: &str, requests: Vec<(&'static str, String)>) {
 }
 
 #[tokio::test]
-async fn what_is_no_request_is_refused_wherever_it_comes() {
+async fn malformed_requests_are_refused_on_new_and_used_connections() {
     are_refused("malformed", malformed()).await;
 }
 
 #[tokio::test]
-async fn lines_that_end_with_a_bare_line_feed_are_refused_wherever_they_come() {
+async fn bare_line_feeds_are_refused_on_new_and_used_connections() {
     are_refused("bare-lf", bare_line_feeds()).await;
 }
 
 #[tokio::test]
-async fn what_is_odd_is_answered_alike_wherever_it_comes() {
+async fn odd_requests_get_the_same_status_on_any_connection() {
     let subject = subject("odd").await;
     let odd = [
         ("a quote in the query", get("/v1/stream/it?x=\"", "")),

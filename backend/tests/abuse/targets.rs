@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 #[tokio::test]
-async fn the_host_of_an_absolute_target_wins_over_the_host_field() {
+async fn the_host_of_an_absolute_target_overrides_the_host_field() {
     let subject = Subject::start("absolute", &[]);
     subject.create("it", "text/plain").await;
     let port = subject.address().port();
@@ -70,7 +70,7 @@ async fn the_host_of_an_absolute_target_wins_over_the_host_field() {
 }
 
 #[tokio::test]
-async fn a_location_comes_from_the_host_and_no_other_field() {
+async fn a_location_uses_the_host_and_no_other_field() {
     let subject = Subject::start("location", &[]);
     let forwarded = "X-Forwarded-Host: evil.example\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: 1.2.3.4\r\n\
                      Forwarded: host=evil.example;proto=https;for=1.2.3.4\r\n";
@@ -100,7 +100,7 @@ async fn a_location_comes_from_the_host_and_no_other_field() {
 }
 
 #[tokio::test]
-async fn a_location_comes_from_the_public_url_if_there_is_one() {
+async fn a_location_uses_the_public_url_if_configured() {
     for (number, public) in [
         "https://streams.example",
         "http://streams.example:8080/below",
@@ -198,7 +198,7 @@ async fn urls_told(subject: &Subject, prefix: &str, host: &str) -> Vec<(&'static
 }
 
 #[tokio::test]
-async fn every_url_in_an_answer_has_the_host_that_counts() {
+async fn every_url_in_a_response_has_the_effective_host() {
     let public = [
         "--public-url",
         "https://streams.example/below",
@@ -410,7 +410,7 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
 }
 
 #[tokio::test]
-async fn what_is_refused_before_it_is_a_request_is_a_problem_document() {
+async fn requests_refused_by_the_parser_get_problem_documents() {
     let subject = Subject::start("before", &[]);
     subject.create("it", "text/plain").await;
     let mut faults = Vec::new();

@@ -66,13 +66,13 @@ async fn unfinished(name: &str, websocket: bool, first: impl Fn(usize) -> Vec<u8
 }
 
 #[tokio::test]
-async fn large_websocket_frames_that_never_end_are_bounded_as_a_whole() {
+async fn unfinished_websocket_frames_are_bounded_together() {
     let head = client_frame_head(0x81, 16 << 20);
     unfinished("frames", true, |_| head.clone(), &[b'x'; PIECE_BYTES]).await;
 }
 
 #[tokio::test]
-async fn fragments_of_a_message_that_never_ends_are_bounded_as_a_whole() {
+async fn unfinished_fragmented_messages_are_bounded_together() {
     unfinished(
         "fragments",
         true,
@@ -83,13 +83,13 @@ async fn fragments_of_a_message_that_never_ends_are_bounded_as_a_whole() {
 }
 
 #[tokio::test]
-async fn large_bodies_that_never_end_are_bounded_as_a_whole() {
+async fn unfinished_large_bodies_are_bounded_together() {
     let head = b"POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 16777216\r\n\r\n";
     unfinished("bodies", false, |_| head.to_vec(), &[b'x'; PIECE_BYTES]).await;
 }
 
 #[tokio::test]
-async fn large_chunked_bodies_that_never_end_are_bounded_as_a_whole() {
+async fn unfinished_chunked_bodies_are_bounded_together() {
     let head =
         b"POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunk = [b"10000\r\n", &[b'x'; PIECE_BYTES][..], b"\r\n"].concat();
@@ -97,7 +97,7 @@ async fn large_chunked_bodies_that_never_end_are_bounded_as_a_whole() {
 }
 
 #[tokio::test]
-async fn imports_that_never_end_are_bounded_as_a_whole() {
+async fn unfinished_imports_are_bounded_together() {
     let chunk =
         |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
     // A line of a text stream may be six times as long as a body, as each byte may be escaped.
@@ -116,7 +116,7 @@ async fn imports_that_never_end_are_bounded_as_a_whole() {
 
 /// A WebSocket that began a message and falls silent, each way of beginning one.
 #[tokio::test]
-async fn a_websocket_message_that_stops_is_given_up() {
+async fn a_websocket_message_that_stops_closes_the_connection() {
     let subject = Subject::start(
         "message-stops",
         &["--body-silence-max", "500ms", "--heartbeat", "100ms"],
@@ -167,7 +167,7 @@ async fn a_websocket_message_that_stops_is_given_up() {
 
 /// A WebSocket that only reads says nothing for as long as it likes.
 #[tokio::test]
-async fn a_websocket_that_began_no_message_is_not_given_up() {
+async fn a_websocket_between_messages_may_stay_silent() {
     let subject = Subject::start(
         "quiet",
         &["--body-silence-max", "100ms", "--heartbeat", "50ms"],

@@ -112,7 +112,7 @@ async fn all_reads_of_a_stream_are_sandboxed() {
 }
 
 #[tokio::test]
-async fn refusals_and_lists_are_not_sniffed() {
+async fn refusals_and_lists_forbid_sniffing() {
     let subject = Subject::start("refusals", &[]);
     subject.create("it", "text/html").await;
     for (what, request) in [

@@ -131,7 +131,7 @@ async fn a_close_reason_that_is_not_utf_8_is_1007() {
 }
 
 #[tokio::test]
-async fn a_close_code_that_may_not_be_sent_is_1002() {
+async fn an_invalid_close_code_is_1002() {
     let close = |code: u16| client_frame(CLOSE, &code.to_be_bytes());
     let cases = [
         ("half a code", client_frame(CLOSE, b"\x03"), &[1002][..]),
@@ -149,7 +149,7 @@ async fn a_close_code_that_may_not_be_sent_is_1002() {
 }
 
 #[tokio::test]
-async fn a_close_that_is_right_is_answered_with_a_close() {
+async fn a_valid_close_is_answered_with_a_close() {
     let close =
         |code: u16| client_frame(CLOSE, &[&code.to_be_bytes()[..], "été".as_bytes()].concat());
     let cases = [
@@ -216,7 +216,7 @@ async fn frames_out_of_order_or_without_a_mask_are_1002() {
 }
 
 #[tokio::test]
-async fn text_that_is_not_utf_8_is_1007_also_in_fragments() {
+async fn text_that_is_not_utf_8_is_1007_whole_or_in_fragments() {
     let cases = [
         (
             "in one frame",
@@ -242,7 +242,7 @@ async fn text_that_is_not_utf_8_is_1007_also_in_fragments() {
 }
 
 #[tokio::test]
-async fn a_character_cut_by_two_fragments_is_whole() {
+async fn a_character_split_across_two_fragments_is_preserved() {
     let subject = Subject::start("cut-character", &[]);
     subject.create("it", "text/plain").await;
     let mut wire = subject.websocket("it").await;

@@ -71,7 +71,7 @@ async fn a_failed_handshake_is_426_and_says_what_is_needed() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_none_is_refused() {
+async fn an_invalid_key_is_refused() {
     let subject = subject("handshake-key").await;
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let mut faults = Vec::new();
@@ -104,7 +104,7 @@ async fn a_key_that_is_none_is_refused() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_is_right_may_be_written_in_many_ways() {
+async fn a_valid_handshake_may_be_written_in_many_ways() {
     let subject = subject("handshake-ways").await;
     for fields in [
         UPGRADE.to_owned(),
@@ -234,7 +234,7 @@ async fn an_upgrade_of_anything_but_a_websocket_read_is_ignored() {
 }
 
 #[tokio::test]
-async fn what_comes_after_a_refused_handshake_is_not_a_websocket() {
+async fn bytes_after_a_refused_handshake_are_read_as_http() {
     let subject = subject("handshake-refused").await;
     subject.create("victim", "text/plain").await;
     for target in [
@@ -262,7 +262,7 @@ async fn what_comes_after_a_refused_handshake_is_not_a_websocket() {
 }
 
 #[tokio::test]
-async fn a_handshake_with_another_technique_is_an_answer_of_that_technique() {
+async fn a_handshake_with_another_technique_gets_that_technique() {
     for hand_off in ["true", "false"] {
         let subject = Subject::start("handshake-technique", &["--hand-off", hand_off]);
         subject.create("it", "text/plain").await;

@@ -106,7 +106,7 @@ fn fails(outcome: &CommandOutput, fake: &FakeServer, status: &str, case: &str) {
 }
 
 #[test]
-fn an_append_counts_only_with_the_offset_after_it() {
+fn an_append_counts_only_with_its_next_offset() {
     for (status, strange) in strange() {
         let fake = otherwise("POST", strange.clone(), true);
         let outcome = run(&["append", "x", "--server", &fake.url()], b"a\nb\n");
@@ -121,7 +121,7 @@ fn an_append_counts_only_with_the_offset_after_it() {
 }
 
 #[test]
-fn a_stream_is_there_or_created_only_if_the_server_says_so() {
+fn a_stream_exists_or_is_created_only_if_the_server_says_so() {
     for (status, strange) in strange() {
         let fake = otherwise("PUT", strange.clone(), false);
         fails(
@@ -185,7 +185,7 @@ fn a_stream_counts_as_closed_only_if_the_server_says_so() {
 }
 
 #[test]
-fn an_import_counts_only_if_the_server_says_what_it_made() {
+fn an_import_counts_only_if_the_server_describes_the_stream() {
     let next = "Stream-Next-Offset: 0000000000000000";
     let said = r#"{"name":"x","nextOffset":"0000000000000000","closed":false,"shiftBytes":0}"#;
     let json = "Content-Type: application/json";
@@ -227,7 +227,7 @@ fn an_import_counts_only_if_the_server_says_what_it_made() {
 }
 
 #[test]
-fn nothing_but_an_export_is_written_as_one() {
+fn only_a_valid_export_is_written_as_an_export() {
     let html = answer("200 OK", &["Content-Type: text/html"], HTML);
     let moved = answer("302 Found", &["Location: /signin"], "");
     for (status, first) in [
@@ -268,7 +268,7 @@ fn nothing_but_an_export_is_written_as_one() {
 }
 
 #[test]
-fn what_is_moved_with_method_and_body_is_appended_there() {
+fn an_append_follows_redirects_that_keep_method_and_body() {
     for status in ["307 Temporary Redirect", "308 Permanent Redirect"] {
         let target = otherwise("GET", answer("404 Not Found", &[], ""), false);
         let base = target.url();
@@ -317,7 +317,7 @@ fn redirects_that_never_end_are_an_error() {
 }
 
 #[test]
-fn a_refusal_without_an_end_is_not_read_to_its_end() {
+fn an_endless_refusal_is_not_read_to_its_end() {
     let long = answer(
         "500 Internal CommandServer Error",
         &["Content-Type: text/html"],
@@ -333,7 +333,7 @@ fn a_refusal_without_an_end_is_not_read_to_its_end() {
 }
 
 #[test]
-fn tail_takes_no_page_for_one_that_does_not_say_where_it_ends() {
+fn tail_rejects_a_page_without_a_next_offset() {
     for technique in ["poll", "long-poll", "ndjson", "sse"] {
         for (_, strange) in strange()
             .into_iter()

@@ -38,7 +38,7 @@ fn a_byte_order_mark_before_json_lines_is_skipped() {
 }
 
 #[test]
-fn only_the_white_space_of_json_stands_around_a_message() {
+fn only_json_white_space_is_stripped_from_a_message() {
     let server = CommandServer::start();
     let outcome = server.run(&["append", "fits", "--json"], b" \t1\r\n\t \r\n[2] \n");
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);

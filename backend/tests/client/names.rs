@@ -109,7 +109,7 @@ fn subscription_names_it(server: &CommandServer, name: &str, path: &str) {
 }
 
 #[test]
-fn everybody_means_the_same_stream_by_a_name() {
+fn a_name_means_the_same_stream_everywhere() {
     let server = CommandServer::start();
     let text = "Content-Type: text/plain\r\n";
     for name in names() {
@@ -214,7 +214,7 @@ fn a_pattern_matches_names_as_they_are_listed() {
 }
 
 #[test]
-fn what_names_no_stream_is_refused_with_words_wherever_it_stands() {
+fn the_server_refuses_invalid_names_with_an_explanation() {
     let server = CommandServer::start();
     server.run(&["append", "a/b"], b"x\n");
     for path in [
@@ -278,7 +278,7 @@ fn what_names_no_stream_is_refused_with_words_wherever_it_stands() {
 }
 
 #[test]
-fn the_command_line_refuses_what_names_no_stream_before_it_asks() {
+fn invalid_names_are_refused_before_any_request() {
     let fake = FakeServer::start(|_, _| answer("500 Internal CommandServer Error", &[], ""));
     let url = fake.url();
     let deep = vec!["a"; 17].join("/");
@@ -319,7 +319,7 @@ fn the_command_line_refuses_what_names_no_stream_before_it_asks() {
 }
 
 #[test]
-fn the_command_line_refuses_a_url_of_no_stream_before_it_asks() {
+fn urls_that_name_no_stream_are_refused_before_any_request() {
     let fake = FakeServer::start(|_, _| answer("500 Internal CommandServer Error", &[], ""));
     let url = fake.url();
     for path in [
@@ -359,7 +359,7 @@ fn the_command_line_refuses_a_url_of_no_stream_before_it_asks() {
 }
 
 #[test]
-fn the_command_line_refuses_what_is_no_server() {
+fn invalid_server_urls_are_refused() {
     for server in [
         "http://h?x=1",
         "http://h/#x",
@@ -378,7 +378,7 @@ fn the_command_line_refuses_what_is_no_server() {
 }
 
 #[test]
-fn a_whole_url_is_asked_as_it_is_meant() {
+fn a_full_url_is_requested_unchanged() {
     for (path, asked) in [
         ("v1/stream/a%2bb", "/v1/stream/a%2Bb"),
         ("v1/stream/a+b", "/v1/stream/a%2Bb"),

@@ -4,7 +4,7 @@ use super::command_line::{CommandServer, tailwater, wait};
 use std::io::{BufRead, BufReader};
 
 #[test]
-fn tail_ends_when_its_reader_has_gone_though_nothing_comes() {
+fn tail_ends_if_its_output_closes_while_nothing_arrives() {
     let server = CommandServer::start();
     assert_eq!(server.run(&["append", "x"], b"one\n").code, Some(0));
     for technique in ["poll", "long-poll", "ndjson", "sse", "websocket"] {
@@ -37,7 +37,7 @@ fn tail_ends_when_its_reader_has_gone_though_nothing_comes() {
 }
 
 #[test]
-fn tail_ends_when_its_reader_has_gone_before_anything_came() {
+fn tail_ends_if_its_output_closes_before_any_data() {
     // Nothing listens there: it would come back for ever.
     let mut tail = tailwater(&["tail", "x", "--server", "http://127.0.0.1:1"])
         .spawn()
@@ -51,7 +51,7 @@ fn tail_ends_when_its_reader_has_gone_before_anything_came() {
 }
 
 #[test]
-fn tail_goes_on_where_nobody_can_leave() {
+fn tail_continues_if_its_output_cannot_close() {
     let server = CommandServer::start();
     assert_eq!(
         server.run(&["append", "x", "--close"], b"one\n").code,

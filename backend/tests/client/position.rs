@@ -4,7 +4,7 @@ use super::command_line::{CommandServer, run};
 use std::path::Path;
 
 #[test]
-fn a_position_in_a_stream_that_was_deleted_is_refused_with_words() {
+fn a_position_in_a_deleted_stream_is_refused_with_a_reason() {
     let server = CommandServer::start();
     let place = |name: &str| {
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))

@@ -52,7 +52,7 @@ fn forget(mut client: &TcpStream, mut server: &TcpStream, posts: &AtomicUsize) {
 }
 
 #[test]
-fn append_repeats_what_got_no_answer_and_nothing_is_there_twice() {
+fn append_retries_unanswered_requests_without_duplicates() {
     let server = CommandServer::start();
     let path = forgetful_path(server.address);
     let mut append = tailwater(&[
@@ -90,7 +90,7 @@ fn append_repeats_what_got_no_answer_and_nothing_is_there_twice() {
 }
 
 #[test]
-fn a_stream_goes_through_a_file_and_a_cut_file_makes_no_stream() {
+fn a_file_restores_a_stream_and_a_truncated_file_does_not() {
     let server = CommandServer::start();
     let text = "Content-Type: text/plain\r\n";
     server.ask("PUT /v1/stream/a/b", text, "one");

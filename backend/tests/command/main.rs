@@ -19,14 +19,14 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 #[test]
-fn port_0_takes_a_free_one_and_prints_its_url() {
+fn port_0_uses_a_free_port_and_prints_its_url() {
     let server = CommandServer::start();
     assert_ne!(server.address.port(), 0);
     assert_eq!(server.ask("GET /v1/stream/none", "", "").status, 404);
 }
 
 #[test]
-fn a_taken_port_is_one_line_that_says_what_to_do() {
+fn a_port_in_use_is_reported_in_one_line_with_advice() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output = run(&["serve", "--listen", &address], b"");
@@ -44,7 +44,7 @@ fn a_taken_port_is_one_line_that_says_what_to_do() {
 }
 
 #[test]
-fn an_address_of_another_machine_is_one_line_that_says_what_to_do() {
+fn an_address_of_another_machine_is_reported_with_advice() {
     let output = run(&["serve", "--listen", "192.0.2.1:4437"], b"");
     let error = output.stderr;
     assert_eq!(
@@ -59,7 +59,7 @@ fn an_address_of_another_machine_is_one_line_that_says_what_to_do() {
 }
 
 #[test]
-fn what_is_not_understood_is_said_on_the_first_line_with_what_was_expected() {
+fn invalid_arguments_are_reported_with_what_was_expected() {
     for (arguments, named) in [
         (
             &["serve", "--lisen", "127.0.0.1:0"][..],
@@ -91,7 +91,7 @@ fn what_is_not_understood_is_said_on_the_first_line_with_what_was_expected() {
 }
 
 #[test]
-fn a_system_that_trusts_no_certificates_serves_and_says_so_where_it_matters() {
+fn without_root_certificates_webhooks_report_it() {
     let mut command = tailwater(&SERVE);
     command
         .env("SSL_CERT_FILE", "/dev/null")
@@ -115,7 +115,7 @@ fn a_system_that_trusts_no_certificates_serves_and_says_so_where_it_matters() {
 }
 
 #[test]
-fn the_help_of_every_command_and_the_version_are_no_errors() {
+fn help_and_version_exit_successfully() {
     for arguments in [
         &["--help"][..],
         &["serve", "--help"],

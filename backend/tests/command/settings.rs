@@ -11,7 +11,7 @@ struct SettingsCommand {
 }
 
 #[test]
-fn every_setting_has_a_flag_a_name_in_the_environment_and_a_help_text() {
+fn every_setting_has_a_flag_a_variable_and_a_help_text() {
     let command = SettingsCommand::command();
     let settings: Vec<_> = command
         .get_arguments()
@@ -57,7 +57,7 @@ fn every_setting_is_read_from_the_environment() {
 }
 
 #[test]
-fn what_the_environment_says_is_what_the_server_does_and_a_flag_goes_before_it() {
+fn environment_settings_apply_and_flags_override_them() {
     let mut command = tailwater(&["serve", "--body-max", "8"]);
     for (name, value) in [
         ("LISTEN", "127.0.0.1:0"),

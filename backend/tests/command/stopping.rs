@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use tailwater_harness::process::Signal;
 
 #[test]
-fn a_signal_ends_live_answers_cleanly_and_then_the_process() {
+fn a_signal_ends_live_responses_cleanly_then_the_process() {
     for signal in [Signal::TERM, Signal::INT] {
         let mut server = CommandServer::of(tailwater(&SERVE).args(["--drain", "1h"]));
         server.ask("PUT /v1/stream/it", "", "");
@@ -46,7 +46,7 @@ fn a_signal_ends_live_answers_cleanly_and_then_the_process() {
 }
 
 #[test]
-fn a_signal_right_after_the_url_stops_cleanly_too() {
+fn a_signal_right_after_the_start_stops_cleanly() {
     for round in 0..10 {
         let mut server = CommandServer::of(&mut tailwater(&SERVE));
         let signal = if round % 2 == 0 {
@@ -65,7 +65,7 @@ fn a_signal_right_after_the_url_stops_cleanly_too() {
 }
 
 #[test]
-fn a_second_interrupt_ends_at_once() {
+fn a_second_interrupt_ends_the_process_at_once() {
     let mut server = CommandServer::of(tailwater(&SERVE).args(["--drain", "1h"]));
     let mut slow = server.connect();
     let head = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 10\r\n";

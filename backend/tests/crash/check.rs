@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn appends_of_several_writers_are_found_in_any_order_of_writers() {
+    fn appends_of_several_writers_are_found_in_any_interleaving() {
         let one = [
             entry("a1", TOLD(2)),
             entry("a2", KEPT),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn two_ways_to_explain_a_byte_are_both_tried() {
+    fn ambiguous_bytes_are_tried_for_every_writer() {
         // `x` first looks like the second writer's, whose next then is missing.
         let one = [entry("x", KEPT), entry("y", KEPT)];
         let two = [entry("x", KEPT), entry("z", KEPT)];

@@ -97,7 +97,7 @@ impl Total {
 }
 
 #[test]
-fn what_is_acknowledged_survives_every_death_once_and_in_order() {
+fn acknowledged_appends_survive_every_crash_once_and_in_order() {
     let settings = CrashSettings::from_environment();
     println!("crash: seed {}", settings.seed);
     let (runtime, client, begun) = (runtime(), client(), Instant::now());
@@ -152,7 +152,7 @@ fn fail(settings: &CrashSettings, total: &Total, death: &Death, story: &Story, w
 }
 
 #[test]
-fn a_store_that_forgets_is_found_out() {
+fn a_store_that_loses_data_fails_the_crash_test() {
     let (runtime, client, place) = (runtime(), client(), ServerFolder::new("crash-forgets"));
     let mut story = Story::new(place.clone(), "memory", client, 7);
     let death = Death::Kill(Duration::from_millis(200));

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 #[tokio::test]
-async fn a_damaged_journal_is_never_served_as_if_it_were_whole() {
+async fn a_damaged_journal_never_yields_wrong_content() {
     let mut random = seeded();
     let mut server = DurableServer::new("damage-small");
     let mut known = ExpectedStreams::default();
@@ -27,7 +27,7 @@ async fn a_damaged_journal_is_never_served_as_if_it_were_whole() {
 }
 
 #[tokio::test]
-async fn damaged_tables_are_never_served_as_if_they_were_whole() {
+async fn damaged_tables_never_yield_wrong_content() {
     let mut random = seeded();
     let mut server = DurableServer::new("damage-large");
     let mut known = ExpectedStreams::default();

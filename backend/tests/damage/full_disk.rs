@@ -54,12 +54,12 @@ impl Drop for SmallFileSystem {
 }
 
 #[tokio::test]
-async fn a_full_file_system_refuses_appends_goes_on_reading_and_loses_nothing() {
+async fn a_full_disk_refuses_appends_serves_reads_and_loses_nothing() {
     fill("damage-full", "6MiB", &["#full"]).await;
 }
 
 #[tokio::test]
-async fn a_file_system_that_is_full_without_warning_loses_nothing_either() {
+async fn a_disk_that_fills_up_without_a_reserve_loses_nothing() {
     fill("damage-brim", "1", &["#full", "#unwritable"]).await;
 }
 
@@ -106,7 +106,7 @@ async fn fill(name: &str, reserve: &str, problems: &[&str]) {
 }
 
 #[tokio::test]
-async fn on_a_full_file_system_subscriptions_ack_and_go_but_do_not_come() {
+async fn on_a_full_disk_subscriptions_can_be_acked_but_not_created() {
     let place = ServerFolder::new("damage-subscriptions");
     let Some(disk) = SmallFileSystem::mount(&place, 60) else {
         return;

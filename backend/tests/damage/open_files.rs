@@ -5,7 +5,7 @@ use crate::{ExpectedStreams, check, until_refused, until_taken};
 use std::process::Command;
 
 #[tokio::test]
-async fn files_that_can_t_be_opened_for_a_while_stop_writing_for_that_while_only() {
+async fn writing_resumes_once_files_can_be_opened_again() {
     let mut server = DurableServer::new("damage-files");
     let mut known = ExpectedStreams::default();
     known.append(&server, "json", "{\"first\":1}").await;

@@ -42,7 +42,7 @@ const KINDS: [&str; 10] = [
 ];
 
 #[tokio::test]
-async fn connections_in_and_out_of_a_dispatcher_are_answered_the_same() {
+async fn connections_inside_and_outside_actix_get_equal_responses() {
     let settings = DifferentialSettings::from_environment();
     let DifferentialSettings {
         sequences, seed, ..
@@ -73,7 +73,7 @@ async fn connections_in_and_out_of_a_dispatcher_are_answered_the_same() {
 }
 
 #[tokio::test]
-async fn a_server_that_differs_is_found_out() {
+async fn a_server_that_differs_is_detected() {
     let settings = DifferentialSettings::plain(60, 1);
     let small = |config: &mut tailwater::config::Config| {
         let_leave(config, false);

@@ -15,7 +15,7 @@ async fn post(client: &mut RawConnection, path: &str, body: &Value) -> (u16, Str
 }
 
 #[tokio::test]
-async fn the_clock_never_goes_back_and_may_be_timed_by_any_page() {
+async fn the_clock_never_goes_back_and_allows_any_page_to_time_it() {
     let server = start();
     let mut client = connect(server.address.port()).await;
     let mut before = 0;
@@ -33,7 +33,7 @@ async fn the_clock_never_goes_back_and_may_be_timed_by_any_page() {
 }
 
 #[tokio::test]
-async fn a_source_writes_into_a_stream_that_anybody_can_read() {
+async fn a_source_writes_into_a_stream_that_anyone_can_read() {
     let server = start();
     let mut client = connect(server.address.port()).await;
     let asked =
@@ -56,7 +56,7 @@ async fn a_source_writes_into_a_stream_that_anybody_can_read() {
 }
 
 #[tokio::test]
-async fn a_race_counts_its_lanes_apart_and_ends_when_told() {
+async fn a_race_counts_its_lanes_apart_and_ends_on_request() {
     let server = start();
     let mut control = connect(server.address.port()).await;
     let asked = json!({"techniques": ["poll", "sse"], "delay_up_ms": 1, "delay_down_ms": 2});
@@ -119,7 +119,7 @@ async fn a_race_counts_its_lanes_apart_and_ends_when_told() {
 }
 
 #[tokio::test]
-async fn refusals_say_the_field_what_is_allowed_and_what_came() {
+async fn refusals_name_the_field_the_range_and_the_value() {
     let server = start();
     let mut client = connect(server.address.port()).await;
     let generator = |rate: f64, size: usize| json!({"kind": "generator", "pattern": "burst", "rate": rate, "size": size, "seed": 1});
@@ -190,7 +190,7 @@ async fn the_ninth_race_is_refused_until_one_ends() {
 }
 
 #[tokio::test]
-async fn without_the_lab_only_the_clock_answers() {
+async fn without_the_lab_only_the_clock_is_served() {
     let everywhere = Config {
         listen: ([0, 0, 0, 0], 0).into(),
         ..Config::default()
@@ -262,7 +262,7 @@ async fn the_lab_is_not_for_clients_behind_a_proxy() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_takes_its_races_along() {
+async fn a_stopping_server_ends_its_races() {
     let mut server = start();
     let mut client = connect(server.address.port()).await;
     let (_, body) = post(

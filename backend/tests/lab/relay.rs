@@ -55,7 +55,7 @@ async fn status_of(client: &mut RawConnection, request: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn counts_of_a_kept_alive_connection_add_up_to_the_bytes_on_the_clients_socket() {
+async fn counts_of_a_connection_equal_the_bytes_on_its_socket() {
     let server = start();
     let lane = lane(server.address, RelayLimits::default()).await;
     let mut client = connect(lane.port).await;
@@ -243,7 +243,7 @@ async fn a_websocket_is_counted_in_frames_both_ways() {
 }
 
 #[tokio::test]
-async fn bytes_pass_unchanged_however_long_the_transit() {
+async fn bytes_pass_unchanged_whatever_the_transit_delay() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let lane = lane(
         upstream.local_addr().unwrap(),
@@ -288,7 +288,7 @@ async fn bytes_pass_unchanged_however_long_the_transit() {
 }
 
 #[tokio::test]
-async fn when_the_client_leaves_the_server_is_told() {
+async fn a_client_disconnect_is_passed_on_to_the_server() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let lane = lane(upstream.local_addr().unwrap(), RelayLimits::default()).await;
     let mut client = connect(lane.port).await;
@@ -312,7 +312,7 @@ async fn when_the_client_leaves_the_server_is_told() {
 }
 
 #[tokio::test]
-async fn when_the_server_leaves_the_client_is_told() {
+async fn a_server_disconnect_is_passed_on_to_the_client() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let lane = lane(upstream.local_addr().unwrap(), RelayLimits::default()).await;
     let mut client = connect(lane.port).await;
@@ -330,7 +330,7 @@ async fn when_the_server_leaves_the_client_is_told() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_and_without_a_server_are_refused_in_words() {
+async fn the_relay_explains_refusals_at_its_limit_or_without_a_server() {
     let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let full = lane(
         upstream.local_addr().unwrap(),

@@ -11,7 +11,7 @@ fn pieces(parts: Vec<Vec<u8>>) -> Body {
 }
 
 #[tokio::test]
-async fn text_and_bytes_come_back_as_they_were() {
+async fn text_and_bytes_are_returned_unchanged() {
     let server = LocalServer::start();
     let text = server.stream("text", TEXT).await;
     let sent = ["a\r\nb\rc\n", "\u{feff}bom", " data: x\n\n", "\u{0}"];
@@ -31,7 +31,7 @@ async fn text_and_bytes_come_back_as_they_were() {
 }
 
 #[tokio::test]
-async fn a_chunked_body_arrives_whole_however_it_was_cut() {
+async fn a_chunked_body_is_complete_however_it_is_split() {
     let server = LocalServer::start();
     let whole: Vec<u8> = (0..200_000_u32)
         .map(|at| (at % 251).to_le_bytes()[0])
@@ -57,7 +57,7 @@ async fn a_chunked_body_arrives_whole_however_it_was_cut() {
 }
 
 #[tokio::test]
-async fn chunk_extensions_and_trailers_are_passed_over() {
+async fn chunk_extensions_and_trailers_are_ignored() {
     let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
     let mut wire = server
@@ -73,7 +73,7 @@ async fn chunk_extensions_and_trailers_are_passed_over() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_appends_nothing() {
+async fn a_truncated_body_appends_nothing() {
     let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
     let head = "Content-Type: text/plain\r\n";
@@ -134,7 +134,7 @@ async fn a_client_that_waits_for_100_continue_gets_it() {
 }
 
 #[tokio::test]
-async fn requests_sent_at_once_on_one_connection_are_answered_in_order() {
+async fn pipelined_requests_are_answered_in_order() {
     let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
     let mut wire = server.connect().await;
@@ -156,7 +156,7 @@ async fn requests_sent_at_once_on_one_connection_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_slow_body_holds_back_nobody_else() {
+async fn a_slow_body_does_not_delay_other_clients() {
     let server = LocalServer::with(|config| config.workers = Some(1));
     let stream = server.stream("text", TEXT).await;
     let headers = "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n";
@@ -173,7 +173,7 @@ async fn a_slow_body_holds_back_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_body_that_falls_silent_is_given_up_with_408() {
+async fn a_body_that_stops_gets_408() {
     let server = LocalServer::with(|config| config.body_silence_max = Duration::from_millis(20));
     let stream = server.stream("text", TEXT).await;
     for framing in ["Content-Length: 10\r\n", "Transfer-Encoding: chunked\r\n"] {

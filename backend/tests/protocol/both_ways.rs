@@ -294,7 +294,7 @@ async fn prepare<'a>(
 }
 
 #[tokio::test]
-async fn the_same_ask_has_the_same_answer() {
+async fn equal_appends_by_post_and_frame_get_equal_responses() {
     let server = LocalServer::start();
     let mut wrong = Vec::new();
     for content_type in [JSON, TEXT, BINARY] {
@@ -333,7 +333,7 @@ async fn the_same_ask_has_the_same_answer() {
 }
 
 #[tokio::test]
-async fn the_same_ask_of_a_closed_stream_has_the_same_answer() {
+async fn equal_appends_to_a_closed_stream_get_equal_responses() {
     let server = LocalServer::start();
     let mut wrong = Vec::new();
     for (content_type, by_producer) in [(JSON, true), (TEXT, false)] {

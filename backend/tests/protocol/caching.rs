@@ -47,7 +47,7 @@ async fn the_etag_changes_when_the_stream_closes() {
 }
 
 #[tokio::test]
-async fn pages_with_data_may_be_cached_and_answers_of_the_moment_may_not() {
+async fn pages_with_data_are_cacheable_and_others_are_not() {
     let server =
         LocalServer::with(|config| config.long_poll_hold = std::time::Duration::from_millis(5));
     let stream = server.stream("text", TEXT).await;
@@ -86,7 +86,7 @@ async fn pages_with_data_may_be_cached_and_answers_of_the_moment_may_not() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_known_is_not_sent_again_but_its_position_is() {
+async fn a_known_page_gets_304_with_its_position() {
     let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     let tail = stream.append("[1,2]").await;
@@ -131,7 +131,7 @@ async fn a_page_that_is_known_is_not_sent_again_but_its_position_is() {
 }
 
 #[tokio::test]
-async fn a_cached_page_is_kept_apart_by_origin() {
+async fn a_cached_page_varies_by_origin() {
     let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
     stream.append("abc").await;
@@ -153,7 +153,7 @@ async fn a_cached_page_is_kept_apart_by_origin() {
 }
 
 #[tokio::test]
-async fn etags_differ_wherever_bytes_may() {
+async fn etags_differ_wherever_bytes_can_differ() {
     let (one, two) = (LocalServer::start(), LocalServer::start());
     let mut etags = std::collections::BTreeSet::new();
     for server in [&one, &two] {

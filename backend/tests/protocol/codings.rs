@@ -105,7 +105,7 @@ impl CodingCase {
 }
 
 #[tokio::test]
-async fn a_compressed_body_is_stored_as_what_it_says() {
+async fn a_compressed_body_is_stored_decoded() {
     let server = LocalServer::start();
     let mut number = 0;
     for (content_type, data, stored) in [
@@ -162,7 +162,7 @@ async fn a_compressed_body_is_stored_as_what_it_says() {
 }
 
 #[tokio::test]
-async fn no_bytes_are_no_bytes_in_any_coding() {
+async fn an_empty_body_is_empty_in_every_coding() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     // Nothing at all, and nothing compressed.
@@ -197,7 +197,7 @@ async fn no_bytes_are_no_bytes_in_any_coding() {
 }
 
 #[tokio::test]
-async fn a_body_that_becomes_too_long_is_413_and_one_that_is_not_coded_so_is_400() {
+async fn a_body_too_long_when_decoded_is_413_and_an_invalid_one_400() {
     let server = LocalServer::with(|config| config.body_max = 10_000);
     let stream = server.stream("it", TEXT).await;
     let bombs = codings(&[b'x'; 10_001])
@@ -245,7 +245,7 @@ async fn a_body_that_becomes_too_long_is_413_and_one_that_is_not_coded_so_is_400
 }
 
 #[tokio::test]
-async fn a_coding_that_is_not_taken_is_415_with_those_that_are() {
+async fn an_unsupported_coding_is_415_with_the_supported_ones() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     for coding in [
@@ -284,7 +284,7 @@ async fn a_coding_that_is_not_taken_is_415_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn two_codings_in_two_fields_are_as_two_in_one() {
+async fn two_coding_fields_are_refused_like_one_with_two_codings() {
     let server = LocalServer::start();
     server.stream("it", TEXT).await;
     for way in WAYS {
@@ -302,7 +302,7 @@ async fn two_codings_in_two_fields_are_as_two_in_one() {
 }
 
 #[tokio::test]
-async fn an_import_takes_no_coding_and_says_so_of_each() {
+async fn an_import_refuses_every_coding_by_name() {
     let server = LocalServer::start();
     for coding in [
         "gzip",

@@ -98,7 +98,7 @@ async fn write(stream: &LocalStream<'_>, writer: usize, seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_reader_sees_the_same_whatever_way_it_reads_and_leaves() {
+async fn all_readers_see_the_same_order_by_every_technique() {
     for seed in [1, 20_26, 4_437] {
         let server = LocalServer::with(|config| {
             config.page_max = 300;

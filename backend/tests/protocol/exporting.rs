@@ -53,7 +53,7 @@ async fn one_message_each(stream: &LocalStream<'_>) -> Vec<(String, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn an_import_equals_what_was_exported_in_every_kind_with_every_boundary() {
+async fn an_import_restores_content_and_message_boundaries() {
     let bodies: [(&str, &[&[u8]]); 3] = [
         (
             JSON,
@@ -152,7 +152,7 @@ async fn closed_stays_closed_and_empty_stays_empty() {
 }
 
 #[tokio::test]
-async fn an_export_that_was_cut_or_changed_makes_no_stream() {
+async fn a_truncated_or_altered_export_creates_no_stream() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     for number in 0..50 {
@@ -189,7 +189,7 @@ async fn an_export_that_was_cut_or_changed_makes_no_stream() {
 }
 
 #[tokio::test]
-async fn a_stream_that_exists_is_not_imported_over() {
+async fn an_import_does_not_replace_an_existing_stream() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     stream.append("kept").await;
@@ -199,7 +199,7 @@ async fn a_stream_that_exists_is_not_imported_over() {
 }
 
 #[tokio::test]
-async fn an_import_beyond_the_budget_is_503_and_makes_no_stream() {
+async fn an_import_over_the_budget_is_503_and_creates_no_stream() {
     let server = LocalServer::with(|config| {
         (config.body_max, config.page_max, config.buffers_max) = (2 << 20, 2 << 20, 4 << 20);
     });
@@ -228,7 +228,7 @@ async fn an_import_beyond_the_budget_is_503_and_makes_no_stream() {
 }
 
 #[tokio::test]
-async fn an_import_that_breaks_off_leaves_nothing_in_the_store() {
+async fn a_truncated_import_leaves_nothing_in_the_store() {
     let store = Arc::new(MemoryStore::new(1 << 24));
     let streams = Arc::new(Streams::new(store.clone(), 10));
     let settings = Config {
@@ -282,7 +282,7 @@ async fn an_import_that_breaks_off_leaves_nothing_in_the_store() {
 }
 
 #[tokio::test]
-async fn an_import_of_a_trimmed_stream_begins_anew_and_says_by_how_much() {
+async fn an_import_of_a_trimmed_stream_reports_its_offset_shift() {
     let streams = Arc::new(Streams::new(Arc::new(MemoryStore::new(1 << 24)), 10));
     let config = StreamConfig {
         keep_bytes: Some(100),

@@ -133,7 +133,7 @@ async fn dispatched() -> Rc<SeenDispatches> {
 }
 
 #[tokio::test]
-async fn a_connection_is_flushed_only_when_all_that_was_said_is_written() {
+async fn actix_flushes_only_after_the_whole_body_is_written() {
     let seen = dispatched().await;
     let written = seen.written.borrow();
     let body = written.iter().filter(|byte| **byte == b'x').count();
@@ -145,7 +145,7 @@ async fn a_connection_is_flushed_only_when_all_that_was_said_is_written() {
 }
 
 #[tokio::test]
-async fn an_error_of_a_flush_ends_the_dispatcher_without_a_shutdown_or_another_byte() {
+async fn a_flush_error_ends_actix_dispatch_without_further_io() {
     let seen = dispatched().await;
     assert!(
         seen.was_dropped.get(),

@@ -50,7 +50,7 @@ fn bodies(pages: &[Response]) -> String {
 }
 
 #[tokio::test]
-async fn pages_run_across_the_borders_of_forks_and_each_offset_leads_on() {
+async fn pages_span_fork_boundaries_and_their_offsets_continue() {
     let server = LocalServer::with(|config| config.page_max = 16);
     let root = server.stream("root", JSON).await;
     let mut texts = Vec::new();
@@ -102,7 +102,7 @@ async fn pages_run_across_the_borders_of_forks_and_each_offset_leads_on() {
 }
 
 #[tokio::test]
-async fn a_fork_is_followed_live_from_an_inherited_offset_into_its_own_messages() {
+async fn a_live_reader_of_a_fork_continues_past_the_fork_point() {
     let server = LocalServer::start();
     let source = server.stream("source", JSON).await;
     let middle = source.append("1").await;
@@ -126,7 +126,7 @@ async fn a_fork_is_followed_live_from_an_inherited_offset_into_its_own_messages(
 }
 
 #[tokio::test]
-async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_position_is_said() {
+async fn creating_the_same_fork_again_is_200_in_every_notation() {
     let server = LocalServer::start();
     let source = server.stream("source", JSON).await;
     source.append("[1,22,333]").await;
@@ -182,7 +182,7 @@ async fn a_fork_is_found_again_however_its_source_has_grown_and_however_its_posi
 }
 
 #[tokio::test]
-async fn what_no_fork_can_be_made_of_is_refused_and_leaves_nothing_behind() {
+async fn invalid_forks_are_refused_and_create_nothing() {
     let server = LocalServer::start();
     let source = server.stream("a/b c", BINARY).await;
     source.append("hello").await;
@@ -255,7 +255,7 @@ async fn what_no_fork_can_be_made_of_is_refused_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_line_of_forks_ends_somewhere_and_says_so() {
+async fn the_number_of_fork_generations_is_limited() {
     let server = LocalServer::start();
     let mut last = server.stream("0", TEXT).await;
     let mut number = 0;

@@ -42,7 +42,7 @@ fn names(list: &StreamList) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn the_list_is_paged_in_the_order_of_names_and_its_pages_join() {
+async fn the_list_is_paged_by_name_without_gaps() {
     let server = LocalServer::start();
     for name in ["b/two", "a%20b", "b/one", "c", "%C3%BC"] {
         server.stream(name, TEXT).await;
@@ -91,7 +91,7 @@ async fn the_list_is_paged_in_the_order_of_names_and_its_pages_join() {
 }
 
 #[tokio::test]
-async fn a_stream_in_the_list_says_where_it_ends_and_whether_it_is_closed() {
+async fn the_list_shows_the_tail_and_whether_a_stream_is_closed() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     stream.append("[1,22]").await;
@@ -108,7 +108,7 @@ async fn a_stream_in_the_list_says_where_it_ends_and_whether_it_is_closed() {
 }
 
 #[tokio::test]
-async fn readers_are_named_with_their_technique_and_how_far_behind_they_are() {
+async fn readers_are_listed_with_their_technique_and_lag() {
     let server = LocalServer::start();
     let stream = server.stream("a/b", TEXT).await;
     let first = stream.append("abc").await;
@@ -180,7 +180,7 @@ async fn readers_are_named_with_their_technique_and_how_far_behind_they_are() {
 }
 
 #[tokio::test]
-async fn a_reader_that_does_not_read_falls_behind_and_is_seen_to() {
+async fn the_lag_of_a_reader_that_does_not_read_is_shown() {
     let server = LocalServer::start();
     let stream = server.stream("it", super::local_server::BINARY).await;
     let idle = stream.request(Method::GET, "offset=-1&live=ndjson").send();
@@ -203,7 +203,7 @@ async fn a_reader_that_does_not_read_falls_behind_and_is_seen_to() {
 }
 
 #[tokio::test]
-async fn producers_are_named_with_their_position() {
+async fn producers_are_listed_with_their_position() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     for (id, epoch, seq) in [("b", "0", "0"), ("a", "3", "0"), ("b", "0", "1")] {
@@ -230,7 +230,7 @@ async fn producers_are_named_with_their_position() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_404_and_looking_passes_the_same_gate() {
+async fn an_unknown_stream_is_404_and_inspection_passes_the_gate() {
     let server = LocalServer::start();
     server
         .ask(Method::GET, "/v1/streams/none")
@@ -256,7 +256,7 @@ async fn what_is_not_there_is_404_and_looking_passes_the_same_gate() {
 }
 
 #[tokio::test]
-async fn a_stream_and_its_forks_name_each_other_and_what_is_only_kept_for_them_is_not_listed() {
+async fn forks_and_sources_name_each_other_and_hidden_are_unlisted() {
     let server = LocalServer::start();
     let source = server.stream("a/source", JSON).await;
     source.append("[1,2,3]").await;

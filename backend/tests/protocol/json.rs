@@ -4,7 +4,7 @@ use super::local_server::{JSON, LocalServer};
 use reqwest::Method;
 
 #[tokio::test]
-async fn a_json_message_comes_back_as_its_bytes_were() {
+async fn a_json_message_is_returned_byte_for_byte() {
     let server = LocalServer::start();
     for (at, message) in [
         "9007199254740993",
@@ -32,7 +32,7 @@ async fn a_json_message_comes_back_as_its_bytes_were() {
 }
 
 #[tokio::test]
-async fn white_space_around_a_message_is_no_part_of_it() {
+async fn white_space_around_a_message_is_not_stored() {
     let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     stream.append(" \r\n\t{\"a\": 1} \n").await;
@@ -41,7 +41,7 @@ async fn white_space_around_a_message_is_no_part_of_it() {
 }
 
 #[tokio::test]
-async fn an_array_is_flattened_one_level_and_each_element_has_an_offset() {
+async fn an_array_is_split_into_messages_with_own_offsets() {
     let server = LocalServer::with(|config| config.page_max = 1);
     let stream = server.stream("json", JSON).await;
     stream.append(r#"[[1,2],[],{"x":[3]},[[4]]]"#).await;
@@ -94,7 +94,7 @@ async fn an_empty_array_creates_an_empty_stream_but_appends_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_not_json_is_refused_and_changes_nothing() {
+async fn invalid_json_is_refused_and_changes_nothing() {
     let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     let tail = stream.append("1").await;
@@ -130,7 +130,7 @@ async fn what_is_not_json_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn deep_nesting_is_kept_or_refused_but_harms_nobody() {
+async fn deep_nesting_is_stored_or_refused_without_harm() {
     let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     for depth in [100, 1_000, 200_000] {

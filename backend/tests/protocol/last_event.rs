@@ -51,7 +51,7 @@ async fn ask(
 }
 
 #[tokio::test]
-async fn it_wins_over_the_offset_of_the_url() {
+async fn last_event_id_overrides_the_offset_in_the_url() {
     for server in &servers().await {
         for is_first in [true, false] {
             for (query, last, expected) in [
@@ -102,7 +102,7 @@ async fn it_wins_over_the_offset_of_the_url() {
 }
 
 #[tokio::test]
-async fn one_that_is_no_offset_is_400() {
+async fn an_invalid_last_event_id_is_400() {
     for server in &servers().await {
         for is_first in [true, false] {
             for offset in ["-1", "now", SECOND] {
@@ -134,7 +134,7 @@ async fn one_that_is_no_offset_is_400() {
 }
 
 #[tokio::test]
-async fn at_the_end_of_a_closed_stream_it_is_204() {
+async fn last_event_id_at_the_end_of_a_closed_stream_gets_204() {
     for server in &servers().await {
         let request = server
             .http

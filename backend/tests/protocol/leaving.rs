@@ -34,7 +34,7 @@ async fn until_free(stream: &LocalStream<'_>, who: &str) {
 }
 
 #[tokio::test]
-async fn a_streaming_reader_that_leaves_frees_its_place() {
+async fn a_streaming_reader_that_disconnects_frees_its_slot() {
     let server = one_place();
     let stream = server.stream("it", TEXT).await;
     for technique in STREAMING {
@@ -56,7 +56,7 @@ async fn a_streaming_reader_that_leaves_frees_its_place() {
 }
 
 #[tokio::test]
-async fn a_long_poll_whose_client_hangs_up_frees_its_place() {
+async fn a_long_poll_whose_client_disconnects_frees_its_slot() {
     let server = one_place();
     let stream = server.stream("it", TEXT).await;
     for _ in 0..3 {
@@ -70,7 +70,7 @@ async fn a_long_poll_whose_client_hangs_up_frees_its_place() {
 }
 
 #[tokio::test]
-async fn a_reader_that_ends_by_itself_frees_its_place() {
+async fn a_reader_that_ends_frees_its_slot() {
     let server = one_place();
     for technique in STREAMING {
         let stream = server.stream("it", TEXT).await;
@@ -86,7 +86,7 @@ async fn a_reader_that_ends_by_itself_frees_its_place() {
 }
 
 #[tokio::test]
-async fn a_refused_reader_takes_no_place() {
+async fn a_refused_reader_takes_no_slot() {
     let server = one_place();
     let stream = server.stream("it", TEXT).await;
     stream.append("abc").await;
@@ -103,7 +103,7 @@ async fn a_refused_reader_takes_no_place() {
 }
 
 #[tokio::test]
-async fn plain_reads_and_appends_go_on_when_every_place_is_taken() {
+async fn plain_reads_and_appends_work_when_all_slots_are_taken() {
     let server = one_place();
     let stream = server.stream("it", TEXT).await;
     let mut live =

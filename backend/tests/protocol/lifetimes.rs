@@ -8,7 +8,7 @@ use reqwest::header::CONTENT_TYPE;
 use tailwater_harness::wait::until;
 
 #[tokio::test]
-async fn head_tells_how_long_a_stream_lives_and_what_it_keeps_and_creation_compares_it() {
+async fn head_shows_lifetime_and_retention_and_creation_compares_them() {
     let server = LocalServer::start();
     let ttl = ("stream-ttl", "3600");
     let date = ("stream-expires-at", "2099-12-31T23:59:59.25+01:00");
@@ -79,7 +79,7 @@ async fn head_tells_how_long_a_stream_lives_and_what_it_keeps_and_creation_compa
 }
 
 #[tokio::test]
-async fn retention_that_a_request_asks_for_is_kept_to() {
+async fn retention_requested_at_creation_is_applied() {
     let server = LocalServer::start();
     let text = (CONTENT_TYPE.as_str(), TEXT);
     assert_eq!(
@@ -140,7 +140,7 @@ async fn retention_that_a_request_asks_for_is_kept_to() {
 }
 
 #[tokio::test]
-async fn no_cache_keeps_a_page_longer_than_its_stream_lives() {
+async fn no_page_may_be_cached_beyond_its_streams_expiry() {
     let server = LocalServer::start();
     for (header, value, longest) in [
         ("stream-ttl", "30", 30),
@@ -168,7 +168,7 @@ async fn no_cache_keeps_a_page_longer_than_its_stream_lives() {
 }
 
 #[tokio::test]
-async fn a_reader_that_stays_keeps_an_idle_stream_and_its_end_is_404_for_those_who_come_back() {
+async fn a_live_reader_keeps_an_idle_stream_from_expiring() {
     let server = LocalServer::with(|config| config.sweep = std::time::Duration::from_millis(20));
     let text = (CONTENT_TYPE.as_str(), TEXT);
     for technique in STREAMING {

@@ -6,7 +6,7 @@ use tailwater_core::StreamName;
 use tailwater_harness::wait::until;
 
 #[tokio::test]
-async fn a_body_up_to_the_limit_is_taken_and_one_byte_more_is_413() {
+async fn a_body_at_the_limit_is_accepted_and_one_byte_more_is_413() {
     let server = LocalServer::with(|config| config.body_max = 1_000);
     let stream = server.stream("it", TEXT).await;
     stream.append(vec![b'a'; 1_000]).await;
@@ -25,7 +25,7 @@ async fn a_body_up_to_the_limit_is_taken_and_one_byte_more_is_413() {
 }
 
 #[tokio::test]
-async fn a_body_far_beyond_the_limit_still_gets_to_read_its_413() {
+async fn a_client_with_a_huge_body_can_read_its_413() {
     let server = LocalServer::with(|config| config.body_max = 1_000);
     let stream = server.stream("it", TEXT).await;
     for megabytes in [1, 8] {
@@ -120,7 +120,7 @@ async fn different_paths_are_different_streams() {
 }
 
 #[tokio::test]
-async fn a_head_too_large_is_431() {
+async fn a_head_over_the_limit_is_431() {
     let server = LocalServer::with(|config| config.head_max = 2_000);
     let stream = server.stream("it", TEXT).await;
     let ask = |bytes: usize| {
@@ -225,7 +225,7 @@ async fn streams_beyond_the_limit_are_507_until_one_is_deleted() {
 }
 
 #[tokio::test]
-async fn a_connection_too_many_is_503_and_those_before_it_go_on() {
+async fn a_connection_over_the_limit_is_503_and_earlier_ones_continue() {
     let server = LocalServer::with(|config| config.connections_max = 2);
     let ask = "GET /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let (mut one, mut two) = (server.connect().await, server.connect().await);
@@ -292,7 +292,7 @@ async fn a_path_that_cannot_name_a_stream_is_400() {
 }
 
 #[tokio::test]
-async fn a_declared_length_beyond_the_limit_is_refused_before_the_body_comes() {
+async fn a_content_length_over_the_limit_is_refused_before_the_body() {
     let server = LocalServer::with(|config| config.body_max = 1_000);
     server.stream("it", TEXT).await;
     for expect in ["", "Expect: 100-continue\r\n"] {
@@ -307,7 +307,7 @@ async fn a_declared_length_beyond_the_limit_is_refused_before_the_body_comes() {
 }
 
 #[tokio::test]
-async fn many_small_messages_count_for_what_they_take() {
+async fn many_small_messages_count_with_their_overhead() {
     let server = LocalServer::with(|config| config.memory_max = 1 << 20);
     let stream = server.stream("it", JSON).await;
     let batch = format!("[{}]", vec!["1"; 10_000].join(","));

@@ -52,7 +52,7 @@ async fn every_technique_refuses(stream: &LocalStream<'_>, offset: &str) {
 }
 
 #[tokio::test]
-async fn an_offset_of_a_deleted_stream_is_gone_on_every_technique() {
+async fn an_offset_of_a_deleted_stream_is_410_by_every_technique() {
     let server = LocalServer::start();
     let (stream, old) = reused(&server, "a/b").await;
     every_technique_refuses(&stream, &old).await;
@@ -63,7 +63,7 @@ async fn an_offset_of_a_deleted_stream_is_gone_on_every_technique() {
 }
 
 #[tokio::test]
-async fn the_successors_own_offsets_work_wherever_the_server_shows_them() {
+async fn a_recreated_streams_offsets_work_wherever_they_are_shown() {
     let server = LocalServer::start();
     let (stream, old) = reused(&server, "a").await;
     let tail = stream.tail().await;
@@ -99,7 +99,7 @@ async fn the_successors_own_offsets_work_wherever_the_server_shows_them() {
 }
 
 #[tokio::test]
-async fn an_append_on_condition_fails_at_an_offset_of_a_deleted_stream() {
+async fn if_match_fails_with_an_offset_of_a_deleted_stream() {
     let server = LocalServer::start();
     let stream = server.stream("a", TEXT).await;
     let old = stream.append("four").await;
@@ -122,7 +122,7 @@ async fn an_append_on_condition_fails_at_an_offset_of_a_deleted_stream() {
 }
 
 #[tokio::test]
-async fn a_fork_leaves_its_source_only_at_the_sources_own_offsets() {
+async fn a_fork_point_must_be_an_offset_of_the_current_source() {
     let server = LocalServer::start();
     let (stream, old) = reused(&server, "source").await;
     let fork = |name: &str, offset: &str| {
@@ -162,7 +162,7 @@ async fn a_fork_leaves_its_source_only_at_the_sources_own_offsets() {
 }
 
 #[tokio::test]
-async fn a_stream_that_ended_by_itself_has_a_successor_with_offsets_of_its_own() {
+async fn after_expiry_a_new_stream_of_the_name_has_its_own_offsets() {
     let server = LocalServer::with(|config| config.sweep = std::time::Duration::from_millis(10));
     let put = || {
         server
@@ -188,7 +188,7 @@ async fn a_stream_that_ended_by_itself_has_a_successor_with_offsets_of_its_own()
 }
 
 #[tokio::test]
-async fn an_import_under_a_deleted_name_is_a_successor() {
+async fn an_import_under_a_deleted_name_gets_its_own_offsets() {
     let server = LocalServer::start();
     let stream = server.stream("a", TEXT).await;
     let old = stream.append("old").await;
@@ -215,7 +215,7 @@ async fn an_import_under_a_deleted_name_is_a_successor() {
 }
 
 #[tokio::test]
-async fn lives_are_told_apart_after_a_restart_on_disk() {
+async fn streams_of_one_name_are_distinguished_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let start = || {
         let path = directory.path().to_owned();

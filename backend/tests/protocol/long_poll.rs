@@ -36,7 +36,7 @@ async fn a_waiting_reader_gets_what_is_appended() {
 }
 
 #[tokio::test]
-async fn a_reader_that_comes_while_data_is_appended_gets_it() {
+async fn a_reader_that_arrives_during_an_append_gets_it() {
     let server = LocalServer::start();
     let stream = server.stream("json", JSON).await;
     let mut from = stream.tail().await;
@@ -128,7 +128,7 @@ async fn a_closed_stream_answers_at_once() {
 }
 
 #[tokio::test]
-async fn a_hold_that_runs_out_says_where_to_go_on() {
+async fn an_expired_hold_says_where_to_continue() {
     let server = LocalServer::with(|config| config.long_poll_hold = Duration::from_millis(5));
     let stream = server.stream("text", TEXT).await;
     let tail = stream.append("a").await;
@@ -149,7 +149,7 @@ async fn a_hold_that_runs_out_says_where_to_go_on() {
 }
 
 #[tokio::test]
-async fn the_hold_asked_for_counts_up_to_its_cap() {
+async fn the_requested_hold_counts_up_to_its_maximum() {
     let hour = Duration::from_secs(3_600);
     let server = LocalServer::with(|config| config.long_poll_hold = hour);
     let stream = server.stream("text", TEXT).await;
@@ -187,7 +187,7 @@ async fn the_hold_asked_for_counts_up_to_its_cap() {
 }
 
 #[tokio::test]
-async fn an_append_wakes_every_reader_that_waits() {
+async fn an_append_wakes_every_waiting_reader() {
     let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
     let target = stream.target("offset=now&live=long-poll");
@@ -201,7 +201,7 @@ async fn an_append_wakes_every_reader_that_waits() {
 }
 
 #[tokio::test]
-async fn the_connection_goes_on_after_an_answer_that_an_append_brought() {
+async fn the_connection_stays_usable_after_an_append_ends_the_wait() {
     let server = LocalServer::start();
     for size in [1, 100_000] {
         let stream = server.stream(&format!("text/{size}"), TEXT).await;

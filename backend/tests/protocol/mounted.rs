@@ -50,7 +50,7 @@ fn put(server: &LocalServer, target: &str, content_type: &'static str) -> reqwes
 }
 
 #[tokio::test]
-async fn each_prefix_has_its_own_streams_and_the_application_its_pages() {
+async fn each_prefix_has_its_own_streams_beside_other_routes() {
     let server = application();
     let made = server
         .send(put(&server, "/events/v1/stream/a", TEXT).body("one"))
@@ -105,7 +105,7 @@ async fn sources_of_forks_and_callbacks_carry_the_prefix() {
 }
 
 #[tokio::test]
-async fn a_prefix_that_no_route_can_have_is_refused() {
+async fn an_invalid_prefix_is_refused() {
     for wrong in [
         "events", "/", "/events/", "//a", "/a b", "/{name}", "/a?b", "/ä",
     ] {

@@ -14,7 +14,7 @@ fn nested(depth: usize) -> String {
 }
 
 #[tokio::test]
-async fn json_nested_too_deep_is_refused_at_every_way_in() {
+async fn json_over_the_nesting_limit_is_refused_at_every_entry() {
     let server = LocalServer::start();
     let stream = server.stream("deep", JSON).await;
     for depth in [NESTING_MAX + 1, 127, 128, 129, 1_000, 100_000] {
@@ -51,7 +51,7 @@ async fn json_nested_too_deep_is_refused_at_every_way_in() {
 }
 
 #[tokio::test]
-async fn json_nested_as_deep_as_allowed_comes_back_by_every_way() {
+async fn json_at_the_nesting_limit_is_returned_by_every_technique() {
     let server = LocalServer::start();
     let stream = server.stream("deep", JSON).await;
     let message = nested(NESTING_MAX);
@@ -77,7 +77,7 @@ async fn json_nested_as_deep_as_allowed_comes_back_by_every_way() {
 }
 
 #[tokio::test]
-async fn what_was_kept_before_there_was_a_limit_is_still_read() {
+async fn messages_stored_before_the_nesting_limit_are_still_read() {
     use tailwater_core::{Append, StreamConfig, StreamName, Streams};
     let streams = std::sync::Arc::new(Streams::new(
         std::sync::Arc::new(tailwater_core::store::MemoryStore::new(1 << 20)),

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tailwater_protocol::Technique;
 
 #[tokio::test]
-async fn only_the_last_page_is_up_to_date_and_pages_join_to_the_whole() {
+async fn only_the_last_page_is_up_to_date_and_pages_join_up() {
     let server = LocalServer::with(|config| config.page_max = 64);
     for (name, kind) in [("json", JSON), ("text", TEXT)] {
         let stream = server.stream(name, kind).await;
@@ -40,7 +40,7 @@ async fn only_the_last_page_is_up_to_date_and_pages_join_to_the_whole() {
 }
 
 #[tokio::test]
-async fn a_message_larger_than_a_page_comes_whole_and_alone() {
+async fn a_message_larger_than_a_page_is_sent_whole_and_alone() {
     let server = LocalServer::with(|config| config.page_max = 10);
     let stream = server.stream("bytes", BINARY).await;
     for length in [3, 3, 5_000, 3, 10, 11, 1] {
@@ -82,7 +82,7 @@ async fn an_offset_inside_a_message_is_refused_by_every_technique() {
 }
 
 #[tokio::test]
-async fn an_offset_beyond_the_tail_is_told_the_real_tail() {
+async fn an_offset_beyond_the_tail_is_refused_with_the_real_tail() {
     let server = LocalServer::start();
     let stream = server.stream("text", TEXT).await;
     let tail = stream.append("abc").await;
@@ -166,7 +166,7 @@ async fn a_malformed_empty_or_repeated_offset_is_refused() {
 }
 
 #[tokio::test]
-async fn now_reads_nothing_and_names_the_tail() {
+async fn offset_now_returns_no_data_and_the_tail() {
     let server = LocalServer::start();
     for (name, kind, empty) in [("json", JSON, "[]"), ("text", TEXT, "")] {
         let stream = server.stream(name, kind).await;
@@ -188,7 +188,7 @@ async fn now_reads_nothing_and_names_the_tail() {
 }
 
 #[tokio::test]
-async fn the_end_is_told_only_on_the_page_that_reaches_it() {
+async fn only_the_page_that_reaches_the_end_says_closed() {
     let server = LocalServer::with(|config| config.page_max = 1);
     let stream = server.stream("text", TEXT).await;
     for part in ["a", "b", "c"] {

@@ -27,7 +27,7 @@ async fn append_if(stream: &LocalStream<'_>, condition: &str, body: &str) -> Res
 }
 
 #[tokio::test]
-async fn producer_numbers_reach_as_far_as_javascript_counts() {
+async fn producer_numbers_go_up_to_the_largest_safe_integer() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     let largest = (1 << 53) - 1;
@@ -44,7 +44,7 @@ async fn producer_numbers_reach_as_far_as_javascript_counts() {
 }
 
 #[tokio::test]
-async fn a_refused_append_leaves_its_number_unused() {
+async fn a_refused_append_does_not_use_its_producer_number() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     assert_eq!(produce(&stream, 0, 0, "1").await.status, 200);
@@ -63,7 +63,7 @@ async fn a_refused_append_leaves_its_number_unused() {
 }
 
 #[tokio::test]
-async fn what_is_missing_of_a_producer_is_named() {
+async fn a_missing_producer_header_is_named() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     let post = stream
@@ -81,7 +81,7 @@ async fn what_is_missing_of_a_producer_is_named() {
 }
 
 #[tokio::test]
-async fn retries_that_overlap_are_appended_once() {
+async fn concurrent_retries_are_appended_once() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     for seq in 0..40 {
@@ -104,7 +104,7 @@ async fn retries_that_overlap_are_appended_once() {
 }
 
 #[tokio::test]
-async fn an_append_on_condition_happens_at_that_tail_only() {
+async fn if_match_appends_only_at_that_tail() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     let tail = stream.tail().await;
@@ -141,7 +141,7 @@ async fn an_append_on_condition_happens_at_that_tail_only() {
 }
 
 #[tokio::test]
-async fn of_writers_that_race_for_a_tail_one_wins() {
+async fn of_writers_with_the_same_if_match_only_one_succeeds() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut tail = format!("\"{}\"", stream.tail().await);

@@ -4,7 +4,7 @@ use super::local_server::{JSON, LocalServer, TEXT};
 use reqwest::Method;
 
 #[tokio::test]
-async fn what_is_not_there_is_404() {
+async fn an_unknown_stream_is_404() {
     let server = LocalServer::start();
     for method in [Method::GET, Method::POST, Method::DELETE] {
         server.ask(method, "/v1/stream/none").await.refuses(404);
@@ -41,7 +41,7 @@ async fn what_is_not_there_is_404() {
 }
 
 #[tokio::test]
-async fn a_method_that_is_not_served_is_405_and_says_which_are() {
+async fn an_unsupported_method_is_405_with_the_allowed_ones() {
     let server = LocalServer::start();
     server.stream("it", TEXT).await;
     for method in ["PATCH", "TRACE", "PROPFIND"] {
@@ -55,7 +55,7 @@ async fn a_method_that_is_not_served_is_405_and_says_which_are() {
 }
 
 #[tokio::test]
-async fn what_lies_under_the_reserved_name_is_no_stream() {
+async fn paths_below_the_reserved_name_are_not_streams() {
     let server = LocalServer::start();
     for path in [
         "__ds",
@@ -109,7 +109,7 @@ async fn an_append_without_a_body_is_400_unless_it_closes() {
 }
 
 #[tokio::test]
-async fn a_closed_stream_says_so_before_anything_else() {
+async fn an_append_to_a_closed_stream_is_refused_as_closed_first() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     stream.append("1").await;
@@ -141,7 +141,7 @@ async fn a_closed_stream_says_so_before_anything_else() {
 }
 
 #[tokio::test]
-async fn stream_seq_must_rise_in_byte_order_and_a_refusal_does_not_count() {
+async fn stream_seq_must_rise_in_byte_order() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let post = async |seq: &str, body: &'static str| {
@@ -175,7 +175,7 @@ async fn stream_seq_must_rise_in_byte_order_and_a_refusal_does_not_count() {
 }
 
 #[tokio::test]
-async fn a_stream_that_exists_differently_is_409() {
+async fn creating_a_stream_that_exists_differently_is_409() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     let put = |content_type: &'static str, closed: bool| {
@@ -207,7 +207,7 @@ async fn a_stream_that_exists_differently_is_409() {
 }
 
 #[tokio::test]
-async fn a_creation_says_where_the_stream_is_and_where_it_ends() {
+async fn a_creation_returns_the_location_and_the_tail() {
     let server = LocalServer::start();
     let put = server
         .http
@@ -237,7 +237,7 @@ async fn a_creation_says_where_the_stream_is_and_where_it_ends() {
 }
 
 #[tokio::test]
-async fn a_content_type_that_is_not_one_creates_nothing() {
+async fn an_invalid_content_type_creates_nothing() {
     let server = LocalServer::start();
     for wrong in [
         &b"json"[..],

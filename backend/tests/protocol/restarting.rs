@@ -57,7 +57,7 @@ async fn head(server: &LocalServer, name: &str) -> Response {
 }
 
 #[tokio::test]
-async fn forks_and_what_is_kept_for_them_survive_a_restart_and_go_after_it() {
+async fn forks_and_hidden_sources_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(directory.path());
     assert_eq!(put(&server, "a", &[], "root ").await.status, 201);
@@ -122,7 +122,7 @@ async fn forks_and_what_is_kept_for_them_survive_a_restart_and_go_after_it() {
 }
 
 #[tokio::test]
-async fn what_a_stream_keeps_and_how_long_it_lives_survive_a_restart() {
+async fn retention_and_lifetime_survive_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(directory.path());
     let lasting = [

@@ -43,7 +43,7 @@ fn it<'a>(server: &'a LocalServer, content_type: &'static str) -> LocalStream<'a
 }
 
 #[tokio::test]
-async fn what_is_no_longer_kept_is_410_and_says_where_to_begin() {
+async fn trimmed_offsets_are_410_with_the_earliest_one() {
     let (server, store) = keeping(1_000, TEXT).await;
     let stream = it(&server, TEXT);
     for _ in 0..500 {
@@ -74,7 +74,7 @@ async fn what_is_no_longer_kept_is_410_and_says_where_to_begin() {
 }
 
 #[tokio::test]
-async fn the_beginning_is_the_earliest_that_is_kept() {
+async fn the_beginning_is_the_earliest_kept_message() {
     let (server, _) = keeping(1_000, JSON).await;
     let stream = it(&server, JSON);
     for number in 0..1_000 {
@@ -111,7 +111,7 @@ async fn the_beginning_is_the_earliest_that_is_kept() {
 }
 
 #[tokio::test]
-async fn a_reader_that_falls_behind_is_told_and_never_gets_a_gap() {
+async fn a_reader_that_falls_behind_gets_an_error_and_no_gap() {
     let (server, _) = keeping(2_000, TEXT).await;
     let stream = it(&server, TEXT);
     let (mut told, mut number) = (0, 0_u64);
@@ -151,7 +151,7 @@ async fn a_reader_that_falls_behind_is_told_and_never_gets_a_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_beginning_is_never_gone_however_fast_it_moves() {
+async fn reading_from_the_beginning_never_yields_410() {
     let (server, _) = keeping(50, TEXT).await;
     let stream = it(&server, TEXT);
     let (done, writing) = tokio::sync::watch::channel(false);
@@ -175,7 +175,7 @@ async fn the_beginning_is_never_gone_however_fast_it_moves() {
 }
 
 #[test]
-fn appends_from_many_threads_may_let_go_at_once() {
+fn appends_from_many_threads_may_trim_concurrently() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .build()

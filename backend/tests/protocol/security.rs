@@ -58,7 +58,7 @@ async fn a_foreign_origin_can_neither_read_nor_write() {
 }
 
 #[tokio::test]
-async fn a_foreign_host_is_not_answered_on_loopback() {
+async fn a_foreign_host_is_refused_on_loopback() {
     let server = LocalServer::start();
     server.stream("it", TEXT).await;
     for host in [
@@ -102,7 +102,7 @@ async fn a_foreign_host_is_not_answered_on_loopback() {
 }
 
 #[tokio::test]
-async fn loopback_origins_may_read_and_see_every_header_of_the_protocol() {
+async fn loopback_origins_can_read_every_header_of_the_protocol() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     for origin in [
@@ -141,7 +141,7 @@ async fn loopback_origins_may_read_and_see_every_header_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn a_named_origin_may_come_in_and_only_that() {
+async fn only_a_configured_origin_is_allowed() {
     let server = LocalServer::with(|config| {
         config.cors_origins = vec!["https://app.example".into(), "http://b.example:81/".into()];
     });
@@ -171,7 +171,7 @@ async fn a_named_origin_may_come_in_and_only_that() {
 }
 
 #[tokio::test]
-async fn a_preflight_lets_loopback_in_and_nobody_else() {
+async fn a_preflight_allows_loopback_origins_only() {
     let server = LocalServer::start();
     let ask = async |origin: &str| {
         let request = server
@@ -221,7 +221,7 @@ async fn a_preflight_lets_loopback_in_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn every_answer_forbids_sniffing() {
+async fn every_response_forbids_sniffing() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     let mut answers = vec![

@@ -11,7 +11,7 @@ fn patient() -> LocalServer {
 }
 
 #[tokio::test]
-async fn every_live_answer_ends_with_a_clean_last_message() {
+async fn a_stop_ends_every_live_response_with_a_last_message() {
     let mut server = patient();
     let stream = LocalStream {
         name: "it".into(),
@@ -67,7 +67,7 @@ async fn every_live_answer_ends_with_a_clean_last_message() {
 }
 
 #[tokio::test]
-async fn an_append_under_way_is_finished() {
+async fn a_stop_finishes_an_append_in_progress() {
     let mut server = patient();
     server.stream("it", TEXT).await;
     let headers =
@@ -95,7 +95,7 @@ async fn an_append_under_way_is_finished() {
 }
 
 #[tokio::test]
-async fn connections_that_only_sit_there_do_not_hold_it_up() {
+async fn idle_connections_do_not_delay_a_stop() {
     let mut server = patient();
     server.stream("it", TEXT).await.append("abc").await;
     let (mut used, mut unused) = (server.connect().await, server.connect().await);
@@ -110,7 +110,7 @@ async fn connections_that_only_sit_there_do_not_hold_it_up() {
 }
 
 #[tokio::test]
-async fn who_neither_reads_nor_finishes_is_cut_after_the_drain() {
+async fn clients_that_stall_are_disconnected_after_the_drain() {
     let mut server = LocalServer::with(|config| config.drain = Duration::from_millis(200));
     let stream = LocalStream {
         name: "it".into(),

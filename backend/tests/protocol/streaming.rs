@@ -16,7 +16,7 @@ async fn ask(server: &LocalServer, live: &str, offset: &str) -> RawConnection {
 }
 
 #[tokio::test]
-async fn head_and_first_chunk_come_at_once_on_an_empty_stream() {
+async fn an_empty_stream_sends_head_and_first_chunk_at_once() {
     let server = LocalServer::start();
     server.stream("it", JSON).await;
     for (live, media, cache, first) in [
@@ -52,7 +52,7 @@ async fn head_and_first_chunk_come_at_once_on_an_empty_stream() {
 }
 
 #[tokio::test]
-async fn data_and_its_offset_leave_in_one_chunk() {
+async fn data_and_its_offset_are_sent_in_one_chunk() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut ndjson = ask(&server, "ndjson", "now").await;
@@ -87,7 +87,7 @@ async fn data_and_its_offset_leave_in_one_chunk() {
 }
 
 #[tokio::test]
-async fn a_reader_catches_up_page_by_page_and_only_the_last_is_up_to_date() {
+async fn a_reader_catches_up_and_only_the_last_page_is_up_to_date() {
     let server = LocalServer::with(|config| config.page_max = 50);
     let stream = server.stream("it", JSON).await;
     for number in 0..100 {
@@ -114,7 +114,7 @@ async fn a_reader_catches_up_page_by_page_and_only_the_last_is_up_to_date() {
 }
 
 #[tokio::test]
-async fn silence_is_filled_with_heartbeats_that_carry_nothing() {
+async fn idle_responses_send_heartbeats_without_data() {
     let server = LocalServer::with(|config| config.heartbeat = Duration::from_millis(5));
     let stream = server.stream("it", TEXT).await;
     for (live, heartbeat) in [("ndjson", "\n"), ("sse", ":\n\n")] {
@@ -138,7 +138,7 @@ async fn silence_is_filled_with_heartbeats_that_carry_nothing() {
 }
 
 #[tokio::test]
-async fn a_recycled_reader_goes_on_without_loss() {
+async fn a_recycled_reader_continues_without_loss() {
     let server = LocalServer::with(|config| {
         config.recycle = Duration::from_millis(15);
         config.page_max = 40;
@@ -175,7 +175,7 @@ async fn a_recycled_reader_goes_on_without_loss() {
 }
 
 #[tokio::test]
-async fn every_life_brings_at_least_one_frame() {
+async fn every_response_has_at_least_one_frame_before_recycling() {
     let server = LocalServer::with(|config| config.recycle = Duration::from_nanos(1));
     let stream = server.stream("it", JSON).await;
     stream.append("[1,2,3]").await;
@@ -191,7 +191,7 @@ async fn every_life_brings_at_least_one_frame() {
 }
 
 #[tokio::test]
-async fn the_close_is_told_with_the_last_data_and_ends_the_answer() {
+async fn the_last_data_says_closed_and_the_response_ends() {
     let server = LocalServer::start();
     for (round, technique) in STREAMING.into_iter().cycle().take(12).enumerate() {
         let stream = server.stream(&format!("it/{round}"), JSON).await;
@@ -234,7 +234,7 @@ async fn the_close_is_told_with_the_last_data_and_ends_the_answer() {
 }
 
 #[tokio::test]
-async fn a_deletion_ends_the_answer_cleanly() {
+async fn a_deletion_ends_the_response_cleanly() {
     let server = LocalServer::start();
     for technique in STREAMING {
         let stream = server.stream("it", JSON).await;
@@ -254,7 +254,7 @@ async fn a_deletion_ends_the_answer_cleanly() {
 }
 
 #[tokio::test]
-async fn bytes_travel_as_base64_and_arrive_as_they_were() {
+async fn bytes_are_sent_as_base64_and_arrive_unchanged() {
     let server = LocalServer::start();
     let stream = server.stream("it", BINARY).await;
     let all: Vec<u8> = (0..=255).collect();
@@ -324,7 +324,7 @@ async fn text_cannot_inject_lines_events_or_frames() {
 }
 
 #[tokio::test]
-async fn json_with_line_breaks_between_tokens_stays_one_line_and_one_event() {
+async fn json_with_line_breaks_is_sent_as_one_line_and_one_event() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     stream
@@ -344,7 +344,7 @@ async fn json_with_line_breaks_between_tokens_stays_one_line_and_one_event() {
 }
 
 #[tokio::test]
-async fn text_that_two_appends_cut_is_whole_again_except_over_sse() {
+async fn text_split_by_two_appends_is_preserved_except_over_sse() {
     let server = LocalServer::start();
     let appends: [&[u8]; 7] = [
         b"a\xc3",

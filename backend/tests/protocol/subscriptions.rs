@@ -46,7 +46,7 @@ fn json_of(answer: &Response) -> Value {
 }
 
 #[tokio::test]
-async fn what_is_no_subscription_is_refused_with_a_code_and_in_words() {
+async fn invalid_subscriptions_are_refused_with_a_code_and_a_reason() {
     let server = LocalServer::start();
     let hook = |url: &str| json!({"type": "webhook", "pattern": "a/*", "webhook": {"url": url}});
     for (asked, code, word) in [
@@ -125,7 +125,7 @@ async fn what_is_no_subscription_is_refused_with_a_code_and_in_words() {
 }
 
 #[tokio::test]
-async fn the_answers_to_claims_and_stale_reports_are_those_of_the_protocol() {
+async fn claims_and_stale_reports_get_the_protocols_responses() {
     let server = LocalServer::start();
     server.pull("pull").await;
     refuses(&server.claim("pull", "one").await, 409, "NO_PENDING_WORK");
@@ -185,7 +185,7 @@ async fn the_answers_to_claims_and_stale_reports_are_those_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn reports_need_the_token_of_their_own_subscription() {
+async fn callbacks_need_the_token_of_their_own_subscription() {
     let server = LocalServer::start();
     server.pull("one").await;
     server.pull("two").await;
@@ -221,7 +221,7 @@ async fn reports_need_the_token_of_their_own_subscription() {
 }
 
 #[tokio::test]
-async fn a_subscription_is_made_once_found_again_and_ended() {
+async fn a_subscription_is_created_once_found_again_and_deleted() {
     let server = LocalServer::start();
     let asked = json!({"type": "pull-wake", "streams": ["b", "/a"], "wake_stream": "wake", "description": "d"});
     let path = "subscriptions/my%20sub";
@@ -290,7 +290,7 @@ async fn a_subscription_is_made_once_found_again_and_ended() {
 }
 
 #[tokio::test]
-async fn there_are_only_so_many_subscriptions_and_streams_of_each() {
+async fn subscriptions_and_their_streams_are_limited() {
     let server = LocalServer::with(|config| {
         (config.subscriptions_max, config.subscription_streams_max) = (1, 2);
     });
@@ -326,7 +326,7 @@ async fn there_are_only_so_many_subscriptions_and_streams_of_each() {
 }
 
 #[tokio::test]
-async fn pages_from_elsewhere_and_other_host_names_get_no_further_than_with_streams() {
+async fn subscriptions_pass_the_same_origin_and_host_checks() {
     let server = LocalServer::start();
     server.pull("pull").await;
     for target in [

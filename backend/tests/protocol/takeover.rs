@@ -50,7 +50,7 @@ async fn streaming(stream: &LocalStream<'_>, live: &str) -> RawConnection {
 }
 
 #[tokio::test]
-async fn a_connection_serves_its_next_request_after_an_answer_that_was_recycled_or_closed() {
+async fn a_connection_serves_the_next_request_after_a_live_response() {
     let server = LocalServer::with(|config| config.recycle = Duration::from_millis(200));
     for live in ["ndjson", "sse"] {
         for (way, early) in [
@@ -90,7 +90,7 @@ async fn a_connection_serves_its_next_request_after_an_answer_that_was_recycled_
 }
 
 #[tokio::test]
-async fn a_long_poll_alone_on_its_connection_frees_its_place_when_its_client_leaves() {
+async fn a_detached_long_poll_frees_its_slot_when_its_client_leaves() {
     let server = LocalServer::with(|config| config.live_readers_max = 1);
     let stream = server.stream("it", TEXT).await;
     for _ in 0..3 {
@@ -109,7 +109,7 @@ async fn a_long_poll_alone_on_its_connection_frees_its_place_when_its_client_lea
 }
 
 #[tokio::test]
-async fn a_long_poll_alone_on_its_connection_has_its_place_only_while_it_waits() {
+async fn a_detached_long_poll_holds_its_slot_only_while_it_waits() {
     let server = LocalServer::with(|config| config.live_readers_max = 1);
     let stream = server.stream("it", TEXT).await;
     let mut wire = waiting(&stream, "0000000000000000").await;
@@ -136,7 +136,7 @@ async fn a_long_poll_alone_on_its_connection_has_its_place_only_while_it_waits()
 }
 
 #[tokio::test]
-async fn a_stop_answers_a_long_poll_that_waits_alone_and_closes_its_connection() {
+async fn a_stop_answers_a_detached_long_poll_and_closes() {
     let mut server = LocalServer::with(|config| config.drain = Duration::from_secs(3_000));
     server.stream("it", TEXT).await;
     let stream = LocalStream {
@@ -160,7 +160,7 @@ async fn a_stop_answers_a_long_poll_that_waits_alone_and_closes_its_connection()
 }
 
 #[tokio::test]
-async fn a_connection_whose_long_poll_was_answered_does_not_hold_up_a_stop() {
+async fn a_connection_whose_long_poll_ended_does_not_delay_a_stop() {
     let mut server = LocalServer::with(|config| config.drain = Duration::from_secs(3_000));
     server.stream("it", TEXT).await;
     let stream = LocalStream {
@@ -178,7 +178,7 @@ async fn a_connection_whose_long_poll_was_answered_does_not_hold_up_a_stop() {
 }
 
 #[tokio::test]
-async fn who_takes_nothing_is_cut_and_frees_its_place_while_others_go_on() {
+async fn a_stalled_reader_is_disconnected_and_others_continue() {
     const MESSAGES: usize = 12;
     let server = LocalServer::with(|config| {
         config.write_silence_max = Duration::from_secs(2);

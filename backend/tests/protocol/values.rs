@@ -168,7 +168,7 @@ async fn no_export_is_read_from_an_array() {
 }
 
 #[tokio::test]
-async fn dates_and_numbers_that_cant_be_kept_are_refused_when_created() {
+async fn unrepresentable_dates_and_numbers_are_refused_at_creation() {
     let server = LocalServer::start();
     let put = |name: &'static str, value: &'static str| {
         server
@@ -239,7 +239,7 @@ async fn dates_and_numbers_that_cant_be_kept_are_refused_when_created() {
 }
 
 #[tokio::test]
-async fn what_writers_leave_behind_in_headers_has_a_length() {
+async fn values_kept_from_headers_have_a_maximum_length() {
     let server = LocalServer::with(|config| config.head_max = 128 << 10);
     let stream = server.stream("it", JSON).await;
     let long = |bytes: usize| "x".repeat(bytes);
@@ -279,7 +279,7 @@ async fn what_writers_leave_behind_in_headers_has_a_length() {
 }
 
 #[tokio::test]
-async fn what_writers_leave_behind_in_frames_has_a_length() {
+async fn values_kept_from_frames_have_a_maximum_length() {
     let server = LocalServer::with(|config| config.head_max = 128 << 10);
     let stream = server.stream("it", JSON).await;
     let long = |bytes: usize| "x".repeat(bytes);
@@ -329,7 +329,7 @@ async fn what_writers_leave_behind_in_frames_has_a_length() {
 }
 
 #[tokio::test]
-async fn what_subscriptions_keep_has_a_length() {
+async fn values_kept_for_subscriptions_have_a_maximum_length() {
     let server = LocalServer::with(|config| config.head_max = 128 << 10);
     let path = |id: &str| format!("/v1/stream/__ds/subscriptions/{id}");
     let long = |bytes: usize| "x".repeat(bytes);
@@ -394,7 +394,7 @@ async fn what_subscriptions_keep_has_a_length() {
 }
 
 #[tokio::test]
-async fn one_append_has_so_many_messages_at_most() {
+async fn the_number_of_messages_in_an_append_is_limited() {
     let server = LocalServer::with(|config| {
         config.append_messages_max = 3;
         config.page_max = 8;
@@ -442,7 +442,7 @@ async fn one_append_has_so_many_messages_at_most() {
 }
 
 #[tokio::test]
-async fn a_body_of_too_many_messages_and_a_line_longer_than_an_append_are_refused() {
+async fn too_many_messages_and_overlong_import_lines_are_refused() {
     let server = LocalServer::with(|config| {
         config.body_max = 1 << 20;
         config.page_max = 64 << 10;

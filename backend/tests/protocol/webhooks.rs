@@ -85,7 +85,7 @@ async fn published_key(server: &LocalServer, signing: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent() {
+async fn a_webhooks_signature_verifies_with_the_published_key() {
     let server = LocalServer::start();
     let mut receiver = WebhookReceiver::start().await;
     let created = server.hook(&receiver.url).await;
@@ -143,7 +143,7 @@ async fn a_webhook_is_signed_with_a_published_key_over_the_bytes_that_were_sent(
 }
 
 #[tokio::test]
-async fn a_webhook_that_fails_is_told_again_by_the_same_name() {
+async fn a_failed_webhook_is_retried_with_the_same_wake_id() {
     let server = LocalServer::start();
     let mut receiver = WebhookReceiver::start().await;
     receiver.answer_json("500 Internal LocalServer Error", "{\"done\":true}");
@@ -170,7 +170,7 @@ async fn a_webhook_that_fails_is_told_again_by_the_same_name() {
 }
 
 #[tokio::test]
-async fn redirects_are_failures_and_not_followed() {
+async fn webhook_redirects_are_failures_and_not_followed() {
     let server = LocalServer::start();
     let (mut receiver, mut elsewhere) = (
         WebhookReceiver::start().await,
@@ -192,7 +192,7 @@ async fn redirects_are_failures_and_not_followed() {
 }
 
 #[tokio::test]
-async fn what_a_webhook_answers_is_read_within_bounds_and_believed_only_when_it_is_json() {
+async fn a_webhook_response_counts_only_if_it_is_short_json() {
     let server = LocalServer::start();
     let mut receiver = WebhookReceiver::start().await;
     server.hook(&receiver.url).await;
@@ -239,7 +239,7 @@ async fn what_a_webhook_answers_is_read_within_bounds_and_believed_only_when_it_
 }
 
 #[tokio::test]
-async fn a_public_url_is_what_receivers_are_told() {
+async fn webhooks_carry_the_public_url() {
     let server = LocalServer::with(|config| {
         config.public_url = Some("https://streams.example/sub".to_owned());
         config.webhook_allow_local = true;
@@ -254,7 +254,7 @@ async fn a_public_url_is_what_receivers_are_told() {
 }
 
 #[tokio::test]
-async fn webhooks_to_this_machine_are_for_servers_on_loopback_or_with_a_flag() {
+async fn local_webhooks_need_a_loopback_server_or_a_flag() {
     for allow in [false, true] {
         let (tell, told) = std::sync::mpsc::channel();
         let mut server = LocalServer::run(move |_, shutdown| {
@@ -286,7 +286,7 @@ async fn webhooks_to_this_machine_are_for_servers_on_loopback_or_with_a_flag() {
 }
 
 #[tokio::test]
-async fn webhooks_to_this_machine_are_not_for_clients_behind_a_proxy() {
+async fn local_webhooks_are_refused_for_clients_behind_a_proxy() {
     let asked =
         json!({"type": "webhook", "pattern": "a/*", "webhook": {"url": "http://127.0.0.1:9/"}});
     for allow in [false, true] {
@@ -330,7 +330,7 @@ const FORWARDED: [(&str, &str); 6] = [
 ];
 
 #[tokio::test]
-async fn subscriptions_outlive_a_restart_on_disk() {
+async fn subscriptions_survive_a_restart_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let start = || {

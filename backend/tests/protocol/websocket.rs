@@ -66,7 +66,7 @@ fn refused(answer: &Value, status: u16) -> Problem {
 }
 
 #[tokio::test]
-async fn an_append_is_answered_like_a_post_and_comes_back_as_data() {
+async fn an_append_is_answered_like_a_post_and_echoed_as_data() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
@@ -95,7 +95,7 @@ async fn an_append_is_answered_like_a_post_and_comes_back_as_data() {
 }
 
 #[tokio::test]
-async fn a_frame_that_is_no_request_is_refused_and_the_connection_goes_on() {
+async fn an_invalid_request_is_refused_and_the_connection_continues() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
@@ -120,7 +120,7 @@ async fn a_frame_that_is_no_request_is_refused_and_the_connection_goes_on() {
 }
 
 #[tokio::test]
-async fn an_id_is_echoed_up_to_256_bytes_and_a_longer_one_is_400_without_it() {
+async fn an_id_is_echoed_up_to_256_bytes_and_refused_beyond() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
@@ -160,7 +160,7 @@ async fn an_id_is_echoed_up_to_256_bytes_and_a_longer_one_is_400_without_it() {
 }
 
 #[tokio::test]
-async fn a_close_ends_every_reader_the_writer_too() {
+async fn closing_a_stream_ends_every_reader_and_the_writer() {
     let server = LocalServer::start();
     for request in [
         r#"{"close":true,"id":"c"}"#,
@@ -186,7 +186,7 @@ async fn a_close_ends_every_reader_the_writer_too() {
 }
 
 #[tokio::test]
-async fn an_append_and_a_close_get_their_answer_before_the_connection_ends() {
+async fn an_append_that_closes_is_answered_before_the_connection_ends() {
     let server = LocalServer::start();
     for round in 0..20 {
         let stream = server.stream(&format!("it/{round}"), JSON).await;
@@ -202,7 +202,7 @@ async fn an_append_and_a_close_get_their_answer_before_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn a_binary_frame_ends_the_connection_and_says_why() {
+async fn a_binary_frame_closes_the_connection_with_a_reason() {
     let server = LocalServer::start();
     let stream = server.stream("it", BINARY).await;
     let mut socket = open(&stream).await;
@@ -214,7 +214,7 @@ async fn a_binary_frame_ends_the_connection_and_says_why() {
 }
 
 #[tokio::test]
-async fn text_that_is_not_utf_8_ends_the_connection_and_says_why() {
+async fn text_that_is_not_utf_8_closes_with_a_reason() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
@@ -228,7 +228,7 @@ async fn text_that_is_not_utf_8_ends_the_connection_and_says_why() {
 }
 
 #[tokio::test]
-async fn a_message_in_fragments_and_pings_between_them_are_understood() {
+async fn fragmented_messages_and_pings_between_them_are_accepted() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
@@ -255,7 +255,7 @@ async fn a_message_in_fragments_and_pings_between_them_are_understood() {
 }
 
 #[tokio::test]
-async fn a_plain_get_of_a_websocket_is_told_what_is_missing() {
+async fn a_websocket_read_without_upgrade_says_what_is_missing() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let answer = stream.get("offset=-1&live=websocket").await;
@@ -271,7 +271,7 @@ async fn a_plain_get_of_a_websocket_is_told_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_client_that_says_goodbye_gets_its_goodbye_back() {
+async fn a_close_frame_is_answered_with_a_close_frame() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
@@ -280,7 +280,7 @@ async fn a_client_that_says_goodbye_gets_its_goodbye_back() {
 }
 
 #[tokio::test]
-async fn an_append_to_a_closed_stream_is_told_where_it_ends() {
+async fn an_append_to_a_closed_stream_is_refused_with_its_tail() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut behind = open_far_behind(&stream).await;
@@ -295,7 +295,7 @@ async fn an_append_to_a_closed_stream_is_told_where_it_ends() {
 }
 
 #[tokio::test]
-async fn each_kind_of_stream_takes_its_own_kind_of_value() {
+async fn each_kind_of_stream_accepts_its_own_kind_of_value() {
     let server = LocalServer::start();
     let (json, words, bytes) = (
         server.stream("j", JSON).await,
@@ -332,7 +332,7 @@ async fn each_kind_of_stream_takes_its_own_kind_of_value() {
 }
 
 #[tokio::test]
-async fn a_frame_beyond_the_body_limit_ends_the_connection_and_says_why() {
+async fn a_frame_over_the_body_limit_closes_with_a_reason() {
     let server = LocalServer::with(|config| config.body_max = 1_000);
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
@@ -365,7 +365,7 @@ async fn a_frame_beyond_the_body_limit_ends_the_connection_and_says_why() {
 }
 
 #[tokio::test]
-async fn frames_are_small_because_an_answer_waits_for_the_one_under_way() {
+async fn frames_are_small_so_that_responses_are_not_delayed() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     for _ in 0..40 {
@@ -387,7 +387,7 @@ async fn frames_are_small_because_an_answer_waits_for_the_one_under_way() {
 }
 
 #[tokio::test]
-async fn an_append_has_what_a_post_has_producers_conditions_and_sequences() {
+async fn appends_support_producers_conditions_and_sequences() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;

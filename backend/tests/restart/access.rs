@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 #[tokio::test]
-async fn others_can_t_read_what_a_server_keeps_and_a_strict_one_does_not_start_where_they_could() {
+async fn data_is_private_and_strict_mode_refuses_readable_folders() {
     let mut server = DurableServer::closed(ServerFolder::new("restart-private"));
     fs::create_dir_all(&server.folder.data).unwrap();
     fs::set_permissions(&server.folder.data, Permissions::from_mode(0o755)).unwrap();

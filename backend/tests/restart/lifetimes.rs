@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::headers;
 
 #[tokio::test]
-async fn lifetimes_survive_and_what_ended_meanwhile_is_gone() {
+async fn lifetimes_survive_a_crash_and_expired_streams_are_gone() {
     let mut server = DurableServer::new("restart-lifetimes");
     let idle = [TEXT[0], (headers::STREAM_TTL, "3600")];
     server.put("idle", &idle, "x").await.expect(201);
@@ -112,7 +112,7 @@ fn rfc3339(at: SystemTime) -> String {
 }
 
 #[tokio::test]
-async fn what_retention_let_go_stays_gone_and_the_rest_stays() {
+async fn trimmed_messages_stay_trimmed_after_a_crash() {
     let mut server = DurableServer::new("restart-retention");
     server
         .put(

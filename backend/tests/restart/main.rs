@@ -24,7 +24,7 @@ use tailwater_protocol::headers;
 const COUNT_MAX: &str = "9007199254740991";
 
 #[tokio::test]
-async fn a_producer_stands_after_a_crash_exactly_where_its_data_ends() {
+async fn producer_state_and_data_agree_after_a_crash() {
     let mut server = DurableServer::new("restart-producer");
     server.put("it", &TEXT, "").await.expect(201);
     server.produce("it", "3", "0", &[], "a").await.expect(200);
@@ -61,7 +61,7 @@ async fn a_producer_stands_after_a_crash_exactly_where_its_data_ends() {
 }
 
 #[tokio::test]
-async fn closed_stays_closed_and_who_closed_it_may_ask_again() {
+async fn a_closed_stream_stays_closed_and_closing_can_be_retried() {
     let mut server = DurableServer::new("restart-closed");
     let closes = [(headers::STREAM_CLOSED, "true")];
     for name in ["by-producer", "bare", "at-birth"] {
@@ -112,7 +112,7 @@ async fn closed_stays_closed_and_who_closed_it_may_ask_again() {
 }
 
 #[tokio::test]
-async fn conditions_hold_against_what_was_there_before_a_crash() {
+async fn if_match_and_stream_seq_hold_after_a_crash() {
     let mut server = DurableServer::new("restart-conditions");
     server.put("it", &TEXT, "").await.expect(201);
     let with = |name, value| [TEXT[0], (name, value)];
@@ -151,7 +151,7 @@ async fn conditions_hold_against_what_was_there_before_a_crash() {
 }
 
 #[tokio::test]
-async fn every_offset_and_entity_tag_means_the_same_after_a_crash() {
+async fn offsets_and_etags_mean_the_same_after_a_crash() {
     let mut server = DurableServer::new("restart-offsets");
     let first = server
         .put(
@@ -220,7 +220,7 @@ async fn every_offset_and_entity_tag_means_the_same_after_a_crash() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_stays_deleted_and_its_name_begins_anew() {
+async fn a_deleted_stream_stays_deleted_and_its_name_is_free() {
     let mut server = DurableServer::new("restart-deleted");
     for name in ["gone", "again"] {
         server.put(name, &TEXT, "old").await.expect(201);
@@ -255,7 +255,7 @@ async fn what_was_deleted_stays_deleted_and_its_name_begins_anew() {
 }
 
 #[tokio::test]
-async fn forks_and_what_they_grew_from_survive_a_crash() {
+async fn forks_and_their_sources_survive_a_crash() {
     let mut server = DurableServer::new("restart-forks");
     server.put("source", &TEXT, "abc").await.expect(201);
     server
@@ -314,7 +314,7 @@ async fn forks_and_what_they_grew_from_survive_a_crash() {
 }
 
 #[tokio::test]
-async fn a_body_that_was_on_its_way_when_the_server_died_is_not_there() {
+async fn a_body_in_transit_during_a_crash_is_not_stored() {
     let mut server = DurableServer::new("restart-half");
     server.put("it", &TEXT, "whole").await.expect(201);
     let mut wires = Vec::new();
@@ -346,7 +346,7 @@ async fn a_body_that_was_on_its_way_when_the_server_died_is_not_there() {
 }
 
 #[tokio::test]
-async fn refusals_of_a_server_that_was_started_anew_are_problem_documents() {
+async fn refusals_after_a_restart_are_problem_documents() {
     let mut server = DurableServer::new("restart-refusals");
     server.put("it", &TEXT, "").await.expect(201);
     server.crash();
