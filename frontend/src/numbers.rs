@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_read_as_they_are_written() {
+    fn numbers_are_printed_as_expected() {
         for (text, value) in [
             ("0", 0.0),
             ("12.5", 12.5),
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_have_the_digits_they_are_worth() {
+    fn numbers_have_their_significant_digits() {
         assert_eq!(
             [count(0), count(999), count(1_000), count(1_234_567)],
             ["0", "999", "1,000", "1,234,567"]

@@ -327,7 +327,7 @@ async fn websocket_loses_and_repeats_nothing() {
 }
 
 #[wasm_bindgen_test]
-async fn a_stream_that_is_not_there_is_the_end_by_every_technique() {
+async fn an_unknown_stream_ends_the_follower_by_every_technique() {
     for technique in Technique::ALL {
         let seen = SeenEvents::new(Token::beginning());
         let url = format!("{}/v1/stream/test/nobody-made-this", server());
@@ -347,7 +347,7 @@ async fn a_stream_that_is_not_there_is_the_end_by_every_technique() {
 }
 
 #[wasm_bindgen_test]
-async fn a_follower_that_waits_at_the_tail_gets_what_comes_next_and_only_that() {
+async fn a_follower_at_the_tail_gets_exactly_what_is_appended_next() {
     for technique in Technique::ALL {
         let url = create(technique.name()).await;
         append(&url, "[\"old\"]".to_owned()).await;

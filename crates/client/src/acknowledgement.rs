@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_position_that_a_server_gave_out_counts() {
+    fn only_an_offset_issued_by_a_server_is_accepted() {
         assert!(position(Some("0000000000000042")).is_ok());
         for (next, lacks) in [
             (None, "without Stream-Next-Offset"),

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repetition_has_the_same_number_and_the_next_append_the_next() {
+    fn a_retry_keeps_its_number_and_the_next_append_increments_it() {
         let mut producer = ProducerSession::new("p", 3);
         let seq = |producer: &ProducerSession| producer.headers()[2].1.clone();
         assert_eq!(
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_repeated_to_a_server_that_may_not_know_producers() {
+    fn no_retry_is_sent_to_a_server_without_producer_support() {
         let mut producer = ProducerSession::new("p", 0);
         producer.acknowledged();
         assert!(!producer.may_repeat());

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn the_part_that_most_intervals_share_wins_and_touching_is_sharing() {
+    fn the_range_shared_by_most_intervals_is_chosen() {
         assert_eq!(agreed(&[]), None);
         assert_eq!(
             agreed(&[(0.0, 4.0), (1.0, 3.0), (2.0, 9.0), (20.0, 30.0)]),
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn asymmetry_stays_inside_the_bound_and_is_not_removed() {
+    fn asymmetry_stays_within_the_bound_and_is_not_corrected() {
         let mut clock = ClockEstimator::new(0.0);
         for step in 0..10 {
             clock.add(probe(f64::from(step), 50.0, 0.0, 1_000.0));
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_is_noticed_and_the_past_forgotten() {
+    fn a_clock_step_is_noticed_and_old_probes_are_dropped() {
         let mut clock = ClockEstimator::new(0.1);
         for step in 0..20 {
             clock.add(probe(f64::from(step) * 100.0, 0.2, 0.2, 1_000.0));
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_contradict_each_other_are_left_out() {
+    fn contradictory_times_are_ignored() {
         let mut clock = ClockEstimator::new(0.1);
         let backwards = ClockProbe {
             sent_ms: 10.0,
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn sleep_shows_as_a_jump_of_the_wall_clock() {
+    fn sleep_appears_as_a_jump_of_the_wall_clock() {
         let mut watch = WallWatch::default();
         assert_eq!(watch.look(1_000_000.0, 10.0), None);
         assert_eq!(watch.look(1_000_500.0, 510.4), None);

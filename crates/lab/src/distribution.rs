@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn quantile_undoes_the_curve_wherever_it_rises() {
+    fn quantile_inverts_the_curve_wherever_it_rises() {
         let curve = LatencyDistribution::uniform(0.02, 1.02)
             .mixed(0.25, LatencyDistribution::uniform(0.5, 3.0));
         for step in 1..100 {
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uniform_piece_deviates_by_its_width_over_the_root_of_twelve() {
+    fn a_uniform_part_deviates_by_width_over_root_twelve() {
         assert!(
             (LatencyDistribution::uniform(0.0, 1.0).deviation_s() - 1.0 / 12f64.sqrt()).abs()
                 < 1e-12

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_refused_until_two_samples_lie_beyond_them() {
+    fn percentiles_need_two_samples_beyond_them() {
         assert_eq!(
             (
                 samples_needed(50.0),
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_latency_below_zero_shows_in_the_minimum_and_not_in_the_buckets() {
+    fn a_negative_latency_is_in_the_minimum_but_in_no_bucket() {
         let mut all = of([100, 200]);
         all.record_us(-40.0);
         all.record_us(f64::NAN);
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_longer_than_an_hour_does_not_break_it() {
+    fn samples_over_an_hour_are_recorded() {
         let mut all = of([1]);
         all.record_us(1e18);
         assert_eq!(all.count(), 2);

@@ -466,7 +466,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_read_serde_reads_too(text in r#"[\[\]{}:,"1a-c \\]{0,24}"#, bytes in any::<Vec<u8>>()) {
+        fn every_accepted_document_is_accepted_by_serde(text in r#"[\[\]{}:,"1a-c \\]{0,24}"#, bytes in any::<Vec<u8>>()) {
             for bytes in [text.as_bytes(), &bytes] {
                 if read::<OuterDocument<'_>>(bytes).is_ok() {
                     prop_assert!(serde_json::from_slice::<OuterDocument<'_>>(bytes).is_ok());

@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_back_wherever_it_is_cut_into_pieces_and_without_its_last_line_end() {
+    fn an_export_parses_in_any_split_and_without_its_last_line_end() {
         let text = whole();
         let expected = decode(text.as_bytes(), text.len()).unwrap();
         assert_eq!(expected.len(), 4);
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_is_noticed() {
+    fn every_truncation_is_detected() {
         let text = whole();
         for cut in 0..text.len() - 1 {
             assert!(
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_export_or_a_broken_one_is_refused_with_its_line() {
+    fn an_invalid_export_is_refused_with_its_line_number() {
         let text = whole();
         let lines: Vec<&str> = text.lines().collect();
         for (came, expected) in [
@@ -448,7 +448,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_the_decoder_panic(
+        fn random_bytes_do_not_make_the_decoder_panic(
             bytes in any::<Vec<u8>>(),
             text in r#"(\{"(export|data|end)":(1|\[|"|\{|\]|\}|,|nextOffset|"0000000000000016"){0,6}\}?\n?){0,5}"#,
             cut in 1_usize..20,
@@ -468,7 +468,7 @@ mod tests {
         }
 
         #[test]
-        fn messages_come_back_whole_whatever_the_cuts(
+        fn messages_do_not_depend_on_how_bytes_are_split(
             texts in proptest::collection::vec(".{1,20}", 0..6),
             is_closed in any::<bool>(),
             cut in 1_usize..60,

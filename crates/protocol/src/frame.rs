@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_stand_in_one_order_and_false_ones_are_left_out() {
+    fn fields_have_one_order_and_false_ones_are_omitted() {
         let mut out = Vec::new();
         push_control(&mut out, &control());
         let all = r#""streamNextOffset":"0000000000000042","streamCursor":"3117","upToDate":true,"streamClosed":true"#;
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_body_is_no_news_in_every_kind() {
+    fn an_empty_body_is_no_data_in_every_kind() {
         for kind in [ContentKind::Json, ContentKind::Text, ContentKind::Binary] {
             assert!(decode_body(kind, b"").unwrap().is_empty());
         }
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_was_expected_and_what_came() {
+    fn a_refusal_says_what_was_expected_and_found() {
         let fault = decode_object(br#"{"upToDate":true}"#, false)
             .unwrap_err()
             .to_string();
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_are_passed_over_and_closed_means_up_to_date() {
+    fn unknown_fields_are_ignored_and_closed_means_up_to_date() {
         for (text, was, is) in [
             (r#""a":1"#, true, true),
             (r#""a":1"#, false, false),

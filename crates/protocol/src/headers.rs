@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_listed_where_web_pages_are_allowed_to_use_it() {
+    fn every_name_is_in_the_list_of_requests_or_responses_for_cors() {
         let source = include_str!("headers.rs");
         let names = source.lines().filter_map(|line| {
             let (_, value) = line.strip_prefix("pub const ")?.split_once(": &str = \"")?;

@@ -151,7 +151,7 @@ mod tests {
     use crate::document;
 
     #[test]
-    fn an_inspection_is_plain_json_in_camel_case_and_reads_back() {
+    fn an_inspection_is_camel_case_json_and_parses_back() {
         let details = StreamDetails {
             name: "a/b".to_owned(),
             configuration: Configuration {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_that_no_server_would_give_out_is_refused() {
+    fn an_offset_that_no_server_issues_is_refused() {
         let list = r#"{"streams":[{"name":"a","contentType":"b/c","earliestOffset":"0&0","nextOffset":"1","closed":false,"readers":0}]}"#;
         let fault = document::read::<StreamList>(list.as_bytes())
             .unwrap_err()

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 #[test]
-fn elements_are_what_stands_there() {
+fn elements_are_the_exact_source_text() {
     for (json, expected) in [
         ("[]", &[][..]),
         (" [ ]\r\n", &[]),
@@ -20,7 +20,7 @@ fn elements_are_what_stands_there() {
 }
 
 #[test]
-fn what_is_no_array_has_no_elements() {
+fn only_an_array_has_elements() {
     for json in [
         "",
         " ",
@@ -51,7 +51,7 @@ fn what_is_no_array_has_no_elements() {
 }
 
 #[test]
-fn brackets_lie_within_each_other_as_deep_as_they_come() {
+fn brackets_may_be_nested_to_any_depth() {
     for depth in [1, 63, 64, 65, 127, 128, 129, 1_000_000] {
         // Objects and arrays by turns, so that each bracket has to be remembered.
         let open: String = (0..depth)
@@ -76,7 +76,7 @@ fn brackets_lie_within_each_other_as_deep_as_they_come() {
 }
 
 #[test]
-fn strings_lose_their_escapes() {
+fn strings_are_unescaped() {
     assert_eq!(
         string(r#""a\"\\\/\b\f\n\r\té한\ud83d\ude00z""#).unwrap(),
         "a\"\\/\u{8}\u{c}\n\r\té한😀z"
@@ -94,7 +94,7 @@ fn strings_lose_their_escapes() {
 }
 
 #[test]
-fn white_space_is_what_json_takes_for_it() {
+fn white_space_is_that_of_json() {
     assert_eq!(trim(b" \t\r\n[ ] \n"), b"[ ]");
     assert_eq!(trim(b"\x0c1\x0c"), b"\x0c1\x0c");
     assert_eq!(trim(b" \n"), b"");
@@ -102,7 +102,7 @@ fn white_space_is_what_json_takes_for_it() {
 
 proptest! {
     #[test]
-    fn elements_come_back_whatever_stands_between_them(texts in proptest::collection::vec(".*", 0..5), space in "[ \t\r\n]{0,3}") {
+    fn elements_do_not_depend_on_white_space_between_them(texts in proptest::collection::vec(".*", 0..5), space in "[ \t\r\n]{0,3}") {
         let written: Vec<String> = texts.iter().map(|text| serde_json::json!({ "text": text }).to_string()).collect();
         let array = format!("{space}[{space}{}{space}]{space}", written.join(&format!("{space},{space}")));
         prop_assert_eq!(elements(array.as_bytes()).unwrap(), written);
@@ -110,7 +110,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_have_elements_where_they_are_an_array(bytes in r#"\[?[\[\]{}:,"\\0-9eE.+\-a-f \u{e9}u]{0,12}\]?"#) {
+    fn any_bytes_have_elements_only_if_they_are_an_array(bytes in r#"\[?[\[\]{}:,"\\0-9eE.+\-a-f \u{e9}u]{0,12}\]?"#) {
         let is_array = serde_json::from_str::<Vec<IgnoredAny>>(&bytes).map(|elements| elements.len());
         prop_assert_eq!(elements(bytes.as_bytes()).map(|elements| elements.len()).ok(), is_array.as_ref().ok().copied(), "{}", bytes);
         prop_assert_eq!(count_elements(&bytes).ok(), is_array.ok(), "{}", bytes);

@@ -151,7 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_path_is_decoded_once_and_read_back_from_its_own_spelling() {
+    fn a_path_is_decoded_once_and_its_encoding_parses_back() {
         let printable = (b' '..=b'~').map(char::from).filter(|it| *it != '/');
         for character in printable.chain("é한😀\u{301}\u{fffd}\u{2028}".chars()) {
             let text = format!("a{character}b/{character}{character}{character}");
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_stream_is_refused_in_every_spelling() {
+    fn invalid_names_are_refused_in_every_encoding() {
         for path in [
             "",
             "/",
@@ -231,7 +231,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_path_names_a_stream_its_own_spelling_names_the_same(path in "([a-z%./_~+é ]|%[0-9a-fA-F]{2}|\\PC){0,24}") {
+        fn a_valid_path_and_its_canonical_encoding_name_one_stream(path in "([a-z%./_~+é ]|%[0-9a-fA-F]{2}|\\PC){0,24}") {
             if let Ok(name) = StreamName::from_path(&path) {
                 prop_assert_eq!(StreamName::from_path(&name.to_path()), Ok(name.clone()));
                 prop_assert_eq!(StreamName::parse(name.as_str()), Ok(name.clone()));
@@ -241,7 +241,7 @@ mod tests {
         }
 
         #[test]
-        fn a_text_without_percent_sign_is_the_name_that_it_spells(text in "[a-z./~+é]{0,24}") {
+        fn a_path_without_percent_signs_is_the_name(text in "[a-z./~+é]{0,24}") {
             prop_assert_eq!(StreamName::from_path(&text), StreamName::parse(&text));
         }
     }

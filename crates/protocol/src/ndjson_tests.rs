@@ -66,28 +66,28 @@ fn on_one_line(message: &str) -> String {
 
 proptest! {
     #[test]
-    fn json_comes_back_whole_whatever_the_cuts(
+    fn json_does_not_depend_on_how_the_input_is_split(
         cases in cases(ContentKind::Json, on_one_line), cuts in prop::collection::vec(0_usize..40, 1..9),
     ) {
         round_trips(ContentKind::Json, &cases, &cuts)?;
     }
 
     #[test]
-    fn text_comes_back_whole_whatever_the_cuts(
+    fn text_does_not_depend_on_how_the_input_is_split(
         cases in cases(ContentKind::Text, str::to_owned), cuts in prop::collection::vec(0_usize..40, 1..9),
     ) {
         round_trips(ContentKind::Text, &cases, &cuts)?;
     }
 
     #[test]
-    fn bytes_come_back_whole_whatever_the_cuts(
+    fn bytes_do_not_depend_on_how_the_input_is_split(
         cases in cases(ContentKind::Binary, str::to_owned), cuts in prop::collection::vec(0_usize..40, 1..9),
     ) {
         round_trips(ContentKind::Binary, &cases, &cuts)?;
     }
 
     #[test]
-    fn text_that_is_not_utf8_comes_back_as_its_bytes(bytes in prop::collection::vec(any::<u8>(), 1..60)) {
+    fn text_that_is_not_utf8_is_returned_as_bytes(bytes in prop::collection::vec(any::<u8>(), 1..60)) {
         let frames = decoded(encoded(ContentKind::Text, &bytes).as_bytes()).unwrap();
         let came = match frames[0].data.clone() {
             Some(Data::Text(text)) => text.into_bytes(),
@@ -98,13 +98,13 @@ proptest! {
     }
 
     #[test]
-    fn the_string_is_the_one_that_a_json_library_writes(text in crate::codec_tests::text()) {
+    fn strings_are_encoded_as_serde_json_encodes_them(text in crate::codec_tests::text()) {
         let line: serde_json::Value = serde_json::from_str(&encoded(ContentKind::Text, text.as_bytes())).unwrap();
         prop_assert_eq!(line["data"].as_str().unwrap_or_default(), text);
     }
 
     #[test]
-    fn nothing_that_looks_like_lines_makes_the_decoder_panic(
+    fn random_lines_do_not_make_the_decoder_panic(
         text in r#"(\u{feff})?(\{("data":(\[1,"a"\]|"x"|"AA=="|null|7)|"encoding":"(base64|x)"|"streamNextOffset":"[0-9_]{0,18}"|,|[\[\]{}]){0,6}\}?(\r?\n|\r)?){0,6}"#,
         cuts in prop::collection::vec(0_usize..200, 0..6),
     ) {
@@ -116,13 +116,13 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn random_bytes_do_not_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = decoded(&bytes);
     }
 }
 
 #[test]
-fn the_wire_is_what_the_module_says() {
+fn the_bytes_equal_those_in_the_module_documentation() {
     let line = encoded(ContentKind::Json, b"{\"a\":1},{\"b\":2},");
     let rest = r#""streamNextOffset":"0000000000000042","streamCursor":"7","upToDate":true}"#;
     assert_eq!(
@@ -147,7 +147,7 @@ fn the_wire_is_what_the_module_says() {
 }
 
 #[test]
-fn every_line_end_a_mark_and_heartbeats_are_taken() {
+fn all_line_ends_a_byte_order_mark_and_heartbeats_are_accepted() {
     let line = r#"{"streamNextOffset":"1"}"#;
     for wire in [
         format!("{line}\n"),
@@ -162,7 +162,7 @@ fn every_line_end_a_mark_and_heartbeats_are_taken() {
 }
 
 #[test]
-fn a_line_without_its_end_does_not_count() {
+fn an_incomplete_line_is_not_delivered() {
     assert_eq!(decoded(br#"{"streamNextOffset":"1"}"#), Ok(Vec::new()));
 }
 

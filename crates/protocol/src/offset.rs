@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_printed_parses() {
+    fn only_printed_offsets_parse() {
         assert_eq!("0000000000000042".parse(), Ok(Offset::new(42).unwrap()));
         for text in [
             "",
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_stands_behind_the_position_but_for_the_first() {
+    fn the_life_follows_the_position_except_for_the_first() {
         for (life, bytes, text) in [
             (0, 42, "0000000000000042"),
             (1, 42, "0000000000000042_1"),
@@ -305,14 +305,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_is_what_was_printed(text in "[0-9]{14,18}(_[0-9+-]{0,11})?|\\PC{0,20}") {
+        fn parsed_offsets_print_unchanged(text in "[0-9]{14,18}(_[0-9+-]{0,11})?|\\PC{0,20}") {
             if let Ok(offset) = text.parse::<StreamOffset>() {
                 prop_assert_eq!(offset.to_string(), text);
             }
         }
 
         #[test]
-        fn offsets_of_one_life_sort_as_their_texts(life in any::<u32>(), at in 0..=Offset::MAX.0, other in 0..=Offset::MAX.0) {
+        fn offsets_of_one_life_sort_like_their_texts(life in any::<u32>(), at in 0..=Offset::MAX.0, other in 0..=Offset::MAX.0) {
             let [at, other] = [at, other].map(|at| StreamOffset { life, position: Offset(at) });
             prop_assert_eq!(at.cmp(&other), at.to_string().cmp(&other.to_string()));
             prop_assert_eq!(at.to_string().parse(), Ok(at));
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_refuse_what_would_break_a_url() {
+    fn tokens_refuse_characters_that_break_a_url() {
         assert!("0000000000000001_0000000000000042".parse::<Token>().is_ok());
         for text in ["", "a&b", "a=b", "a,b", "a/b", "a?b", "a b"] {
             assert!(text.parse::<Token>().is_err(), "{text}");

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_decoded_once_whatever_the_case_of_the_digits() {
+    fn text_is_decoded_once_with_digits_of_either_case() {
         for (encoded, plain) in [
             ("", ""),
             ("a+b", "a+b"),
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_decodes_to_itself() {
+    fn encoded_text_decodes_to_itself() {
         let all: String = (0..=0x2ff)
             .filter_map(char::from_u32)
             .chain("한😀\u{fffd}".chars())

@@ -61,28 +61,28 @@ fn with_plain_line_ends(text: &str) -> String {
 
 proptest! {
     #[test]
-    fn json_comes_back_whole_whatever_the_cuts(
+    fn json_does_not_depend_on_how_the_input_is_split(
         cases in cases(ContentKind::Json, with_plain_line_ends), cuts in prop::collection::vec(0_usize..40, 1..9),
     ) {
         round_trips(ContentKind::Json, &cases, &cuts)?;
     }
 
     #[test]
-    fn text_comes_back_with_plain_line_ends_whatever_the_cuts(
+    fn text_has_normalised_line_ends_however_input_is_split(
         cases in cases(ContentKind::Text, with_plain_line_ends), cuts in prop::collection::vec(0_usize..40, 1..9),
     ) {
         round_trips(ContentKind::Text, &cases, &cuts)?;
     }
 
     #[test]
-    fn bytes_come_back_whole_whatever_the_cuts(
+    fn bytes_do_not_depend_on_how_the_input_is_split(
         cases in cases(ContentKind::Binary, str::to_owned), cuts in prop::collection::vec(0_usize..40, 1..9),
     ) {
         round_trips(ContentKind::Binary, &cases, &cuts)?;
     }
 
     #[test]
-    fn no_text_can_begin_a_line_of_its_own(text in crate::codec_tests::text()) {
+    fn no_text_can_inject_a_line(text in crate::codec_tests::text()) {
         let wire = encoded(ContentKind::Text, text.as_bytes());
         let lines: Vec<&str> = wire.split(['\r', '\n']).collect();
         let mut foreign = lines.iter().filter(|line| !line.is_empty() && !line.starts_with("data:")).copied();
@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_looks_like_events_makes_the_decoder_panic(
+    fn random_events_do_not_make_the_decoder_panic(
         text in r#"(\u{feff})?((event|data|id|retry|x)?: ?(data|control|[0-9]{0,3}|\[1,"a"\]|AA==|\{"streamNextOffset":"[0-9_]{0,18}"(,"upToDate":true)?\}|é)?(\r\n|\n|\r){0,2}){0,8}"#,
         cuts in prop::collection::vec(0_usize..200, 0..6),
     ) {
@@ -111,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn random_bytes_do_not_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         for kind in [ContentKind::Json, ContentKind::Text, ContentKind::Binary] {
             let _ = decoded(kind, &bytes);
         }
@@ -119,7 +119,7 @@ proptest! {
 }
 
 #[test]
-fn the_wire_is_what_the_module_says() {
+fn the_bytes_equal_those_in_the_module_documentation() {
     let id = "id:0000000000000042\n";
     let control = format!(
         "{id}event: control\ndata:{{\"streamNextOffset\":\"0000000000000042\",\"streamCursor\":\"7\",\"upToDate\":true}}\n\n"
@@ -144,7 +144,7 @@ fn the_wire_is_what_the_module_says() {
 }
 
 #[test]
-fn what_is_not_utf8_becomes_a_replacement_character() {
+fn invalid_utf8_becomes_a_replacement_character() {
     let frames = decoded(
         ContentKind::Text,
         encoded(ContentKind::Text, b"a\xffb").as_bytes(),
@@ -154,7 +154,7 @@ fn what_is_not_utf8_becomes_a_replacement_character() {
 }
 
 #[test]
-fn other_writers_are_understood() {
+fn other_valid_event_streams_are_decoded() {
     // As the protocol's own examples show it, with fields and events that only others know.
     let wire = "\u{feff}: hello\nretry: 5\nid: 9\nevent:data\ndata:[\ndata:{\"k\":\"v\"},\ndata: {\"k\":\"w\"}\ndata:]\n\n\
                 event: other\ndata: x\n\nevent: data\n\ndata\n\nevent: data\ndata: [1]\n\n\
@@ -175,7 +175,7 @@ fn other_writers_are_understood() {
 }
 
 #[test]
-fn data_without_its_control_does_not_count() {
+fn data_without_its_control_event_is_not_delivered() {
     let wire = encoded(ContentKind::Json, b"{\"a\":1},");
     let cut = wire.find("event: control").unwrap();
     for end in cut..wire.len() - 1 {

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_standard_shows_is_read_as_it_says() {
+    fn the_examples_of_rfc_3339_are_parsed() {
         for (text, seconds, nanos) in [
             ("1970-01-01T00:00:00Z", 0, 0),
             ("1985-04-12T23:20:50.52Z", 482_196_050, 520_000_000),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_date_is_refused() {
+    fn invalid_dates_are_refused() {
         for text in [
             "",
             "not-a-timestamp",
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_and_every_fraction_comes_back() {
+    fn every_day_and_every_fraction_round_trips() {
         for day in 0..400 * 366 {
             let time = at(day * 86_400 + 12 * 3_600, 0);
             assert_eq!(parse(&print(time)), Some(time), "day {day}");
@@ -258,7 +258,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_read_can_be_printed_and_read_again(text in DATES) {
+        fn every_parsed_date_prints_and_parses_again(text in DATES) {
             if let Some(moment) = parse(&text) {
                 prop_assert!(moment < END);
                 prop_assert_eq!(parse(&print(moment)), Some(moment));
@@ -266,7 +266,7 @@ mod tests {
         }
 
         #[test]
-        fn every_moment_comes_back_from_every_zone(seconds in 86_400..END.as_secs() - 86_400, nanos in 0..1_000_000_000_u32, minutes in -1_439_i64..=1_439) {
+        fn every_moment_round_trips_through_every_time_zone(seconds in 86_400..END.as_secs() - 86_400, nanos in 0..1_000_000_000_u32, minutes in -1_439_i64..=1_439) {
             let moment = at(seconds, nanos);
             prop_assert_eq!(parse(&print(moment)), Some(moment));
             let there = at(seconds.checked_add_signed(minutes * 60).unwrap(), nanos);

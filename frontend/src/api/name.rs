@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_is_asked_for_under_the_path_that_the_server_reads_back() {
+    fn every_name_is_requested_at_the_path_the_server_decodes() {
         let printable = ('!'..='~').filter(|it| *it != '/');
         for character in printable.chain("é한😀\u{301}\u{fffd}".chars()) {
             let text = format!("a{character}/b {character}{character}{character}");
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_stream_or_another_one_is_refused() {
+    fn invalid_and_ambiguous_names_are_refused() {
         for text in ["", " ", "/", " // "] {
             assert_eq!(typed(text), Err(NameFault::Missing), "{text}");
         }

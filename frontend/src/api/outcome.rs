@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_counts_only_when_the_answer_says_that_it_was_done() {
+    fn a_write_counts_only_if_the_response_confirms_it() {
         // Create, fork and append; close; delete.
         for (answer, done) in [
             (head(200, Some(AT), false), [true, false, false]),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_told_in_the_servers_own_words() {
+    fn a_problem_is_shown_in_the_servers_words() {
         let problem = br##"{"type":"#x","title":"Not JSON","status":400,"detail":"it is not JSON at byte 3"}"##;
         let request = ApiRequest::append(&typed("a").unwrap(), "application/json", "{");
         let refused = |status, body: &[u8]| {

@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_becomes_headers_and_the_same_curl_line() {
+    fn the_form_becomes_headers_and_an_equal_curl_command() {
         let typed = NewStreamForm {
             ttl_seconds: " 60 ".to_owned(),
             keep_bytes: "1000".to_owned(),
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_can_not_be_sent_is_named() {
+    fn an_invalid_field_is_named() {
         let wrong = |change: fn(&mut NewStreamForm)| {
             let mut typed = new("a");
             change(&mut typed);

@@ -56,7 +56,7 @@ mod tests {
     const PAGES: [&str; 2] = ["first", "second"];
 
     #[test]
-    fn every_address_survives_the_url() {
+    fn every_address_round_trips_through_the_url() {
         for page in [0, 1] {
             for query in ["", "stream=logs/a%20b&live=sse"] {
                 let address = Address {

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reader_gets_the_first_language_that_is_spoken_here() {
+    fn the_first_supported_language_is_chosen() {
         assert_eq!(
             Language::first_of(["fr-FR", "ko-KR", "en"]),
             Language::Korean

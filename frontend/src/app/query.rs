@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn written_queries_parse_back() {
         let query = Query::default()
             .with("stream", "logs/a b&c=ü+?#%")
             .with("empty", "");
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plus_is_a_plus_and_a_broken_escape_stands_for_itself() {
+    fn plus_signs_and_broken_escapes_are_literal() {
         let query = Query::parse("a=topic+one&b=topic%2Bone&c=90%&d&&=");
         let pairs: Vec<_> = query.pairs().collect();
         let expected = [

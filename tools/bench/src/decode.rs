@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_mean_the_same_wherever_they_are_cut() {
+    fn responses_decode_the_same_wherever_they_are_split() {
         let long = [&[0x81, 126, 1, 0][..], &[b'y'; 256]].concat();
         let huge = [&[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0][..], &[b'z'; 65_536]].concat();
         let socket = [

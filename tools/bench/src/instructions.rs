@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_committed_can_be_read_back() {
+    fn the_committed_results_parse() {
         let rows = [row("append", 5120.0), row("delivery, of 100", 15.3)];
         assert_eq!(parse(&committable(&rows)), rows);
     }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_what_is_done_often_costs_the_difference_of_two_runs() {
+    fn the_cost_of_one_operation_is_the_difference_of_two_runs() {
         let start_and_end = 1_000_000;
         let row =
             measured("x", 10, 5, |times| Ok(start_and_end + 300 * times as u64)).expect("a count");

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_found_wherever_the_content_is_cut() {
+    fn messages_are_found_wherever_the_content_is_split() {
         for size in [SIZE_MIN, 100, 1_000] {
             let mut content = b"data: [".to_vec();
             for number in 0..9 {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_repeated_or_reordered_is_counted() {
+    fn lost_repeated_and_reordered_messages_are_counted() {
         // Numbers as they came, how many were written; skipped, again, missing.
         let cases: [(&[u64], u64, [u64; 3]); 5] = [
             (&[0, 1, 2], 3, [0, 0, 0]),

@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_does_not_care_for_one_wild_round() {
+    fn one_outlier_does_not_move_the_median() {
         for (figures, middle) in [
             (&[3.0][..], 3.0),
             (&[9e9, 1.0, 2.0], 2.0),
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_to_limit_and_to_the_best_peer_whichever_way_is_better() {
+    fn ratios_compare_with_the_limit_and_the_best_peer() {
         let columns = [
             ("L", Role::Limit),
             ("T", Role::Ours),

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_the_same_wherever_they_are_cut() {
+    fn frames_do_not_depend_on_where_bytes_are_split() {
         let bytes = [
             &[0x89, 0, 0x01, 1, b'a', 0x80, 1, b'b'],
             &[&[0x81, 126, 1, 0][..], &[b'y'; 256]].concat()[..],
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_frames_of_a_client_are_those_of_a_server_but_for_the_mask() {
+    fn client_frames_equal_server_frames_except_for_the_mask() {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
             let payload = vec![b'x'; length];
             let mut frame = client_frame(0x82, &payload);

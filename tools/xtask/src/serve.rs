@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_first_pair_of_dashes_is_ours() {
+    fn only_the_first_double_dash_is_consumed() {
         let words = |text: &str| {
             text.split_whitespace()
                 .map(str::to_owned)

@@ -46,7 +46,7 @@ fn a_child_may_end_well_after_sigterm() {
 }
 
 #[test]
-fn the_childs_own_status_comes_through() {
+fn the_exit_status_of_the_child_is_returned() {
     for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -s KILL $$", 128 + 9)] {
         let mut guard = guarded(script);
         let lifeline = guard.stdin.take();

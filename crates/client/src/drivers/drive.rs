@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_keep_what_they_have() {
+    fn urls_keep_their_existing_query() {
         assert_eq!(
             with_query("http://h/a", "offset=-1"),
             "http://h/a?offset=-1"

@@ -19,7 +19,7 @@ fn fail_live(play: &mut ScriptedReader, mut at_ms: u64, times: u32) -> (u64, Str
 }
 
 #[test]
-fn a_refusal_that_asking_again_cannot_heal_is_the_end_and_says_why() {
+fn a_permanent_refusal_ends_the_reader_with_its_reason() {
     let problem = r##"{"type":"#no-stream","title":"No such stream","status":404,"detail":"`a` does not exist"}"##;
     for status in [400, 401, 403, 404, 410, 414] {
         let mut play = ScriptedReader::new(Technique::Sse, "5");
@@ -38,7 +38,7 @@ fn a_refusal_that_asking_again_cannot_heal_is_the_end_and_says_why() {
 }
 
 #[test]
-fn what_may_heal_is_asked_again_after_a_pause_that_honours_retry_after() {
+fn temporary_refusals_are_retried_after_retry_after() {
     for status in [408, 425, 429, 500, 502, 503, 504, 507] {
         let mut play = ScriptedReader::new(Technique::Poll, "5");
         play.does(0, ScriptedInput::Nothing);
@@ -57,7 +57,7 @@ fn what_may_heal_is_asked_again_after_a_pause_that_honours_retry_after() {
 }
 
 #[test]
-fn pauses_grow_while_nothing_works() {
+fn pauses_grow_while_all_requests_fail() {
     let mut play = ScriptedReader::new(Technique::LongPoll, "5");
     let (mut now, mut longest) = (0, 0);
     for _ in 0..30 {
@@ -71,7 +71,7 @@ fn pauses_grow_while_nothing_works() {
 }
 
 #[test]
-fn a_technique_that_keeps_failing_while_plain_reads_work_gives_way_and_is_tried_again() {
+fn a_failing_technique_is_replaced_and_tried_again_later() {
     let mut play = ScriptedReader::new(Technique::Websocket, "5");
     let (now, done) = fail_live(&mut play, 0, 3);
     assert_eq!(done, "ended: cut; websocket -> sse: cut; pauses");
@@ -104,7 +104,7 @@ fn a_technique_that_keeps_failing_while_plain_reads_work_gives_way_and_is_tried_
 }
 
 #[test]
-fn a_network_that_is_gone_is_not_the_techniques_fault() {
+fn a_lost_network_does_not_change_the_technique() {
     let mut play = ScriptedReader::new(Technique::Websocket, "5");
     let mut now = 0;
     for _ in 0..20 {
@@ -121,7 +121,7 @@ fn a_network_that_is_gone_is_not_the_techniques_fault() {
 }
 
 #[test]
-fn a_silent_live_connection_is_given_up_but_a_slow_owner_is_not_taken_for_it() {
+fn a_silent_live_response_times_out_but_a_slow_caller_does_not() {
     let mut play = ScriptedReader::new(Technique::Sse, "5");
     play.does(0, ScriptedInput::Nothing);
     play.does(0, ScriptedInput::Page("200 json next=5 up", "[]"));
@@ -140,7 +140,7 @@ fn a_silent_live_connection_is_given_up_but_a_slow_owner_is_not_taken_for_it() {
 }
 
 #[test]
-fn an_answer_that_never_begins_is_given_up() {
+fn a_response_that_never_begins_times_out() {
     for (technique, deadline) in [(Technique::Poll, 30_000), (Technique::LongPoll, 90_000)] {
         let mut play = ScriptedReader::new(technique, "5");
         play.does(0, ScriptedInput::Nothing);

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_takes_what_it_understands() {
+    fn a_head_reads_the_known_fields() {
         let header = |name: &str| match name {
             "retry-after" => Some(" 7 ".to_owned()),
             "stream-closed" => Some("TRUE".to_owned()),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_retry_after_are_a_time_to_wait() {
+    fn both_forms_of_retry_after_are_understood() {
         // 1994-11-06T08:49:37Z.
         let here = Duration::from_secs(784_111_777);
         let there = "Sun, 06 Nov 1994 09:49:37 GMT";

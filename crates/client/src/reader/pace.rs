@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_poll_does_not_move_the_grid() {
+    fn a_late_poll_does_not_shift_later_polls() {
         let mut ticks = Ticks::new(at(100));
         assert_eq!(ticks.next(), None);
         for (asked, next) in [
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_interval_counts_from_the_last_poll_and_never_lies_in_the_past() {
+    fn a_new_interval_counts_from_the_last_poll() {
         let mut ticks = Ticks::new(at(1_000));
         ticks.asked(at(0));
         ticks.set_interval(at(300), at(500));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_server_gets_the_patience_it_asked_for() {
+    fn retry_after_is_a_lower_bound_of_the_pause() {
         for seed in 0..50 {
             let pause = Pauses::new(seed).after(1, Some(at(20_000)));
             assert!(

@@ -6,7 +6,7 @@ use super::*;
 pub(super) const CONTROL_7: &str = "event: data\ndata: [7]\n\nevent: control\ndata: {\"streamNextOffset\":\"7\",\"streamCursor\":\"c\",\"upToDate\":true}\n\n";
 
 #[test]
-fn pages_are_read_one_after_the_other_and_then_it_goes_live_with_the_cursor() {
+fn pages_are_read_in_order_then_live_with_the_cursor() {
     ScriptedReader::new(Technique::Sse, "-1").check(&[
         (0, ScriptedInput::Nothing, "send poll offset=-1"),
         (
@@ -32,7 +32,7 @@ fn pages_are_read_one_after_the_other_and_then_it_goes_live_with_the_cursor() {
 }
 
 #[test]
-fn polls_leave_at_a_fixed_rate_whatever_the_answers_take() {
+fn polls_are_sent_at_a_fixed_rate_whatever_responses_take() {
     ScriptedReader::new(Technique::Poll, "5").check(&[
         (100, ScriptedInput::Nothing, "send poll offset=5"),
         (
@@ -58,7 +58,7 @@ fn polls_leave_at_a_fixed_rate_whatever_the_answers_take() {
 }
 
 #[test]
-fn long_poll_asks_again_before_it_opens_what_came() {
+fn long_poll_sends_the_next_request_before_it_reads_a_page() {
     ScriptedReader::new(Technique::LongPoll, "5").check(&[
         (
             0,
@@ -89,7 +89,7 @@ fn long_poll_asks_again_before_it_opens_what_came() {
 }
 
 #[test]
-fn now_is_pinned_by_a_plain_read_so_that_a_cut_loses_nothing() {
+fn offset_now_is_resolved_by_a_plain_read_first() {
     ScriptedReader::new(Technique::LongPoll, "now").check(&[
         (0, ScriptedInput::Nothing, "send poll offset=now"),
         (
@@ -101,7 +101,7 @@ fn now_is_pinned_by_a_plain_read_so_that_a_cut_loses_nothing() {
 }
 
 #[test]
-fn hold_is_asked_for_and_awaited() {
+fn the_hold_is_requested_and_added_to_the_timeout() {
     let options = FollowOptions {
         hold: Some(Duration::from_secs(50)),
         technique: Technique::LongPoll,
@@ -116,7 +116,7 @@ fn hold_is_asked_for_and_awaited() {
 }
 
 #[test]
-fn a_page_that_cannot_be_read_takes_back_the_request_that_left_on_its_word() {
+fn an_unreadable_page_aborts_the_request_sent_after_it() {
     let mut play = ScriptedReader::new(Technique::LongPoll, "5");
     play.does(0, ScriptedInput::Nothing);
     let done = play.does(9_000, ScriptedInput::Page("200 json next=6 up", "[1,"));
@@ -134,7 +134,7 @@ fn a_page_that_cannot_be_read_takes_back_the_request_that_left_on_its_word() {
 }
 
 #[test]
-fn half_a_line_does_not_count_after_a_cut() {
+fn an_incomplete_line_is_discarded_when_the_connection_ends() {
     ScriptedReader::new(Technique::Ndjson, "5").check(&[
         (0, ScriptedInput::Nothing, "send poll offset=5"),
         (
@@ -161,7 +161,7 @@ fn half_a_line_does_not_count_after_a_cut() {
 }
 
 #[test]
-fn a_change_in_mid_stream_goes_on_at_the_same_position_at_once() {
+fn a_change_of_technique_continues_at_the_same_offset() {
     ScriptedReader::new(Technique::Websocket, "5").check(&[
         (0, ScriptedInput::Nothing, "send poll offset=5"),
         (
@@ -203,7 +203,7 @@ fn a_change_in_mid_stream_goes_on_at_the_same_position_at_once() {
 }
 
 #[test]
-fn an_sse_answer_is_never_read_before_the_kind_of_stream_is_known() {
+fn sse_starts_only_once_the_content_type_is_known() {
     ScriptedReader::new(Technique::LongPoll, "5").check(&[
         (
             0,
@@ -229,7 +229,7 @@ fn an_sse_answer_is_never_read_before_the_kind_of_stream_is_known() {
 }
 
 #[test]
-fn pause_drops_the_request_and_resume_goes_on_where_it_was() {
+fn pause_aborts_the_request_and_resume_continues_at_its_offset() {
     ScriptedReader::new(Technique::Poll, "5").check(&[
         (0, ScriptedInput::Nothing, "send poll offset=5"),
         (1, ScriptedInput::Pause, "abort; ended"),
@@ -240,7 +240,7 @@ fn pause_drops_the_request_and_resume_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_closed_stream_is_the_end_by_every_technique() {
+fn a_closed_stream_ends_the_reader_by_every_technique() {
     let ends = "batch [5] 6 up closed; ended; finished; done";
     for technique in Technique::ALL {
         let mut play = ScriptedReader::new(technique, "5");
@@ -273,7 +273,7 @@ fn a_closed_stream_is_the_end_by_every_technique() {
 }
 
 #[test]
-fn a_server_that_knows_no_extension_is_followed_by_what_it_knows() {
+fn a_server_without_extensions_is_read_by_a_standard_technique() {
     for (technique, answer) in [
         (Technique::Ndjson, "400 json"),
         (Technique::Websocket, "400"),
@@ -299,7 +299,7 @@ fn a_server_that_knows_no_extension_is_followed_by_what_it_knows() {
 }
 
 #[test]
-fn without_fallback_an_unknown_technique_is_the_end() {
+fn without_fallback_an_unknown_technique_ends_the_reader() {
     let options = FollowOptions {
         technique: Technique::Ndjson,
         fallback: false,
@@ -316,7 +316,7 @@ fn without_fallback_an_unknown_technique_is_the_end() {
 }
 
 #[test]
-fn servers_that_end_or_answer_at_once_are_not_asked_as_fast_as_they_answer() {
+fn immediate_responses_do_not_cause_a_busy_loop() {
     let mut play = ScriptedReader::new(Technique::Ndjson, "5");
     play.does(0, ScriptedInput::Nothing);
     play.does(0, ScriptedInput::Page("200 json next=5 up", "[]"));
@@ -350,7 +350,7 @@ fn servers_that_end_or_answer_at_once_are_not_asked_as_fast_as_they_answer() {
 }
 
 #[test]
-fn a_page_without_an_offset_is_not_taken_for_the_stream() {
+fn a_page_without_an_offset_is_not_accepted() {
     let mut play = ScriptedReader::new(Technique::Poll, "5");
     play.does(0, ScriptedInput::Nothing);
     let done = play.does(
@@ -377,7 +377,7 @@ fn a_new_poll_interval_counts_at_once() {
 }
 
 #[test]
-fn an_empty_page_is_the_tail_even_if_the_server_does_not_say_so() {
+fn an_empty_page_counts_as_the_tail() {
     ScriptedReader::new(Technique::Sse, "-1").check(&[
         (0, ScriptedInput::Nothing, "send poll offset=-1"),
         (

@@ -387,7 +387,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 120, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_the_network_does_every_byte_arrives_once_and_in_order(
+    fn every_byte_arrives_once_in_order_despite_network_faults(
         seed in any::<u64>(), kind in 0_usize..3, technique in 0_usize..5,
     ) {
         let kind = [ContentKind::Json, ContentKind::Text, ContentKind::Binary][kind];

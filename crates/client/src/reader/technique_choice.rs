@@ -166,7 +166,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(100);
 
     #[test]
-    fn every_way_down_ends_with_polling_and_repeats_nothing() {
+    fn every_fallback_chain_ends_with_polling_without_repeats() {
         for wanted in Technique::ALL {
             let mut choice = TechniqueChoice::new(wanted, true);
             let mut seen = vec![wanted];
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn one_fault_is_forgiven_when_something_works_again() {
+    fn one_fault_is_forgotten_after_a_success() {
         let mut choice = TechniqueChoice::new(Technique::Sse, true);
         for _ in 0..10 {
             assert!(!choice.failed(NOW, false) && !choice.failed(NOW, false));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_new_try_goes_straight_back_and_waits_longer() {
+    fn a_failed_retry_of_a_technique_backs_off_longer() {
         let mut choice = TechniqueChoice::new(Technique::Websocket, true);
         while !choice.failed(NOW, false) {}
         let first = choice.try_again_at().unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn without_fallback_nothing_steps_in() {
+    fn without_fallback_the_technique_does_not_change() {
         let mut choice = TechniqueChoice::new(Technique::Websocket, false);
         assert!((0..20).all(|_| !choice.failed(NOW, true)));
         assert!(!choice.has_next());

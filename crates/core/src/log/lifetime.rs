@@ -97,7 +97,7 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[tokio::test(start_paused = true)]
-    async fn idleness_ends_a_stream_once_and_use_puts_it_off() {
+    async fn an_idle_stream_expires_once_and_use_postpones_it() {
         let life = Lifetime::new(Some(Expiry::Idle(1_000 * MS)), Wall::driven());
         tokio::time::advance(999 * MS).await;
         assert!(!life.is_over(|| false));
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_date_ends_a_stream_whoever_uses_it() {
+    async fn a_stream_expires_at_its_date_even_when_used() {
         let wall = Wall::driven();
         let life = Lifetime::new(Some(Expiry::At(wall.now() + 5 * MS)), wall);
         tokio::time::advance(4 * MS).await;
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_ends_without_an_expiry_and_zero_seconds_are_over_at_once() {
+    async fn no_expiry_never_ends_and_zero_seconds_end_at_once() {
         let eternal = Lifetime::new(None, Wall::driven());
         tokio::time::advance(Duration::from_secs(1 << 40)).await;
         assert!(!eternal.is_over(|| false));

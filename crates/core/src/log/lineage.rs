@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_of_forks_is_flattened_to_the_parts_that_count() {
+    fn a_chain_of_forks_is_flattened_to_its_readable_spans() {
         let root = Lineage::default();
         let child = root.fork(StreamId(1), at(10));
         assert_eq!(parts(&child), [(1, 10)]);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_follow_each_other_without_a_gap_up_to_the_end() {
+    fn spans_are_contiguous_up_to_the_end() {
         let lineage = Lineage::default()
             .fork(StreamId(1), at(10))
             .fork(StreamId(2), at(25));

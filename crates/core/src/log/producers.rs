@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_append_is_new_once_in_order_and_in_the_newest_epoch() {
+    fn an_append_is_new_once_in_order_and_in_the_newest_epoch() {
         let id = ProducerId::parse("producer-id", "p").unwrap();
         let mut producers = Producers::default();
         let at = |epoch, seq| Accepted { epoch, seq };
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_remembers_so_many_producers_and_those_go_on() {
+    fn known_producers_continue_when_their_limit_is_reached() {
         let id = |number: usize| ProducerId::parse("producer-id", &number.to_string()).unwrap();
         let at = |seq| Accepted { epoch: 0, seq };
         let mut producers = Producers::default();

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_ages_are_looked_at_in_every_sweep_and_long_ones_within_sixty() {
+    fn retention_is_checked_each_sweep_or_within_sixty() {
         let second = Duration::from_secs(1);
         for (age_s, sweeps) in [
             (1, 1),

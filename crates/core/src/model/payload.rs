@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_message_does_not_keep_the_buffer_that_it_came_in() {
+    fn a_small_message_does_not_keep_its_receive_buffer_alive() {
         for kind in [ContentKind::Json, ContentKind::Text, ContentKind::Binary] {
             let buffer = Bytes::from(vec![b'1'; 65_536]);
             let _payload = Payload::parse(kind, buffer.slice(..10)).unwrap();
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_put_together_are_those_that_came_apart() {
+    fn joined_messages_split_into_the_same_messages() {
         for (kind, kept, ends) in [
             (ContentKind::Json, "1,22,", [2, 5]),
             (ContentKind::Text, "122", [1, 3]),
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_or_empty_is_refused() {
+    fn invalid_or_empty_json_is_refused() {
         assert_eq!(json("").unwrap_err(), PayloadError::Empty);
         assert_eq!(json("[]").unwrap_err(), PayloadError::EmptyArray);
         for body in ["{", "[1,", "[1 2]", "nul", "1 2", "[1]x", "\u{feff}1"] {
@@ -400,7 +400,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_array_is_split_into_its_elements_as_they_came(
+        fn an_array_is_split_into_unchanged_elements(
             messages in proptest::collection::vec(message(), 1..9),
             space in "[ \t\r\n]{0,3}",
         ) {
@@ -416,7 +416,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_taken_as_serde_takes_them(text in r#"[\[\]{}:,"\\0-9eE.+\-a-f \x0c\u{e9}u]{0,16}"#, bytes in any::<Vec<u8>>()) {
+        fn any_bytes_are_valid_json_exactly_if_serde_says_so(text in r#"[\[\]{}:,"\\0-9eE.+\-a-f \x0c\u{e9}u]{0,16}"#, bytes in any::<Vec<u8>>()) {
             for body in [text.as_bytes(), &bytes] {
                 let is_json = std::str::from_utf8(body).is_ok_and(|text| RawValue::from_string(text.to_owned()).is_ok());
                 match Payload::parse(ContentKind::Json, Bytes::copy_from_slice(body)) {

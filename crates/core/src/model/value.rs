@@ -179,7 +179,7 @@ mod tests {
     use crate::model::ProducerId;
 
     #[test]
-    fn marks_have_a_length_and_go_into_a_header() {
+    fn ids_and_sequences_are_limited_and_valid_in_a_header() {
         let whole = "x".repeat(256);
         assert_eq!(
             StreamSeq::parse("streamSeq", &whole).unwrap().as_str(),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_kept_to_the_millisecond_up_to_the_last_that_has_a_name() {
+    fn dates_are_kept_to_the_millisecond_up_to_year_9999() {
         let at = |ms: u64| Expiry::At(UNIX_EPOCH + Duration::from_millis(ms));
         let last = timestamp::END - Duration::from_nanos(1);
         assert_eq!(Expiry::at("x", Duration::from_nanos(1_999_999)), Ok(at(1)));

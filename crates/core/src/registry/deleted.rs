@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_counts_its_lives_and_what_is_forgotten_lifts_the_floor() {
+    fn forgotten_names_raise_the_first_life_of_others() {
         let mut kept = BTreeMap::new();
         let names = DeletedNames::take(&mut kept.clone(), 2);
         assert_eq!(names.next_life(&name(1)), 0);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn other_notes_stay_and_one_that_is_none_is_left_aside() {
+    fn other_notes_stay_and_invalid_ones_are_skipped() {
         let note =
             |key: &str, value: &'static str| (key.to_owned(), Bytes::from_static(value.as_bytes()));
         let mut notes = BTreeMap::from([
@@ -213,7 +213,7 @@ mod tests {
     proptest! {
         /// Names are made and deleted, the server is started anew, and commits come to the store in any order near their own.
         #[test]
-        fn no_name_ever_has_a_life_twice(
+        fn no_name_has_the_same_life_twice(
             steps in proptest::collection::vec((0_usize..6, 0_usize..12, any::<bool>()), 1..200),
             names_max in 1_usize..5,
         ) {

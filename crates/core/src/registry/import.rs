@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_sees_it_before_it_appears_and_what_never_does_leaves_no_byte() {
+    async fn an_import_is_invisible_until_done_and_leaves_nothing_if_not() {
         let store = Arc::new(MemoryStore::new(1 << 20));
         let streams = Streams::new(Arc::clone(&store) as Arc<dyn Store>, 10);
         let name = StreamName::parse("a").unwrap();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_takes_the_name_first_has_it() {
+    async fn an_import_fails_if_its_name_was_taken_meanwhile() {
         let streams = Streams::new(Arc::new(MemoryStore::new(1 << 20)), 10);
         let name = StreamName::parse("a").unwrap();
         let first = streams

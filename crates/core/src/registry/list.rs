@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_begins_behind_a_name_that_need_not_exist_and_keeps_to_its_prefix() {
+    async fn a_page_starts_after_any_name_and_keeps_to_its_prefix() {
         let streams =
             streams(["b/1", "a", "b/3", "B", "b", "bb", "c", "b/2"].map(str::to_owned)).await;
         for (prefix, after, limit, expected, more) in [
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_search_finds_what_is_anywhere_in_a_name_also_beyond_what_is_looked_at_at_once() {
+    async fn a_search_matches_inside_names_and_continues_in_steps() {
         let many = (0..NAMES_AT_ONCE * 2 + 7).map(|number| format!("stream/{number:05}"));
         let streams = streams(many.chain(["zone/Ünder".to_owned(), "zone/other".to_owned()])).await;
         assert_eq!(

@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_count_as_kept_and_the_servers_own_steps_fit_when_it_is_full() {
+    fn notes_count_and_internal_changes_fit_when_memory_is_full() {
         let store = MemoryStore::new(LIMIT);
         fill(&store, TOO_MANY, &|number| {
             note(&store, &number.to_string(), Some(1_000))

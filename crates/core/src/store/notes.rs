@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growth_needs_room_and_shrinking_gives_it_back() {
+    fn growth_needs_space_and_shrinking_returns_it() {
         let full = || StoreError::Full {
             kept: 1,
             limit: 1,

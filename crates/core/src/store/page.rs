@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_never_splits_a_message_and_always_moves() {
+    fn a_page_ends_between_messages_and_has_at_least_one() {
         let SealedPage { index, .. } = append(0, 1, "[1,22,333]"); // ends at 2, 5, 9
         for (from, limit, end) in [
             (0, 0, 2),
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_joined_appends_is_as_if_the_rest_had_been_joined() {
+    fn trimming_joined_appends_equals_joining_the_rest() {
         let pages = [
             append(0, 7, "1"),
             append(2, 5, "[22,3]"),

@@ -33,12 +33,12 @@ use tailwater_protocol::Offset;
 type OpenStore<'a> = &'a dyn Fn(u64) -> Arc<dyn Store>;
 
 #[test]
-fn the_memory_store_keeps_the_contract() {
+fn the_memory_store_fulfils_the_contract() {
     check(&|limit_bytes| Arc::new(MemoryStore::new(limit_bytes)));
 }
 
 #[test]
-fn the_memory_store_gives_back_every_byte_however_appends_and_deletions_race() {
+fn the_memory_store_frees_all_bytes_when_changes_race() {
     let store = Arc::new(MemoryStore::new(u64::MAX / 2));
     for _ in 0..150 {
         let id = create(&*store, None);
@@ -61,7 +61,7 @@ fn the_memory_store_gives_back_every_byte_however_appends_and_deletions_race() {
 }
 
 #[test]
-fn the_disk_store_keeps_the_contract() {
+fn the_disk_store_fulfils_the_contract() {
     let store: Arc<dyn Store> = Arc::new(TemporaryStore::open());
     check_all_but_limits(&|_| Arc::clone(&store));
 }

@@ -77,7 +77,7 @@ fn unwritable() -> Result<Appended, AppendError> {
 }
 
 #[tokio::test]
-async fn a_retry_of_an_append_under_way_is_a_duplicate_only_once_that_is_durable() {
+async fn a_retry_of_a_pending_append_waits_until_it_is_durable() {
     let [first, retry] = both(by_producer(0), by_producer(0), true).await;
     let (first, retry) = (first.unwrap(), retry.unwrap());
     assert!(first.is_new && !retry.is_new);
@@ -88,7 +88,7 @@ async fn a_retry_of_an_append_under_way_is_a_duplicate_only_once_that_is_durable
 }
 
 #[tokio::test]
-async fn a_retry_of_an_append_that_failed_is_appended() {
+async fn a_retry_of_a_failed_append_is_appended() {
     let [first, retry] = both(by_producer(0), by_producer(0), false).await;
     assert_eq!(first, unwritable());
     let retry = retry.unwrap();
@@ -97,7 +97,7 @@ async fn a_retry_of_an_append_that_failed_is_appended() {
 }
 
 #[tokio::test]
-async fn closing_again_is_answered_only_once_the_close_is_durable() {
+async fn a_second_close_waits_until_the_first_is_durable() {
     let [first, again] = both(close(), close(), true).await;
     assert!(first.unwrap().is_new);
     let again = again.unwrap();
@@ -105,7 +105,7 @@ async fn closing_again_is_answered_only_once_the_close_is_durable() {
 }
 
 #[tokio::test]
-async fn a_close_that_failed_refuses_nobody() {
+async fn a_failed_close_refuses_no_append() {
     let [first, append] = both(close(), data("more"), false).await;
     assert_eq!(first, unwritable());
     let append = append.unwrap();
@@ -120,7 +120,7 @@ async fn a_close_that_failed_refuses_nobody() {
 }
 
 #[tokio::test]
-async fn a_condition_on_the_tail_is_judged_by_what_became_of_the_append_before() {
+async fn if_match_is_decided_after_the_append_before_it() {
     let at_start = || Append {
         only_at: Some(StreamOffset::default()),
         ..data("more")

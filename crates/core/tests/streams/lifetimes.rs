@@ -116,7 +116,7 @@ async fn pass(time: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_stream_is_gone_at_once_and_deleted_by_the_next_sweep() {
+async fn an_expired_stream_is_gone_at_once_and_deleted_by_a_sweep() {
     let (streams, _) = streams();
     let log = create(&streams, "it", idle(2 * SECOND)).await;
     pass(1_900 * MS).await;
@@ -137,7 +137,7 @@ async fn an_idle_stream_is_gone_at_once_and_deleted_by_the_next_sweep() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn appends_and_reads_renew_and_looking_does_not() {
+async fn appends_and_reads_postpone_expiry_and_inspection_does_not() {
     let (streams, _) = streams();
     let log = create(&streams, "it", idle(2 * SECOND)).await;
     for _ in 0..5 {
@@ -157,7 +157,7 @@ async fn appends_and_reads_renew_and_looking_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_followed_does_not_end_and_has_its_whole_time_after_the_last_reader() {
+async fn a_stream_does_not_expire_while_it_is_followed() {
     let (streams, _) = streams();
     let log = create(&streams, "it", idle(2 * SECOND)).await;
     let reader = ReaderGuard::new(Arc::clone(&log), Technique::Sse, Offset::ZERO);
@@ -171,7 +171,7 @@ async fn a_stream_that_is_followed_does_not_end_and_has_its_whole_time_after_the
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_date_ends_even_what_is_followed_and_its_readers_are_told() {
+async fn a_stream_with_readers_expires_at_its_date_and_wakes_them() {
     let (streams, wall) = streams();
     let log = create(&streams, "it", |config| {
         config.expiry = Some(Expiry::At(wall.now() + 3 * SECOND));
@@ -197,7 +197,7 @@ async fn a_date_ends_even_what_is_followed_and_its_readers_are_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_ended_makes_room_for_a_new_stream_before_any_sweep() {
+async fn an_expired_name_can_be_reused_before_any_sweep() {
     let (streams, _) = streams();
     let old = create(&streams, "it", idle(500 * MS)).await;
     append(&old, "old").await;
@@ -208,7 +208,7 @@ async fn what_has_ended_makes_room_for_a_new_stream_before_any_sweep() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_ends_before_its_forks_is_hidden_and_goes_with_the_last_of_them() {
+async fn an_expired_source_is_hidden_until_its_last_fork_is_gone() {
     let (streams, _) = streams();
     let source = create(&streams, "source", idle(2 * SECOND)).await;
     append(&source, "inherited ").await;
@@ -250,7 +250,7 @@ async fn a_stream_that_ends_before_its_forks_is_hidden_and_goes_with_the_last_of
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fork_has_what_it_asks_for_and_else_what_its_source_has() {
+async fn a_fork_inherits_settings_that_it_does_not_set() {
     let (streams, wall) = streams();
     let date = Some(Expiry::At(wall.now() + 100 * SECOND));
     let later = Some(Expiry::At(wall.now() + 200 * SECOND));
@@ -302,7 +302,7 @@ async fn a_fork_has_what_it_asks_for_and_else_what_its_source_has() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_beyond_their_age_are_gone_and_the_others_stay() {
+async fn messages_over_the_age_limit_are_gone_and_others_stay() {
     let (streams, _) = streams();
     let log = create(&streams, "it", |config| config.keep_age = Some(10 * SECOND)).await;
     append(&log, "first ").await;
@@ -331,7 +331,7 @@ async fn messages_beyond_their_age_are_gone_and_the_others_stay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_keeps_everything_while_forks_live_and_lets_go_afterwards() {
+async fn a_source_is_trimmed_only_once_its_forks_are_gone() {
     let (streams, _) = streams();
     let source = create(&streams, "source", |config| {
         config.keep_age = Some(5 * SECOND);
@@ -373,7 +373,7 @@ async fn a_source_keeps_everything_while_forks_live_and_lets_go_afterwards() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fork_lets_go_of_what_it_inherited_as_of_its_own() {
+async fn a_fork_trims_inherited_messages_like_its_own() {
     let (streams, _) = streams();
     let source = create(&streams, "source", |_| {}).await;
     append(&source, "one ").await;

@@ -97,7 +97,7 @@ fn takes(log: &Log, life: u32, bytes: u64) -> bool {
 }
 
 #[tokio::test]
-async fn each_stream_of_a_name_takes_its_own_offsets_only() {
+async fn each_stream_of_a_name_accepts_only_its_own_offsets() {
     let streams = in_memory();
     for life in 0..4 {
         let log = make(&streams, "a", "text").await;
@@ -144,7 +144,7 @@ fn payload() -> Append {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_ended_by_itself_has_a_successor_too() {
+async fn the_successor_of_an_expired_stream_has_the_next_life() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(1 << 20));
     let streams = Streams::open_with(store, &mut Recovery::default(), 10, Wall::driven());
     for life in 0..3 {
@@ -167,7 +167,7 @@ async fn a_stream_that_ended_by_itself_has_a_successor_too() {
 }
 
 #[tokio::test]
-async fn a_fork_takes_its_sources_offsets_up_to_where_it_left() {
+async fn a_fork_accepts_its_sources_offsets_up_to_the_fork_point() {
     let streams = in_memory();
     make(&streams, "source", "0123456789").await;
     end(&streams, "source").await;
@@ -217,7 +217,7 @@ async fn a_fork_takes_its_sources_offsets_up_to_where_it_left() {
 }
 
 #[tokio::test]
-async fn a_fork_on_a_used_name_takes_what_could_be_its_predecessors_only_where_it_was_made() {
+async fn a_fork_on_a_used_name_accepts_old_offsets_at_its_fork_point() {
     let streams = in_memory();
     make(&streams, "source", "0123456789").await;
     make(&streams, "fork", "another text").await;
@@ -231,7 +231,7 @@ async fn a_fork_on_a_used_name_takes_what_could_be_its_predecessors_only_where_i
 }
 
 #[tokio::test]
-async fn a_hidden_stream_keeps_its_name_and_its_successor_has_the_next_life() {
+async fn the_successor_of_a_hidden_stream_has_the_next_life() {
     let streams = in_memory();
     make(&streams, "source", "0123456789").await;
     let child = fork(&streams, "child", fork_of("source", None)).await;
@@ -242,7 +242,7 @@ async fn a_hidden_stream_keeps_its_name_and_its_successor_has_the_next_life() {
 }
 
 #[tokio::test]
-async fn an_import_under_a_deleted_name_has_the_next_life_if_nobody_had_it_meanwhile() {
+async fn an_import_under_a_deleted_name_has_the_next_life() {
     let streams = in_memory();
     make(&streams, "a", "text").await;
     end(&streams, "a").await;
@@ -264,7 +264,7 @@ async fn an_import_under_a_deleted_name_has_the_next_life_if_nobody_had_it_meanw
 }
 
 #[tokio::test]
-async fn lives_are_counted_across_restarts_and_beyond_what_is_remembered() {
+async fn lives_survive_restarts_and_forgotten_names() {
     let directory = tempfile::tempdir().unwrap();
     let streams = on_disk(directory.path(), 2);
     make(&streams, "there", "").await;

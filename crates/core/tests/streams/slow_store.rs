@@ -57,7 +57,7 @@ fn broken() -> StoreError {
 }
 
 #[tokio::test]
-async fn a_creation_whose_client_left_is_done_and_the_name_is_busy_until_then() {
+async fn a_creation_completes_without_its_client_and_locks_the_name() {
     for works in [true, false] {
         let (store, streams) = streams();
         store.hold();
@@ -88,7 +88,7 @@ async fn a_creation_whose_client_left_is_done_and_the_name_is_busy_until_then() 
 }
 
 #[tokio::test]
-async fn a_deletion_whose_client_left_is_done_and_the_name_is_busy_until_then() {
+async fn a_deletion_completes_without_its_client_and_locks_the_name() {
     for works in [true, false] {
         let (store, streams) = streams();
         let log = make(&streams, "it").await.unwrap().log;
@@ -117,7 +117,7 @@ async fn a_deletion_whose_client_left_is_done_and_the_name_is_busy_until_then() 
 }
 
 #[tokio::test]
-async fn a_deletion_that_failed_leaves_a_stream_that_can_be_forked_and_deleted() {
+async fn after_a_failed_deletion_a_stream_can_be_forked_and_deleted() {
     let (store, streams) = streams();
     let (it, other) = (name("it"), name("fork"));
     make(&streams, "it").await.unwrap();
@@ -147,7 +147,7 @@ async fn a_deletion_that_failed_leaves_a_stream_that_can_be_forked_and_deleted()
 }
 
 #[tokio::test]
-async fn a_source_deleted_while_a_fork_is_being_made_is_kept_for_it_and_goes_when_that_fails() {
+async fn a_source_deleted_during_a_fork_is_kept_unless_the_fork_fails() {
     for works in [true, false] {
         let (store, streams) = streams();
         make(&streams, "it").await.unwrap();
@@ -176,7 +176,7 @@ async fn a_source_deleted_while_a_fork_is_being_made_is_kept_for_it_and_goes_whe
 }
 
 #[tokio::test]
-async fn a_request_that_leaves_before_its_fork_is_submitted_leaves_no_trace_at_the_source() {
+async fn a_fork_cancelled_early_is_not_counted_at_its_source() {
     let (store, streams) = streams();
     make(&streams, "it").await.unwrap();
     let refused = ForkRequest {
@@ -199,7 +199,7 @@ async fn a_request_that_leaves_before_its_fork_is_submitted_leaves_no_trace_at_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_collection_that_failed_is_tried_again() {
+async fn a_failed_collection_is_tried_again() {
     let (store, streams) = streams();
     make(&streams, "a").await.unwrap();
     streams.fork(&name("b"), fork_of("a")).await.unwrap();
@@ -223,7 +223,7 @@ async fn a_collection_that_failed_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_fork_made_while_its_source_looks_for_old_messages_keeps_them() {
+async fn a_fork_created_during_a_trim_keeps_the_old_messages() {
     for is_forked in [true, false] {
         let (store, streams) = streams();
         let config = StreamConfig {

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn at_a_high_rate_it_polls_once_per_gap() {
+    fn at_a_high_rate_there_is_one_poll_per_gap() {
         let says = predict(&workload(100.0, 0.1, 25.0), &WireSizes::bare());
         assert!((says.requests_per_s - 10.0).abs() < 0.01);
         assert!((says.latency.mean_s() - 0.1).abs() < 1e-3);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn periodic_events_meet_a_waiting_request_until_the_gap_exceeds_the_period() {
+    fn periodic_events_meet_a_request_until_gaps_exceed_the_period() {
         let periodic = |period_s: f64, gap_s: f64, hold_s: f64| {
             let workload = Workload {
                 arrivals: Arrivals::Periodic,

@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn latency_never_falls_below_the_way_down_and_shares_stay_shares() {
+    fn latency_is_at_least_the_transit_and_shares_are_valid() {
         for technique in Technique::ALL {
             for arrivals in [Arrivals::Poisson, Arrivals::Periodic] {
                 for rate_per_s in [0.0, 0.01, 0.5, 1.0, 7.3, 200.0, 2_000.0] {

@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_takes_the_way_down_and_nothing_else() {
+    fn the_latency_of_every_event_is_one_transit() {
         let workload = Workload {
             transit_down: Duration::from_millis(50),
             ..Workload::default()

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn mean_is_half_an_interval_and_the_way_down() {
+    fn the_mean_is_half_an_interval_plus_the_transit() {
         let says = predict(&workload(1.0, 1.0, 0.02), &WireSizes::of(Technique::Poll));
         assert!((says.latency.mean_s() - 0.52).abs() < 1e-9);
         assert!((says.latency.quantile_s(0.95) - 0.97).abs() < 1e-9);

@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn coming_back_takes_a_connection_and_an_upgrade() {
+    fn reconnecting_costs_a_connection_and_an_upgrade() {
         let transit = Duration::from_millis(50);
         let workload = Workload {
             transit_up: transit,

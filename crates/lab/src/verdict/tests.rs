@@ -40,7 +40,7 @@ fn a_mean_outside_the_interval_refutes() {
 }
 
 #[test]
-fn too_few_observations_say_how_much_longer_it_takes() {
+fn too_few_observations_state_the_time_still_needed() {
     let verdict = judge(POLLING, polling(512.0, 10), QUIET, 2.0);
     assert_eq!(
         verdict.finding,
@@ -69,13 +69,13 @@ fn too_few_observations_say_how_much_longer_it_takes() {
 }
 
 #[test]
-fn observations_that_wait_together_count_once() {
+fn simultaneous_observations_count_once() {
     let burst = Measurement::of_mean(512.0, 288.7, 600, 60);
     assert!((burst.ci95 / polling(512.0, 600).ci95 - 10f64.sqrt()).abs() < 1e-3);
 }
 
 #[test]
-fn whatever_spoils_a_run_is_named_before_any_number_is_believed() {
+fn a_spoiled_run_is_reported_before_any_number() {
     let cases = [
         (
             Guards {
@@ -126,7 +126,7 @@ fn whatever_spoils_a_run_is_named_before_any_number_is_believed() {
 }
 
 #[test]
-fn the_clocks_do_not_matter_to_what_is_counted() {
+fn clock_errors_do_not_affect_counts() {
     let claim = Claim {
         quantity: Quantity::EmptyShare,
         predicted: 0.3679,
@@ -179,7 +179,7 @@ fn counted_bytes_have_no_sampling_error() {
 }
 
 #[test]
-fn a_locked_phase_widens_what_is_allowed() {
+fn a_locked_phase_widens_the_tolerance() {
     let locked = Claim {
         spread: 500.0,
         ..POLLING
@@ -195,7 +195,7 @@ fn a_locked_phase_widens_what_is_allowed() {
 }
 
 #[test]
-fn a_coarse_clock_widens_what_is_allowed() {
+fn a_coarse_clock_widens_the_tolerance() {
     let stream = Claim {
         quantity: Quantity::MeanLatency,
         predicted: 50.0,

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_rises_with_what_comes_and_falls_with_what_goes() {
+    fn a_level_rises_with_arrivals_and_falls_with_departures() {
         let (mut columns, axis) = (Columns::default(), axis(20_000.0));
         let stays = (0..1_000_u32).map(|n| (11_000.0 + f64::from(n), 12_000.0, 1));
         columns.level(

@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_piece_does_what_it_is_asked_to() {
+    fn every_benchmarked_piece_does_its_work() {
         for piece in &PIECES {
             assert!(run(piece.name, "2").is_ok(), "{}", piece.name);
         }

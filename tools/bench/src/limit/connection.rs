@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_taken_when_it_is_whole_and_not_before() {
+    fn a_request_is_accepted_only_when_complete() {
         let two = b"POST /a/x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabcGET /l/x/12 HTTP/1.1\r\n\r\n";
         let first = b"POST /a/x HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc".len();
         for cut in 0..first {

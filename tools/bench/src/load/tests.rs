@@ -85,7 +85,7 @@ fn load(
 }
 
 #[test]
-fn every_message_comes_to_every_reader_by_every_technique() {
+fn every_message_reaches_every_reader_by_every_technique() {
     for technique in ALL {
         assert_eq!(
             load(|_| (), technique, Duration::from_secs(10)).expect("nothing is wrong"),
@@ -96,7 +96,7 @@ fn every_message_comes_to_every_reader_by_every_technique() {
 }
 
 #[test]
-fn what_is_lost_repeated_reordered_or_damaged_makes_a_run_void() {
+fn a_lost_repeated_reordered_or_damaged_message_voids_a_run() {
     let faults: [(&str, Mischief); 4] = [
         ("lost", |messages| drop(messages.remove(1))),
         ("lost", |messages| drop(messages.pop())),
@@ -126,7 +126,7 @@ fn what_is_lost_repeated_reordered_or_damaged_makes_a_run_void() {
 }
 
 #[test]
-fn an_open_pace_says_when_its_messages_were_due() {
+fn an_open_loop_load_states_when_messages_were_due() {
     let target = LimitTarget { joined: true };
     let mut load = Load::new(
         &target,

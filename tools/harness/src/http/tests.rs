@@ -65,7 +65,7 @@ const CASES: [(&[u8], &str); 8] = [
 ];
 
 #[test]
-fn responses_mean_the_same_wherever_they_are_cut() {
+fn responses_do_not_depend_on_where_bytes_are_split() {
     for (bytes, meaning) in CASES {
         for at in 0..=bytes.len() {
             let (before, after) = bytes.split_at(at);
@@ -90,7 +90,7 @@ fn a_response_to_head_has_no_body_and_the_next_one_may() {
 }
 
 #[test]
-fn what_is_not_http_is_refused_wherever_it_is_cut() {
+fn malformed_responses_are_refused_in_any_split() {
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let cases = [
         ("SSH-2.0\r\n\r\n".to_owned(), "a status line"),
@@ -152,7 +152,7 @@ fn what_is_not_http_is_refused_wherever_it_is_cut() {
 }
 
 #[test]
-fn an_end_within_a_response_is_refused() {
+fn a_connection_that_ends_within_a_response_is_an_error() {
     let whole = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
     let head = whole.find("\r\n\r\n").expect("a head") + 4;
     for at in 1..whole.len() {
@@ -176,7 +176,7 @@ fn an_endless_head_is_refused() {
 }
 
 #[test]
-fn a_head_tells_its_fields_and_keeps_its_bytes() {
+fn a_head_yields_its_fields_and_its_exact_bytes() {
     let text = "HTTP/1.1 200 Fine by me\r\nStream-Next-Offset: 7\r\nEtag:\"a\"\r\nX: 1\r\nx:\t2 \r\nEmpty:\r\n\r\n";
     let head = DecodedHead::parse(Cow::Borrowed(text.as_bytes())).expect("a head");
     assert_eq!(head.text(), text);

@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_child_that_still_has_the_lock_s_file_does_not_hold_the_directory() {
+    fn a_child_with_the_lock_file_does_not_hold_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data");
         let taken = Directory::take(&path).unwrap();

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_is_refused_in_its_turn() {
+    fn a_change_over_the_limit_is_refused_in_its_turn() {
         let queue = Queue::default();
         let (send, told) = mpsc::channel();
         let push = |number: usize, work| {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_queue_gives_out_what_waits_and_refuses_what_comes() {
+    fn a_closed_queue_drains_and_refuses_new_changes() {
         let queue = Queue::default();
         let (send, told) = mpsc::channel();
         let push = || {

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_found_by_its_stream_and_every_position_in_it_until_too_many_came_after_it() {
+    fn a_page_is_found_by_any_position_in_it_until_evicted() {
         let (read_cache, position) = (ReadCache::default(), |at| Offset::new(at).unwrap());
         read_cache.keep(StreamId(1), page(100, 50));
         for (id, at, wanted, is_there) in [

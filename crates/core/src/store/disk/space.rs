@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reserve_stays_free_and_the_refusal_tells_true_numbers() {
+    fn the_reserve_stays_free_and_refusals_state_the_numbers() {
         let mut room = room(400, |_| Ok((10_000, 1_000)));
         assert_eq!(room.take(250), Ok(()));
         assert_eq!(room.take(50), Ok(()), "600 of 600");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_since_the_last_look_counts() {
+    fn space_used_since_the_last_reading_counts() {
         let mut room = room(0, |_| Ok((10_000, 1_000)));
         assert_eq!(room.take(300), Ok(()));
         assert_eq!(room.free.saturating_sub(room.taken), 400);
@@ -136,13 +136,13 @@ mod tests {
     }
 
     #[test]
-    fn a_medium_that_can_t_be_asked_refuses_nothing() {
+    fn without_a_free_space_reading_nothing_is_refused() {
         let mut room = room(400, |_| Err(std::io::Error::other("no answer")));
         assert_eq!(room.take(u64::MAX / 4), Ok(()));
     }
 
     #[test]
-    fn the_system_knows_this_medium() {
+    fn the_system_reports_free_space_for_this_file_system() {
         let (total, free) = ask_system(Path::new("/")).unwrap();
         assert!(0 < free && free <= total, "{free} of {total}");
     }

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_is_what_was_written_last_or_damaged() {
+    fn a_note_is_the_last_one_written_or_damaged() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(SyncedNote::read(directory.path()).unwrap(), None);
         let first = JournalPosition {

@@ -163,7 +163,7 @@ fn tail_pages_agree_with_a_plain_list_of_messages() {
 }
 
 #[test]
-fn small_appends_come_to_lie_in_large_pages_and_readers_share_them() {
+fn small_appends_are_merged_into_pages_that_readers_share() {
     let (mut pages, mut model) = (TailPages::new(Offset::ZERO), PagesModel::default());
     while model.bytes.len() < 4 * PAGE_BYTES {
         pages.push(model.add(&[100]));

@@ -69,7 +69,7 @@ async fn commit(store: &Arc<MemoryStore>, stream: StreamId, change: Change) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_opening_counts_forks_reads_across_them_and_collects_what_only_dead_forks_needed() {
+async fn opening_counts_forks_and_deletes_unneeded_sources() {
     let hidden = |known: Recovered| Recovered {
         hidden: true,
         ..known
@@ -124,7 +124,7 @@ async fn an_opening_counts_forks_reads_across_them_and_collects_what_only_dead_f
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_opening_gives_an_idle_stream_its_whole_time_and_a_dated_one_its_date() {
+async fn opening_restarts_idle_times_and_keeps_expiry_dates() {
     let wall = Wall::driven();
     let lasting = |id, it, expiry| {
         let mut known = known(id, it, None, 0);
@@ -159,7 +159,7 @@ async fn an_opening_gives_an_idle_stream_its_whole_time_and_a_dated_one_its_date
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fork_whose_source_is_missing_is_damaged_where_it_inherits_and_whole_where_it_does_not() {
+async fn a_fork_without_its_source_is_damaged_only_where_it_inherits() {
     let store = Arc::new(MemoryStore::new(1 << 20));
     let orphan = known(5, "e", Some((3, "c", 6)), 8);
     fill(&store, &orphan).await;

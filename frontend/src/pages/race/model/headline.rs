@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn equally_fast_lanes_share_a_rung() {
+    fn equally_fast_lanes_share_a_rank() {
         let lanes: Vec<LaneSummary> = Technique::ALL
             .into_iter()
             .zip([507.0, 2.1, 1.4, 1.2, 1.1])
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_comes_before_everything_else() {
+    fn a_loss_is_reported_before_everything_else() {
         let mut lanes = Technique::ALL.map(|technique| lane(technique, Some(1.0)));
         lanes[3].lost = 2;
         assert_eq!(
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_something_to_say_before_there_are_numbers() {
+    fn there_is_a_headline_before_there_are_numbers() {
         let off = Technique::ALL.map(LaneSummary::off);
         assert_eq!(headline(&off, 1.0), Headline::NoLanes);
         let quiet = Technique::ALL.map(|technique| LaneSummary {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn cost_names_the_cheapest_and_the_dearest() {
+    fn the_cost_sentence_names_the_cheapest_and_dearest_lane() {
         let priced = |technique, bytes| LaneSummary {
             bytes_per_event: Some(bytes),
             requests: 10,

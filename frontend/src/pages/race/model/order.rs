@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_and_a_repeat_are_found_without_any_stamp() {
+    fn gaps_and_repeats_are_found_without_stamps() {
         let mut ledger = Ledger::default();
         feed(&mut ledger, (0..10).map(plain), 1.0);
         let gap = feed(&mut ledger, [0, 1, 2, 5, 6, 7, 8, 9].map(plain), 2.0);
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_begins_anew_is_no_loss_and_no_repeat() {
+    fn a_restarted_source_is_neither_loss_nor_repeat() {
         let mut ledger = Ledger::default();
         let order = feed(
             &mut ledger,
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_forgets_the_oldest_and_never_grows() {
+    fn the_ledger_drops_the_oldest_and_stays_bounded() {
         let mut ledger = Ledger::default();
         let order = feed(&mut ledger, (0..200_000).map(plain), 1.0);
         assert_eq!(order.position, 200_000);

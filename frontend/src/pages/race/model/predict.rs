@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_polls_cost_beyond_the_delays_is_shared_between_the_ways_and_doubted() {
+    fn the_measured_round_trip_is_split_with_its_uncertainty() {
         let ways = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(104.0));
         assert_eq!(
             ways,

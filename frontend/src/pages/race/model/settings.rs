@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_survives_the_url() {
+    fn every_setting_round_trips_through_the_url() {
         let settings = RaceSettings {
             source: RaceSource::Named("logs/a b&c=ü".to_owned()),
             lanes: Technique::ALL.map(|technique| technique.index().is_multiple_of(2)),
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_beyond_the_limits_and_nonsense_do_no_harm() {
+    fn out_of_range_and_invalid_numbers_are_harmless() {
         let settings =
             asked("?rate=1e9&up=-5&interval=NaN&hold=inf&theme=pink&lanes=&what=%zz&%&=");
         assert_eq!(settings.rate, RATE.max);
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_do_not_restart_a_run_but_delays_do() {
+    fn display_settings_do_not_restart_a_run_and_delays_do() {
         let before = RaceSettings::default();
         assert!(
             !RaceSettings {

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_asked_for() {
+    fn unknown_query_values_are_ignored() {
         let query = Query::parse("stream=/logs/a/&live=carrier-pigeon&interval=250&after=");
         let address = StreamsAddress::from_query(&query);
         assert_eq!(address.to_query().to_string(), "stream=logs/a");

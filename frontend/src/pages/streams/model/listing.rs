@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_turn_on_and_back_and_a_deep_link_leads_back_to_the_first() {
+    fn pages_go_forward_and_back_also_from_a_deep_link() {
         let mut listing = Listing {
             page: list(Some("b")),
             ..Listing::default()

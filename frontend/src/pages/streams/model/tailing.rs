@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_counted_all_and_kept_to_a_number() {
+    fn all_messages_are_counted_and_the_newest_kept() {
         let mut tailing = FollowedStream::default();
         tailing.take(&FollowReport::Requested {
             id: 0,
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_long_is_cut_and_what_is_no_text_is_shown_in_hexadecimal() {
+    fn long_messages_are_cut_and_binary_ones_shown_in_hexadecimal() {
         let mut tailing = FollowedStream::default();
         tailing.take(&report(Data::Text("ü".repeat(CHARACTERS_MAX + 1)), false));
         tailing.take(&report(Data::Binary(vec![0xff, 0x00]), false));
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_told_until_something_comes_again() {
+    fn a_fault_is_shown_until_data_comes_again() {
         let mut tailing = FollowedStream::default();
         tailing.take(&FollowReport::Ended {
             id: 0,

@@ -24,7 +24,7 @@ fn records(bodies: &[&'static str]) -> Vec<Record> {
 }
 
 #[test]
-fn appends_come_back_as_they_were_and_any_flipped_bit_is_damage() {
+fn appends_decode_unchanged_and_any_flipped_bit_is_damage() {
     for bodies in [
         &["1"][..],
         &["[1,22,333]"],
@@ -57,7 +57,7 @@ fn appends_come_back_as_they_were_and_any_flipped_bit_is_damage() {
 }
 
 #[test]
-fn streams_and_states_come_back_as_they_were() {
+fn streams_and_states_decode_unchanged() {
     let name = |text| StreamName::parse(text).unwrap();
     let offset = |bytes| Offset::new(bytes).unwrap();
     let fork = Fork {
@@ -122,7 +122,7 @@ fn streams_and_states_come_back_as_they_were() {
 }
 
 #[test]
-fn keys_come_back_and_sort_by_stream_and_position() {
+fn keys_decode_and_sort_by_stream_and_position() {
     let offset = |bytes| Offset::new(bytes).unwrap();
     let key = data_key(StreamId(1), offset(256));
     assert_eq!(read_data_key(&key), Ok((StreamId(1), offset(256))));
@@ -152,7 +152,7 @@ fn keys_come_back_and_sort_by_stream_and_position() {
 }
 
 #[test]
-fn dates_that_were_kept_in_nanoseconds_are_still_read() {
+fn dates_stored_in_nanoseconds_are_still_read() {
     let moment = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
     let config = StreamConfig {
         expiry: Some(Expiry::At(moment)),

@@ -36,7 +36,7 @@ fn journal(folder: &tempfile::TempDir) -> Vec<u8> {
 }
 
 #[test]
-fn what_lies_in_an_unfinished_commit_is_no_commit() {
+fn bytes_like_a_commit_in_an_unfinished_one_are_not_one() {
     let inside: Vec<u8> = (4..9)
         .flat_map(|number| commit_of(number, &[b"forged"]))
         .collect();
@@ -53,7 +53,7 @@ fn what_lies_in_an_unfinished_commit_is_no_commit() {
 }
 
 #[test]
-fn heads_in_heads_are_passed_over_in_one_go() {
+fn nested_batch_heads_are_skipped_in_linear_time() {
     // Each head announces an item that reaches to the end: looked at from each of them, this would take an hour.
     let length = 8 << 20;
     let mut forged: Vec<u8> = Vec::with_capacity(length);
@@ -76,7 +76,7 @@ fn heads_in_heads_are_passed_over_in_one_go() {
 }
 
 #[test]
-fn a_flipped_bit_before_whole_commits_is_damage_wherever_the_lengths_are_still_right() {
+fn a_flipped_bit_before_complete_commits_is_damage() {
     let [first, second, third] = [3, 4, 5].map(|number| commit_of(number, &[b"one", b"two"]));
     let all = [&first[..], &second, &third].concat();
     for place in first.len()..first.len() + second.len() {
@@ -109,7 +109,7 @@ fn a_flipped_bit_before_whole_commits_is_damage_wherever_the_lengths_are_still_r
 }
 
 #[test]
-fn what_was_synced_must_be_there() {
+fn a_journal_shorter_than_its_synced_length_is_damage() {
     let [first, second] = [3, 5].map(|number| commit_of(number, &[b"value"]));
     let both = [first.clone(), second.clone()].concat();
     let at = |journal, number| Some(JournalPosition { journal, number });
@@ -172,7 +172,7 @@ fn what_was_synced_must_be_there() {
 }
 
 #[test]
-fn commits_that_failed_are_cut_off() {
+fn failed_commits_are_truncated() {
     let all = [3, 4, 6].map(|number| commit_of(number, &[b"value"]));
     for (undo, left) in [(7, 3), (6, 2), (5, 2), (4, 1), (3, 0), (0, 0)] {
         let folder = folder(&all.concat());
@@ -235,7 +235,7 @@ proptest::proptest! {
 
     /// Whatever the bytes are, this ends, and keeps or refuses.
     #[test]
-    fn no_bytes_are_too_strange(
+    fn any_bytes_are_read_without_a_panic(
         bytes in proptest::collection::vec(proptest::prelude::prop_oneof![0_u8..5, proptest::prelude::any::<u8>()], 0..400),
     ) {
         let folder = folder(&bytes);

@@ -182,7 +182,7 @@ fn shorten(sample: &DamageSample) -> (PathBuf, usize) {
 }
 
 #[test]
-fn a_journal_cut_anywhere_gives_a_prefix_and_all_that_lies_before_the_cut() {
+fn a_truncated_journal_yields_every_commit_before_the_cut() {
     let sample = DamageSample::new(false);
     let (journal, written) = shorten(&sample);
     // As after a loss of power: what was noted as synced is older than what is there.
@@ -208,7 +208,7 @@ fn a_journal_cut_anywhere_gives_a_prefix_and_all_that_lies_before_the_cut() {
 }
 
 #[test]
-fn a_journal_that_lacks_what_was_synced_is_refused() {
+fn a_journal_without_its_synced_part_is_refused() {
     let sample = DamageSample::new(false);
     let (journal, written) = shorten(&sample);
     for length in (0..written).step_by(97).chain([written - 1]) {
@@ -237,7 +237,7 @@ fn a_journal_that_lacks_what_was_synced_is_refused() {
 }
 
 #[test]
-fn a_flipped_bit_in_a_journal_is_refused_the_last_commit_included() {
+fn a_flipped_bit_in_a_journal_is_refused() {
     let sample = DamageSample::new(false);
     let (journal, written) = shorten(&sample);
     let seed: u64 = rand::rng().random();
@@ -258,7 +258,7 @@ fn a_flipped_bit_in_a_journal_is_refused_the_last_commit_included() {
 }
 
 #[test]
-fn an_append_of_bytes_like_commits_that_a_kill_cut_is_cut_off() {
+fn an_unfinished_append_of_bytes_like_commits_is_truncated() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = open(directory.path()).unwrap();
     commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();
@@ -304,7 +304,7 @@ fn an_append_of_bytes_like_commits_that_a_kill_cut_is_cut_off() {
 }
 
 #[test]
-fn tables_with_flipped_bits_or_cut_short_never_give_wrong_bytes() {
+fn damaged_tables_never_return_wrong_bytes() {
     let sample = DamageSample::new(true);
     let seed: u64 = rand::rng().random();
     println!("seed {seed}");

@@ -20,7 +20,7 @@ fn files(directory: &Path) -> BTreeSet<(String, Vec<u8>)> {
 }
 
 #[test]
-fn a_second_store_in_the_same_directory_is_refused_until_the_first_is_gone() {
+fn a_second_store_in_one_directory_is_refused_while_it_is_open() {
     let directory = tempfile::tempdir().unwrap();
     let (first, _) = open(directory.path()).unwrap();
     let refusal = open(directory.path()).unwrap_err();
@@ -40,7 +40,7 @@ fn a_second_store_in_the_same_directory_is_refused_until_the_first_is_gone() {
 }
 
 #[test]
-fn a_directory_with_something_else_in_it_is_refused_and_left_alone() {
+fn a_directory_with_other_files_is_refused_and_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("letter.txt"), "dear").unwrap();
     let before = files(directory.path());
@@ -53,7 +53,7 @@ fn a_directory_with_something_else_in_it_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_missing_directory_is_made_for_its_owner_only_and_an_empty_one_used() {
+fn a_missing_directory_is_created_private_and_an_empty_one_used() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(&directory.path().join("a/b")).unwrap());
     let mode = fs::metadata(directory.path().join("a/b"))
@@ -66,7 +66,7 @@ fn a_missing_directory_is_made_for_its_owner_only_and_an_empty_one_used() {
 }
 
 #[test]
-fn what_is_made_is_for_its_owner_only_and_what_was_there_becomes_so() {
+fn new_and_existing_files_are_made_private() {
     let directory = tempfile::tempdir().unwrap();
     let data = directory.path().join("data");
     drop(open(&data).unwrap());
@@ -90,7 +90,7 @@ fn what_is_made_is_for_its_owner_only_and_what_was_there_becomes_so() {
 }
 
 #[test]
-fn a_directory_that_others_can_read_is_known_and_refused_when_asked() {
+fn a_directory_readable_by_others_is_noticed_and_refusable() {
     let directory = tempfile::tempdir().unwrap();
     for (mode, is_private) in [
         (0o700, true),
@@ -118,7 +118,7 @@ fn a_directory_that_others_can_read_is_known_and_refused_when_asked() {
 }
 
 #[test]
-fn links_that_somebody_left_are_not_followed() {
+fn symbolic_links_are_not_followed() {
     let place = tempfile::tempdir().unwrap();
     let victim = place.path().join("victim");
     for name in ["lock", "TAILWATER.new", "synced.new", "synced", "db.new"] {
@@ -158,7 +158,7 @@ fn links_that_somebody_left_are_not_followed() {
 }
 
 #[test]
-fn a_path_that_can_t_be_a_directory_is_refused_with_its_name() {
+fn a_path_that_cannot_be_a_directory_is_refused_by_name() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let refusal = open(file.path()).unwrap_err();
     assert!(matches!(refusal, DiskOpenError::Io { .. }), "{refusal:?}");
@@ -170,7 +170,7 @@ fn a_path_that_can_t_be_a_directory_is_refused_with_its_name() {
 }
 
 #[test]
-fn another_version_is_refused_with_both_named() {
+fn another_version_is_refused_naming_both() {
     let directory = tempfile::tempdir().unwrap();
     drop(open(directory.path()).unwrap());
     fs::write(
@@ -193,7 +193,7 @@ fn another_version_is_refused_with_both_named() {
 }
 
 #[test]
-fn a_making_that_a_crash_broke_off_begins_anew() {
+fn an_initialisation_interrupted_by_a_crash_starts_again() {
     let directory = tempfile::tempdir().unwrap();
     let unfinished = directory.path().join("db.new");
     fs::create_dir(&unfinished).unwrap();
@@ -210,7 +210,7 @@ fn a_making_that_a_crash_broke_off_begins_anew() {
 }
 
 #[test]
-fn a_missing_part_is_damage_and_nothing_is_tidied_away() {
+fn a_missing_part_is_damage_and_nothing_is_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = open(directory.path()).unwrap();
     commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();

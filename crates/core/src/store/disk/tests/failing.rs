@@ -9,8 +9,7 @@ fn opened(directory: &Path, options: &DiskOptions, fault: &str) -> DiskStore {
 }
 
 #[test]
-fn after_a_failure_to_write_or_sync_nothing_more_is_taken_reads_go_on_and_a_restart_has_what_was_acknowledged()
- {
+fn after_a_write_or_sync_failure_only_reads_work_until_restart() {
     for (sync, point) in [
         (SyncMode::Always, "after_write"),
         (SyncMode::Always, "before_sync"),
@@ -60,7 +59,7 @@ fn after_a_failure_to_write_or_sync_nothing_more_is_taken_reads_go_on_and_a_rest
 }
 
 #[test]
-fn a_failure_to_write_that_passes_is_over_without_a_restart() {
+fn writing_resumes_after_a_temporary_failure() {
     for sync in [
         SyncMode::Always,
         SyncMode::Never,
@@ -93,7 +92,7 @@ fn a_failure_to_write_that_passes_is_over_without_a_restart() {
 }
 
 #[test]
-fn what_a_failed_commit_would_have_done_is_told_to_nobody() {
+fn a_failed_commit_publishes_nothing() {
     let mut together = 0;
     for point in ["before_write", "after_write", "after_sync", "before_done"].repeat(10) {
         let directory = tempfile::tempdir().unwrap();
@@ -154,7 +153,7 @@ fn fill_to_the_brim(store: &DiskStore, known: &mut DiskModel) {
 }
 
 #[test]
-fn a_medium_that_was_full_to_the_brim_is_written_again_and_holds_what_was_acknowledged_only() {
+fn after_a_completely_full_disk_only_acknowledged_data_is_kept() {
     for sync in [SyncMode::Always, SyncMode::Never] {
         let Some(medium) = Medium::mount() else {
             return;
@@ -185,7 +184,7 @@ fn a_medium_that_was_full_to_the_brim_is_written_again_and_holds_what_was_acknow
 }
 
 #[test]
-fn a_late_sync_that_fails_ends_writing_with_the_reason() {
+fn a_failed_deferred_sync_ends_writing_with_the_reason() {
     let directory = tempfile::tempdir().unwrap();
     let soon = DiskOptions {
         sync: SyncMode::Within(Duration::from_millis(1)),
@@ -258,7 +257,7 @@ fn until_it_fits(store: &DiskStore, stream: u64, change: impl Fn() -> Change) {
 }
 
 #[test]
-fn a_full_medium_refuses_what_needs_room_only_and_takes_it_again_once_there_is_room() {
+fn a_full_disk_refuses_only_growth_and_recovers_with_space() {
     let Some(medium) = Medium::mount() else {
         return;
     };
@@ -310,7 +309,7 @@ fn long_note(store: &DiskStore, key: &str, bytes: usize) -> Result<(), StoreErro
 }
 
 #[test]
-fn on_a_full_medium_notes_and_names_that_grow_are_refused_and_what_shrinks_passes() {
+fn on_a_full_disk_growing_notes_are_refused_and_shrinking_pass() {
     let Some(medium) = Medium::mount() else {
         return;
     };
@@ -382,7 +381,7 @@ fn on_a_full_medium_notes_and_names_that_grow_are_refused_and_what_shrinks_passe
 }
 
 #[test]
-fn deleting_on_a_full_medium_makes_room() {
+fn deleting_on_a_full_disk_frees_space() {
     let Some(medium) = Medium::mount() else {
         return;
     };

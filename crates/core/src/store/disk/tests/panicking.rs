@@ -31,7 +31,7 @@ fn check_refuses(store: &DiskStore, reason: &str) {
 }
 
 #[test]
-fn a_panic_in_a_commit_is_told_to_all_that_wait_and_come() {
+fn a_panic_in_a_commit_fails_waiting_and_later_changes() {
     for point in [
         "before_write",
         "after_write",
@@ -61,7 +61,7 @@ fn a_panic_in_a_commit_is_told_to_all_that_wait_and_come() {
 }
 
 #[test]
-fn a_panic_in_a_late_sync_is_told() {
+fn a_panic_in_a_deferred_sync_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let soon = DiskOptions {
         sync: SyncMode::Within(Duration::from_millis(1)),
@@ -83,7 +83,7 @@ fn a_panic_in_a_late_sync_is_told() {
 }
 
 #[test]
-fn a_panic_of_who_is_told_does_not_keep_the_others_from_being_told() {
+fn a_panic_in_one_callback_does_not_skip_the_others() {
     let directory = tempfile::tempdir().unwrap();
     let store = opened(directory.path(), "");
     let change = || Commit {
@@ -98,7 +98,7 @@ fn a_panic_of_who_is_told_does_not_keep_the_others_from_being_told() {
 }
 
 #[test]
-fn a_panic_of_the_sweeper_is_told_to_all_that_come() {
+fn a_panic_of_the_sweeper_fails_later_changes() {
     let directory = tempfile::tempdir().unwrap();
     let store = opened(directory.path(), "in_sweep:1:panic");
     commit(&store, StreamId(2), creation("b", Some("1"))).unwrap();
@@ -111,7 +111,7 @@ fn a_panic_of_the_sweeper_is_told_to_all_that_come() {
 }
 
 #[test]
-fn what_the_engine_can_t_take_is_refused_and_the_store_goes_on() {
+fn a_change_the_engine_refuses_does_not_stop_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let store = opened(directory.path(), "");
     let marked = |name: &str, close| Change::Append {

@@ -64,7 +64,7 @@ fn steps() -> impl Strategy<Value = Vec<ReopeningStep>> {
 }
 
 #[test]
-fn what_was_committed_is_what_a_reopened_store_holds() {
+fn a_reopened_store_holds_exactly_what_was_committed() {
     // `PROPTEST_CASES` asks for more; a failure prints its steps, shrunk, and its seed.
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
@@ -266,7 +266,7 @@ impl<'a> ReopeningRun<'a> {
 }
 
 #[test]
-fn a_stream_that_was_trimmed_to_its_end_goes_on_from_there() {
+fn a_stream_trimmed_to_its_end_continues_from_there() {
     let directory = tempfile::tempdir().unwrap();
     let id = StreamId(5);
     let (store, _) = open(directory.path()).unwrap();
@@ -292,7 +292,7 @@ fn a_stream_that_was_trimmed_to_its_end_goes_on_from_there() {
 }
 
 #[test]
-fn a_deletion_that_a_stop_broke_off_is_finished_by_the_next_start() {
+fn an_interrupted_deletion_is_finished_by_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
     let kept = StreamId(8);
     let faults = Faults::parse("in_sweep:1:error");
@@ -342,7 +342,7 @@ fn a_deletion_that_a_stop_broke_off_is_finished_by_the_next_start() {
 }
 
 #[test]
-fn a_large_stream_goes_with_its_tables_and_its_neighbours_stay() {
+fn deleting_a_large_stream_deletes_its_tables_only() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = open(directory.path()).unwrap();
     let (before, large, after) = (StreamId(1), StreamId(2), StreamId(3));
@@ -405,7 +405,7 @@ fn a_large_stream_goes_with_its_tables_and_its_neighbours_stay() {
 }
 
 #[test]
-fn changes_that_arrive_together_leave_together_and_a_lone_one_waits_for_one_sync() {
+fn concurrent_changes_share_a_commit_and_one_sync() {
     let directory = tempfile::tempdir().unwrap();
     let always = DiskOptions {
         sync: SyncMode::Always,
@@ -435,7 +435,7 @@ fn changes_that_arrive_together_leave_together_and_a_lone_one_waits_for_one_sync
 }
 
 #[test]
-fn what_is_promised_for_later_is_synced_without_another_change() {
+fn a_deferred_sync_happens_without_another_change() {
     let directory = tempfile::tempdir().unwrap();
     let soon = DiskOptions {
         sync: SyncMode::Within(Duration::from_millis(5)),

@@ -107,7 +107,7 @@ fn latency_counts_from_the_due_time_on_the_pages_clock() {
 }
 
 #[test]
-fn warm_up_catching_up_and_hidden_stretches_are_counted_but_not_measured() {
+fn warm_up_catch_up_and_hidden_times_are_not_measured() {
     let mut bench = LaneBench::new(Technique::Poll);
     bench.answer(0, 100.0, &[(0, 50.0)]);
     bench.answer(1, 600.0, &[(1, 500.0)]);
@@ -130,7 +130,7 @@ fn warm_up_catching_up_and_hidden_stretches_are_counted_but_not_measured() {
 }
 
 #[test]
-fn an_answer_whose_news_are_parsed_after_its_end_is_not_empty() {
+fn a_response_parsed_after_its_end_is_not_counted_as_empty() {
     let mut bench = LaneBench::new(Technique::LongPoll);
     bench.take(&FollowReport::Requested {
         id: 0,
@@ -158,7 +158,7 @@ fn an_answer_whose_news_are_parsed_after_its_end_is_not_empty() {
 }
 
 #[test]
-fn the_gap_is_from_an_answers_end_to_the_next_request() {
+fn the_gap_is_from_a_responses_end_to_the_next_request() {
     let mut bench = LaneBench::new(Technique::LongPoll);
     for (id, at_ms) in [(0, 100.0), (1, 105.0), (2, 110.0)] {
         bench.answer(id, at_ms, &[]);
@@ -183,7 +183,7 @@ fn bytes_per_event_count_from_the_beginning_of_the_run() {
 }
 
 #[test]
-fn a_fault_shows_until_something_comes_again() {
+fn a_fault_is_shown_until_data_arrives_again() {
     let mut bench = LaneBench::new(Technique::Sse);
     bench.answer(0, 100.0, &[]);
     bench.take(&FollowReport::Requested {

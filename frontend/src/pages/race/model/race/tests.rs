@@ -86,7 +86,7 @@ fn five_lanes_become_one_sentence_with_its_numbers() {
 }
 
 #[test]
-fn what_was_due_while_the_tab_was_hidden_is_not_measured() {
+fn events_due_while_the_tab_was_hidden_are_not_measured() {
     let mut race = started();
     race.look_away(true, 2_000.0);
     arrive(&mut race, Technique::Sse, 2_501.0, vec![event(0, 2_500)]);
@@ -106,7 +106,7 @@ fn what_was_due_while_the_tab_was_hidden_is_not_measured() {
 }
 
 #[test]
-fn a_lane_that_is_switched_on_again_begins_where_the_furthest_is() {
+fn a_lane_switched_on_again_starts_at_the_furthest_lane() {
     let mut race = started();
     race.stop_lane(Technique::Poll, 10.0);
     arrive(
@@ -126,7 +126,7 @@ fn a_lane_that_is_switched_on_again_begins_where_the_furthest_is() {
 }
 
 #[test]
-fn other_conditions_begin_a_run_without_losing_the_place() {
+fn changed_conditions_start_a_run_at_the_same_offset() {
     let mut race = started();
     arrive(&mut race, Technique::Ndjson, 3_001.0, vec![event(0, 3_000)]);
     race.begin_run(4_000.0);
@@ -167,7 +167,7 @@ fn messages_without_stamps_are_measured_against_the_first_lane() {
 }
 
 #[test]
-fn a_server_that_is_gone_comes_before_any_figure() {
+fn an_unreachable_server_is_reported_before_any_number() {
     let mut race = started();
     race.connection = ServerConnection::Lost;
     assert_eq!(race.summary(1.0).headline, Headline::Unreachable);

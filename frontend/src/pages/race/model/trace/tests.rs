@@ -124,7 +124,7 @@ fn a_window_holds_what_overlaps_it_and_nothing_else() {
 }
 
 #[test]
-fn an_event_is_in_every_window_between_its_due_time_and_its_arrival() {
+fn an_event_is_in_every_window_from_due_time_to_arrival() {
     let mut trace = Trace::new();
     trace.event(event(0, 100.0, 900.0));
     for (from, to, seen) in [
@@ -139,7 +139,7 @@ fn an_event_is_in_every_window_between_its_due_time_and_its_arrival() {
 }
 
 #[test]
-fn two_minutes_at_a_thousand_events_a_second_stay_within_the_limits_and_keep_the_span() {
+fn a_high_rate_stays_within_limits_and_keeps_the_time_span() {
     let mut trace = Trace::new();
     trace.report(&requested(0, 0.0, Technique::Sse));
     for seq in 0..300_000_u32 {
@@ -170,7 +170,7 @@ fn two_minutes_at_a_thousand_events_a_second_stay_within_the_limits_and_keep_the
 }
 
 #[test]
-fn a_batch_of_a_thousand_due_over_a_second_keeps_its_due_times_apart() {
+fn a_batch_keeps_the_due_times_of_its_events_apart() {
     let mut trace = Trace::new();
     for seq in 0..1_000_u32 {
         trace.event(event(u64::from(seq), f64::from(seq), 1_050.0));
@@ -198,7 +198,7 @@ fn ten_due_at_once_are_one_run_of_ten() {
 }
 
 #[test]
-fn an_event_told_after_the_end_of_its_answer_keeps_its_own_arrival() {
+fn an_event_reported_after_its_response_keeps_its_arrival() {
     let mut trace = Trace::new();
     trace.report(&requested(0, 0.0, Technique::Poll));
     trace.report(&ended(0, 80.0, None));
@@ -249,7 +249,7 @@ fn a_dropped_follower_leaves_nothing_open() {
 }
 
 #[test]
-fn counting_from_zero_again_goes_to_the_newest_request() {
+fn restarted_numbering_belongs_to_the_newest_request() {
     let mut trace = Trace::new();
     trace.report(&requested(0, 0.0, Technique::Sse));
     trace.cut(10.0);
@@ -269,7 +269,7 @@ fn counting_from_zero_again_goes_to_the_newest_request() {
 }
 
 #[test]
-fn faults_and_changes_are_bounded_and_kept_in_words() {
+fn faults_and_changes_are_bounded_and_keep_their_text() {
     let mut trace = Trace::new();
     for id in 0..1_000_u32 {
         let at_ms = f64::from(id);

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn long_polling_is_a_fence_with_a_gap_at_every_answer() {
+    fn long_polling_has_a_gap_at_every_response() {
         let trace = long_poll((1..=5).map(|n| f64::from(n) * 150.0));
         let held = items(&trace, boxes(0.3))
             .into_iter()
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_answers_in_a_second_take_no_more_items_than_pixels() {
+    fn a_thousand_responses_a_second_need_fewer_items_than_pixels() {
         let trace = long_poll((1..=1_000).map(f64::from));
         assert!(items(&trace, |_| true).len() < 3_000);
         assert!(!items(&trace, boxes(0.55)).is_empty());

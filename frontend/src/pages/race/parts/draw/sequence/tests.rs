@@ -105,7 +105,7 @@ fn the_same_event_hangs_at_the_same_x_in_every_lane() {
 }
 
 #[test]
-fn an_event_that_a_lane_does_not_have_yet_waits_at_its_server_until_now() {
+fn an_event_not_yet_received_is_drawn_waiting_at_its_server() {
     let (mut poll, mut sse) = (Trace::new(), Trace::new());
     event(&mut poll, 0, 1_000.0, 1_500.0);
     event(&mut sse, 0, 1_000.0, 1_050.0);
@@ -126,7 +126,7 @@ fn an_event_that_a_lane_does_not_have_yet_waits_at_its_server_until_now() {
 }
 
 #[test]
-fn an_empty_answer_lands_hollow_and_one_with_data_does_not() {
+fn an_empty_response_ends_hollow_and_one_with_data_filled() {
     let mut trace = Trace::new();
     poll_answer(&mut trace, 0, 1_000.0, vec![]);
     poll_answer(&mut trace, 1, 2_000.0, vec!["1".to_owned()]);
@@ -138,7 +138,7 @@ fn an_empty_answer_lands_hollow_and_one_with_data_does_not() {
 }
 
 #[test]
-fn a_held_request_is_a_band_from_its_arrival_to_its_answers_leaving() {
+fn a_held_request_is_a_band_from_its_arrival_to_its_response() {
     let mut trace = Trace::new();
     trace.report(&FollowReport::Requested {
         id: 0,
@@ -184,7 +184,7 @@ fn a_held_request_is_a_band_from_its_arrival_to_its_answers_leaving() {
 }
 
 #[test]
-fn an_answer_quicker_than_the_estimated_transits_is_never_drawn_backwards() {
+fn a_very_fast_response_is_not_drawn_backwards() {
     let mut trace = Trace::new();
     trace.report(&FollowReport::Requested {
         id: 0,
@@ -263,7 +263,7 @@ fn nothing_is_drawn_beyond_now_and_left_of_the_gutter() {
 }
 
 #[test]
-fn a_shape_rides_its_wire_at_the_right_edge_while_it_is_under_way() {
+fn an_event_in_transit_is_drawn_on_its_line_at_the_right_edge() {
     let mut trace = Trace::new();
     event(&mut trace, 0, 9_975.0, 10_025.0);
     let mut sequence = SequenceDiagram::default();
@@ -297,7 +297,7 @@ fn several_in_one_answer_share_a_shape_with_their_number() {
 }
 
 #[test]
-fn a_thousand_events_a_second_in_five_lanes_take_fewer_items_than_pixels() {
+fn a_high_rate_in_five_lanes_takes_fewer_items_than_pixels() {
     let mut traces = vec![Trace::new(); 5];
     for seq in 0..10_000_u32 {
         for trace in &mut traces {
