@@ -1,8 +1,7 @@
-//! A TCP connection whose every byte is the test's business: what no proper client would send, and what comes exactly as it
-//! comes.
+//! A raw TCP connection: tests send any bytes on it, and read responses as they arrive.
 //!
-//! Methods that begin with `try_` return what went wrong; the others fail the test, and so does a server that keeps a test
-//! waiting.
+//! Methods that begin with `try_` return errors; the others panic, as they do when the server does
+//! not react before the deadline.
 
 mod expecting;
 
@@ -15,27 +14,27 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-/// Read at once, at least.
+/// The least free space in the buffer for each read.
 const READ_BYTES_MIN: usize = 16 << 10;
 
-/// Why there is nothing more to read.
+/// Why nothing more can be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadFault {
-    /// The server ended the connection between two responses or frames; a reset counts as an end.
+    /// The server closed the connection between two responses or frames; a reset counts as a close.
     #[error("the server closed the connection")]
     Closed,
-    /// The server ended the connection within a response or a frame.
+    /// The server closed the connection within a response or a frame.
     #[error("the server closed the connection early: {0}")]
     ClosedEarly(DecodeError),
-    /// Nothing came until the deadline.
-    #[error("nothing came until the deadline")]
+    /// Nothing arrived before the deadline.
+    #[error("nothing arrived before the deadline")]
     Silence,
-    /// What came is no response or frame.
+    /// The bytes are not a valid response or frame.
     #[error(transparent)]
     Malformed(#[from] DecodeError),
 }
 
-/// A part of a response that stands on its own.
+/// A part of a response that does not borrow from the buffer.
 enum OwnedPart {
     Head { head: Response, text: String },
     Data(Vec<u8>),
@@ -76,17 +75,18 @@ impl RawConnection {
     /// Connects.
     ///
     /// # Panics
-    /// When nobody listens at `address`.
+    /// If no server listens at `address`.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn open(address: SocketAddr) -> Self {
         let connected = within("a connection", TcpStream::connect(address)).await;
         Self::over(connected.expect("a connection to the server"))
     }
 
-    /// Connects with a receive buffer so small that the server soon has to wait for whoever does not read.
+    /// Connects with a small receive buffer, so that the server soon cannot send to a client that
+    /// does not read.
     ///
     /// # Panics
-    /// As [`RawConnection::open`].
+    /// Like [`RawConnection::open`].
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn open_narrow(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
@@ -98,7 +98,7 @@ impl RawConnection {
     }
 
     fn over(stream: TcpStream) -> Self {
-        // Only makes what is sent in pieces leave in pieces.
+        // Without this, pieces could be sent together.
         let _unsupported = stream.set_nodelay(true);
         Self {
             stream,
@@ -112,79 +112,83 @@ impl RawConnection {
         }
     }
 
-    /// Waits at most so long for the next bytes, instead of [`DEADLINE`].
+    /// Waits at most `deadline` for the next bytes, instead of [`DEADLINE`].
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
         self
     }
 
-    /// Bytes that were sent.
+    /// The number of bytes sent.
     #[must_use]
     pub fn sent_bytes(&self) -> u64 {
         self.sent_bytes
     }
 
-    /// Bytes that came.
+    /// The number of bytes received.
     #[must_use]
     pub fn received_bytes(&self) -> u64 {
         self.received_bytes
     }
 
-    /// Bytes that came and that nobody has asked for yet.
+    /// The bytes that were received and not read yet.
     #[must_use]
     pub fn unread(&self) -> &[u8] {
         &self.unread
     }
 
-    /// The last head exactly as it came, with its empty line.
+    /// The text of the last head, including its empty line.
     #[must_use]
     pub fn head_text(&self) -> &str {
         &self.head_text
     }
 
-    /// How the body of the last head ends.
+    /// How the body of the last response ends.
     #[must_use]
     pub fn body_length(&self) -> BodyLength {
         self.responses.body_length()
     }
 
-    /// Says that the body that the last head announces does not come: the next response begins here.
+    /// Skips the body of the last response: the next bytes are a new response.
     pub fn skip_body(&mut self) {
         self.responses.skip_body();
     }
 
-    /// What came of a head or of a line between chunks whose rest has not come yet.
+    /// The received part of an unfinished head or chunk line.
     #[must_use]
     pub fn unfinished(&self) -> &[u8] {
         self.responses.unfinished()
     }
 
-    /// Says that the next final response answers a HEAD.
+    /// Announces that the next final response answers a HEAD.
     pub fn expect_no_body(&mut self) {
         self.responses.expect_no_body();
     }
 
-    /// Sends.
+    /// Sends `bytes`.
     ///
     /// # Panics
-    /// When the server does not take it.
+    /// If the server does not accept all of them.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
         let is_taken = self.try_send(bytes).await;
-        assert!(is_taken, "the server took less than {} bytes", bytes.len());
+        assert!(
+            is_taken,
+            "the server accepted fewer than {} bytes",
+            bytes.len()
+        );
     }
 
-    /// Sends as far as the server takes it.
+    /// Sends `bytes` until the server closes the connection.
     ///
-    /// - Returns whether it took everything; false once it has closed the connection.
+    /// - Returns whether everything was sent; false once the server has closed the connection.
     ///
     /// # Panics
-    /// When it neither takes it nor closes.
+    /// If the server neither accepts the bytes nor closes.
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         let bytes = bytes.as_ref();
         let sending = self.stream.write_all(bytes);
-        let is_taken = within("the server to take bytes or to close", sending)
+        let is_taken = within("the server to accept bytes or to close", sending)
             .await
             .is_ok();
         if is_taken {
@@ -193,21 +197,21 @@ impl RawConnection {
         is_taken
     }
 
-    /// Sends as much as the server takes within `time`, of which nobody knows how much it was.
+    /// Sends as much as the server accepts within `time`.
     pub async fn send_for(&mut self, time: Duration, bytes: impl AsRef<[u8]>) {
         let _part = timeout(time, self.stream.write_all(bytes.as_ref())).await;
     }
 
-    /// Ends our half of the connection.
+    /// Closes the client's half of the connection.
     pub async fn finish(&mut self) {
-        // The other side may have ended the whole connection already.
+        // The server may have closed the whole connection already.
         let _ended = self.stream.shutdown().await;
     }
 
-    /// Ends the connection with a reset.
+    /// Resets the connection.
     ///
     /// # Panics
-    /// When the system does not know how.
+    /// If the system does not support it.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub fn reset(self) {
         self.stream.set_zero_linger().expect("a socket option");
@@ -224,13 +228,13 @@ impl RawConnection {
                 self.received_bytes += count as u64;
                 Ok(())
             }
-            // A reset is an end: which of both it is depends on what was still under way.
+            // A reset counts as a close: which of the two arrives depends on timing.
             Ok(Ok(0) | Err(_)) => Err(ReadFault::Closed),
             Err(_) => Err(ReadFault::Silence),
         }
     }
 
-    /// Takes what has come already; whether the connection has ended.
+    /// Reads what has already arrived, without waiting; returns whether the connection has ended.
     pub fn take_what_came(&mut self) -> bool {
         self.unread.reserve(READ_BYTES_MIN);
         match self.stream.try_read_buf(&mut self.unread) {
@@ -242,18 +246,18 @@ impl RawConnection {
         }
     }
 
-    /// Waits for bytes; false at the connection's end.
+    /// Waits for bytes; returns false at the end of the connection.
     ///
     /// # Panics
-    /// When neither comes.
+    /// If neither arrives.
     pub async fn more(&mut self) -> bool {
-        or_fail(self.try_more().await, "bytes, or the connection's end").is_some()
+        or_fail(self.try_more().await, "bytes, or the end of the connection").is_some()
     }
 
-    /// Exactly so many bytes.
+    /// Exactly `count` bytes.
     ///
     /// # Panics
-    /// When the connection ends before.
+    /// If the connection ends before.
     pub async fn exactly(&mut self, count: usize) -> Vec<u8> {
         while self.unread.len() < count {
             let missing = count - self.unread.len();
@@ -265,10 +269,10 @@ impl RawConnection {
         self.unread.drain(..count).collect()
     }
 
-    /// Everything until the server ends the connection, by whatever means.
+    /// Everything until the server closes or resets the connection.
     ///
     /// # Panics
-    /// When it never does.
+    /// If it does not.
     pub async fn rest(&mut self) -> Vec<u8> {
         while self.more().await {}
         std::mem::take(&mut self.unread)
@@ -299,11 +303,11 @@ impl RawConnection {
         }
     }
 
-    /// The next head alone, behind the end of a response whose body was read or that has none. Its body is read by
-    /// [`RawConnection::body`] or [`RawConnection::chunk`].
+    /// The next head. The body of the previous response must have been read or skipped.
+    /// [`RawConnection::body`] and [`RawConnection::chunk`] read the body that follows.
     ///
     /// # Errors
-    /// What came instead.
+    /// What arrived instead.
     pub async fn try_head(&mut self) -> Result<Response, ReadFault> {
         loop {
             match self.part().await? {
@@ -314,7 +318,7 @@ impl RawConnection {
                 OwnedPart::End => {}
                 _ => {
                     return Err(ReadFault::Malformed(DecodeError {
-                        expected: "a head, as nobody has read the body before it",
+                        expected: "a head, but the body before it was not read",
                         came: self.head_text.clone(),
                     }));
                 }
@@ -322,12 +326,12 @@ impl RawConnection {
         }
     }
 
-    /// The rest of the body whose head was read.
+    /// Reads the rest of the body that follows the last head.
     ///
-    /// - `data`: where the data goes, also if it is not whole.
+    /// - `data`: where the data is appended, even if the body is incomplete.
     ///
     /// # Errors
-    /// What came instead of its end.
+    /// What arrived instead of the end of the body.
     pub async fn try_body(&mut self, data: &mut Vec<u8>) -> Result<(), ReadFault> {
         loop {
             match self.part().await? {
@@ -338,10 +342,10 @@ impl RawConnection {
         }
     }
 
-    /// The next chunk of a chunked body whose head was read, or `None` behind its last.
+    /// The next chunk of a chunked body, or `None` after the last one.
     ///
     /// # Errors
-    /// What came instead.
+    /// What arrived instead.
     pub async fn try_chunk(&mut self) -> Result<Option<Vec<u8>>, ReadFault> {
         let mut chunk = Vec::new();
         loop {
@@ -357,7 +361,7 @@ impl RawConnection {
     /// The next response.
     ///
     /// # Errors
-    /// What came instead.
+    /// What arrived instead.
     pub async fn try_response(&mut self) -> Result<Response, ReadFault> {
         let head = self.try_head().await?;
         let mut body = Vec::new();
@@ -368,10 +372,10 @@ impl RawConnection {
         })
     }
 
-    /// The next frame of a WebSocket: its first byte and its payload.
+    /// The next WebSocket frame: its first byte and its payload.
     ///
     /// # Errors
-    /// What came instead.
+    /// What arrived instead.
     pub async fn try_frame(&mut self) -> Result<(u8, Vec<u8>), ReadFault> {
         let mut payload = Vec::new();
         loop {
@@ -406,7 +410,7 @@ impl RawConnection {
     }
 }
 
-/// What was read, or `None` at the connection's end.
+/// The value, or `None` if the connection has ended; panics on other faults.
 #[expect(clippy::panic, reason = "a test fails by panicking")]
 fn or_fail<T>(read: Result<T, ReadFault>, what: &str) -> Option<T> {
     match read {

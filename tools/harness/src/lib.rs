@@ -1,13 +1,13 @@
-//! What tests and benchmarks share: one way to start a server, and one decoder of what it sends.
+//! What tests and benchmarks share: how a server is started, and how its responses are decoded.
 //!
 //! | module | what it holds |
 //! | --- | --- |
-//! | [`process`] | a server in a process of its own: started, ready, signalled, measured, killed when dropped |
+//! | [`process`] | a server in its own process: started, signalled, measured, killed when dropped |
 //! | [`thread`] | a server on a thread of this process |
-//! | [`http`] | HTTP/1.1 responses out of bytes, without I/O |
-//! | [`websocket`] | WebSocket frames out of and into bytes, without I/O |
-//! | [`connection`] | a TCP connection whose every byte is the test's business |
-//! | [`wait`] | waiting with a deadline that says what was waited for |
+//! | [`http`] | decodes HTTP/1.1 responses, without I/O |
+//! | [`websocket`] | decodes and encodes WebSocket frames, without I/O |
+//! | [`connection`] | a raw TCP connection |
+//! | [`wait`] | waiting with a deadline |
 
 #[cfg(feature = "http")]
 pub mod connection;

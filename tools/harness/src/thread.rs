@@ -1,4 +1,4 @@
-//! A server on a thread of this process, for as long as it is held.
+//! A server on a thread of this process; stopped when dropped.
 
 use crate::wait::within;
 use std::io;
@@ -6,26 +6,26 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::pin::Pin;
 use tokio::sync::oneshot;
 
-/// Done when the server shall stop.
+/// Completes when the server has to stop.
 pub type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A running server; told to stop when dropped.
+/// A running server; stopped when dropped.
 #[derive(Debug)]
 pub struct ServerThread {
-    /// Where it listens.
+    /// The address that it listens on.
     pub address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     ended: Option<oneshot::Receiver<io::Result<()>>>,
 }
 
 impl ServerThread {
-    /// Serves a free port.
+    /// Starts a server on a free port.
     ///
     /// - `ip`: the address that it listens on.
-    /// - `serve`: returns when [`Shutdown`] is done and everything has ended.
+    /// - `serve`: returns once [`Shutdown`] is complete and everything has ended.
     ///
     /// # Panics
-    /// When there is no free port.
+    /// If there is no free port.
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub fn start(
@@ -54,10 +54,10 @@ impl ServerThread {
         drop(self.stop.take());
     }
 
-    /// Waits until the server has returned from a stop.
+    /// Waits until the server has returned after a stop.
     ///
     /// # Panics
-    /// When it does not return in time, or with an error, or was waited for before.
+    /// If it does not return in time, returns an error, or was waited for before.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn stopped(&mut self) {
         let ended = self.ended.take().expect("it was not waited for");

@@ -1,28 +1,28 @@
-//! Waiting with a deadline that says what was waited for.
+//! Waiting with a deadline and a description of what is waited for.
 
 use std::time::Duration;
 
-/// What no wait in a test may exceed; nothing is expected to come near it.
+/// The longest wait in a test, much longer than any wait should take.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-/// `future`.
+/// Waits for `future`.
 ///
 /// - `what`: what is waited for.
 ///
 /// # Panics
-/// When that has not come within [`DEADLINE`].
+/// If it is not ready within [`DEADLINE`].
 #[expect(clippy::panic, reason = "a test fails by panicking")]
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(DEADLINE, future).await {
         Ok(value) => value,
-        Err(_) => panic!("waited {DEADLINE:?} in vain: {what}"),
+        Err(_) => panic!("waited {DEADLINE:?} without success: {what}"),
     }
 }
 
-/// What `look` finds, which is asked again and again.
+/// Calls `look` until it returns a value.
 ///
 /// # Panics
-/// When it has found nothing within [`DEADLINE`].
+/// If it returns none within [`DEADLINE`].
 pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     within(what, async {
         loop {
@@ -35,10 +35,10 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
     .await
 }
 
-/// Comes back when `holds` says so.
+/// Waits until `holds` returns true.
 ///
 /// # Panics
-/// When it has not within [`DEADLINE`].
+/// If it does not within [`DEADLINE`].
 pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     until(what, async || holds().then_some(())).await;
 }

@@ -1,63 +1,64 @@
-//! WebSocket frames: those of a server out of bytes, those of a client into bytes, without I/O.
+//! WebSocket frames without I/O: decodes those of a server, encodes those of a client.
 //!
 //! Source: RFC 6455, section 5.2.
 
 use crate::http::DecodeError;
 
-/// The longest head of a server's frame: two bytes, and eight of length.
+/// The longest head of a server's frame: two bytes and a length of eight bytes.
 const HEAD_BYTES_MAX: usize = 10;
 
-/// Header fields of a handshake that is right, each with its line end.
+/// Header fields of a valid handshake, each with its line end.
 pub const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-/// What a [`FrameDecoder`] finds.
+/// What a [`FrameDecoder`] returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FramePart<'a> {
-    /// A frame begins.
+    /// The head of a frame.
     Begin {
         /// Its first byte: FIN, reserved bits and opcode.
         first: u8,
-        /// Bytes of its payload.
+        /// The length of its payload in bytes.
         length: u64,
     },
-    /// Bytes of the payload, in no particular pieces.
+    /// Bytes of the payload, in arbitrary pieces.
     Payload(&'a [u8]),
-    /// The frame is whole.
+    /// The end of a frame.
     End {
-        /// Its first byte again.
+        /// The first byte of the frame.
         first: u8,
     },
 }
 
-/// Decodes the frames of a server, cut anywhere.
+/// Decodes the frames of a server, in any split.
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
-    /// The beginning of a frame's head.
+    /// The beginning of an unfinished head.
     kept: Vec<u8>,
-    /// A frame that has begun: its first byte, and what is left of its payload.
+    /// An unfinished frame: its first byte, and the remaining length of its payload.
     open: Option<(u8, u64)>,
 }
 
 impl FrameDecoder {
-    /// Between two frames.
+    /// A decoder between two frames.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether a frame has begun that is not whole.
+    /// Whether a frame has begun and is incomplete.
     #[must_use]
     pub fn is_within(&self) -> bool {
         self.open.is_some() || !self.kept.is_empty()
     }
 
-    /// Takes the next part off the front of `input`.
+    /// Decodes the next part from the front of `input`, and removes it.
     ///
-    /// - Returns `None` when there is none any more; what `input` held of a frame's head is kept.
+    /// - Returns `None` when there is no complete part left; the beginning of an unfinished head is
+    ///   kept.
     ///
     /// # Errors
-    /// When a frame is masked, as a server's must not be.
+    /// When a frame is masked, which a server's must not be.
     pub fn next<'a>(&mut self, input: &mut &'a [u8]) -> Result<Option<FramePart<'a>>, DecodeError> {
         if let Some((first, left)) = &mut self.open {
             let first = *first;
@@ -90,7 +91,8 @@ impl FrameDecoder {
     }
 }
 
-/// Bytes of a frame's head, its first byte and the length of its payload; `None` when the head is not whole.
+/// The length of the head, the first byte, and the length of the payload; `None` if the head is
+/// incomplete.
 fn frame_head(bytes: &[u8]) -> Result<Option<(usize, u8, u64)>, DecodeError> {
     let [first, second, rest @ ..] = bytes else {
         return Ok(None);
@@ -123,9 +125,9 @@ pub fn client_frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The beginning of a client's frame that announces so many bytes.
+/// The head of a client's frame that announces a payload of `length` bytes.
 ///
-/// - `first`: as for [`client_frame`].
+/// - `first`: as in [`client_frame`].
 #[must_use]
 pub fn client_frame_head(first: u8, length: u64) -> Vec<u8> {
     let mut head = vec![first];
@@ -148,7 +150,7 @@ pub fn client_frame_head(first: u8, length: u64) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// The frames in `bytes` when they come in pieces of `step`.
+    /// The frames in `bytes` when they arrive in pieces of `step` bytes.
     fn frames(bytes: &[u8], step: usize) -> Result<Vec<(u8, Vec<u8>)>, DecodeError> {
         let (mut decoder, mut frames) = (FrameDecoder::new(), Vec::new());
         let mut payload = Vec::new();

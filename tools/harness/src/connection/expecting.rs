@@ -1,42 +1,45 @@
-//! Reading what has to come: whatever else comes fails the test.
+//! Reading what must arrive; anything else panics.
 
 use super::{RawConnection, or_fail};
 use crate::http::Response;
 
 impl RawConnection {
-    /// The next response; `None` when the connection ends before it is whole.
+    /// The next response; `None` if the connection ends before it is complete.
     ///
     /// # Panics
-    /// When what comes is no response, or nothing comes.
+    /// If something else or nothing arrives.
     pub async fn response_or_end(&mut self) -> Option<Response> {
         or_fail(
             self.try_response().await,
-            "a response, or the connection's end",
+            "a response, or the end of the connection",
         )
     }
 
-    /// The next head alone; `None` when the connection ends before it is whole.
+    /// The next head; `None` if the connection ends before it is complete.
     ///
     /// # Panics
-    /// When what comes is no head, or nothing comes.
+    /// If something else or nothing arrives.
     pub async fn head_or_end(&mut self) -> Option<Response> {
-        or_fail(self.try_head().await, "a head, or the connection's end")
+        or_fail(
+            self.try_head().await,
+            "a head, or the end of the connection",
+        )
     }
 
     /// The next response.
     ///
     /// # Panics
-    /// When the connection ends before it is whole, or something else or nothing comes.
+    /// If the connection ends before it is complete, or something else or nothing arrives.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn response(&mut self) -> Response {
         let response = self.response_or_end().await;
         response.expect("a response before the connection ends")
     }
 
-    /// The next response, which has no body as its request was a HEAD.
+    /// The next response, to a HEAD request, so without a body.
     ///
     /// # Panics
-    /// As [`RawConnection::response`].
+    /// Like [`RawConnection::response`].
     pub async fn response_to_head(&mut self) -> Response {
         self.responses.expect_no_body();
         self.response().await
@@ -45,7 +48,7 @@ impl RawConnection {
     /// Sends a request and reads its response.
     ///
     /// # Panics
-    /// As [`RawConnection::send`] and [`RawConnection::response`].
+    /// Like [`RawConnection::send`] and [`RawConnection::response`].
     pub async fn ask(&mut self, request: impl AsRef<[u8]>) -> Response {
         self.send(request.as_ref()).await;
         if request.as_ref().starts_with(b"HEAD ") {
@@ -54,20 +57,20 @@ impl RawConnection {
         self.response().await
     }
 
-    /// The next head alone.
+    /// The next head.
     ///
     /// # Panics
-    /// As [`RawConnection::response`].
+    /// Like [`RawConnection::response`].
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn head(&mut self) -> Response {
         let head = self.head_or_end().await;
         head.expect("a head before the connection ends")
     }
 
-    /// The rest of the body whose head was read, as text.
+    /// The rest of the body that follows the last head, as text.
     ///
     /// # Panics
-    /// When it is not whole, or no text.
+    /// If it is incomplete or not UTF-8.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn body(&mut self) -> String {
         let mut body = Vec::new();
@@ -76,10 +79,10 @@ impl RawConnection {
         String::from_utf8(body).expect("text")
     }
 
-    /// The next chunk of a chunked body whose head was read, or `None` behind its last.
+    /// The next chunk of a chunked body, or `None` after the last one.
     ///
     /// # Panics
-    /// When the connection ends before, or the chunk is no text.
+    /// If the connection ends before, or the chunk is not UTF-8.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn chunk(&mut self) -> Option<String> {
         let chunk = or_fail(self.try_chunk().await, "a chunk");
@@ -87,18 +90,22 @@ impl RawConnection {
         chunk.map(|bytes| String::from_utf8(bytes).expect("text"))
     }
 
-    /// The next frame of a WebSocket: its first byte and its payload; `None` when the connection ends before it is whole.
+    /// The next WebSocket frame: its first byte and its payload; `None` if the connection ends
+    /// before it is complete.
     ///
     /// # Panics
-    /// When something else or nothing comes.
+    /// If something else or nothing arrives.
     pub async fn frame_or_end(&mut self) -> Option<(u8, Vec<u8>)> {
-        or_fail(self.try_frame().await, "a frame, or the connection's end")
+        or_fail(
+            self.try_frame().await,
+            "a frame, or the end of the connection",
+        )
     }
 
-    /// The next frame of a WebSocket: its first byte and its payload.
+    /// The next WebSocket frame: its first byte and its payload.
     ///
     /// # Panics
-    /// When the connection ends before it is whole, or something else or nothing comes.
+    /// If the connection ends before it is complete, or something else or nothing arrives.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn frame(&mut self) -> (u8, Vec<u8>) {
         let frame = self.frame_or_end().await;

@@ -1,32 +1,32 @@
-//! The bytes of a connection, cut anywhere, as heads, data and ends of responses.
+//! Decodes the bytes of a connection, in any split, into heads, data and ends of responses.
 
 use super::head::trailer;
 use super::{BodyLength, DecodeError, DecodedHead};
 use memchr::memmem;
 use std::borrow::Cow;
 
-/// A head or a line longer than this is none.
+/// Limit of a head or a line, in bytes.
 const HEAD_BYTES_MAX: usize = 64 << 10;
-/// What every head begins with.
+/// The first bytes of every head.
 const BEGIN: &[u8] = b"HTTP/1.";
 
-/// What a [`ResponseDecoder`] finds.
+/// What a [`ResponseDecoder`] returns.
 #[derive(Debug)]
 pub enum ResponsePart<'a> {
-    /// A response begins. Interim responses (1xx) are responses without a body.
+    /// The head of a response. Interim responses (1xx) are responses without a body.
     Head(DecodedHead<'a>),
-    /// Bytes of the body, without chunked framing, in no particular pieces.
+    /// Bytes of the body without chunked framing, in arbitrary pieces.
     Data(&'a [u8]),
-    /// A chunk is whole; not told of the last one, which is empty.
+    /// The end of a chunk, except for the last, empty one.
     ChunkEnd,
-    /// A field that came after the last chunk.
+    /// A trailer: a field after the last chunk.
     Trailer {
         /// As it was sent.
         name: String,
-        /// Without the blanks around it.
+        /// Without the white space around it.
         value: String,
     },
-    /// The response is whole.
+    /// The end of a response.
     End,
 }
 
@@ -37,10 +37,10 @@ enum DecoderState {
     UntilClosed,
     ChunkSize,
     Chunk(u64),
-    /// The line end after a chunk's data.
+    /// The line end after the data of a chunk.
     ChunkLineEnd,
     Trailers,
-    /// The end of a response is still to be told.
+    /// The response is complete, but its end has not been returned yet.
     End {
         upgrades: bool,
     },
@@ -49,12 +49,13 @@ enum DecoderState {
 
 /// Decodes the responses of one connection, one after the other.
 ///
-/// It is strict where the RFC lets a recipient be lenient: lines end with CRLF, a body has one length, and the only transfer
-/// coding is `chunked`, whose chunks have no extensions, as no server that is tested or measured here sends any.
+/// It is strict where the RFC lets a recipient be lenient: lines end with CRLF, a body has one
+/// length, and the only transfer coding is `chunked`, without chunk extensions, as no server that
+/// is tested or measured here sends them.
 #[derive(Debug)]
 pub struct ResponseDecoder {
     state: DecoderState,
-    /// The beginning of a head or a line whose rest has not come yet.
+    /// The beginning of an unfinished head or line.
     kept: Vec<u8>,
     is_to_head: bool,
     body_length: BodyLength,
@@ -67,7 +68,7 @@ impl Default for ResponseDecoder {
 }
 
 impl ResponseDecoder {
-    /// At the beginning of a connection.
+    /// A decoder for the beginning of a connection.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -78,43 +79,44 @@ impl ResponseDecoder {
         }
     }
 
-    /// Says that the next final response answers a HEAD, and so has no body whatever its head says.
+    /// Announces that the next final response answers a HEAD, so it has no body whatever its head
+    /// says.
     pub fn expect_no_body(&mut self) {
         self.is_to_head = true;
     }
 
-    /// How the body of the last head ends.
+    /// How the body of the last response ends.
     #[must_use]
     pub fn body_length(&self) -> BodyLength {
         self.body_length
     }
 
-    /// Says that what the last head announces does not come: the next response begins here.
+    /// Skips the body of the last response: the next bytes are a new response.
     pub fn skip_body(&mut self) {
         self.body_length = BodyLength::None;
         self.state = DecoderState::Head;
         self.kept.clear();
     }
 
-    /// What came of a head or a line whose rest has not come yet.
+    /// The received part of an unfinished head or line.
     #[must_use]
     pub fn unfinished(&self) -> &[u8] {
         &self.kept
     }
 
-    /// Whether a response has ended that switches to another protocol, so that what follows is not HTTP.
+    /// Whether a response has switched to another protocol, so the following bytes are not HTTP.
     #[must_use]
     pub fn is_upgraded(&self) -> bool {
         self.state == DecoderState::Upgraded
     }
 
-    /// Takes the next part off the front of `input`.
+    /// Decodes the next part from the front of `input`, and removes it.
     ///
-    /// - Returns `None` when there is no whole part any more: `input` is then empty, what it held of an unfinished part is
-    ///   kept. After an upgrade it stays as it is.
+    /// - Returns `None` when there is no complete part left: `input` is then empty, and the decoder
+    ///   keeps the beginning of an unfinished part. After an upgrade `input` is not changed.
     ///
     /// # Errors
-    /// When what came is not HTTP/1.1; the decoder is of no use afterwards.
+    /// When the bytes are not HTTP/1.1; the decoder cannot be used afterwards.
     pub fn next<'a>(
         &mut self,
         input: &mut &'a [u8],
@@ -168,12 +170,12 @@ impl ResponseDecoder {
         }
     }
 
-    /// The connection has ended.
+    /// Handles the end of the connection.
     ///
-    /// - Returns [`ResponsePart::End`] when that ends a response, `None` between two responses.
+    /// - Returns [`ResponsePart::End`] if that ends a response, `None` between two responses.
     ///
     /// # Errors
-    /// When a response has begun that is not whole.
+    /// When a response is incomplete.
     pub fn finish(&mut self) -> Result<Option<ResponsePart<'static>>, DecodeError> {
         match self.state {
             DecoderState::Head if self.kept.is_empty() => Ok(None),
@@ -215,9 +217,9 @@ impl ResponseDecoder {
         Ok(Some(head))
     }
 
-    /// A line of a chunked body outside of its data.
+    /// Decodes a line of a chunked body outside of its data.
     ///
-    /// - `line`: with its end.
+    /// - `line`: with its line end.
     fn line(&mut self, line: &[u8]) -> Result<Option<ResponsePart<'static>>, DecodeError> {
         let is_empty = line.len() == 2;
         match self.state {
@@ -245,7 +247,7 @@ impl ResponseDecoder {
     }
 }
 
-/// - `line`: with its end.
+/// - `line`: with its line end.
 fn chunk_size(line: &[u8]) -> Result<u64, DecodeError> {
     let digits = &line[..line.len() - 2];
     let is_hex = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
@@ -256,7 +258,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, DecodeError> {
         .ok_or_else(|| DecodeError::new("a chunk's size", line))
 }
 
-/// At most `left` bytes off the front.
+/// At most `left` bytes from the front of `input`.
 fn split<'a>(input: &mut &'a [u8], left: u64) -> &'a [u8] {
     let count = usize::try_from(left).unwrap_or(usize::MAX);
     let (data, rest) = input.split_at(count.min(input.len()));
@@ -264,7 +266,7 @@ fn split<'a>(input: &mut &'a [u8], left: u64) -> &'a [u8] {
     data
 }
 
-/// Everything up to and with `mark`; `None`, and everything kept, when it has not come yet.
+/// Everything up to and including `mark`; `None`, and everything kept, if it has not arrived yet.
 fn until<'a>(
     kept: &mut Vec<u8>,
     input: &mut &'a [u8],

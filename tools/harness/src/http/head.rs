@@ -5,15 +5,16 @@ use memchr::memchr_iter;
 use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
-/// Header fields of one response.
+/// Limit of the header fields of a response.
 const FIELDS_MAX: usize = 100;
 
-/// Header fields or trailers as they came: lines that each end with CRLF.
+/// Header fields or trailers as they were sent: lines that each end with CRLF.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FieldLines<'a>(&'a str);
 
 impl<'a> FieldLines<'a> {
-    /// Names and values in the order in which they came; names as they were sent, values without the blanks around them.
+    /// Names and values in the order of arrival; names as they were sent, values without the white
+    /// space around them.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         let lines = self.0.split_terminator("\r\n");
         lines.filter_map(|line| {
@@ -36,20 +37,22 @@ impl<'a> FieldLines<'a> {
     }
 }
 
-/// The head of a response, whole and well formed.
+/// The head of a response, complete and well formed.
 #[derive(Debug, Clone)]
 pub struct DecodedHead<'a> {
     /// From the status line to the empty line.
     text: Cow<'a, str>,
-    /// Three digits.
+    /// The status code, three digits.
     pub status: u16,
 }
 
 impl<'a> DecodedHead<'a> {
-    /// - `bytes`: a whole head with its empty line.
+    /// Parses a head.
+    ///
+    /// - `bytes`: a complete head with its empty line.
     ///
     /// # Errors
-    /// When `bytes` are anything else, or lines in them end otherwise than with CRLF.
+    /// When `bytes` are anything else, or a line does not end with CRLF.
     pub(super) fn parse(bytes: Cow<'a, [u8]>) -> Result<Self, DecodeError> {
         let status = status(&bytes)?;
         let text = match bytes {
@@ -64,13 +67,13 @@ impl<'a> DecodedHead<'a> {
         Ok(Self { text, status })
     }
 
-    /// The head exactly as it came, with its empty line.
+    /// The head as it was sent, with its empty line.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The status line without its end.
+    /// The status line without its line end.
     #[must_use]
     pub fn line(&self) -> &str {
         self.text
@@ -104,7 +107,7 @@ impl<'a> DecodedHead<'a> {
     /// - `is_to_head`: whether the request was a HEAD.
     ///
     /// # Errors
-    /// When the fields do not say it, or say it twice.
+    /// When the fields give no valid length, or more than one.
     ///
     /// Source: RFC 9112, section 6.3.
     pub fn body_length(&self, is_to_head: bool) -> Result<BodyLength, DecodeError> {
@@ -147,11 +150,11 @@ impl<'a> DecodedHead<'a> {
 pub enum BodyLength {
     /// The response has no body.
     None,
-    /// After so many bytes.
+    /// After this number of bytes.
     Bytes(u64),
     /// With the last chunk and its trailers.
     Chunked,
-    /// With the connection.
+    /// With the end of the connection.
     UntilClosed,
 }
 
@@ -163,7 +166,7 @@ fn status(bytes: &[u8]) -> Result<u16, DecodeError> {
         bytes,
         &mut fields,
     );
-    // httparse skips empty lines before a head, and takes a line feed alone for the end of a line.
+    // httparse skips empty lines before a head, and accepts a bare line feed as a line end.
     let begins = bytes.starts_with(b"HTTP/1.");
     let is_strict = memchr_iter(b'\n', bytes).all(|at| at > 0 && bytes[at - 1] == b'\r');
     match (parsed, response.code) {
@@ -180,9 +183,9 @@ fn status(bytes: &[u8]) -> Result<u16, DecodeError> {
     }
 }
 
-/// A field after the last chunk: its name and its value.
+/// Parses a field after the last chunk into its name and its value.
 ///
-/// - `line`: with its end.
+/// - `line`: with its line end.
 pub(super) fn trailer(line: &[u8]) -> Result<(String, String), DecodeError> {
     let section = [line, b"\r\n"].concat();
     let mut fields = [httparse::EMPTY_HEADER; 1];

@@ -1,7 +1,7 @@
-//! HTTP/1.1 responses, decoded strictly and without I/O: bytes in, parts out.
+//! HTTP/1.1 responses, decoded strictly and without I/O.
 //!
-//! [`ResponseDecoder`] takes the bytes of a connection as they come, cut anywhere; [`Response`] is what they amount to.
-//! Source: RFC 9112.
+//! [`ResponseDecoder`] decodes the bytes of a connection in any split; [`Response`] is a complete
+//! response. Source: RFC 9112.
 
 mod decoder;
 mod head;
@@ -13,19 +13,19 @@ pub use decoder::{ResponseDecoder, ResponsePart};
 pub use head::{BodyLength, DecodedHead, FieldLines};
 pub use response::Response;
 
-/// What came is not HTTP/1.1.
+/// The bytes are not HTTP/1.1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, came {came:?}")]
 pub struct DecodeError {
-    /// What should have come.
+    /// What was expected.
     pub expected: &'static str,
-    /// The beginning of what came instead.
+    /// The beginning of what was found instead.
     pub came: String,
 }
 
 impl DecodeError {
     fn new(expected: &'static str, came: &[u8]) -> Self {
-        /// More does not help to see what is wrong.
+        /// Enough to see the fault.
         const SHOWN_BYTES_MAX: usize = 200;
         let shown = &came[..came.len().min(SHOWN_BYTES_MAX)];
         Self {

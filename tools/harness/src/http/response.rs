@@ -1,24 +1,24 @@
-//! A response as a whole, and what tests ask of every one.
+//! A complete response, and checks that many tests share.
 
 use super::DecodedHead;
 use bytes::Bytes;
 use tailwater_protocol::{Problem, headers};
 
-/// A response: its head, and its body once that has come.
+/// A response: its head, and its body once that has been read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// The status line; empty when another client has read the response.
+    /// The status line; empty if another client read the response.
     pub line: String,
-    /// Three digits.
+    /// The status code, three digits.
     pub status: u16,
-    /// Header fields: names in lower case, in the order in which they came.
+    /// Header fields: names in lower case, in the order of arrival.
     pub fields: Vec<(String, String)>,
-    /// The body without framing; empty when there is none.
+    /// The body without framing; empty if there is none.
     pub body: Bytes,
 }
 
 impl Response {
-    /// A response that another client has read.
+    /// A response that was read by another client.
     ///
     /// - `fields`: names and values.
     pub fn new<N: AsRef<str>, V: AsRef<[u8]>>(
@@ -49,13 +49,13 @@ impl Response {
             .map(|(_, value)| &**value)
     }
 
-    /// Whether a header field is `true`.
+    /// Whether the value of a header field is `true`.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.header(name) == Some("true")
     }
 
-    /// Whether the connection ends after this response, as it says itself.
+    /// Whether the response says that the connection closes after it.
     #[must_use]
     pub fn says_close(&self) -> bool {
         let values = self.fields.iter().filter(|(name, _)| name == "connection");
@@ -67,20 +67,20 @@ impl Response {
     /// The body as text.
     ///
     /// # Panics
-    /// When it is no UTF-8.
+    /// If it is not UTF-8.
     #[must_use]
     #[track_caller]
     pub fn text(&self) -> &str {
         match std::str::from_utf8(&self.body) {
             Ok(text) => text,
-            Err(_) => fail(self, "a body that is no text"),
+            Err(_) => fail(self, "a body that is not text"),
         }
     }
 
-    /// `Stream-Next-Offset`.
+    /// The value of `Stream-Next-Offset`.
     ///
     /// # Panics
-    /// When there is none.
+    /// If there is none.
     #[must_use]
     #[track_caller]
     pub fn next_offset(&self) -> String {
@@ -90,17 +90,18 @@ impl Response {
         }
     }
 
-    /// This response.
+    /// Returns this response.
     ///
     /// # Panics
-    /// When it has another status.
+    /// If it has another status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
     }
 
-    /// What is wrong with this as a refusal with a problem document that agrees with its status, if anything.
+    /// What is wrong with this response as a refusal with a problem document that agrees with its
+    /// status, if anything.
     #[must_use]
     pub fn fault_as_problem(&self) -> Option<String> {
         let status = self.status;
@@ -112,7 +113,7 @@ impl Response {
         }
         let Some(problem) = Problem::parse(&self.body) else {
             return Some(format!(
-                "{status} with a body that is no problem document: {:?}",
+                "{status} with a body that is not a problem document: {:?}",
                 self.body
             ));
         };
@@ -121,10 +122,10 @@ impl Response {
         (!is_whole).then(|| format!("{status} with a problem document that differs: {problem:?}"))
     }
 
-    /// The problem document that this refuses with.
+    /// The problem document of this refusal.
     ///
     /// # Panics
-    /// When there is none, or when it does not agree with the status.
+    /// If there is none, or it does not agree with the status.
     #[must_use]
     #[track_caller]
     pub fn problem(&self) -> Problem {
@@ -134,10 +135,10 @@ impl Response {
         }
     }
 
-    /// The problem document that this refuses with.
+    /// The problem document of this refusal.
     ///
     /// # Panics
-    /// When it has another status, or as [`Response::problem`].
+    /// If the response has another status, and like [`Response::problem`].
     #[track_caller]
     pub fn refuses(&self, status: u16) -> Problem {
         assert_eq!(self.status, status, "{self:?}");
@@ -152,7 +153,7 @@ fn fail(response: &Response, why: &str) -> ! {
 }
 
 impl From<&DecodedHead<'_>> for Response {
-    /// The head alone.
+    /// The head, without a body.
     fn from(head: &DecodedHead<'_>) -> Self {
         let fields = head.fields();
         Self {

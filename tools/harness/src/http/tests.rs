@@ -1,10 +1,10 @@
-//! What the decoder makes of responses, cut anywhere.
+//! Tests of the decoder with responses in any split.
 
 use super::{BodyLength, DecodeError, DecodedHead, ResponseDecoder, ResponsePart};
 use std::borrow::Cow;
 
-/// What `pieces` mean: `<STATUS>` for a head, `|` for the end of a chunk, `<end>` for that of a response, the data between
-/// them joined.
+/// The meaning of the bytes in `pieces`: `<STATUS>` for a head, `|` for the end of a chunk, `<end>`
+/// for that of a response, and the data between them.
 fn decoded<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     to_head: bool,

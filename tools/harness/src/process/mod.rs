@@ -1,6 +1,7 @@
-//! A server in a process of its own: started, ready, signalled, measured, and killed when dropped.
+//! A server in its own process: started, signalled, measured, and killed when dropped.
 //!
-//! A command is a [`std::process::Command`]: [`tailwater`] makes one that nothing of this environment changes.
+//! Commands are [`std::process::Command`]s; [`tailwater`] makes one that does not depend on this
+//! environment.
 
 mod usage;
 
@@ -18,21 +19,22 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How often something is looked at that nobody tells of.
+/// The interval of polling for a change without notification.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// What `tailwater serve` says on its standard output before its address.
+/// The text that `tailwater serve` prints before its address.
 const LISTENS: &str = "Tailwater listens on http://";
 
-/// `program`, a `tailwater`, without what this environment sets for one, and without standard input.
+/// A command for `program`, a `tailwater` binary, without the settings of this environment and
+/// without standard input.
 pub fn tailwater(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     without_settings(&mut command);
     command
 }
 
-/// `program`, a `tailwater`, run by another program.
+/// A command for `program`, a `tailwater` binary, run by another program.
 ///
-/// - `words`: that program and its own arguments; none for `program` alone.
+/// - `words`: that program and its own arguments; none to run `program` directly.
 pub fn tailwater_through(words: &[String], program: impl AsRef<OsStr>) -> Command {
     let Some((outer, arguments)) = words.split_first() else {
         return tailwater(program);
@@ -51,31 +53,31 @@ fn without_settings(command: &mut Command) {
     command.stdin(Stdio::null());
 }
 
-/// A file that processes write to, one after the other.
+/// Opens a log file for appending, to which several processes can write in turn.
 ///
 /// # Errors
-/// What the system says.
+/// If it cannot be opened.
 pub fn log_file(path: &Path) -> io::Result<File> {
     File::options().create(true).append(true).open(path)
 }
 
-/// An address of loopback on which nobody listens.
+/// A loopback address on which no server listens.
 ///
-/// - `wanted`: the port that is taken if it is free; 0 for any.
+/// - `wanted`: the port to use if it is free; 0 for any.
 ///
 /// # Errors
-/// When the system has no free port.
+/// If there is no free port.
 pub fn free_address(wanted: u16) -> io::Result<SocketAddr> {
     let bind = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port))?.local_addr();
     bind(wanted).or_else(|_| bind(0))
 }
 
-/// Calls `is_ready` until it says so.
+/// Calls `is_ready` until it returns true.
 ///
-/// - Returns false when it has not within `deadline`.
+/// - Returns false if it does not within `deadline`.
 ///
 /// # Errors
-/// What `is_ready` says.
+/// Those of `is_ready`.
 pub fn wait_until(
     deadline: Duration,
     mut is_ready: impl FnMut() -> io::Result<bool>,
@@ -92,7 +94,7 @@ pub fn wait_until(
     }
 }
 
-/// Whether somebody accepts connections at `address`.
+/// Whether a server accepts connections at `address`.
 #[must_use]
 pub fn accepts(address: SocketAddr) -> bool {
     TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
@@ -100,10 +102,10 @@ pub fn accepts(address: SocketAddr) -> bool {
 
 /// Runs a command to its end.
 ///
-/// - `input`: its standard input; a command that ends before it has read it is no failure.
+/// - `input`: its standard input; a command may end without reading it.
 ///
 /// # Errors
-/// When it cannot be started, or has not ended within `deadline`.
+/// If it cannot be started, or does not end within `deadline`.
 pub fn output(command: &mut Command, input: &[u8], deadline: Duration) -> io::Result<Output> {
     command
         .stdin(Stdio::piped())
@@ -130,18 +132,18 @@ pub fn output(command: &mut Command, input: &[u8], deadline: Duration) -> io::Re
 fn all(pipe: Option<impl Read>) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(mut pipe) = pipe {
-        // What came before is worth as much.
+        // After an error, what was read before is returned.
         let _cut = pipe.read_to_end(&mut bytes);
     }
     bytes
 }
 
-/// The first line that a process says, without its end; what it says later is read and forgotten.
+/// The first line that a process prints, without its line end. Later output is read and discarded.
 ///
 /// # Errors
-/// When there is none within `deadline`.
+/// If there is none within `deadline`.
 pub fn first_line(pipe: impl Read + Send + 'static, deadline: Duration) -> io::Result<String> {
-    // A pipe cannot be read with a deadline; a channel can.
+    // Reading a pipe has no deadline; receiving from a channel has.
     let (send, said) = mpsc::channel();
     thread::spawn(move || {
         let (mut line, mut pipe) = (String::new(), BufReader::new(pipe));
@@ -162,10 +164,10 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts a command, without waiting for anything.
+    /// Starts a command without waiting for it.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn spawn(command: &mut Command) -> io::Result<Self> {
         let spawned = command.spawn();
         let named = |reason| fault(format!("{}: {reason}", command.get_program().display()));
@@ -173,25 +175,25 @@ impl ServerProcess {
         Ok(Self { child })
     }
 
-    /// Starts a `tailwater serve` and waits until it says that it listens.
+    /// Starts a `tailwater serve` and waits until it reports its address.
     ///
-    /// - Returns the process and its address.
+    /// - Returns the process and the address.
     ///
     /// # Errors
-    /// When it cannot be started, ends before, or says nothing within `deadline`.
+    /// If it cannot be started, ends before, or reports nothing within `deadline`.
     pub fn serve(command: &mut Command, deadline: Duration) -> io::Result<(Self, SocketAddr)> {
         let mut process = Self::spawn(command.stdout(Stdio::piped()))?;
         let address = process.listens(deadline)?;
         Ok((process, address))
     }
 
-    /// Waits until a `tailwater serve`, whose standard output is a pipe, says that it listens, and where.
+    /// Waits until a `tailwater serve`, whose standard output is a pipe, reports its address.
     ///
     /// # Errors
-    /// When it ends before, or says nothing within `deadline`.
+    /// If it ends before, or reports nothing within `deadline`.
     pub fn listens(&mut self, deadline: Duration) -> io::Result<SocketAddr> {
         let Some(stdout) = self.child.stdout.take() else {
-            return Err(fault("its standard output is no pipe".to_owned()));
+            return Err(fault("its standard output is not a pipe".to_owned()));
         };
         let line = first_line(stdout, deadline)
             .map_err(|_| fault(format!("the server did not listen within {deadline:?}")))?;
@@ -202,16 +204,16 @@ impl ServerProcess {
             None => {
                 let status = self.ended(deadline)?;
                 Err(fault(format!(
-                    "the server did not start: it said {line:?} and ended with {status:?}"
+                    "the server did not start: it printed {line:?} and ended with {status:?}"
                 )))
             }
         }
     }
 
-    /// Waits until somebody accepts connections at `address`.
+    /// Waits until the server accepts connections at `address`.
     ///
     /// # Errors
-    /// When the process ends before, or nobody does within `deadline`.
+    /// If the process ends before, or does not accept within `deadline`.
     pub fn accepts(&mut self, address: SocketAddr, deadline: Duration) -> io::Result<()> {
         let accepted = wait_until(deadline, || match self.has_ended()? {
             Some(status) => Err(fault(format!(
@@ -227,29 +229,29 @@ impl ServerProcess {
         )))
     }
 
-    /// The number of the process.
+    /// The process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The end of its standard error, if the command asked for a pipe and nobody has taken it.
+    /// Its standard error, if the command made it a pipe and it was not taken before.
     pub fn stderr(&mut self) -> Option<impl Read + Send + 'static> {
         self.child.stderr.take()
     }
 
-    /// How it ended, if it has.
+    /// The exit status, if the process has ended.
     ///
     /// # Errors
-    /// When the system cannot say.
+    /// If the system cannot tell.
     pub fn has_ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
-    /// How it ended, if it does within `wait`.
+    /// The exit status, if the process ends within `wait`.
     ///
     /// # Errors
-    /// When the system cannot say.
+    /// If the system cannot tell.
     pub fn ended(&mut self, wait: Duration) -> io::Result<Option<ExitStatus>> {
         let mut ended = None;
         wait_until(wait, || {
@@ -262,38 +264,38 @@ impl ServerProcess {
     /// Sends a signal.
     ///
     /// # Errors
-    /// When the process is gone.
+    /// If the process is gone.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
-    /// Lets the process stand still: who connects is only known to the system, which hands all of them over at once
-    /// afterwards.
+    /// Suspends the process: new connections stay in the queue of the system, which hands over all
+    /// of them at once afterwards.
     ///
     /// # Errors
-    /// As [`ServerProcess::signal`].
+    /// Like [`ServerProcess::signal`].
     pub fn pause(&self) -> io::Result<()> {
         self.signal(Signal::STOP)
     }
 
-    /// Lets the process go on.
+    /// Resumes the process.
     ///
     /// # Errors
-    /// As [`ServerProcess::signal`].
+    /// Like [`ServerProcess::signal`].
     pub fn resume(&self) -> io::Result<()> {
         self.signal(Signal::CONT)
     }
 
-    /// Ends it as a crash would.
+    /// Kills the process, like a crash.
     ///
     /// # Errors
-    /// When the system does not let us.
+    /// If it cannot be killed.
     pub fn kill(mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
     }
 
-    /// Ends it and all that it started, as a crash would. Some of them may have ended already.
+    /// Kills the process and its descendants, some of which may have ended already.
     pub fn kill_family(&mut self) {
         let family = family(self.child.id());
         let _gone = self.child.kill();
@@ -304,10 +306,10 @@ impl ServerProcess {
         let _reaped = self.child.wait();
     }
 
-    /// Asks it to end, by SIGTERM.
+    /// Stops the process with SIGTERM.
     ///
     /// # Errors
-    /// When it does not within `deadline`, or not well.
+    /// If it does not end within `deadline`, or not with success.
     pub fn stop(mut self, deadline: Duration) -> io::Result<()> {
         self.signal(Signal::TERM)?;
         match self.ended(deadline)? {
@@ -319,7 +321,7 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // Already gone when it has ended, was killed or was stopped.
+        // Fails if it has already ended.
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
     }

@@ -1,11 +1,11 @@
-//! What a process uses, as `/proc` tells it.
+//! Resource usage of a process, from `/proc`.
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A process and all below it, itself first.
+/// The ids of a process and its descendants, the process first.
 #[must_use]
 pub fn family(process: u32) -> Vec<u32> {
     let mut all = vec![process];
@@ -21,10 +21,10 @@ pub fn family(process: u32) -> Vec<u32> {
     all
 }
 
-/// Processor time used so far, in user and system mode, by all threads of a process and of all below it.
+/// Processor time in user and system mode, of all threads of a process and its descendants.
 ///
 /// # Errors
-/// When the process is gone.
+/// If the process is gone.
 pub fn cpu_time(process: u32) -> io::Result<Duration> {
     let nanoseconds = |thread: PathBuf| -> Option<u64> {
         let text = fs::read_to_string(thread.join("schedstat")).ok()?;
@@ -41,15 +41,15 @@ pub fn cpu_time(process: u32) -> io::Result<Duration> {
 /// Resident memory in bytes.
 ///
 /// # Errors
-/// When the process is gone.
+/// If the process is gone.
 pub fn resident_bytes(process: u32) -> io::Result<u64> {
     kib(process, "status", "VmRSS:")
 }
 
-/// Memory in bytes: the proportional set size of a process and of all below it.
+/// Memory in bytes: the proportional set size of a process and its descendants.
 ///
 /// # Errors
-/// When the process is gone.
+/// If the process is gone.
 pub fn proportional_bytes(process: u32) -> io::Result<u64> {
     let family = family(process).into_iter();
     family
@@ -60,12 +60,12 @@ pub fn proportional_bytes(process: u32) -> io::Result<u64> {
 /// The number of open files.
 ///
 /// # Errors
-/// When the process is gone.
+/// If the process is gone.
 pub fn open_files(process: u32) -> io::Result<usize> {
     Ok(fs::read_dir(format!("/proc/{process}/fd"))?.count())
 }
 
-/// The folders of a process's threads.
+/// The folders of a process's threads in `/proc`.
 fn threads(process: u32) -> Vec<PathBuf> {
     let entries = fs::read_dir(format!("/proc/{process}/task"));
     let entries = entries.into_iter().flatten();
@@ -74,7 +74,7 @@ fn threads(process: u32) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A number of KiB in a file of `/proc`, in bytes.
+/// A value in KiB from a file of `/proc`, in bytes.
 fn kib(process: u32, file: &str, name: &str) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{process}/{file}"))?;
     let line = text.lines().find_map(|line| line.strip_prefix(name));
