@@ -1,11 +1,15 @@
-//! What a crate of ours brings along into an application that uses it: nothing that only the `tailwater` command needs.
+//! The dependencies of our crates: an application that uses them gets nothing that only the
+//! `tailwater` command needs.
 
-#![expect(clippy::unwrap_used, reason = "a helper of a test may fail it")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests and their helpers fail by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
-/// What serves only the command line, the lab or webhooks.
+/// Crates that only the command line, the lab or webhooks need.
 const COMMANDS: [&str; 9] = [
     "clap",
     "indicatif",
@@ -17,7 +21,7 @@ const COMMANDS: [&str; 9] = [
     "tracing-subscriber",
     "tungstenite",
 ];
-/// What speaks HTTP.
+/// Crates that speak HTTP.
 const HTTP: [&str; 6] = [
     "actix-http",
     "actix-web",
@@ -27,7 +31,7 @@ const HTTP: [&str; 6] = [
     "tailwater",
 ];
 
-/// The crates that `package` is built from.
+/// The dependencies of `package`, direct and indirect.
 ///
 /// - `features`: flags that choose its features.
 fn dependencies(package: &str, features: &[&str]) -> BTreeSet<String> {

@@ -1,10 +1,11 @@
-//! The lab against a real server on loopback: counts are compared with what passed a client's own socket.
+//! The lab with a real server on loopback: its counts are compared with the bytes on a client's
+//! socket.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test says what failed by panicking"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 #[path = "lab/endpoints.rs"]

@@ -1,14 +1,14 @@
-//! What a machine that loses power keeps: what was written to the journal and not synced is taken away, as told by the system
-//! calls of the server, and everything that was acknowledged must still be there.
+//! Simulated loss of power: what was written to the journal and not synced, according to the
+//! server's system calls, is removed, and everything that was acknowledged must still be there.
 //!
-//! It needs `strace`; where that is missing or not allowed, the tests say so and pass.
+//! It needs `strace`. If that is missing or not permitted, the tests print so and pass.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says what is wrong by failing, in its helpers too, and what it could not try"
+    reason = "tests and their helpers fail by panicking, and print what they skip"
 )]
 
 mod process;
@@ -41,8 +41,8 @@ async fn acknowledged_writes_were_synced_before() {
             found.len(),
             lost.len()
         );
-        assert!(lost.is_empty(), "acknowledged, but not there: {lost:?}");
-        assert!(acknowledged.len() > 5, "there was little to lose");
+        assert!(lost.is_empty(), "acknowledged, but lost: {lost:?}");
+        assert!(acknowledged.len() > 5, "too few lines were acknowledged");
     }
 }
 
@@ -58,20 +58,20 @@ async fn unsynced_writes_are_lost_and_the_loss_is_detected() {
     );
     assert!(
         acknowledged.difference(&found).next().is_some(),
-        "taking away what was not synced takes nothing away"
+        "removing unsynced writes loses nothing"
     );
 }
 
-/// Writes for some time, kills the server, takes away what it had not synced, and starts it anew.
+/// Writes for some time, kills the server, removes what it had not synced, and starts it again.
 ///
-/// - Returns the lines acknowledged and the lines found; `None` where it can't be tried.
+/// - Returns the acknowledged lines and the lines found; `None` if this is not possible here.
 async fn lose_power(
     name: &str,
     sync: &'static str,
     for_ms: u64,
 ) -> Option<(BTreeSet<String>, BTreeSet<String>)> {
     let mut server = DurableServer::new(name);
-    // One stream outlives it all, so that there is something to come back to.
+    // One stream exists before, so that there is something to recover.
     server.put("before", &TEXT, "x").await.expect(201);
     server.process.take().unwrap().stop(DEADLINE).unwrap();
     let used = journals(&server.folder);
@@ -112,7 +112,7 @@ async fn lose_power(
     Some((acknowledged, found))
 }
 
-/// The lines that are there, page after page.
+/// All lines of the stream, page by page.
 async fn found(server: &DurableServer) -> BTreeSet<String> {
     let (mut found, mut at) = (BTreeSet::new(), "-1".to_owned());
     loop {
@@ -137,12 +137,12 @@ fn can_trace(trace: &Path) -> bool {
         .output();
     let can = tried.as_ref().is_ok_and(|output| output.status.success());
     if !can {
-        println!("power: SKIPPED, strace is not there or not allowed: {tried:?}");
+        println!("power: SKIPPED, strace is missing or not permitted: {tried:?}");
     }
     can
 }
 
-/// Writers append lines until the server is killed; those acknowledged come back.
+/// Lets writers append lines until the server is killed; returns the acknowledged ones.
 async fn write(server: &DurableServer, time: Duration) -> BTreeSet<String> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut writers = tokio::task::JoinSet::new();
@@ -184,7 +184,7 @@ async fn write(server: &DurableServer, time: Duration) -> BTreeSet<String> {
     acknowledged
 }
 
-/// Kills the child of `strace`, which then ends by itself with everything written down.
+/// Kills the child of `strace`, which then writes its output and ends.
 fn kill_traced(strace: u32) {
     let children = fs::read_to_string(format!("/proc/{strace}/task/{strace}/children")).unwrap();
     let server = children
@@ -204,14 +204,14 @@ fn wait_until_gone(server: &DurableServer) {
     let strace = server.process.as_ref().unwrap().id();
     let begun = Instant::now();
     let state = || fs::read_to_string(format!("/proc/{strace}/stat")).unwrap_or_default();
-    // A child that nobody has waited for yet is a zombie.
+    // A child that has not been waited for is a zombie.
     while !(state().is_empty() || state().contains(") Z ")) {
         assert!(begun.elapsed() < DEADLINE, "strace does not end");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// The journals, and how far each is written.
+/// The journals, and the length of each that is written.
 fn journals(place: &ServerFolder) -> BTreeMap<PathBuf, usize> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(place.data.join("db")).unwrap() {
@@ -229,10 +229,11 @@ fn journals(place: &ServerFolder) -> BTreeMap<PathBuf, usize> {
     found
 }
 
-/// How far each journal was written when the last sync of it that ended had begun.
+/// The length of each journal that was written when its last completed sync began.
 ///
-/// - `calls`: lines such as `71 write(5</a/0.jnl>, ""..., 12) = 12`, some in two halves, `<unfinished ...>` and `resumed`.
-/// - `used`: how far each was written before.
+/// - `calls`: lines such as `71 write(5</a/0.jnl>, ""..., 12) = 12`, some in two parts,
+///   `<unfinished ...>` and `resumed`.
+/// - `used`: the length of each that was written before.
 fn synced(calls: &str, used: &BTreeMap<PathBuf, usize>) -> BTreeMap<PathBuf, usize> {
     let (mut written, mut synced) = (used.clone(), used.clone());
     let mut begun: BTreeMap<&str, (String, usize)> = BTreeMap::new();

@@ -1,10 +1,11 @@
-//! Readers that take a kilobyte a second beside a thousand fast ones keep nobody waiting, fill no memory, and miss nothing.
+//! Readers that read a kilobyte a second, beside a thousand fast ones: they delay nobody, use
+//! little memory, and miss nothing.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test says what is wrong by failing, in its helpers too"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod process;
@@ -22,21 +23,22 @@ const FAST: usize = 1_000;
 const SLOW: usize = 30;
 const MESSAGES: usize = 600;
 const MESSAGE_BYTES: usize = 10_000;
-/// What no wait may exceed; a loaded machine needs a part of it.
+/// The longest wait; a loaded machine needs a fraction of it.
 const DEADLINE: Duration = Duration::from_secs(240);
-/// What the server keeps of the newest messages; the rest is on disk.
+/// Memory for the newest messages; older ones are on disk.
 const HOT_MAX_KIB: u64 = 1_024;
-/// What the server may grow by, in KiB: what is kept hot, for each reader that is behind the rest of one page of 64 KiB, and
-/// what the allocator and the store need anyway. Of what the slow ones have still to get, 6 MB each, nothing is in it: they
-/// read page after page from disk. A queue for each of them would come to 180 MB.
+/// Limit of the server's growth in KiB: the newest messages, a page of 64 KiB for each reader that
+/// is behind, and what the allocator and the store need anyway. The 6 MB that each slow reader has
+/// still to read are not part of it, as they are read from disk page by page; a queue for each
+/// reader would take 180 MB.
 const GROWTH_MAX_KIB: u64 = HOT_MAX_KIB + (FAST + SLOW) as u64 * 64 + 32_000;
 
-/// Where a message begins: nothing else in an answer looks like it.
+/// The beginning of a message; nothing else in a response looks like it.
 fn message(number: usize) -> String {
     format!("\"#{number:06}{}\"", "x".repeat(MESSAGE_BYTES - 9))
 }
 
-/// One reader's connection, and the next number that it must see.
+/// The connection of one reader, and the number of the next message.
 struct PacedReader {
     stream: TcpStream,
     unread: Vec<u8>,
@@ -44,7 +46,7 @@ struct PacedReader {
 }
 
 impl PacedReader {
-    /// - `room`: of its receive buffer in bytes, if not what the system gives.
+    /// - `room`: bytes of its receive buffer, if not the system's default.
     async fn open(port: u16, live: &str, room: Option<u32>) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         if let Some(bytes) = room {
@@ -61,21 +63,21 @@ impl PacedReader {
             unread: Vec::new(),
             next: 0,
         };
-        // Head and first frame: it is at the tail.
+        // The head and the first frame: it is at the tail.
         while !reader.unread.windows(8).any(|window| window == b"upToDate") {
             reader.more(1 << 10).await;
         }
         reader
     }
 
-    /// Takes up to `bytes`, and checks the numbers in them.
+    /// Reads up to `bytes`, and checks the numbers in them.
     async fn more(&mut self, bytes: usize) {
         let mut piece = vec![0; bytes];
         let count = timeout(DEADLINE, self.stream.read(&mut piece))
             .await
             .expect("bytes in time")
             .unwrap();
-        assert!(count > 0, "the answer ended after {} messages", self.next);
+        assert!(count > 0, "the response ended after {} messages", self.next);
         self.unread.extend_from_slice(&piece[..count]);
         let mut seen = 0;
         while let Some(at) = self.unread[seen..]
@@ -87,7 +89,8 @@ impl PacedReader {
                 seen = at;
                 break;
             };
-            // Chunks and frames of many messages are cut between, never within the first digits of one.
+            // Chunks and frames of many messages end between messages, or at least after the first
+            // digits.
             let number: usize = std::str::from_utf8(digits).unwrap().parse().unwrap();
             assert_eq!(number, self.next, "lost, repeated or out of order");
             self.next += 1;
@@ -125,7 +128,7 @@ async fn slow_readers_do_not_delay_others_or_use_memory() {
     let mut server = DurableServer::closed(process::ServerFolder::new("slow"));
     let hot = format!("{HOT_MAX_KIB}KiB");
     server.options.sync = "never";
-    // Deadlines are another test's business: where the machine is busy, readers of this one take long pauses.
+    // This test does not check deadlines, and its readers pause for long on a busy machine.
     server.options.more.extend(
         [
             "--hot-max",
@@ -169,7 +172,7 @@ async fn slow_readers_do_not_delay_others_or_use_memory() {
     for reader in fast {
         timeout(DEADLINE, reader)
             .await
-            .expect("a fast reader has everything in time")
+            .expect("a fast reader receives everything in time")
             .unwrap();
     }
     most = most.max(resident_kib(process));
@@ -178,7 +181,7 @@ async fn slow_readers_do_not_delay_others_or_use_memory() {
     );
     assert!(
         behind.iter().all(|slow| !slow.is_finished()),
-        "the slow ones were not slow"
+        "the slow readers were not slow"
     );
     assert!(
         most <= before + GROWTH_MAX_KIB,
@@ -188,7 +191,7 @@ async fn slow_readers_do_not_delay_others_or_use_memory() {
     for slow in behind {
         timeout(DEADLINE, slow)
             .await
-            .expect("a slow reader has everything in time")
+            .expect("a slow reader receives everything in time")
             .unwrap();
     }
 }

@@ -1,4 +1,5 @@
-//! What many clients make the server hold, each a little: it stays within `--buffers-max` and a bit for each connection.
+//! What many clients together make the server hold stays within `--buffers-max`, plus a little for
+//! each connection.
 
 use super::probe::beside;
 use super::subject::{Subject, get, post};
@@ -8,7 +9,8 @@ use tailwater_harness::RawConnection;
 use tailwater_harness::wait::{until, within};
 
 const CLIENTS: usize = 500;
-/// What the process may grow by, in MiB: the budget, 32 KiB for each connection, and what it takes to serve so many at all.
+/// Limit of the growth of the process, in MiB: the budget, 32 KiB for each connection, and what the
+/// server needs to serve that many connections.
 const GROWTH_MAX_MIB: u64 = 4 + 16 + 14;
 
 fn frugal(name: &str, flags: &[&str]) -> Subject {
@@ -29,7 +31,8 @@ fn frugal(name: &str, flags: &[&str]) -> Subject {
     )
 }
 
-/// So many connections, each of which has sent `request` and then as much of `more` as the server takes at once.
+/// Opens [`CLIENTS`] connections. Each sends `request`, then as much of `more` as the server
+/// accepts at once.
 async fn crowd(subject: &Subject, request: &str, more: &[u8]) -> Vec<RawConnection> {
     let mut wires = join_all((0..CLIENTS).map(|_| RawConnection::open(subject.address()))).await;
     for wire in &mut wires {
@@ -44,7 +47,7 @@ async fn crowd(subject: &Subject, request: &str, more: &[u8]) -> Vec<RawConnecti
     wires
 }
 
-/// The most memory of a while in which nothing is sent, in MiB.
+/// The most memory that the process holds during a period without traffic, in MiB.
 async fn settled_memory(subject: &Subject) -> u64 {
     let mut most = 0;
     for _ in 0..30 {
@@ -54,7 +57,7 @@ async fn settled_memory(subject: &Subject) -> u64 {
     most
 }
 
-/// Has a crowd do something, and checks what the server then holds.
+/// Lets a crowd of clients act, and checks how much memory the server then holds.
 async fn holds_little(subject: &Subject, request: &str, more: &[u8], growth_max: u64) {
     let before = subject.holding();
     let most = beside(subject, async {
@@ -91,7 +94,7 @@ async fn short_bodies_are_charged_while_they_arrive() {
     let subject = frugal("bodies", &[]);
     subject.create("it", "text/plain").await;
     let whole = post("it", "text/plain", "", &[b'x'; 64 << 10]);
-    // What the HTTP library reads ahead for a request, it holds beside.
+    // What the HTTP library reads ahead for a request is not part of the budget.
     holds_little(&subject, "", &whole[..whole.len() - 1], GROWTH_MAX_MIB + 20).await;
 }
 
@@ -130,7 +133,7 @@ async fn small_requests_work_while_large_bodies_exhaust_the_budget() {
             wire
         }))
         .await;
-        until("the budget to be used up", async || {
+        until("the budget to be exhausted", async || {
             let answer = subject
                 .ask(post("short", "text/plain", "", &[b'x'; FREE_BYTES + 1]))
                 .await;
@@ -157,7 +160,7 @@ async fn small_requests_work_while_large_bodies_exhaust_the_budget() {
 #[tokio::test]
 async fn unread_pages_are_charged_and_other_readers_catch_up() {
     const SILENT: usize = 200;
-    // Through the HTTP library each piece is copied into its own buffer.
+    // The HTTP library copies each piece into a buffer of its own.
     for (live, hand_off, growth_max) in [("sse", "true", 20), ("ndjson", "false", 40)] {
         println!("{live}, --hand-off {hand_off}");
         let subject = frugal(
@@ -204,7 +207,7 @@ async fn unread_pages_are_charged_and_other_readers_catch_up() {
 
 #[tokio::test]
 async fn unread_long_poll_responses_share_one_page() {
-    // More than the system takes off the server's hands.
+    // More than the buffers of the system take from the server.
     const PAGE_BYTES: usize = 12 << 20;
     const READERS: usize = 20;
     let subject = Subject::start(
@@ -225,7 +228,8 @@ async fn unread_long_poll_responses_share_one_page() {
         let mut wires =
             join_all((0..READERS).map(|_| RawConnection::open_narrow(subject.address()))).await;
         for (number, wire) in wires.iter_mut().enumerate() {
-            // Cursors that came from here, so that the answer to each has another one, to pages of many origins.
+            // Cursors issued by this server, each of which gets another one in the response, and
+            // many origins: the heads differ, the page is shared.
             let target = format!(
                 "/v1/stream/it?offset=-1&live=long-poll&hold=60&cursor={}",
                 cursor + 100
@@ -240,7 +244,7 @@ async fn unread_long_poll_responses_share_one_page() {
         subject
             .append("it", "text/plain", &[b'x'; PAGE_BYTES])
             .await;
-        until("everybody to be answered", async || {
+        until("all long-polls to be answered", async || {
             (subject.count_readers("it").await == 0).then_some(())
         })
         .await;
@@ -261,7 +265,8 @@ async fn unread_long_poll_responses_share_one_page() {
     })
     .await;
     println!("grew by {} MiB", most.saturating_sub(before.memory_mib));
-    // The message itself, the body that brought it, the page, and what the system could not be given of small pieces.
+    // The message itself, the body that carried it, the page, and the small pieces that the system
+    // did not accept.
     assert!(
         most <= before.memory_mib + 3 * 12 + 10,
         "grew from {} to {most} MiB",

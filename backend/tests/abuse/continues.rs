@@ -1,9 +1,10 @@
-//! `Expect: 100-continue`: a client is not asked for a body that its head already has refused.
+//! `Expect: 100-continue`: a client gets no `100 Continue` for a request that its head already
+//! refuses.
 
 use super::subject::{Subject, get};
 use tailwater_harness::RawConnection;
 
-/// Head of a request that waits to be told to go on.
+/// The head of a request that waits for `100 Continue`.
 fn waits(method: &str, target: &str, fields: &str) -> String {
     let host = if fields.contains("Host:") {
         ""
@@ -25,8 +26,8 @@ fn waits(method: &str, target: &str, fields: &str) -> String {
     )
 }
 
-/// Sends each request on a fresh connection and after a poll; says which are answered otherwise than with their status, and
-/// that first.
+/// Sends each request on a new connection, and again after a poll on the same connection. Returns
+/// those whose first response is not the expected status.
 async fn faults(subject: &Subject, cases: impl IntoIterator<Item = (u16, String)>) -> Vec<String> {
     let mut faults = Vec::new();
     for (status, request) in cases {
@@ -376,7 +377,8 @@ async fn the_body_of_a_refused_head_is_never_run_as_a_request() {
     let subject = Subject::start("continue-body", &["--body-max", "1000"]);
     subject.create("it", "text/plain").await;
     subject.create("victim", "text/plain").await;
-    // Whoever is refused may send the body all the same, or not (RFC 9110 10.1.1): here it looks like a request.
+    // A client that is refused may send the body anyway, or not (RFC 9110, section 10.1.1). Here
+    // the body looks like a request.
     let hidden = "DELETE /v1/stream/victim HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for target in ["/v1/stream/none", "/v1/nothing", "/v1/stream/it"] {
         for kind in ["text/plain", "text/html"] {

@@ -1,10 +1,10 @@
-//! How a wait ends: whatever happens to its stream, a long-poll gets one whole answer and nothing beside it.
+//! How a long-poll ends: whatever happens to its stream, it gets exactly one complete response.
 
 use super::subject::{Subject, get, post};
 use tailwater_harness::wait::within;
 use tailwater_harness::{RawConnection, Response};
 
-/// What happens to a stream, and the status that its long-polls get.
+/// What happens to a stream, and the status that its long-polls then get.
 const ENDINGS: [(&str, u16); 5] = [
     ("an append", 200),
     ("a close", 204),
@@ -36,7 +36,8 @@ async fn happens(subject: &Subject, name: &str, what: &str) {
     }
 }
 
-/// Every way in which a long-poll can ask for the end of a stream that is empty, with the header fields that go with it.
+/// Every way in which a long-poll can wait at the tail of an empty stream, with the header fields
+/// that belong to it.
 fn asks(name: &str, hold: &str) -> Vec<String> {
     let target = |offset: &str, more: &str| {
         format!("/v1/stream/{name}?offset={offset}&live=long-poll&hold={hold}{more}")
@@ -60,7 +61,8 @@ async fn a_long_poll_ends_with_exactly_one_complete_response() {
             let asks = asks(&name, if what == "the hold" { "1" } else { "60" });
             let mut waiting = Vec::new();
             for ask in &asks {
-                // As the first request of a connection, and behind one that made it leave its dispatcher.
+                // As the first request of a connection, and as a later one that is answered outside
+                // of actix.
                 for before in [0, 1] {
                     let mut wire = RawConnection::open(subject.address()).await;
                     for _ in 0..before {

@@ -1,4 +1,5 @@
-//! More connections than are allowed, or than there are files for: those beyond are closed, the others work, the store too.
+//! More connections than are allowed, or than there are file descriptors for: the excess is closed;
+//! other clients and the store keep working.
 
 use super::probe::beside;
 use super::process::DEADLINE;
@@ -8,23 +9,24 @@ use std::time::Duration;
 use tailwater_harness::RawConnection;
 use tailwater_harness::wait::{until, within};
 
-/// What a server of the tests below allows.
+/// Connection limit of the servers in these tests.
 const CONNECTIONS_MAX: usize = 100;
-/// Connections beyond the limit that a server may keep for a moment, to answer 503 instead of closing them.
+/// Connections over the limit that a server may keep for a moment, to answer 503 instead of closing
+/// them.
 const REFUSED_AT_ONCE_MAX: usize = 64;
 
 fn limited(name: &str) -> Subject {
     Subject::start(name, &["--connections-max", "100"])
 }
 
-/// Opens so many connections, of which nothing is sent.
+/// Opens `count` connections without sending anything.
 async fn crowd(subject: &Subject, count: usize) -> Vec<RawConnection> {
     join_all((0..count).map(|_| RawConnection::open(subject.address()))).await
 }
 
-/// Asks on a new connection until one is answered with something else than 503.
-async fn place_for_another(subject: &Subject) {
-    until("a place for another connection", async || {
+/// Sends requests on new connections until one gets another status than 503.
+async fn slot_for_another(subject: &Subject) {
+    until("a free slot for another connection", async || {
         let mut wire = RawConnection::open(subject.address()).await;
         wire.try_send(get("/v1/stream/none", "")).await;
         let answer = wire.response_or_end().await;
@@ -54,7 +56,7 @@ async fn connections_over_the_limit_are_refused_not_queued() {
                     let ended = wire.rest().await.is_empty();
                     (wire, ended)
                 }
-                // Its place stays taken, or those after it would get it.
+                // The connection stays open: if it were dropped, a later one could take its slot.
                 Some(_) => (wire, false),
             }
         });
@@ -69,11 +71,11 @@ async fn connections_over_the_limit_are_refused_not_queued() {
             assert_eq!(
                 wire.response().await.status,
                 404,
-                "a newcomer took an old connection's place"
+                "a new connection took the slot of an old one"
             );
         }
         drop((within_limit, beyond));
-        place_for_another(&subject).await;
+        slot_for_another(&subject).await;
     })
     .await;
     subject.comes_back(before, 12, 100).await;
@@ -81,7 +83,8 @@ async fn connections_over_the_limit_are_refused_not_queued() {
 
 #[tokio::test]
 async fn silent_connections_over_the_limit_are_closed_at_accept() {
-    // Neither a deadline for heads nor one for idle connections closes any of them; one worker counts them as they come.
+    // No deadline for heads or idle connections closes any of them, and one worker counts them as
+    // they arrive.
     let patient = ["env", "TAILWATER_HEAD_SILENCE_MAX=1h"];
     let subject = Subject::spawn(
         "silent-beyond",
@@ -116,7 +119,8 @@ async fn silent_connections_over_the_limit_are_closed_at_accept() {
         let other = ends
             .iter()
             .find_map(|(_, said)| said.as_ref().filter(|said| !is_refusal(said)));
-        // Connections of the other client come and go, and a silent one may get the place of one that went.
+        // The well-behaved client opens and closes connections, and a silent one may take the slot
+        // of one that it closed.
         assert!(
             refused >= 480 - REFUSED_AT_ONCE_MAX,
             "{refused} of 500 silent connections were refused, others {other:?}"
@@ -133,11 +137,11 @@ async fn silent_connections_over_the_limit_are_closed_at_accept() {
             assert_eq!(
                 answer,
                 Some(404),
-                "a silent connection within the limit lost its place"
+                "a silent connection within the limit was closed"
             );
         }
         drop((within_limit, ends));
-        place_for_another(&subject).await;
+        slot_for_another(&subject).await;
     })
     .await;
     subject.comes_back(before, 12, 100).await;
@@ -166,22 +170,23 @@ async fn closed_connections_release_their_files_and_memory() {
                 }
             }
         }
-        // Those that wait to be accepted come first.
-        place_for_another(&subject).await;
+        // Connections that wait to be accepted are served first.
+        slot_for_another(&subject).await;
     })
     .await;
     subject.comes_back(before, 12, 100).await;
 }
 
-/// A server that may open so few files that all its connections would take them, with a store on disk.
+/// A server with a disk store and so few file descriptors that its connections could take all of
+/// them.
 ///
-/// - `files`: what the system allows the process.
+/// - `files`: the process's limit of open files.
 fn few_files(name: &str, files: usize, flags: &[&str]) -> Subject {
     let shell = format!("ulimit -n {files} && exec \"$@\"");
     Subject::spawn(name, "disk", flags, &["sh", "-c", &shell, "sh"])
 }
 
-/// Appends so much on a connection that is open already that the store has to write tables and new journals.
+/// Appends so much on an open connection that the store has to write tables and new journals.
 async fn fill(wire: &mut RawConnection, what: &str) {
     let body = "x".repeat(4 << 20);
     let head = format!(
@@ -203,7 +208,7 @@ async fn keeps_its_store(subject: &Subject, connections: usize) {
         let wires = join_all((0..connections).map(|_| async {
             let mut wire = RawConnection::open(subject.address()).await;
             wire.try_send(get("/v1/stream/none", "")).await;
-            // Answered, closed, or left in the queue of the system: all the same to this test.
+            // Answered, closed, or left in the system's queue: this test accepts any of these.
             let _any = tokio::time::timeout(DEADLINE / 10, wire.response_or_end()).await;
             wire
         }))
@@ -211,13 +216,13 @@ async fn keeps_its_store(subject: &Subject, connections: usize) {
         fill(&mut writer, "while all connections are open").await;
         drop(wires);
         fill(&mut writer, "after they were closed").await;
-        place_for_another(subject).await;
+        slot_for_another(subject).await;
     })
     .await;
-    has_had_files_enough(subject).await;
+    had_enough_files(subject).await;
 }
 
-async fn has_had_files_enough(subject: &Subject) {
+async fn had_enough_files(subject: &Subject) {
     within(
         "a creation afterwards",
         subject.create("another", "text/plain"),
@@ -249,12 +254,12 @@ async fn a_store_keeps_writing_when_many_connections_arrive_at_once() {
     let mut writer = RawConnection::open(subject.address()).await;
     subject.pause();
     let (wires, ()) = tokio::join!(crowd(&subject, 2_000), async {
-        // As many as the system keeps for a listener; the others come while these are handed over.
+        // As many as the system queues for a listener; the rest arrives while these are accepted.
         tokio::time::sleep(Duration::from_millis(300)).await;
         subject.resume();
     });
-    fill(&mut writer, "while connections are handed over").await;
+    fill(&mut writer, "while connections are accepted").await;
     drop(wires);
-    place_for_another(&subject).await;
-    has_had_files_enough(&subject).await;
+    slot_for_another(&subject).await;
+    had_enough_files(&subject).await;
 }

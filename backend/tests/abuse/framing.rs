@@ -1,4 +1,4 @@
-//! Several requests on one connection, bodies that come later, and clients that end their half early: answered, in order.
+//! Pipelined requests, late bodies and half-closed clients: every request is answered, in order.
 
 use super::process::DEADLINE;
 use super::subject::{Subject, WITHOUT_BODIES, get, post};
@@ -52,7 +52,8 @@ async fn pipelined_requests_with_late_bodies_are_answered_in_order() {
                     wire.response().await;
                 }
                 wire.send([&first[..], head].concat()).await;
-                // The body comes when the first answer is there, and a third request with it.
+                // The body is sent once the first response has arrived, followed by a third
+                // request.
                 let one = tokio::time::timeout(DEADLINE / 4, wire.response_or_end())
                     .await
                     .unwrap_or_default();
@@ -142,7 +143,7 @@ async fn pipelined_head_requests_leave_other_bodies_intact() {
     let head = "HEAD /v1/stream/it HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let (poll, export) = (get("/v1/stream/it?offset=-1", ""), get("/v1/export/it", ""));
     let refusal = String::from_utf8(post("none", "text/plain", "", b"abc")).unwrap();
-    // Each without its answer's status is a HEAD.
+    // Requests with status 0 are HEAD requests.
     let (poll, export, refusal, head) = (
         (poll, 200),
         (export, 200),
@@ -203,7 +204,8 @@ async fn a_long_poll_keeps_its_body_when_a_head_request_follows() {
 
 #[tokio::test]
 async fn a_request_is_answered_after_the_client_half_closes() {
-    // Synced to disk, an append is answered later than the client's end is read.
+    // With a synced disk store, an append is answered after the server has read the end of the
+    // client's half.
     let subject = Subject::on_disk("half-closed", &[]);
     subject.create("it", "text/plain").await;
     let put = String::from_utf8(post("new", "text/plain", "", b"abc"))
@@ -248,10 +250,11 @@ async fn a_request_is_answered_after_the_client_half_closes() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Sends a request whose body comes before its answer or behind it, and another request after it.
+/// Sends a request whose body is sent with its head or only after its response, then another
+/// request.
 ///
 /// - `body`: the fields that frame it, and the body.
-/// - Returns what is wrong: the answer does not say that the connection ends, and it ends, or the other way round.
+/// - Returns a fault if the response does not say whether the connection closes afterwards.
 async fn fault_behind_body(
     subject: &Subject,
     line: &str,

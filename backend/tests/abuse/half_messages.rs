@@ -1,4 +1,5 @@
-//! Requests that break off anywhere, by an end or by a reset, and those whose parts never end.
+//! Requests that are truncated anywhere, by an end or a reset of the connection, and requests with
+//! endless parts.
 
 use super::probe::beside;
 use super::subject::{Subject, get, post};
@@ -6,7 +7,8 @@ use futures_util::stream::{self, StreamExt};
 use tailwater_harness::RawConnection;
 use tailwater_harness::websocket::{UPGRADE, client_frame};
 
-/// Whole exchanges of which only a beginning is sent. None of them changes anything unless it is whole.
+/// Complete requests, of which the tests send only a beginning. None of them may have an effect
+/// unless it is complete.
 fn exchanges() -> Vec<(&'static str, Vec<u8>)> {
     let chunked = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
                    Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nDigest: x\r\n\r\n";
@@ -43,7 +45,8 @@ fn exchanges() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Sends the first `cut` bytes after what `before` is on the same connection, then ends or resets it.
+/// Sends `before` and then the first `cut` bytes of a request on the same connection, and ends or
+/// resets it.
 async fn cut_off(subject: &Subject, before: &str, bytes: &[u8], ends_by_reset: bool) {
     let mut wire = RawConnection::open(subject.address()).await;
     if !before.is_empty() {
@@ -55,7 +58,7 @@ async fn cut_off(subject: &Subject, before: &str, bytes: &[u8], ends_by_reset: b
         wire.reset();
     } else {
         wire.finish().await;
-        // Whatever is said to that, the server must end it, too.
+        // Whatever the server answers, it must close the connection.
         wire.rest().await;
     }
 }
@@ -75,12 +78,12 @@ async fn cut_everywhere(name: &str, before: &'static str) {
             assert_eq!(
                 subject.tail("it").await.as_deref(),
                 Some("0000000000000005"),
-                "{what} was cut and yet done"
+                "{what} was truncated but had an effect"
             );
             assert_eq!(
                 subject.tail("new").await,
                 None,
-                "{what} was cut and yet done"
+                "{what} was truncated but had an effect"
             );
         }
     })
@@ -109,9 +112,11 @@ async fn a_truncated_request_after_a_long_poll_has_no_effect() {
     cut_everywhere("cut-after-long-poll", before).await;
 }
 
-/// Sends `first`, then `more` again and again: a server that takes 64 MiB of it would take anything.
+/// Sends `first`, then `more` again and again, up to 64 MiB; a server that accepts that much has no
+/// limit.
 ///
-/// - Returns the status of what is answered, if anything is, and whether the server ended it.
+/// - Returns the status of the response, if there is one, and whether the server closed the
+///   connection.
 async fn endless(subject: &Subject, first: &str, more: &str) -> (Option<u16>, bool) {
     let piece = more.repeat((64 << 10) / more.len());
     let mut wire = RawConnection::open(subject.address()).await;
@@ -122,7 +127,7 @@ async fn endless(subject: &Subject, first: &str, more: &str) -> (Option<u16>, bo
     if taken {
         return (None, false);
     }
-    // A reset may have thrown away what was answered.
+    // A reset may have discarded the response.
     (
         wire.response_or_end().await.map(|answer| answer.status),
         true,
@@ -169,7 +174,7 @@ async fn endless_request_parts_are_refused_and_disconnected() {
     let mut faults = Vec::new();
     beside(&subject, async {
         for (what, first, more) in &cases {
-            // First on a new connection, then after a poll on the same one.
+            // On a new connection, and after a poll on the same connection.
             let (status, ended) = endless(&subject, first, more).await;
             if !ended || status.is_some_and(|status| !(400..500).contains(&status)) {
                 faults.push(format!("{what}: {status:?}, ended: {ended}"));
@@ -203,7 +208,7 @@ async fn too_many_fields_get_431_with_a_problem_document() {
             wire.send(get("/v1/stream/it", &"X: y\r\n".repeat(count)))
                 .await;
             let answer = wire.response().await;
-            // Two hundred short ones fit into the limit of bytes.
+            // Two hundred short fields fit into the limit of bytes.
             let expected = if count == 200 { [200, 431] } else { [431, 431] };
             assert!(
                 expected.contains(&answer.status),

@@ -1,9 +1,9 @@
-//! HEAD tells what GET would tell and no length that GET would not; OPTIONS tells the methods.
+//! HEAD has the fields of GET and no other length; OPTIONS lists the methods.
 
 use super::subject::{Subject, get};
 use tailwater_harness::{RawConnection, Response};
 
-/// Fields that differ by the moment or by the method, and not by what is asked for.
+/// Fields that differ with the time or the method, not with what is requested.
 const OWN: [&str; 6] = [
     "date",
     "connection",
@@ -31,7 +31,7 @@ async fn both(subject: &Subject, target: &str) -> (Response, Response) {
     wire.send(format!("HEAD {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
         .await;
     let head = wire.response_to_head().await;
-    // Another request shows that no body was sent.
+    // The response to another request shows that no body was sent.
     wire.send("HEAD /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .await;
     if !head.says_close() {

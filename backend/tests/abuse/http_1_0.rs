@@ -1,4 +1,4 @@
-//! Clients of HTTP/1.0: no chunks, no upgrade, and the end of the connection ends a body whose length is not told.
+//! HTTP/1.0 clients: no chunks, no upgrade, and a body of unknown length ends with the connection.
 
 use super::subject::{Subject, get};
 use tailwater_harness::RawConnection;
@@ -8,7 +8,7 @@ fn old(target: &str, fields: &str) -> String {
     get(target, fields).replace("HTTP/1.1", "HTTP/1.0")
 }
 
-/// A stream with three bytes that is closed.
+/// A server with a closed stream of three bytes.
 async fn subject(name: &str) -> Subject {
     let subject = Subject::start(name, &[]);
     subject.create("it", "text/plain").await;
@@ -169,7 +169,8 @@ async fn a_transfer_coding_in_http_1_0_ends_the_connection() {
     ))
     .await;
     let answer = wire.response().await;
-    // RFC 9112 6.1: the framing is faulty, whatever is made of it.
+    // RFC 9112, section 6.1: the framing is faulty, so the connection must be closed after the
+    // response.
     assert!(answer.status == 400 || answer.status == 204, "{answer:?}");
     assert!(
         wire.rest().await.is_empty(),

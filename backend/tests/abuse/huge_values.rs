@@ -1,4 +1,5 @@
-//! Ids, sequences, cursors, offsets and names of absurd size: refused where they come in, felt by nobody else.
+//! Ids, sequences, cursors, offsets and names of excessive size are refused at once and do not
+//! affect other clients.
 
 use super::probe::beside;
 use super::subject::{Subject, get, post};
@@ -6,7 +7,7 @@ use serde_json::Value;
 use tailwater_harness::websocket::client_frame;
 use tailwater_harness::{RawConnection, Response};
 
-/// Heads may be so large that only the limits of the values themselves refuse.
+/// The limit of heads is so high that only the limits of the values themselves apply.
 const WIDE: [&str; 2] = ["--head-max", "128KiB"];
 
 #[tokio::test]
@@ -354,7 +355,7 @@ async fn a_refusal_quotes_only_part_of_a_long_value() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Cursors that no server gave, or only in millions of years.
+/// Cursors that this server never issued, or would issue only in millions of years.
 const ABSURD: [&str; 7] = [
     "18446744073709551615",
     "18446744073709551614",
@@ -364,7 +365,8 @@ const ABSURD: [&str; 7] = [
     "-1",
     "x",
 ];
-/// Above every cursor of the coming centuries: they count intervals of 20 seconds since 2024.
+/// Greater than every cursor of the next centuries: cursors count intervals of 20 seconds since
+/// 2024.
 const SANE_MAX: u64 = 1_000_000_000;
 
 fn cursor(answer: &Response) -> u64 {
@@ -447,7 +449,7 @@ async fn an_absurd_cursor_does_not_change_other_live_responses() {
                 (wire, first)
             };
             let _absurd = ask(&format!("&cursor={absurd}")).await;
-            // NDJSON tells its cursor in the first object only, SSE in each.
+            // NDJSON sends its cursor in the first object only, SSE in each.
             let (mut other, first) = ask("").await;
             subject.append("it", "text/plain", b"x").await;
             let second = other.chunk().await.expect("a chunk");

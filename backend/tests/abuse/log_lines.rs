@@ -1,4 +1,5 @@
-//! Requests that are none are counted, and logged at most once a second: nobody fills a disk by talking nonsense.
+//! Malformed requests are counted, and logged at most once a second, so no client can fill the disk
+//! with log lines.
 
 use super::probe::beside;
 use super::subject::{Subject, get};
@@ -6,10 +7,10 @@ use futures_util::stream::{self, StreamExt};
 use tailwater_harness::RawConnection;
 
 const REQUESTS: usize = 10_000;
-/// Lines that they may cause: far above one for each second that a slow machine takes.
+/// Limit of the lines that they cause: far more than one for each second that a slow machine takes.
 const LINES_MAX: usize = 300;
 
-/// Bytes that are no request, in turn.
+/// Bytes that are not a request, used in turn.
 const NONSENSE: [&[u8]; 8] = [
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 this is TLS",
     b"GET / HTTP/9.9\r\n\r\n",
@@ -31,7 +32,7 @@ async fn lines_after(subject: &Subject, before: &str) -> usize {
                 wire.response().await;
             }
             wire.try_send(NONSENSE[number % NONSENSE.len()]).await;
-            // Read as far as its end, it was looked at.
+            // Once the server has closed the connection, it has looked at the bytes.
             wire.finish().await;
             wire.rest().await;
         });
@@ -47,7 +48,7 @@ async fn ten_thousand_malformed_requests_make_few_log_lines() {
     let lines = lines_after(&subject, "").await;
     assert!(
         lines <= LINES_MAX,
-        "{REQUESTS} requests that are none made {lines} log lines"
+        "{REQUESTS} malformed requests made {lines} log lines"
     );
 }
 
@@ -57,7 +58,7 @@ async fn ten_thousand_malformed_second_requests_make_few_log_lines() {
     let lines = lines_after(&subject, &get("/v1/stream/none", "")).await;
     assert!(
         lines <= LINES_MAX,
-        "{REQUESTS} follow-ups that are no requests made {lines} log lines"
+        "{REQUESTS} malformed second requests made {lines} log lines"
     );
 }
 
@@ -89,7 +90,7 @@ async fn a_log_that_is_not_a_terminal_has_no_colours() {
     wire.send(NONSENSE[1]).await;
     wire.finish().await;
     wire.rest().await;
-    // Opening a store is logged, whatever becomes of nonsense.
+    // Opening a store is logged, whatever happens to the malformed request.
     let log = subject.logged();
     assert!(
         !log.is_empty() && !log.contains('\x1b'),

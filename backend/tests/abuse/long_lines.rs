@@ -1,22 +1,23 @@
-//! Bodies that take long to be read: another client of the same and only worker is answered meanwhile.
+//! Bodies that take long to parse: another client of the same single worker is answered meanwhile.
 
 use super::subject::{Subject, get, post};
 use std::cell::Cell;
 use tailwater_harness::{RawConnection, Response};
 
-/// Appends and polls of the other client: more than find room beside a worker's work on a long body, far fewer than
-/// while another thread does it.
+/// Appends and polls of the other client: more than a worker could serve between pieces of a long
+/// body, far fewer than it serves while another thread parses the body.
 const ROUNDS: usize = 50;
 
-/// A JSON array of `message` again and again, in about so many bytes.
+/// A JSON array that repeats `message` up to about `bytes`.
 fn array(message: &str, bytes: usize) -> Vec<u8> {
     let count = bytes / (message.len() + 1);
     format!("[{}{message}]", format!("{message},").repeat(count - 1)).into_bytes()
 }
 
-/// Sends a request whose work begins with the byte at `at`, and once that comes appends and polls as another client.
+/// Sends a request whose processing begins with the byte at `at`, and then appends and polls as
+/// another client.
 ///
-/// - Returns the answer to `long`, which must come after those of the other client.
+/// - Returns the response to `long`, which must arrive after those of the other client.
 async fn after_others(subject: &Subject, long: &[u8], at: usize) -> Response {
     let address = subject.address();
     let (mut wire, mut writer, mut poller) = (
@@ -48,8 +49,8 @@ async fn after_others(subject: &Subject, long: &[u8], at: usize) -> Response {
     tokio::join!(taking, others).0
 }
 
-// A body that is wrong in its last message costs as much to look at as one that is right, and nothing afterwards: whoever is
-// answered before it was answered meanwhile.
+// A body that is invalid in its last message costs as much to parse as a valid one and nothing
+// afterwards, so other clients that are answered before it were answered while it was parsed.
 
 #[tokio::test]
 async fn other_clients_are_answered_during_an_append_of_many_messages() {

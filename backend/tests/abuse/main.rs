@@ -1,16 +1,17 @@
-//! Clients that misbehave, against the real binary with small limits: whatever one client does, the server stays within its
-//! limits, closes what is stuck, and answers everybody else.
+//! Misbehaving clients against the real binary with small limits: whatever one client does, the
+//! server stays within its limits, disconnects stalled clients, and answers everyone else.
 //!
-//! Each test starts its own server in a process of its own (`subject.rs`) and speaks to it byte by byte (`RawConnection`). While it
-//! misbehaves, and after it, another client appends, polls and long-polls (`probe.rs`) and must be answered; afterwards memory
-//! and open files of the process must come back to about what they were.
+//! Each test starts a server process (`subject.rs`) and sends it bytes over a `RawConnection`.
+//! During and after the misbehaviour another client appends, polls and long-polls (`probe.rs`) and
+//! must be answered; afterwards the memory and open files of the process must return to about what
+//! they were.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says what is wrong by failing, in its helpers too, and what it measured by printing"
+    reason = "tests and their helpers fail by panicking, and print what they measured"
 )]
 
 mod budget;

@@ -1,4 +1,5 @@
-//! Malformed requests behind answers that are still being sent: the answers come whole, then the refusal.
+//! Malformed requests behind responses that are still being sent: the responses are complete, then
+//! the refusal follows.
 
 use super::subject::{Subject, get, post};
 use std::ops::Range;
@@ -6,10 +7,11 @@ use std::time::Duration;
 use tailwater_harness::RawConnection;
 use tailwater_harness::wait::within;
 
-/// Bytes of an answer: so short that all of it has left its handler when it waits in the HTTP library's buffer.
+/// Bytes of a response, small enough that it has left its handler when it waits in the HTTP
+/// library's buffer.
 const ANSWER_BYTES: usize = 31_000;
-/// How many of them are asked for at once. One of these numbers is that of the answers which the system takes off the server's
-/// hands, so that the last one is stuck just when the request behind it is looked at.
+/// How many responses are requested at once. For one of these counts the buffers of the system hold
+/// all but the last response, so the last one is still waiting when the malformed request is read.
 const ANSWERS: Range<usize> = 70..130;
 
 const MALFORMED: [&str; 5] = [
@@ -36,7 +38,7 @@ async fn a_refusal_is_sent_after_the_responses_before_it() {
                 wire.send([&one.repeat(*number), *malformed].concat()).await;
                 wires.push((wire, number, malformed));
             }
-            // Until as many answers as fit are on their way.
+            // Until as many responses as possible have been sent.
             tokio::time::sleep(Duration::from_millis(300)).await;
             for (mut wire, number, malformed) in wires {
                 let what = format!("{number} answers before {malformed:?}, --hand-off {hand_off}");
@@ -73,7 +75,7 @@ async fn a_refusal_is_sent_after_the_responses_before_it() {
 #[tokio::test]
 async fn a_final_response_is_complete_even_if_its_request_is_not() {
     let subject = Subject::start("early", &[]);
-    // Refused by its head, and its body, of which half comes, is too long to be passed over.
+    // Refused by its head; half of its body arrives, and the body is too long to be skipped.
     let whole = post("none", "text/plain", "", &vec![b'x'; 1 << 20]);
     for _ in 0..20 {
         let mut wire = RawConnection::open(subject.address()).await;

@@ -1,10 +1,10 @@
-//! Bodies beside those of streams: limited, decoded and passed over as those are.
+//! Bodies of other requests than those to streams are limited, decoded and skipped in the same way.
 
 use super::subject::{Subject, get};
 use std::io::Write;
 use tailwater_harness::RawConnection;
 
-/// Requests of the lab that read a body, each with one that is right and the status that it then has.
+/// Requests of the lab that read a body, each with a valid body and the status of its response.
 const REQUESTS: [(&str, &str, u16); 3] = [
     ("POST /v1/lab/sources", "{\"kind\":\"host\"}", 200),
     (
@@ -18,7 +18,7 @@ const REQUESTS: [(&str, &str, u16); 3] = [
         404,
     ),
 ];
-/// Bytes that a body may have.
+/// The longest body, in bytes.
 const BODY_BYTES_MAX: usize = 16 << 10;
 
 fn request(line: &str, fields: &str, body: &[u8]) -> Vec<u8> {
@@ -57,18 +57,22 @@ async fn lab_bodies_are_limited_and_decoded_like_stream_bodies() {
             request(line, &format!("Content-Encoding: {coding}\r\n"), body)
         };
         for (what, request, status) in [
-            ("as long as may be", request(line, "", &fits), status),
-            ("as long as may be, in chunks", chunked(line, &fits), status),
+            ("of the maximum length", request(line, "", &fits), status),
+            (
+                "of the maximum length, in chunks",
+                chunked(line, &fits),
+                status,
+            ),
             ("too long", request(line, "", &long), 413),
             ("too long, in chunks", chunked(line, &long), 413),
             ("coded", coded("gzip", &gzip(&fits)), status),
             (
-                "coded, too long once decoded",
+                "compressed, too long when decoded",
                 coded("gzip", &gzip(&long)),
                 413,
             ),
             (
-                "not what its coding says",
+                "not valid in its coding",
                 coded("gzip", body.as_bytes()),
                 400,
             ),

@@ -1,13 +1,14 @@
-//! Another client, which behaves: it appends, polls and long-polls on connections of its own, and is always answered.
+//! A well-behaved client: it appends, polls and long-polls on its own connections, and must always
+//! be answered.
 
 use super::subject::{Subject, get, post};
 use std::cell::Cell;
 use tailwater_harness::RawConnection;
 
-/// The stream that it works on.
+/// The stream that it uses.
 const NAME: &str = "probe";
 
-/// Three connections that stay open: one appends, one polls, one waits for what is appended.
+/// Three connections that stay open: one appends, one polls, one long-polls.
 #[derive(Debug)]
 struct WellBehavedClient {
     writer: RawConnection,
@@ -41,7 +42,7 @@ impl WellBehavedClient {
         }
     }
 
-    /// An append that is acknowledged, read by a poll, and delivered to a long-poll.
+    /// One append that must be acknowledged, returned by a poll, and delivered to a long-poll.
     async fn round(&mut self) {
         let body = format!("round {}", self.rounds);
         let from = std::mem::take(&mut self.tail);
@@ -75,10 +76,11 @@ impl WellBehavedClient {
     }
 }
 
-/// Runs `abuse` beside a client that is answered before, all the while, and afterwards, on connections that it has and on
-/// new ones.
+/// Runs `abuse` beside a well-behaved client that must be answered before, during and after it, on
+/// its open connections and on new ones.
 ///
-/// - Returns what `abuse` returns; its connections should be gone by then if they take all places.
+/// - Returns what `abuse` returns. If its connections take all slots, it should have closed them by
+///   then.
 pub(crate) async fn beside<T>(subject: &Subject, abuse: impl Future<Output = T>) -> T {
     let mut probe = WellBehavedClient::open(subject).await;
     probe.round().await;
@@ -91,7 +93,7 @@ pub(crate) async fn beside<T>(subject: &Subject, abuse: impl Future<Output = T>)
     let probing = async {
         while !is_over.get() {
             probe.round().await;
-            // Others shall get to work, too.
+            // Lets other tasks run.
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
         probe.round().await;

@@ -1,9 +1,10 @@
-//! Header fields that have one value, sent twice: 400, whichever of the two somebody on the path would believe.
+//! Header fields that have a single value, sent twice, are 400, whichever of the two values an
+//! intermediary would use.
 
 use super::subject::{Subject, get};
 use tailwater_harness::RawConnection;
 
-/// Fields of an append; what stands beside the repeated ones makes the request right but for the repetition.
+/// Fields of an append. The third part completes the request, so that only the repetition is wrong.
 const OF_APPENDS: [(&str, [&str; 2], &str); 9] = [
     ("Content-Type", ["text/plain", "text/html"], ""),
     ("Stream-Seq", ["a", "b"], ""),
@@ -62,7 +63,7 @@ const OF_CREATIONS: [(&str, [&str; 2], &str); 11] = [
     ("Host", ["localhost", "127.0.0.1"], ""),
 ];
 
-/// A request with `name` twice.
+/// A request that has the field `name` twice.
 fn twice(line: &str, name: &str, values: [&str; 2], beside: &str) -> String {
     let usual = [
         ("Host", "localhost"),
@@ -105,7 +106,7 @@ async fn are_refused(name: &str, line: &str, fields: &[(&str, [&str; 2], &str)])
         }
         let (there, made) = (subject.tail("it").await, subject.tail("new").await);
         if there.as_deref() != Some("0000000000000000") || made.is_some() {
-            faults.push(format!("{field}: something was done"));
+            faults.push(format!("{field}: the request had an effect"));
             for stream in ["it", "new"] {
                 subject
                     .ask(format!(
@@ -149,7 +150,7 @@ async fn single_valued_fields_of_a_read_sent_twice_are_400() {
                 "GET /v1/stream/it HTTP/1.1\r\n{fields}\r\n0\r\n\r\n"
             ))
             .await;
-        // A foreign origin may be found first.
+        // A foreign origin may be refused first.
         let expected = if fields.contains("Origin") {
             [400, 403]
         } else {
@@ -162,9 +163,9 @@ async fn single_valued_fields_of_a_read_sent_twice_are_400() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// A definition that a subscription can have.
+/// A valid definition of a subscription.
 const DEFINITION: &str = "{\"type\":\"pull-wake\",\"pattern\":\"a/*\",\"wake_stream\":\"w\"}";
-/// Requests beside those to streams whose body is read, and a body that is right.
+/// Requests other than those to streams that read a body, with a valid body.
 const WITH_BODIES: [(&str, &str); 9] = [
     ("PUT /v1/stream/__ds/subscriptions/it", DEFINITION),
     (
@@ -191,7 +192,7 @@ const WITH_BODIES: [(&str, &str); 9] = [
     ("POST /v1/lab/sources", "{\"kind\":\"host\"}"),
     ("POST /v1/lab/races", "{\"techniques\":[\"poll\",\"sse\"]}"),
 ];
-/// Requests beside those to streams without a body.
+/// Requests other than those to streams that have no body.
 const BODILESS: [&str; 9] = [
     "GET /v1/stream/__ds/subscriptions/it",
     "GET /v1/stream/__ds/jwks.json",

@@ -1,4 +1,5 @@
-//! Readers that ask and never read: what waits for them is bounded, they are cut, and others get everything.
+//! Readers that send a request and never read the response: what the server holds for them is
+//! bounded, they are disconnected, and other readers get everything.
 
 use super::probe::beside;
 use super::subject::{Subject, get};
@@ -7,13 +8,15 @@ use tailwater_harness::RawConnection;
 use tailwater_harness::wait::until;
 use tailwater_harness::websocket::UPGRADE;
 
-/// Bytes of a message, of which the budget has no room for one for each reader.
+/// Bytes of a message. The budget has no room for one message for each reader.
 const MESSAGE_BYTES: usize = 8 << 20;
-/// What the process may hold, in MiB, whatever its readers do: half of it is there before they come.
+/// Limit of the memory of the process, in MiB, whatever its readers do. Half of it is in use before
+/// they connect.
 const MEMORY_MAX_MIB: u64 = 250;
 const READERS: usize = 20;
 
-/// Watches what the process holds while `work` is done, and says the most memory that it held, in MiB.
+/// Observes the memory of the process during `work`; returns the maximum in MiB, and what `work`
+/// returns.
 async fn most_memory<T>(subject: &Subject, work: impl Future<Output = T>) -> (u64, T) {
     let mut most = 0;
     let mut work = std::pin::pin!(work);
@@ -26,7 +29,7 @@ async fn most_memory<T>(subject: &Subject, work: impl Future<Output = T>) -> (u6
     }
 }
 
-/// A request that reads from the beginning.
+/// A request that reads from the beginning of the stream.
 fn read(live: &str) -> String {
     match live {
         "poll" => get("/v1/stream/big?offset=-1", ""),
@@ -36,7 +39,7 @@ fn read(live: &str) -> String {
     }
 }
 
-/// Connections that the server has accepted, so that it must close them.
+/// Connections that the server has accepted, so that it has to close them.
 async fn accepted(subject: &Subject) -> Vec<RawConnection> {
     let before = subject.holding().files;
     let wires = join_all((0..READERS).map(|_| RawConnection::open_narrow(subject.address()))).await;
@@ -47,7 +50,7 @@ async fn accepted(subject: &Subject) -> Vec<RawConnection> {
     wires
 }
 
-/// Readers of large messages that take nothing.
+/// Readers of large messages, from the beginning, that read nothing.
 async fn behind(live: &str) {
     let flags = [
         "--write-silence-max",
@@ -66,7 +69,7 @@ async fn behind(live: &str) {
             .append("big", "text/plain", letter.repeat(MESSAGE_BYTES).as_bytes())
             .await;
     }
-    // What a read of it needs once is no growth.
+    // What the first read needs once does not count as growth.
     let answer = subject.ask(get("/v1/stream/big?offset=-1", "")).await;
     assert_eq!((answer.status, answer.body.len()), (200, MESSAGE_BYTES));
     let before = subject.holding();
@@ -75,9 +78,10 @@ async fn behind(live: &str) {
         beside(&subject, async {
             let mut readers = accepted(&subject).await;
             join_all(readers.iter_mut().map(|wire| wire.send(read(live)))).await;
-            // Who finds no room in the budget has its answer ended, and is then a client without a request.
+            // A reader for which the budget has no room has its response ended, and is then an idle
+            // client.
             let may_stay = ["ndjson", "sse", "websocket"].contains(&live);
-            until("silent readers to be cut", async || {
+            until("silent readers to be disconnected", async || {
                 let files = subject.holding().files;
                 let is_over = files <= before.files + 12
                     || may_stay && subject.count_readers("big").await == 0;
@@ -127,7 +131,7 @@ async fn exports_that_are_never_read_are_disconnected() {
     behind("export").await;
 }
 
-/// Reads frames or lines until so many bytes `x` came.
+/// Reads frames or lines until `bytes` bytes of `x` have arrived.
 async fn take(wire: &mut RawConnection, live: &str, mut bytes: usize) {
     while bytes > 0 {
         let piece = if live == "websocket" {
@@ -140,9 +144,9 @@ async fn take(wire: &mut RawConnection, live: &str, mut bytes: usize) {
     }
 }
 
-/// Readers at the tail that take nothing of what comes, beside one that takes it all.
+/// Readers at the tail that read nothing of what is appended, beside one that reads all of it.
 async fn at_the_tail(live: &str) {
-    // More than the system takes off the server's hands for a client that does not read.
+    // More than the buffers of the system hold for a client that does not read.
     let (messages, message_bytes) = if live == "long-poll" {
         (2, 12 << 20)
     } else {
@@ -179,7 +183,7 @@ async fn at_the_tail(live: &str) {
             }
         };
         tokio::join!(writing, take(&mut reader, other, messages * message_bytes));
-        until("silent readers to be cut", async || {
+        until("silent readers to be disconnected", async || {
             (subject.holding().files <= before.files + 12 + 1).then_some(())
         })
         .await;
@@ -224,9 +228,9 @@ async fn a_client_that_pipelines_and_never_reads_is_disconnected() {
         beside(&subject, async {
             let many = get("/v1/stream/big?offset=-1", "").repeat(2_000);
             let mut readers = accepted(&subject).await;
-            // The server need not read them all, and may close.
+            // The server need not read all of them, and may close the connection.
             join_all(readers.iter_mut().map(|wire| wire.try_send(&many))).await;
-            until("silent readers to be cut", async || {
+            until("silent readers to be disconnected", async || {
                 (subject.holding().files <= before.files + 12).then_some(())
             })
             .await;

@@ -1,4 +1,4 @@
-//! Bodies that begin and never end: 408, which says that the connection ends, and then it ends.
+//! Bodies that begin and never end: 408 with `Connection: close`, then the connection closes.
 
 use super::probe::beside;
 use super::subject::{Subject, get};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tailwater_harness::wait::until;
 use tailwater_harness::{RawConnection, Response};
 
-/// Requests whose body is read, up to their framing.
+/// Requests whose body is read, without the fields that frame it.
 const READ: [&str; 8] = [
     "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n",
     "PUT /v1/stream/new HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n",
@@ -18,7 +18,7 @@ const READ: [&str; 8] = [
     "POST /v1/lab/races HTTP/1.1\r\nHost: localhost\r\n",
     "PATCH /v1/lab/races/none HTTP/1.1\r\nHost: localhost\r\n",
 ];
-/// Requests whose body nobody reads.
+/// Requests whose body is not read.
 const UNREAD: [&str; 12] = [
     "POST /v1/stream/none HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n",
     "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/html\r\n",
@@ -33,7 +33,7 @@ const UNREAD: [&str; 12] = [
     "DELETE /v1/stream/__ds/subscriptions/none HTTP/1.1\r\nHost: localhost\r\n",
     "OPTIONS /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nAccess-Control-Request-Method: GET\r\n",
 ];
-/// Framings with the part of a body that comes.
+/// Framings, each with the part of a body that is sent.
 const FRAMINGS: [(&str, &str); 6] = [
     ("Content-Length: 10\r\n", ""),
     ("Content-Length: 10\r\n", "abc"),
@@ -42,7 +42,7 @@ const FRAMINGS: [(&str, &str); 6] = [
     ("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n"),
     ("Transfer-Encoding: chunked\r\n", "3\r\nabc\r\n0\r\n"),
 ];
-/// Framings with a piece of a body that comes again and again.
+/// Framings, each with a piece of a body that is sent repeatedly.
 const SLOWLY: [(&str, &str); 3] = [
     ("Content-Length: 10000\r\n", "a"),
     ("Content-Length: 1000000\r\n", "a"),
@@ -64,7 +64,7 @@ async fn impatient(name: &str, flags: &[&str]) -> Subject {
 
 /// Sends the beginning of a request with a body, after a poll on the same connection if `later`.
 ///
-/// - Returns the answer, if one came, and whether the server then ended the connection.
+/// - Returns the response, if there is one, and whether the server then closed the connection.
 async fn stopped(
     subject: &Subject,
     request: &str,
@@ -165,10 +165,10 @@ async fn an_unread_body_that_stops_closes_the_connection() {
     subject.comes_back(before, 12, 100).await;
 }
 
-/// Sends a request and then one piece of its body after the other, so slowly that it would take hours.
+/// Sends a request and then its body piece by piece, so slowly that it would take hours.
 ///
-/// - Returns the answer, if one came, and whether the server then ended the connection.
-async fn dribbled(
+/// - Returns the response, if there is one, and whether the server then closed the connection.
+async fn sent_slowly(
     subject: &Subject,
     request: &str,
     (framing, piece): (&str, &str),
@@ -176,7 +176,7 @@ async fn dribbled(
     let mut wire = RawConnection::open(subject.address()).await;
     wire.send(format!("{request}{framing}\r\n")).await;
     let dribbling = async {
-        // Far more often than a body may be silent.
+        // Far more often than the deadline between two pieces of a body requires.
         while wire.try_send(piece).await
             && tokio::time::timeout(Duration::from_millis(50), wire.more())
                 .await
@@ -217,9 +217,9 @@ async fn a_body_sent_too_slowly_gets_408_and_the_connection_closes() {
         for slowly in SLOWLY {
             let subject = &subject;
             cases.push(async move {
-                let (answer, ended) = dribbled(subject, request, slowly).await;
+                let (answer, ended) = sent_slowly(subject, request, slowly).await;
                 let status = answer.as_ref().map(|answer| answer.status);
-                // The lab takes no million bytes, and says so at once.
+                // The lab accepts no body of a million bytes, and refuses it at once.
                 let is_told = matches!(status, Some(408 | 413))
                     && answer.is_some_and(|answer| answer.says_close());
                 let is_right = ended && (!is_read || is_told);
@@ -262,7 +262,7 @@ async fn a_slow_body_that_keeps_arriving_is_accepted() {
         let mut wire = RawConnection::open(subject.address()).await;
         wire.send(format!("{}{framing}\r\n", READ[0])).await;
         for _ in 0..length {
-            // Together longer than it may be silent.
+            // In total longer than a body may be silent.
             tokio::time::sleep(Duration::from_millis(700)).await;
             wire.send(PIECE).await;
         }
@@ -284,7 +284,7 @@ async fn stopped_bodies_do_not_use_up_the_connection_limit() {
                 wire.send(format!("{}{framing}", READ[0])).await;
                 stuck.push(wire);
             }
-            until("a place beside bodies that stopped", async || {
+            until("a free slot beside stopped bodies", async || {
                 let mut wire = RawConnection::open(subject.address()).await;
                 wire.try_send(get("/v1/stream/it", "")).await;
                 wire.response_or_end()
@@ -339,7 +339,8 @@ async fn connection_close_is_honoured_while_the_client_keeps_sending() {
                 return Some(format!("{line}: {} does not say close", answer.status));
             }
             let more = async {
-                // As long as it is open: a client that does not listen.
+                // The client keeps sending and does not read, for as long as the connection is
+                // open.
                 while wire.try_send("x".repeat(100)).await {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }

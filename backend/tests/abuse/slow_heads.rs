@@ -1,4 +1,5 @@
-//! Heads that begin and never end: from its first byte on a head has a deadline, whatever the connection did before.
+//! Heads that begin and never end: a head has a deadline from its first byte on, whatever the
+//! connection did before.
 
 use super::probe::beside;
 use super::subject::{Subject, get, post};
@@ -9,7 +10,7 @@ use tailwater_harness::RawConnection;
 use tailwater_harness::wait::{until, within};
 use tailwater_harness::websocket::UPGRADE;
 
-/// What a connection did before the byte with which it falls silent.
+/// What a connection did before it sends one byte of a head and stops.
 const BEFORE: [&str; 13] = [
     "nothing",
     "a poll",
@@ -26,8 +27,8 @@ const BEFORE: [&str; 13] = [
     "a refused handshake",
 ];
 
-/// A server that waits a second for a head. The limit is told by its environment name only, so that a server which does not
-/// know it starts all the same and is seen to wait for ever.
+/// A server with a deadline of one second for a head. The limit is set by its environment variable,
+/// so a server that does not know it starts all the same, and the test sees it wait forever.
 fn impatient(name: &str, flags: &[&str]) -> Subject {
     let subject = Subject::spawn(
         name,
@@ -35,11 +36,11 @@ fn impatient(name: &str, flags: &[&str]) -> Subject {
         flags,
         &["env", "TAILWATER_HEAD_SILENCE_MAX=1s"],
     );
-    println!("a head may take a second");
+    println!("the deadline of a head is one second");
     subject
 }
 
-/// Streams for [`after`]: one that is open, one that is closed.
+/// Two streams for [`after`]: an open one and a closed one.
 async fn streams(subject: &Subject) {
     subject.create("open", "text/plain").await;
     subject.create("closed", "text/plain").await;
@@ -47,7 +48,7 @@ async fn streams(subject: &Subject) {
     subject.close("closed").await;
 }
 
-/// A connection that did something and got its whole answer.
+/// A connection that did `what` and has read the whole response.
 async fn after(subject: &Subject, what: &str) -> RawConnection {
     let mut wire = RawConnection::open(subject.address()).await;
     let request = match what {
@@ -97,7 +98,7 @@ async fn after(subject: &Subject, what: &str) -> RawConnection {
     wire
 }
 
-/// Waits at the tail of a stream of its own until an append is there.
+/// Waits at the tail of a new stream until an append ends the wait.
 async fn waited_for_an_append(subject: &Subject, wire: &mut RawConnection) {
     static STREAMS: AtomicU32 = AtomicU32::new(0);
     let name = format!("waited-{}", STREAMS.fetch_add(1, Ordering::Relaxed));
@@ -150,7 +151,8 @@ async fn a_head_sent_byte_by_byte_has_the_same_deadline() {
             let subject = &subject;
             async move {
                 let mut wire = after(subject, what).await;
-                // Never silent for long, so only a deadline for the whole head ends it: 10 s of bytes against 1 s.
+                // It is never silent for long, so only a deadline for the whole head ends it: 10 s
+                // of bytes against 1 s.
                 for byte in
                     get("/v1/stream/closed", &format!("X: {}\r\n", "x".repeat(50))).as_bytes()
                 {
@@ -159,7 +161,8 @@ async fn a_head_sent_byte_by_byte_has_the_same_deadline() {
                     }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                // Bytes that are taken by the system after the end are no sign of life: an answer is.
+                // The system may accept bytes after the server has closed; only a response shows
+                // that the server did not.
                 wire.response_or_end()
                     .await
                     .filter(|answer| answer.status == 200)
@@ -188,7 +191,7 @@ async fn stopped_heads_do_not_use_up_the_connection_limit() {
         let subject = impatient("hundred", &["--connections-max", "100"]);
         streams(&subject).await;
         beside(&subject, async {
-            // With the three of the probe they are a hundred.
+            // Together with the three connections of the probe they are a hundred.
             let stuck = join_all((0..97).map(|_| async {
                 let mut wire = after(&subject, what).await;
                 wire.send("G").await;
@@ -196,7 +199,7 @@ async fn stopped_heads_do_not_use_up_the_connection_limit() {
             }));
             let stuck = stuck.await;
             until(
-                &format!("a place, beside heads that stopped after {what}"),
+                &format!("a free slot, beside heads that stopped after {what}"),
                 async || {
                     let mut wire = RawConnection::open(subject.address()).await;
                     wire.try_send(get("/v1/stream/closed", "")).await;
@@ -212,7 +215,7 @@ async fn stopped_heads_do_not_use_up_the_connection_limit() {
             .await;
             for mut wire in stuck {
                 within(
-                    &format!("a stopped head to be given up, after {what}"),
+                    &format!("a stopped head to be disconnected, after {what}"),
                     wire.rest(),
                 )
                 .await;

@@ -1,4 +1,5 @@
-//! Requests that two readers of the same bytes could cut differently: refused, and never run twice or in pieces.
+//! Requests whose end two parsers could see at different places: they are refused, and never run
+//! twice or in parts.
 
 use super::subject::{Subject, WITHOUT_BODIES, get, post};
 use futures_util::future::join_all;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tailwater_harness::RawConnection;
 use tailwater_harness::websocket::UPGRADE;
 
-/// Requests at once in the tests below.
+/// Requests that the tests below send concurrently.
 const AT_ONCE: usize = 12;
 
 async fn subject(name: &str) -> Subject {
@@ -29,14 +30,14 @@ async fn subject(name: &str) -> Subject {
     subject
 }
 
-/// A request that stands in another one's body and must never run.
+/// A request that is sent inside the body of another one and must never run.
 fn hidden(number: usize) -> String {
     format!("DELETE /v1/stream/victim-{number} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
-/// Header fields and body of a request that holds `body`, in each framing.
+/// The header fields and the body of a request with `body`, in each framing.
 fn framings(body: &str) -> [(&'static str, String, String); 3] {
-    /// More than is read of a body before anything is decided.
+    /// More than the server reads of a body before it decides.
     const LONG: usize = 100_000;
     let length = body.len();
     [
@@ -58,7 +59,8 @@ fn framings(body: &str) -> [(&'static str, String, String); 3] {
     ]
 }
 
-/// Sends requests whose bodies look like a request, on new and on used connections, with the body at once and later.
+/// Sends requests whose bodies look like a request, on new and on used connections, with the body
+/// at once or later.
 ///
 /// - `lines`: request lines up to the version.
 /// - Returns those whose body ran.
@@ -85,7 +87,8 @@ async fn bodies_that_ran(subject: &Subject, lines: &[&str]) -> Vec<String> {
             ))
             .await;
             if waits {
-                // The server has seen the head alone once another request was answered meanwhile, most likely.
+                // Once another request has been answered, the server has most likely seen the head
+                // alone.
                 subject.tail("it").await;
             }
             wire.try_send(body).await;
@@ -167,15 +170,15 @@ async fn the_body_of_an_upgrade_that_fails_is_never_run_as_a_request() {
     );
 }
 
-/// An append whose head has these fields, each with its line end.
+/// An append with these header fields, each with its line end.
 fn append(fields: &str) -> String {
     format!(
         "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n{fields}\r\nabc"
     )
 }
 
-/// Appends that do not say in one way where they end.
-fn doubtful_lengths() -> Vec<(&'static str, String)> {
+/// Appends whose length is ambiguous or malformed.
+fn ambiguous_lengths() -> Vec<(&'static str, String)> {
     vec![
         ("a length with a sign", append("Content-Length: +3\r\n")),
         ("a length in hex", append("Content-Length: 0x3\r\n")),
@@ -210,7 +213,8 @@ fn doubtful_lengths() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Requests that are none, or that mean something else to somebody on the path. Each is sent as it is.
+/// Malformed requests, and requests that an intermediary could understand differently. Each is sent
+/// unchanged.
 fn malformed() -> Vec<(&'static str, String)> {
     let sized = |fields: &str| append(&format!("{fields}Content-Length: 3\r\n"));
     let read = |fields: &str| get("/v1/stream/it?offset=now", fields);
@@ -261,11 +265,11 @@ fn malformed() -> Vec<(&'static str, String)> {
         ),
         ("no host", "GET /v1/stream/it HTTP/1.1\r\n\r\n".to_owned()),
     ];
-    cases.extend(doubtful_lengths());
+    cases.extend(ambiguous_lengths());
     cases
 }
 
-/// Requests whose lines do not all end with CR and LF.
+/// Requests in which not every line ends with CR and LF.
 fn bare_line_feeds() -> Vec<(&'static str, String)> {
     let read = |fields: &str| get("/v1/stream/it?offset=now", fields);
     let append =
@@ -290,7 +294,7 @@ fn bare_line_feeds() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What a connection did before: after each of these the next request may be read by somebody else.
+/// What a connection did before: afterwards another part of the server may read the next request.
 const BEFORE: [&str; 6] = [
     "",
     "GET /v1/stream/it?offset=now HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -300,7 +304,8 @@ const BEFORE: [&str; 6] = [
     "GET /v1/stream/none HTTP/1.1\r\nHost: localhost\r\n\r\n",
 ];
 
-/// The statuses of all that is answered on a connection to `before` (left out) and then to `request`, until it ends.
+/// Sends `before`, then `request`; returns the statuses of the responses to `request` until the
+/// connection ends.
 async fn statuses(
     subject: &Subject,
     before: &'static str,
@@ -313,7 +318,8 @@ async fn statuses(
     }
     wire.try_send(request).await;
     let mut statuses = Vec::new();
-    // What is taken for the beginning of a request is waited for; that is an answer, too.
+    // The server may wait for the rest of what looks like the beginning of a request; that counts
+    // as a response, too.
     while let Ok(Some(answer)) =
         tokio::time::timeout(Duration::from_secs(8), wire.response_or_end()).await
     {
@@ -322,7 +328,7 @@ async fn statuses(
     (before.split(" HTTP").next().unwrap_or_default(), statuses)
 }
 
-/// What each of `requests` is answered after each of [`BEFORE`].
+/// The responses to each of `requests` after each of [`BEFORE`].
 async fn answered(
     subject: &Subject,
     requests: Vec<(&'static str, String)>,
@@ -338,7 +344,7 @@ async fn answered(
 
 async fn are_refused(name: &str, requests: Vec<(&'static str, String)>) {
     let subject = subject(name).await;
-    // An unknown coding is 501, a host that is not ours 421.
+    // An unknown coding is 501, a foreign host 421.
     let refused =
         |statuses: &[u16]| matches!(statuses, [status] if [400, 421, 501, 505].contains(status));
     let mut faults = Vec::new();
@@ -422,7 +428,7 @@ async fn odd_requests_get_the_same_status_on_any_connection() {
         ("an asterisk", get("*", "")),
         ("an authority", get("localhost:80", "")),
         (
-            "an expectation that is none",
+            "an unknown expectation",
             get("/v1/stream/it", "Expect: 200-ok\r\n"),
         ),
     ];

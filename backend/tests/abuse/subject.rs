@@ -1,4 +1,5 @@
-//! The server under test: the real binary in a process of its own, and what that process holds.
+//! The server under test: the real binary in its own process, and the resources that this process
+//! holds.
 
 use super::process::{DEADLINE, ServerFolder, ServerOptions};
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use tailwater_harness::wait::until;
 use tailwater_harness::websocket::UPGRADE;
 use tailwater_harness::{RawConnection, Response, ServerProcess};
 
-/// Requests beside plain reads that are answered without a look at their body.
+/// Requests other than plain reads that are answered without reading their body.
 pub(crate) const WITHOUT_BODIES: [&str; 8] = [
     "HEAD /v1/stream/it",
     "DELETE /v1/stream/none",
@@ -37,15 +38,15 @@ pub(crate) struct Holding {
 }
 
 impl Subject {
-    /// With streams in memory.
+    /// A server with a memory store.
     ///
-    /// - `name`: the test's.
+    /// - `name`: the name of the test.
     /// - `flags`: further arguments of `tailwater serve`.
     pub(crate) fn start(name: &str, flags: &[&str]) -> Self {
         Self::spawn(name, "memory", flags, &[])
     }
 
-    /// With streams on disk, synced before anything is acknowledged.
+    /// A server with a disk store that syncs before it acknowledges.
     pub(crate) fn on_disk(name: &str, flags: &[&str]) -> Self {
         Self::spawn(name, "disk", flags, &[])
     }
@@ -81,18 +82,19 @@ impl Subject {
         self.process.as_ref().expect("it runs")
     }
 
-    /// Sends SIGTERM; what is returned ends when the server has.
+    /// Sends SIGTERM. The returned task ends when the server has ended.
     pub(crate) fn stop(&mut self) -> tokio::task::JoinHandle<std::io::Result<()>> {
         let process = self.process.take().expect("it runs");
         tokio::task::spawn_blocking(|| process.stop(DEADLINE))
     }
 
-    /// Lets the process stand still: who connects is only known to the system, which hands all of them over at once afterwards.
+    /// Suspends the process: new connections stay in the queue of the system, which hands over all
+    /// of them at once afterwards.
     pub(crate) fn pause(&self) {
         self.process().pause().unwrap();
     }
 
-    /// Lets the process go on.
+    /// Resumes the process.
     pub(crate) fn resume(&self) {
         self.process().resume().unwrap();
     }
@@ -131,12 +133,12 @@ impl Subject {
         );
     }
 
-    /// Sends one request on a connection of its own and reads the answer, whose status is the caller's business.
+    /// Sends one request on a new connection and returns the response, whatever its status is.
     pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> Response {
         RawConnection::open(self.address()).await.ask(request).await
     }
 
-    /// A WebSocket on a stream, at its tail: its handshake is done and its first frame read.
+    /// Opens a WebSocket at the tail of a stream, and reads its handshake and first frame.
     pub(crate) async fn websocket(&self, name: &str) -> RawConnection {
         let mut wire = RawConnection::open(self.address()).await;
         wire.send(get(
@@ -160,7 +162,7 @@ impl Subject {
         assert_eq!(answer.status, 201, "{answer:?}");
     }
 
-    /// Appends to a stream, and says where it then ends.
+    /// Appends to a stream, and returns its tail afterwards.
     pub(crate) async fn append(&self, name: &str, content_type: &str, body: &[u8]) -> String {
         let answer = self.ask(post(name, content_type, "", body)).await;
         assert_eq!(answer.status, 204, "{answer:?}");
@@ -175,7 +177,7 @@ impl Subject {
         assert_eq!(answer.status, 204, "{answer:?}");
     }
 
-    /// Where a stream ends; `None` when there is no such stream.
+    /// The tail of a stream; `None` if there is no such stream.
     pub(crate) async fn tail(&self, name: &str) -> Option<String> {
         let answer = self
             .ask(format!(
@@ -185,7 +187,7 @@ impl Subject {
         (answer.status == 200).then(|| answer.header("stream-next-offset").unwrap().to_owned())
     }
 
-    /// Waits until so many readers of a stream are counted.
+    /// Waits until the server counts `count` readers of a stream.
     pub(crate) async fn readers(&self, name: &str, count: usize) {
         until(&format!("{count} readers of {name}"), async || {
             (self.count_readers(name).await == count as u64).then_some(())
@@ -193,7 +195,7 @@ impl Subject {
         .await;
     }
 
-    /// How many readers of a stream wait or stream.
+    /// The number of readers of a stream that wait or stream.
     pub(crate) async fn count_readers(&self, name: &str) -> u64 {
         let answer = self.ask(get(&format!("/v1/streams/{name}"), "")).await;
         let details: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
@@ -210,7 +212,10 @@ impl Drop for Subject {
     fn drop(&mut self) {
         self.process = None;
         if std::thread::panicking() {
-            println!("the server said last:\n{}", self.folder.last_words());
+            println!(
+                "last lines of the server's log:\n{}",
+                self.folder.last_words()
+            );
         } else {
             self.folder.remove();
         }
@@ -225,7 +230,7 @@ pub(crate) fn get(target: &str, fields: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")
 }
 
-/// A POST to a stream, whole.
+/// A complete POST to a stream.
 pub(crate) fn post(name: &str, content_type: &str, fields: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
         "POST /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {content_type}\r\n{fields}\

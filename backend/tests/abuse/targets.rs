@@ -1,4 +1,5 @@
-//! Request targets and hosts: which host counts, and refusals before any handler that are problem documents all the same.
+//! Request targets and hosts: which host is effective, and problem documents for requests that are
+//! refused before any handler.
 
 use super::subject::{Subject, get};
 use tailwater_harness::RawConnection;
@@ -92,7 +93,7 @@ async fn a_location_uses_the_host_and_no_other_field() {
             "{expected}: {answer:?}"
         );
     }
-    // Whether the gate lets in is not theirs to say either.
+    // These fields do not change what the gate decides either.
     let mut wire = RawConnection::open(subject.address()).await;
     wire.send("GET /v1/stream/a HTTP/1.1\r\nHost: evil.example\r\nX-Forwarded-Host: localhost\r\nForwarded: host=localhost\r\n\r\n")
         .await;
@@ -125,8 +126,9 @@ async fn a_location_uses_the_public_url_if_configured() {
     }
 }
 
-/// Every URL of this server that its answers and webhooks tell to whoever asks for `prefix` in each target and says `host`.
-async fn urls_told(subject: &Subject, prefix: &str, host: &str) -> Vec<(&'static str, String)> {
+/// All URLs of this server in its responses and webhooks, for requests whose targets begin with
+/// `prefix` and whose host is `host`.
+async fn urls_sent(subject: &Subject, prefix: &str, host: &str) -> Vec<(&'static str, String)> {
     let put = |path: &str, body: &str| {
         let length = body.len();
         format!(
@@ -236,7 +238,7 @@ async fn every_url_in_a_response_has_the_effective_host() {
     .enumerate()
     {
         let subject = Subject::start(&format!("urls-{number}"), flags);
-        for (path, told) in urls_told(&subject, prefix, host).await {
+        for (path, told) in urls_sent(&subject, prefix, host).await {
             assert_eq!(
                 told,
                 format!("{base}{path}"),
@@ -246,7 +248,7 @@ async fn every_url_in_a_response_has_the_effective_host() {
     }
 }
 
-/// Requests that the reader of requests refuses, each with the statuses that are right.
+/// Requests that the parser refuses, each with the accepted statuses.
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn unreadable() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
     let raw = |head: &str| head.as_bytes().to_vec();

@@ -1,4 +1,4 @@
-//! Large messages that are never finished: all of them together are bounded, and each is given up.
+//! Large messages that are never finished: their total is bounded, and each connection is closed.
 
 use super::probe::beside;
 use super::subject::{Holding, Subject};
@@ -8,19 +8,20 @@ use tailwater_harness::RawConnection;
 use tailwater_harness::wait::until;
 use tailwater_harness::websocket::{client_frame, client_frame_head};
 
-/// What the process may hold, in MiB, whatever its clients send.
+/// Limit of the memory of the process, in MiB, whatever its clients send.
 const MEMORY_MAX_MIB: u64 = 300;
 const CLIENTS: usize = 40;
-/// Of the 16 MiB that a body or message may have.
+/// Bytes that are sent of a body or message, which may have 16 MiB.
 const SENT_BYTES: usize = 15 << 20;
-/// Sent in one piece.
+/// Bytes that are sent in one piece.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Lets each of many connections send what `first` makes for its number and then pieces of it all, watching memory; then all must be closed.
+/// Opens many connections, each of which sends `first(number)` and then pieces; checks the memory,
+/// and that all of them are closed.
 ///
-/// - `piece`: sent until [`SENT_BYTES`] of payload are.
+/// - `piece`: sent repeatedly until [`SENT_BYTES`] of payload have been sent.
 async fn unfinished(name: &str, websocket: bool, first: impl Fn(usize) -> Vec<u8>, piece: &[u8]) {
-    // Long enough that a slow machine does not give up one of them before the last has come.
+    // Long enough that a slow machine closes none of them before the last has connected.
     let subject = Subject::start(name, &["--body-silence-max", "5s"]);
     subject.create("it", "text/plain").await;
     let before = subject.holding();
@@ -37,13 +38,14 @@ async fn unfinished(name: &str, websocket: bool, first: impl Fn(usize) -> Vec<u8
             let mut goes_on = wire.try_send(first(number)).await;
             for _ in 0..SENT_BYTES / PIECE_BYTES {
                 most.set(most.get().max(subject.holding().memory_mib));
-                // A server that has no room may close, or read no further until its own deadline closes.
+                // A server without room may close the connection, or stop reading until its
+                // deadline closes it.
                 goes_on = goes_on && wire.try_send(piece).await;
             }
             wire
         }))
         .await;
-        until("all unfinished messages to be given up", async || {
+        until("all unfinished messages to be disconnected", async || {
             let Holding { memory_mib, files } = subject.holding();
             most.set(most.get().max(memory_mib));
             (files <= before.files + 12).then_some(())
@@ -114,7 +116,7 @@ async fn unfinished_imports_are_bounded_together() {
     unfinished("imports", false, head, &chunk).await;
 }
 
-/// A WebSocket that began a message and falls silent, each way of beginning one.
+/// WebSockets that begin a message, in every possible way, and then stop.
 #[tokio::test]
 async fn a_websocket_message_that_stops_closes_the_connection() {
     let subject = Subject::start(
@@ -165,7 +167,7 @@ async fn a_websocket_message_that_stops_closes_the_connection() {
     subject.comes_back(before, 12, 100).await;
 }
 
-/// A WebSocket that only reads says nothing for as long as it likes.
+/// A WebSocket that only reads may be silent forever.
 #[tokio::test]
 async fn a_websocket_between_messages_may_stay_silent() {
     let subject = Subject::start(
@@ -174,7 +176,7 @@ async fn a_websocket_between_messages_may_stay_silent() {
     );
     subject.create("it", "text/plain").await;
     let mut wire = subject.websocket("it").await;
-    // Whole messages, the last one in two fragments, leave nothing begun.
+    // Complete messages, the last one in two fragments, leave no message unfinished.
     wire.send(
         [
             client_frame(0x81, b"{\"append\":\"a\"}"),
@@ -185,7 +187,7 @@ async fn a_websocket_between_messages_may_stay_silent() {
     )
     .await;
     for _ in 0..40 {
-        // Heartbeats, for twenty times as long as a body may be silent.
+        // Heartbeats arrive for twenty times as long as a body may be silent.
         wire.frame().await;
     }
     subject.append("it", "text/plain", b"x").await;

@@ -1,4 +1,5 @@
-//! What a stream holds is somebody else's: no browser may run it with this server's origin, whichever way it is read.
+//! The content of a stream is untrusted: however it is read, no browser may run it with this
+//! server's origin.
 
 use super::subject::{Subject, get};
 use tailwater_harness::websocket::UPGRADE;
@@ -6,7 +7,7 @@ use tailwater_harness::{RawConnection, Response};
 
 const SCRIPT: &[u8] = b"<script>fetch('/v1/stream/victim', {method: 'DELETE'})</script>";
 
-/// What is missing of an answer's protection, if anything.
+/// What is missing in the protection of a response, if anything.
 fn fault(answer: &Response) -> Option<String> {
     let policy = answer.header("content-security-policy").unwrap_or_default();
     let mut words = policy.split([';', ' ']).map(str::trim);
@@ -20,9 +21,10 @@ fn fault(answer: &Response) -> Option<String> {
     (sniffing != Some("nosniff")).then(|| format!("X-Content-Type-Options is {sniffing:?}"))
 }
 
-/// Reads the stream at `at` in every way whose answer ends; returns which answers lack protection, and what they lack.
+/// Reads the stream at `at` in every way whose response ends. Returns the responses that lack
+/// protection, and what they lack.
 ///
-/// - `tag`: the entity tag of the last answer, for the next read.
+/// - `tag`: the entity tag of the last response, for the next read.
 async fn unprotected_polls(
     wire: &mut RawConnection,
     at: &str,
@@ -83,7 +85,7 @@ async fn all_reads_of_a_stream_are_sandboxed() {
         };
         subject.append(&name, content_type, body).await;
         let at = format!("/v1/stream/{name}");
-        // Twice on one connection, since the second may be answered elsewhere than the first.
+        // Twice on one connection, as the second request may be answered outside of actix.
         let mut wire = RawConnection::open(subject.address()).await;
         let mut tag = String::new();
         for round in 1..=2 {

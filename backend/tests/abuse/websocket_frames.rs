@@ -1,4 +1,4 @@
-//! WebSocket frames that break the rules: the code with which each closes the connection.
+//! Invalid WebSocket frames, and the code with which each closes the connection.
 
 use super::subject::Subject;
 use tailwater_harness::RawConnection;
@@ -8,10 +8,10 @@ const TEXT: u8 = 0x81;
 const CLOSE: u8 = 0x88;
 const PING: u8 = 0x89;
 const PONG: u8 = 0x8a;
-/// Without it a frame is a fragment.
+/// A frame without this bit is a fragment.
 const FIN: u8 = 0x80;
 
-/// The code with which the server closes; `None` when the connection ends without a close frame.
+/// The code with which the server closes; `None` if the connection ends without a close frame.
 async fn close_code(wire: &mut RawConnection) -> Option<u16> {
     loop {
         let (first, payload) = wire.frame_or_end().await?;
@@ -23,7 +23,7 @@ async fn close_code(wire: &mut RawConnection) -> Option<u16> {
     }
 }
 
-/// Sends frames to a WebSocket at the tail and compares the codes with which it closes.
+/// Sends frames on a WebSocket at the tail, and compares the codes with which the server closes.
 async fn closes_with<const N: usize>(name: &str, cases: [(&str, Vec<u8>, &[u16]); N]) {
     let subject = Subject::start(name, &[]);
     subject.create("it", "text/plain").await;
@@ -285,7 +285,7 @@ async fn many_pings_are_bounded_and_answered_in_order() {
             expected += 1;
         }
     }
-    // And a client that asks for pongs and takes none of them.
+    // Then a client that sends pings and reads none of the pongs.
     let mut silent = subject.websocket("it").await;
     let many = client_frame(PING, &[b'a'; 125]).repeat(1_000);
     for _ in 0..200 {

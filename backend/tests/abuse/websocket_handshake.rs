@@ -1,4 +1,4 @@
-//! WebSocket handshakes that are none, and upgrades where nothing can be upgraded.
+//! Invalid WebSocket handshakes, and upgrade requests where no upgrade is possible.
 
 use super::subject::{Subject, get};
 use tailwater_harness::RawConnection;
@@ -137,7 +137,7 @@ async fn a_valid_handshake_may_be_written_in_many_ways() {
     }
 }
 
-/// Requests that ask for an upgrade where there is nothing to upgrade to, and the status without it.
+/// Requests for an upgrade where none is possible, and the status of the same request without it.
 fn pointless_upgrades() -> [(&'static str, String, u16); 10] {
     let body = "abc";
     let put = format!(
@@ -210,7 +210,7 @@ async fn an_upgrade_of_anything_but_a_websocket_read_is_ignored() {
             .unwrap_or_default();
         match answer {
             Some(answer) if answer.status == status => {
-                // The connection goes on as HTTP.
+                // The connection continues with HTTP.
                 wire.try_send(get("/v1/stream/none", "")).await;
                 let next = tokio::time::timeout(
                     std::time::Duration::from_secs(10),
@@ -249,7 +249,8 @@ async fn bytes_after_a_refused_handshake_are_read_as_http() {
             assert!(wire.rest().await.is_empty());
             continue;
         }
-        // What a proxy that believes in the upgrade would let through is a request like any other.
+        // Bytes that a proxy passes on because it believes in the upgrade are read as an HTTP
+        // request.
         wire.send(get("/v1/stream/victim", "")).await;
         let next =
             tokio::time::timeout(std::time::Duration::from_secs(10), wire.response_or_end()).await;

@@ -1,5 +1,5 @@
-//! What counts as an answer: an append, a creation, a closure, an export or an import is done when the server says so in the
-//! protocol's words, and never because something else answered something.
+//! Which responses count: an append, creation, close, export or import is done only when the server
+//! confirms it in the terms of the protocol, not when something else responds.
 
 use super::command_line::{CommandOutput, first_line, run, tailwater};
 use super::fake::{FakeServer, answer};
@@ -13,7 +13,7 @@ const EXPORT: &str = concat!(
     "\n"
 );
 
-/// Answers that are none of this protocol, each with the status that an error has to name.
+/// Responses that are not of this protocol, each with the status that the error has to name.
 fn strange() -> Vec<(&'static str, String)> {
     let elsewhere = |status: &str| answer(status, &["Location: /elsewhere"], "");
     vec![
@@ -55,7 +55,8 @@ fn strange() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A server that knows the stream, but answers one method otherwise; what it redirects to answers with HTML.
+/// A server that knows the stream, but answers one method with `strange`; targets of redirects
+/// answer with HTML.
 fn otherwise(method: &'static str, strange: String, there: bool) -> FakeServer {
     FakeServer::start(move |asked, target| match asked {
         _ if target == "/elsewhere" => answer("200 OK", &["Content-Type: text/html"], HTML),
@@ -79,7 +80,7 @@ fn otherwise(method: &'static str, strange: String, there: bool) -> FakeServer {
     })
 }
 
-/// Checks that a command failed with the status and the URL, and that nothing but what it had to ask was asked.
+/// Checks that a command failed with the status and the URL, and sent no unnecessary requests.
 fn fails(outcome: &CommandOutput, fake: &FakeServer, status: &str, case: &str) {
     let CommandOutput {
         code,
@@ -263,7 +264,7 @@ fn only_a_valid_export_is_written_as_an_export() {
     assert_eq!(
         (outcome.code, outcome.stdout),
         (Some(0), EXPORT.as_bytes().to_vec()),
-        "a read may go elsewhere"
+        "a read may be redirected"
     );
 }
 
@@ -288,7 +289,7 @@ fn an_append_follows_redirects_that_keep_method_and_body() {
             "{status}"
         );
         assert_eq!(target.bodies("POST"), ["a\n", ""], "{status}");
-        // An import's input can't be sent twice.
+        // The input of an import cannot be sent twice.
         let outcome = run(
             &["import", "x", "--server", &front.url()],
             EXPORT.as_bytes(),
@@ -311,7 +312,7 @@ fn redirects_that_never_end_are_an_error() {
         &run(&["append", "x", "--server", &round.url()], b"a\n"),
         &round,
         "307",
-        "round and round",
+        "an endless redirect",
     );
     assert!(round.asked().len() < 20, "{}", round.asked().len());
 }
@@ -319,7 +320,7 @@ fn redirects_that_never_end_are_an_error() {
 #[test]
 fn an_endless_refusal_is_not_read_to_its_end() {
     let long = answer(
-        "500 Internal CommandServer Error",
+        "500 Internal Server Error",
         &["Content-Type: text/html"],
         &"x".repeat(4 << 20),
     );
@@ -352,7 +353,7 @@ fn tail_rejects_a_page_without_a_next_offset() {
             .spawn()
             .unwrap();
             let note = first_line(tail.stderr.take().unwrap());
-            // It may come back for ever, as a server may get well.
+            // It may retry forever, as a server may recover.
             let _ended = tail.kill();
             let output = tail.wait_with_output().unwrap();
             assert!(

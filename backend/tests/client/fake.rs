@@ -1,10 +1,10 @@
-//! A server whose answers a test writes itself, and which remembers what it was asked.
+//! A server whose responses a test defines, and which records the requests.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// A request as it came.
+/// A recorded request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AskedRequest {
     /// `POST /v1/stream/x`.
@@ -12,7 +12,7 @@ pub(crate) struct AskedRequest {
     pub(crate) body: String,
 }
 
-/// Answers each request with what its script says, one request a connection.
+/// Answers each request as its script says, one request for each connection.
 #[derive(Debug)]
 pub(crate) struct FakeServer {
     address: String,
@@ -20,7 +20,8 @@ pub(crate) struct FakeServer {
 }
 
 impl FakeServer {
-    /// - `script`: method and target in, the answer's status line without `HTTP/1.1`, headers and body out.
+    /// - `script`: from method and target to the status line without `HTTP/1.1`, the headers and
+    ///   the body.
     pub(crate) fn start(script: impl Fn(&str, &str) -> String + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -28,7 +29,7 @@ impl FakeServer {
         let memory = Arc::clone(&asked);
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                // A client that went away is no concern of the others.
+                // A client that disconnected does not affect the others.
                 let _gone = serve(client.unwrap(), &script, &memory);
             }
         });
@@ -43,7 +44,7 @@ impl FakeServer {
         self.asked.lock().unwrap().clone()
     }
 
-    /// The bodies that came with a method.
+    /// The bodies of the requests with a method.
     pub(crate) fn bodies(&self, method: &str) -> Vec<String> {
         self.asked()
             .into_iter()
@@ -96,10 +97,10 @@ fn serve(
     write!(client, "HTTP/1.1 {}", script(method, target))
 }
 
-/// An answer with a body, or without one if that is empty.
+/// A response with a body, or without one if it is empty.
 pub(crate) fn answer(status: &str, headers: &[&str], body: &str) -> String {
     let fields: String = headers.iter().map(|field| format!("{field}\r\n")).collect();
-    // An answer with this status has no body, and its length would be taken for one to come.
+    // A response with this status has no body, so a length would make the client wait for one.
     let length = if status.starts_with("204") {
         String::new()
     } else {

@@ -1,4 +1,4 @@
-//! What `tailwater append` makes of its input before it is lines.
+//! How `tailwater append` reads its input before it is split into lines.
 
 use super::command_line::CommandServer;
 

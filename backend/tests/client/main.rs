@@ -1,10 +1,10 @@
-//! The command line as a client: what it makes of names, of its input, of its output, and of servers that answer oddly.
+//! The command line as a client: names, input, output, and servers that answer unexpectedly.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test says what is wrong by failing, in its helpers too"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod answers;

@@ -1,10 +1,12 @@
-//! One name, one stream: in URLs, on the command line, in lists, forks, subscriptions, exports and imports.
+//! One name means one stream: in URLs, on the command line, in lists, forks, subscriptions, exports
+//! and imports.
 
 use super::command_line::{CommandServer, run};
 use super::fake::{FakeServer, answer};
 use serde_json::{Value, json};
 
-/// Names with every printable character (a slash only between segments), and with characters that are spelled in several bytes.
+/// Names with every printable character (slashes only between segments), and with characters of
+/// several bytes.
 fn names() -> Vec<String> {
     let printable = (b' '..=b'~').map(char::from).filter(|it| *it != '/');
     let special = [
@@ -24,7 +26,7 @@ fn names() -> Vec<String> {
     each.chain(special.map(str::to_owned)).collect()
 }
 
-/// Every byte but letters and digits as an escape, in either case.
+/// `name` with every byte except letters and digits escaped, with digits in upper and lower case.
 fn escaped(name: &str) -> [String; 2] {
     let escape = |byte: u8, text: String| {
         if byte.is_ascii_alphanumeric() || byte == b'/' {
@@ -44,7 +46,7 @@ fn escaped(name: &str) -> [String; 2] {
     [upper, lower]
 }
 
-/// A fork is made of the stream by the path of its name, and tells its name.
+/// Forks the stream by the path of its name; the fork must name it.
 fn fork_names_it(server: &CommandServer, name: &str, path: &str) {
     let text = "Content-Type: text/plain\r\n";
     let fork = format!("{text}Stream-Forked-From: /v1/stream/{path}\r\n");
@@ -59,7 +61,7 @@ fn fork_names_it(server: &CommandServer, name: &str, path: &str) {
     assert_eq!(server.ask("DELETE /v1/stream/fork", "", "").status, 204);
 }
 
-/// A subscription links the stream by its name, and lets go of it by the path of its name.
+/// Links the stream to a subscription by its name, and unlinks it by the path of its name.
 fn subscription_names_it(server: &CommandServer, name: &str, path: &str) {
     let subscription = "/v1/stream/__ds/subscriptions/s";
     let asked = json!({
@@ -279,7 +281,7 @@ fn the_server_refuses_invalid_names_with_an_explanation() {
 
 #[test]
 fn invalid_names_are_refused_before_any_request() {
-    let fake = FakeServer::start(|_, _| answer("500 Internal CommandServer Error", &[], ""));
+    let fake = FakeServer::start(|_, _| answer("500 Internal Server Error", &[], ""));
     let url = fake.url();
     let deep = vec!["a"; 17].join("/");
     let names = [
@@ -320,7 +322,7 @@ fn invalid_names_are_refused_before_any_request() {
 
 #[test]
 fn urls_that_name_no_stream_are_refused_before_any_request() {
-    let fake = FakeServer::start(|_, _| answer("500 Internal CommandServer Error", &[], ""));
+    let fake = FakeServer::start(|_, _| answer("500 Internal Server Error", &[], ""));
     let url = fake.url();
     for path in [
         "v1/stream/users/../victim",

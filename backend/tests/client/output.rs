@@ -1,4 +1,4 @@
-//! When nobody reads the output any more.
+//! The `tail` command when its output is closed.
 
 use super::command_line::{CommandServer, tailwater, wait};
 use std::io::{BufRead, BufReader};
@@ -38,7 +38,7 @@ fn tail_ends_if_its_output_closes_while_nothing_arrives() {
 
 #[test]
 fn tail_ends_if_its_output_closes_before_any_data() {
-    // Nothing listens there: it would come back for ever.
+    // Nothing listens there, so it would retry forever.
     let mut tail = tailwater(&["tail", "x", "--server", "http://127.0.0.1:1"])
         .spawn()
         .unwrap();

@@ -1,4 +1,5 @@
-//! `tailwater tail --state`: the position outlives the process, and never leads into another stream of the same name.
+//! `tailwater tail --state`: the position survives the process, and is never used for another
+//! stream of the same name.
 
 use super::command_line::{CommandServer, run};
 use std::path::Path;
@@ -58,14 +59,14 @@ fn a_position_in_a_deleted_stream_is_refused_with_a_reason() {
                     second.code, second.stdout, second.stderr
                 ));
             }
-            // What it printed is still true of the stream that it printed.
+            // The output that it printed still belongs to the stream it was read from.
             assert_eq!(std::fs::read(&state).unwrap(), kept, "{name}");
             std::fs::remove_file(&state).unwrap();
         }
     }
     assert!(
         faults.is_empty(),
-        "expected to be told that the stream was deleted:\n{}",
+        "expected an error that the stream was deleted:\n{}",
         faults.join("\n")
     );
 }

@@ -1,4 +1,5 @@
-//! The commands that talk to a server: what `append`, `export` and `import` do when answers or files are cut off.
+//! The commands that talk to a server: `append`, `export` and `import` when responses or files are
+//! truncated.
 
 use crate::command_line::{CommandServer, DEADLINE, output, tailwater, wait};
 use std::io::{Read, Write};
@@ -8,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Passes connections on to `server`, but cuts the answer to every other POST: the server has it, the client knows nothing.
-fn forgetful_path(server: SocketAddr) -> String {
+/// A proxy to `server` that drops the response to every other POST: the server has the append, but
+/// the client does not know.
+fn lossy_proxy(server: SocketAddr) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let posts = Arc::new(AtomicUsize::new(0));
@@ -23,7 +25,7 @@ fn forgetful_path(server: SocketAddr) -> String {
     address
 }
 
-/// One request after the other; the client sends a body in one piece with its head, or soon after.
+/// Handles one request after the other; the client sends a body with its head or soon after.
 fn forget(mut client: &TcpStream, mut server: &TcpStream, posts: &AtomicUsize) {
     let mut buffer = [0; 65_536];
     let (cut, told) = (&AtomicBool::new(false), &AtomicBool::new(false));
@@ -54,7 +56,7 @@ fn forget(mut client: &TcpStream, mut server: &TcpStream, posts: &AtomicUsize) {
 #[test]
 fn append_retries_unanswered_requests_without_duplicates() {
     let server = CommandServer::start();
-    let path = forgetful_path(server.address);
+    let path = lossy_proxy(server.address);
     let mut append = tailwater(&[
         "append",
         "it",
@@ -66,7 +68,7 @@ fn append_retries_unanswered_requests_without_duplicates() {
     let mut stdin = child.stdin.take().unwrap();
     for number in 0..5 {
         writeln!(stdin, "{number}").unwrap();
-        // So that there are several appends, and not one of five lines.
+        // A pause, so that there are several appends instead of one with five lines.
         let begun = Instant::now();
         while !server
             .ask("GET /v1/stream/it", "", "")

@@ -1,11 +1,11 @@
-//! The command line from the outside: what it says, how it ends, and that every setting has a flag and a name in the
-//! environment.
+//! The command line from the outside: its output, its exit status, and that every setting has a
+//! flag and an environment variable.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test says what is wrong by failing, in its helpers too"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod clients;

@@ -1,4 +1,4 @@
-//! Every setting has a flag, a name in the environment and a help text, and does what it says.
+//! Every setting has a flag, an environment variable and a help text, and takes effect.
 
 use crate::command_line::{CommandServer, SERVE, output, tailwater};
 use clap::{CommandFactory, Parser};
@@ -43,7 +43,7 @@ fn every_setting_is_read_from_the_environment() {
     {
         let (flag, name) = (setting.get_long().unwrap(), setting.get_env().unwrap());
         if flag == "cors-origin" {
-            continue; // Any text is an origin; the test below reads it.
+            continue; // Any text is a valid origin; the test below covers it.
         }
         let mut command = tailwater(&SERVE);
         if flag == "listen" {

@@ -1,4 +1,5 @@
-//! How signals end a server: live answers end cleanly, and a second interrupt does not wait for them.
+//! How signals stop a server: live responses end cleanly, and a second interrupt does not wait for
+//! them.
 
 use crate::command_line::{CommandServer, DEADLINE, SERVE, tailwater};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -83,7 +84,7 @@ fn a_second_interrupt_ends_the_process_at_once() {
     }
     assert!(
         server.process.has_ended().unwrap().is_none(),
-        "an append is under way"
+        "an append is in progress"
     );
     server.process.signal(Signal::INT).unwrap();
     let status = server.process.ended(DEADLINE).unwrap();

@@ -1,6 +1,6 @@
-//! The binary in processes of its own: commands that end by themselves, and a server to speak to.
+//! The binary as child processes: commands that end by themselves, and a server.
 
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
@@ -9,10 +9,10 @@ use tailwater_harness::process::{self, ServerProcess};
 pub(crate) use tailwater_harness::wait::DEADLINE;
 use tailwater_harness::{RawConnection, Response};
 
-/// What starts a server on a free port.
+/// Arguments that start a server on a free port.
 pub(crate) const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
 
-/// `tailwater` with nothing of this environment that could change what it does, and nothing that it leaves behind.
+/// A `tailwater` command without the settings of this environment.
 pub(crate) fn tailwater(arguments: &[&str]) -> Command {
     let mut command = process::tailwater(env!("CARGO_BIN_EXE_tailwater"));
     command
@@ -23,7 +23,7 @@ pub(crate) fn tailwater(arguments: &[&str]) -> Command {
     command
 }
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct CommandOutput {
     pub(crate) code: Option<i32>,
@@ -31,12 +31,12 @@ pub(crate) struct CommandOutput {
     pub(crate) stderr: String,
 }
 
-/// Runs a command that ends by itself once it has read `input`.
+/// Runs a command that ends by itself after it has read `input`.
 pub(crate) fn run(arguments: &[&str], input: &[u8]) -> CommandOutput {
     output(&mut tailwater(arguments), input)
 }
 
-/// As [`run`].
+/// Like [`run`], for any command.
 pub(crate) fn output(command: &mut Command, input: &[u8]) -> CommandOutput {
     let output = process::output(command, input, DEADLINE).unwrap();
     CommandOutput {
@@ -46,7 +46,7 @@ pub(crate) fn output(command: &mut Command, input: &[u8]) -> CommandOutput {
     }
 }
 
-/// The first line that a process says.
+/// The first line that a process prints.
 pub(crate) fn first_line(pipe: impl Read + Send + 'static) -> String {
     process::first_line(pipe, DEADLINE).unwrap()
 }
@@ -72,12 +72,12 @@ pub(crate) struct CommandServer {
 }
 
 impl CommandServer {
-    /// On a free port, without a log.
+    /// Starts a server on a free port, without a log.
     pub(crate) fn start() -> Self {
         Self::of(tailwater(&SERVE).stderr(Stdio::null()))
     }
 
-    /// Of a command that serves.
+    /// Starts a server with this command.
     pub(crate) fn of(command: &mut Command) -> Self {
         let (process, address) = ServerProcess::serve(command, DEADLINE).unwrap();
         Self { process, address }
@@ -87,7 +87,7 @@ impl CommandServer {
         format!("http://{}", self.address)
     }
 
-    /// Runs a command against this server.
+    /// Runs a command with this server.
     pub(crate) fn run(&self, arguments: &[&str], input: &[u8]) -> CommandOutput {
         run(&[arguments, &["--server", &self.url()]].concat(), input)
     }
@@ -99,7 +99,7 @@ impl CommandServer {
         stream
     }
 
-    /// Sends one request as it stands on a connection of its own.
+    /// Sends one request on a new connection, and returns the response.
     ///
     /// - `headers`: further header fields, each with its line end.
     pub(crate) fn ask(&self, line: &str, headers: &str, body: &str) -> Response {

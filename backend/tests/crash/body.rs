@@ -1,18 +1,19 @@
-//! What writers send: bodies of every kind and size, each of which names its writer, so that none can be taken for another's.
+//! The bodies that writers send, of every kind and size. Each names its writer, so that bodies of
+//! different writers differ.
 
 use bytes::Bytes;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tailwater_protocol::headers::ContentKind;
 
-/// The body of one append, and what it becomes in the stream.
+/// The body of one append, and the content that it becomes in the stream.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SentBody {
-    /// As it is sent.
+    /// The bytes to send.
     pub(crate) sent: Bytes,
-    /// As readers get it back, each JSON message with a comma behind it: so offsets count it.
+    /// The content in the stream, with a comma after each JSON message, as offsets count it.
     pub(crate) kept: Bytes,
-    /// The positions in `kept` at which a message ends.
+    /// The positions in `kept` at which messages end.
     pub(crate) ends: Vec<usize>,
 }
 
@@ -25,7 +26,8 @@ pub(crate) fn media_type(kind: ContentKind) -> &'static str {
     }
 }
 
-/// A body that no other call makes, unless it has a single byte: that names the writer at least.
+/// A body that no other call returns, except for bodies of a single byte, which only name the
+/// writer.
 ///
 /// - `writer`: 0..=9.
 /// - `number`: the writer's own count.
@@ -37,7 +39,7 @@ pub(crate) fn make(kind: ContentKind, writer: u8, number: u64, random: &mut Smal
     }
 }
 
-/// Lengths as they come in life: mostly short, a few of one byte, a few very long.
+/// Typical lengths: mostly short, a few of one byte, a few very long.
 fn length(random: &mut SmallRng) -> usize {
     match random.random_range(0..100) {
         0..10 => 1,
@@ -84,7 +86,7 @@ fn json(writer: u8, number: u64, random: &mut SmallRng) -> SentBody {
     }
 }
 
-/// A message that only one who keeps bytes as they came gives back: with a number beyond 2^53, a key twice, escapes.
+/// A message that only an exact copy preserves: with a number over 2^53, a duplicate key, escapes.
 fn message(writer: u8, number: u64, part: usize, random: &mut SmallRng) -> String {
     let length = length(random);
     if length == 1 {
@@ -113,7 +115,8 @@ fn binary(writer: u8, number: u64, random: &mut SmallRng) -> Vec<u8> {
     }
 }
 
-/// Letters of one to four bytes and line ends; no carriage return, which server-sent events can't carry.
+/// Characters of one to four bytes and line ends, without carriage returns, which server-sent
+/// events cannot carry.
 fn letters(bytes: usize, random: &mut SmallRng) -> String {
     const LETTERS: [char; 16] = [
         'a', 'b', 'c', 'd', 'e', 'f', '0', '1', '2', '3', ' ', '\n', 'é', '물', '🌊', '~',

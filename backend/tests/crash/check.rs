@@ -1,17 +1,17 @@
-//! Whether what a stream holds is what was sent to it: each writer's appends in their order, all that were acknowledged, each
-//! once, at the position that was told, and nothing else. Pure.
+//! Whether the content of a stream is what was sent to it: each writer's appends in order, every
+//! acknowledged one exactly once at the offset that was returned, and nothing else. Pure.
 
 use super::body::SentBody;
 use std::collections::HashSet;
 
-/// What is known of one append.
+/// What is known about one append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AppendFate {
-    /// It was acknowledged; where it ends, if that was told.
+    /// It was acknowledged; its end, if the response contained it.
     Kept { end: Option<usize> },
-    /// It left and no answer came.
+    /// It was sent and got no response.
     Unknown,
-    /// It was refused: it must not be there.
+    /// It was refused, so it must not be in the stream.
     Refused,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct SentAppend {
     pub(crate) stamp: Stamp,
 }
 
-/// What makes an append the same when it is sent again.
+/// What identifies an append when it is sent again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stamp {
     /// Nothing: it must not be sent again.
@@ -42,18 +42,19 @@ pub(crate) enum Stamp {
 /// An append that was found in the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FoundContent {
-    /// Which writer, as an index.
+    /// The index of its writer.
     pub(crate) writer: usize,
-    /// Which of its entries.
+    /// The index among the writer's appends.
     pub(crate) entry: usize,
     /// The position at which it begins.
     pub(crate) at: usize,
 }
 
-/// Finds every append in `content[from..]`, which must consist of them: each writer's in order, those acknowledged all of them.
+/// Finds the appends of which `content[from..]` consists: each writer's in order, all acknowledged
+/// ones included.
 ///
 /// # Errors
-/// What is wrong at the position up to which everything could be explained.
+/// What is wrong at the first position that cannot be explained.
 pub(crate) fn find(
     content: &[u8],
     from: usize,
@@ -70,22 +71,22 @@ pub(crate) fn find(
     if search.explain(from, next) {
         Ok(search.found)
     } else {
-        Err(search.complaint())
+        Err(search.failure())
     }
 }
 
 struct Search<'a> {
     content: &'a [u8],
     writers: &'a [&'a [SentAppend]],
-    /// Positions with each writer's next entry from which the rest could not be explained.
+    /// Positions, with each writer's next append, from which the rest could not be explained.
     failed: HashSet<(usize, Vec<usize>)>,
     found: Vec<FoundContent>,
-    /// The last position up to which everything was explained, and who was next there.
+    /// The last position that could be explained, and each writer's next append there.
     deepest: (usize, Option<Vec<usize>>),
 }
 
 impl Search<'_> {
-    /// Depth first, without recursion: thousands of appends would be as many frames.
+    /// Depth first without recursion, as thousands of appends would need as many stack frames.
     fn explain(&mut self, from: usize, next: Vec<usize>) -> bool {
         let first = self.candidates(from, &next);
         let mut path = vec![(from, next, first)];
@@ -115,7 +116,7 @@ impl Search<'_> {
         false
     }
 
-    /// Appends that can stand at `at`; the best one last.
+    /// Appends that can begin at `at`; the best one last.
     fn candidates(&self, at: usize, next: &[usize]) -> Vec<(usize, usize)> {
         let rest = &self.content[at..];
         let mut candidates = Vec::new();
@@ -131,7 +132,7 @@ impl Search<'_> {
                 if is_here && told.is_none_or(|end| end == at + kept.len()) {
                     candidates.push((told.is_some(), (writer, index)));
                 }
-                // Only what need not be there can be passed over.
+                // Only appends that need not be in the stream can be skipped.
                 if matches!(entry.fate, AppendFate::Kept { .. }) && !kept.is_empty() {
                     break;
                 }
@@ -144,7 +145,7 @@ impl Search<'_> {
             .collect()
     }
 
-    /// Whether nothing that was acknowledged is left.
+    /// Whether no acknowledged append is left.
     fn is_all(&self, next: &[usize]) -> bool {
         let must = |entry: &SentAppend| {
             matches!(entry.fate, AppendFate::Kept { .. }) && !entry.body.kept.is_empty()
@@ -155,15 +156,15 @@ impl Search<'_> {
             .all(|(entries, next)| !entries[*next..].iter().any(must))
     }
 
-    fn complaint(&self) -> String {
+    fn failure(&self) -> String {
         let (at, next) = &self.deepest;
         let Some(next) = next else {
-            return format!("nothing could be explained from {at} on");
+            return format!("nothing could be explained from {at}");
         };
         let rest = &self.content[*at..];
         let shown = String::from_utf8_lossy(&rest[..rest.len().min(60)]).into_owned();
         let mut complaint = format!(
-            "explained up to {at} of {}; there stands {shown:?}",
+            "explained up to {at} of {}; it continues with {shown:?}",
             self.content.len()
         );
         for (writer, entries) in self.writers.iter().enumerate() {
@@ -205,7 +206,7 @@ mod tests {
     use super::*;
     use bytes::Bytes;
 
-    const TOLD: fn(usize) -> AppendFate = |end| AppendFate::Kept { end: Some(end) };
+    const KEPT_AT: fn(usize) -> AppendFate = |end| AppendFate::Kept { end: Some(end) };
     const KEPT: AppendFate = AppendFate::Kept { end: None };
 
     fn entry(kept: &'static str, fate: AppendFate) -> SentAppend {
@@ -236,12 +237,12 @@ mod tests {
     #[test]
     fn appends_of_several_writers_are_found_in_any_interleaving() {
         let one = [
-            entry("a1", TOLD(2)),
+            entry("a1", KEPT_AT(2)),
             entry("a2", KEPT),
             entry("a3", AppendFate::Unknown),
         ];
         let two = [
-            entry("b1", TOLD(4)),
+            entry("b1", KEPT_AT(4)),
             entry("no", AppendFate::Refused),
             entry("b2", KEPT),
         ];
@@ -252,13 +253,13 @@ mod tests {
         assert_eq!(
             find_in("a1b1a2a3b2", &[&one, &two]).map(|found| found.len()),
             Ok(5),
-            "the unknown one is there"
+            "the unacknowledged append is in the stream"
         );
     }
 
     #[test]
     fn ambiguous_bytes_are_tried_for_every_writer() {
-        // `x` first looks like the second writer's, whose next then is missing.
+        // `x` could be the second writer's, but then its next append is missing.
         let one = [entry("x", KEPT), entry("y", KEPT)];
         let two = [entry("x", KEPT), entry("z", KEPT)];
         assert!(find_in("xyxz", &[&one, &two]).is_ok());
@@ -270,25 +271,25 @@ mod tests {
     fn every_kind_of_damage_is_found() {
         let one = || {
             [
-                entry("a1", TOLD(2)),
-                entry("a2", TOLD(6)),
+                entry("a1", KEPT_AT(2)),
+                entry("a2", KEPT_AT(6)),
                 entry("a3", AppendFate::Unknown),
             ]
         };
-        let two = || [entry("b1", TOLD(4)), entry("no", AppendFate::Refused)];
+        let two = || [entry("b1", KEPT_AT(4)), entry("no", AppendFate::Refused)];
         assert!(find_in("a1b1a2", &[&one(), &two()]).is_ok());
         for (content, damage) in [
-            ("a1b1", "the last one acknowledged is lost"),
-            ("b1a2", "the first one is lost"),
-            ("a1b1a2a2", "one is there twice"),
-            ("a1b1a2b1", "an older one is there twice"),
-            ("a2b1a1", "one writer's order is not kept"),
-            ("a1b1no", "what was refused is there"),
-            ("b1a1a2", "the positions told are not those kept"),
-            ("a1b1a2a3a3", "an unknown one is there twice"),
-            ("a1b1a", "one is cut"),
-            ("a1b1a2zz", "something that nobody sent is there"),
-            ("a1bXa2", "a byte is another"),
+            ("a1b1", "the last acknowledged append is lost"),
+            ("b1a2", "the first append is lost"),
+            ("a1b1a2a2", "an append is there twice"),
+            ("a1b1a2b1", "an older append is there twice"),
+            ("a2b1a1", "the order of one writer is not kept"),
+            ("a1b1no", "a refused append is there"),
+            ("b1a1a2", "the offsets returned differ from those found"),
+            ("a1b1a2a3a3", "an unacknowledged append is there twice"),
+            ("a1b1a", "an append is truncated"),
+            ("a1b1a2zz", "content that was never sent is there"),
+            ("a1bXa2", "a byte differs"),
         ] {
             assert!(
                 find_in(content, &[&one(), &two()]).is_err(),

@@ -1,4 +1,4 @@
-//! The keeper: creates, forks and deletes streams while the writers write.
+//! Creates, forks and deletes streams while the writers write.
 
 use super::body::{self, SentBody, media_type};
 use super::plan::DEADLINE;
@@ -10,18 +10,18 @@ use std::time::Duration;
 use tailwater_protocol::headers::ContentKind;
 use tokio::sync::Notify;
 
-/// Streams below which none is deleted, and above which none is made.
+/// Below the first number no stream is deleted, above the second none is created.
 const STREAMS: std::ops::Range<usize> = 4..9;
 
-/// One thing to do.
+/// One request.
 #[derive(Debug)]
 pub(crate) enum Act {
     Create(Box<CrashStream>),
-    /// Which stream, as an index.
+    /// The index of the stream.
     Delete(usize),
 }
 
-/// What became of it: the answer's status, if one came.
+/// The result of a request: the status of the response, if there was one.
 #[derive(Debug)]
 pub(crate) struct ActDone {
     pub(crate) act: Act,
@@ -29,7 +29,7 @@ pub(crate) struct ActDone {
     text: String,
 }
 
-/// What to do in a round.
+/// The requests of a round.
 pub(crate) fn plan(streams: &[CrashStream], names: &mut u64, random: &mut SmallRng) -> Vec<Act> {
     let alive: Vec<usize> = (0..streams.len())
         .filter(|at| streams[*at].being == Being::Alive)
@@ -60,7 +60,7 @@ pub(crate) fn plan(streams: &[CrashStream], names: &mut u64, random: &mut SmallR
     acts
 }
 
-/// A stream of any kind, sometimes with a first content, sometimes closed from the beginning.
+/// A new stream of any kind, sometimes with initial content, sometimes closed at creation.
 pub(crate) fn fresh(names: &mut u64, random: &mut SmallRng) -> CrashStream {
     *names += 1;
     let kinds = [ContentKind::Json, ContentKind::Text, ContentKind::Binary];
@@ -83,7 +83,7 @@ pub(crate) fn fresh(names: &mut u64, random: &mut SmallRng) -> CrashStream {
     )
 }
 
-/// A stream that grows from a boundary of `source`, or from a little further on.
+/// A fork at a message boundary of `source`, or a few messages after it.
 fn fork(source: &CrashStream, names: &mut u64, random: &mut SmallRng) -> CrashStream {
     *names += 1;
     let place = random.random_range(0..source.boundaries.len());
@@ -111,10 +111,10 @@ fn fork(source: &CrashStream, names: &mut u64, random: &mut SmallRng) -> CrashSt
     CrashStream::new(format!("f/{names}"), source.kind, creation, inherited)
 }
 
-/// Does it all, at moments of its own, until the server is gone.
+/// Sends the requests at random times until the server is gone.
 ///
-/// - `paths`: of the streams, by index.
-/// - `heard`: told of every answer, so that death can come right after one.
+/// - `paths`: paths of the streams, by index.
+/// - `heard`: notified of every response, so that a crash can follow one immediately.
 pub(crate) async fn keep(
     http: reqwest::Client,
     base: String,
@@ -147,10 +147,10 @@ pub(crate) async fn keep(
 }
 
 impl ActDone {
-    /// Notes it in what is known of the streams.
+    /// Updates what is known about the streams.
     ///
     /// # Errors
-    /// What the server answered that it must not.
+    /// When the response is not allowed.
     pub(crate) fn note(self, streams: &mut Vec<CrashStream>) -> Result<(), String> {
         let Self { act, status, text } = self;
         match act {
@@ -166,7 +166,7 @@ impl ActDone {
                     Some(404 | 409 | 410) if source_left => return Ok(()),
                     _ => {
                         return Err(format!(
-                            "{}: its creation was answered {status:?} {text}",
+                            "{}: the response to its creation was {status:?} {text}",
                             stream.name
                         ));
                     }
@@ -181,7 +181,7 @@ impl ActDone {
                     None | Some(500 | 503) => stream.being = Being::Leaving,
                     _ => {
                         return Err(format!(
-                            "{}: its deletion was answered {status:?} {text}",
+                            "{}: the response to its deletion was {status:?} {text}",
                             stream.name
                         ));
                     }
@@ -192,10 +192,10 @@ impl ActDone {
     }
 }
 
-/// Makes sure that a creation that got no answer but took effect is safe to repeat.
+/// Checks that a creation without a response that took effect can be repeated.
 ///
 /// # Errors
-/// When it is not.
+/// When it cannot.
 pub(crate) async fn repeat(
     http: &reqwest::Client,
     base: &str,
@@ -215,7 +215,7 @@ pub(crate) async fn repeat(
         200 if kind.is_some_and(|kind| kind == media_type(stream.kind)) => Ok(()),
         _ if source_left => Ok(()),
         _ => Err(format!(
-            "{}: its creation took effect, but its repetition was answered {status}",
+            "{}: its creation took effect, but repeating it returned {status}",
             stream.name
         )),
     }

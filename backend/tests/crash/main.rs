@@ -1,21 +1,22 @@
-//! Writers append through the real port, the server dies at random moments and at every point of a commit, is started anew,
-//! and everything that was acknowledged must be read by every technique: none lost, none twice, in order.
+//! Writers append over TCP while the server is killed at random moments and at every point of a
+//! commit. After each restart everything that was acknowledged must be read by every technique:
+//! nothing lost, nothing twice, in order.
 //!
-//! | variable | what it says | default |
+//! | variable | meaning | default |
 //! | --- | --- | --- |
-//! | `TAILWATER_CRASH_ROUNDS` | how many lives of a server | 200, or 20 without the feature `faults` |
-//! | `TAILWATER_CRASH_FOR` | how long instead (`1h`) | |
-//! | `TAILWATER_CRASH_SEED` | the plan: bodies, deaths, faults; what threads make of it differs | random, printed |
+//! | `TAILWATER_CRASH_ROUNDS` | number of server runs | 200, or 20 without the feature `faults` |
+//! | `TAILWATER_CRASH_FOR` | duration instead (`1h`) | |
+//! | `TAILWATER_CRASH_SEED` | seed of bodies, crashes and faults; the timing of threads differs | random, printed |
 //!
-//! `cargo xtask crash` sets them. With the feature `faults` every other round aborts the server at a point of a commit, or
-//! lets that point fail.
+//! `cargo xtask crash` sets them. With the feature `faults`, every other round aborts the server at
+//! a point of a commit, or makes that point fail.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says what is wrong by failing, in its helpers too, and a long one says how far it is"
+    reason = "tests and their helpers fail by panicking, and long ones print their progress"
 )]
 
 mod body;
@@ -39,7 +40,7 @@ use story::Story;
 use stream::StoryCounts;
 use tailwater_client::drivers::native::NativeClient;
 
-/// Lives of one data directory.
+/// Server runs on one data directory.
 const LIVES: u64 = 10;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -51,12 +52,12 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn client() -> NativeClient {
-    // The first call installs it; there is no TLS here, but the clients want to know how it would be done.
+    // Only the first call installs the provider. There is no TLS here, but the client requires one.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     NativeClient::new().unwrap()
 }
 
-/// What a whole run did.
+/// Counts of a whole test run.
 #[derive(Debug, Default)]
 struct Total {
     rounds: u64,
@@ -128,26 +129,26 @@ fn acknowledged_appends_survive_every_crash_once_and_in_order() {
     total.say(begun);
     assert!(
         total.acknowledged > total.rounds && total.closed > 0,
-        "there was little to lose: {total:?}"
+        "too few appends were acknowledged: {total:?}"
     );
     let points = &POINTS[..if cfg!(feature = "faults") { 5 } else { 0 }];
     assert!(
         total.rounds < 100 || points.iter().all(|it| total.struck.contains_key(it)),
-        "not every point: {total:?}"
+        "not every point of a commit was reached: {total:?}"
     );
     assert!(
         total.rounds < 100 || total.unknown.iter().all(|count| *count > 0),
-        "no death came in between: {total:?}"
+        "no crash interrupted an append: {total:?}"
     );
 }
 
 fn fail(settings: &CrashSettings, total: &Total, death: &Death, story: &Story, wrong: &str) -> ! {
     let (seed, round) = (settings.seed, total.rounds + 1);
     panic!(
-        "round {round}, whose server was to end by {death:?}: {wrong}\n\nthe last words of its servers:\n{}\n\n{}\n\
+        "round {round}, whose planned crash was {death:?}: {wrong}\n\nthe last lines of the servers' log:\n{}\n\n{}\n\
          repeat with: cargo xtask crash --seed {seed} --rounds {round}",
         story.last_words(),
-        story.whereabouts(),
+        story.data_location(),
     );
 }
 
@@ -156,7 +157,8 @@ fn a_store_that_loses_data_fails_the_crash_test() {
     let (runtime, client, place) = (runtime(), client(), ServerFolder::new("crash-forgets"));
     let mut story = Story::new(place.clone(), "memory", client, 7);
     let death = Death::Kill(Duration::from_millis(200));
-    // The first life makes streams, and nobody writes to them before the second; a busy machine may need some more.
+    // The first run creates streams, and writers write to them from the second on; on a slow
+    // machine more runs may be needed.
     let lost = (0..20).find_map(|_| runtime.block_on(story.live(&death)).err());
     assert!(
         lost.as_ref().is_some_and(|wrong| wrong.contains("is lost")),

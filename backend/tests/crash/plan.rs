@@ -1,17 +1,18 @@
-//! What a run is asked for, and how each round of it ends.
+//! The settings of a run, and how each of its rounds ends.
 
 use rand::Rng;
 use rand::rngs::SmallRng;
 use std::time::{Duration, Instant};
 
-/// The longest that anything is waited for: a killed server ends only when the sync that it waits for has, and other
-/// programs may be using the disk.
+/// The longest wait. A killed server ends only after a sync in progress, and other programs may use
+/// the disk.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
 
-/// Rounds unless told otherwise: with faults compiled in, and without, where this is only a first look.
+/// The default number of rounds: with faults compiled in, and without, where the run is only a
+/// first check.
 const ROUNDS: u64 = if cfg!(feature = "faults") { 200 } else { 20 };
 
-/// Points that a commit passes; each gets its turn.
+/// Points that every commit passes; the rounds take turns through them.
 pub(crate) const POINTS: [&str; 6] = [
     "before_write",
     "after_write",
@@ -21,7 +22,7 @@ pub(crate) const POINTS: [&str; 6] = [
     "in_sweep",
 ];
 
-/// What a run is asked for.
+/// The settings of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CrashSettings {
     pub(crate) seed: u64,
@@ -30,7 +31,7 @@ pub(crate) struct CrashSettings {
 }
 
 impl CrashSettings {
-    /// `TAILWATER_CRASH_SEED`, `TAILWATER_CRASH_ROUNDS`, `TAILWATER_CRASH_FOR`.
+    /// Reads `TAILWATER_CRASH_SEED`, `TAILWATER_CRASH_ROUNDS` and `TAILWATER_CRASH_FOR`.
     pub(crate) fn from_environment() -> Self {
         let number = |name| {
             std::env::var(name)
@@ -50,7 +51,7 @@ impl CrashSettings {
         }
     }
 
-    /// Whether there is to be another round after so many.
+    /// Whether another round follows after `rounds`.
     pub(crate) fn goes_on(&self, rounds: u64) -> bool {
         match self.until {
             Some(until) => Instant::now() < until,
@@ -62,20 +63,21 @@ impl CrashSettings {
 /// How a round ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Death {
-    /// SIGKILL after so long.
+    /// SIGKILL after a time.
     Kill(Duration),
-    /// SIGKILL after so long, or as soon as a creation or deletion was answered.
+    /// SIGKILL after a time, or as soon as a creation or deletion has been answered.
     KillAtAnswer(Duration),
-    /// The process aborts at a point, `k`-th pass; SIGKILL if it does not in time.
+    /// The process aborts when it passes a point for the `k`-th time; SIGKILL if it does not in
+    /// time.
     Abort(&'static str, u32),
-    /// A point fails once with an input or output error; then SIGKILL.
+    /// A point fails once with an I/O error; then SIGKILL.
     Error(&'static str, u32),
     /// SIGTERM.
     Stop(Duration),
 }
 
 impl Death {
-    /// The one of round `round`, so that each point gets its turn.
+    /// The death of round `round`; each point gets its turn.
     pub(crate) fn of(round: u64, random: &mut SmallRng) -> Self {
         let after = Duration::from_millis(random.random_range(50..300));
         let place = usize::try_from(round / 2).unwrap_or_default();
@@ -97,7 +99,7 @@ impl Death {
         }
     }
 
-    /// The point at which the process is to end by itself.
+    /// The point at which the process aborts.
     pub(crate) fn point(&self) -> Option<&'static str> {
         match self {
             Self::Abort(point, _) => Some(point),
@@ -105,7 +107,7 @@ impl Death {
         }
     }
 
-    /// `TAILWATER_FAULT`.
+    /// The value of `TAILWATER_FAULT`.
     pub(crate) fn fault(&self) -> Option<String> {
         match self {
             Self::Kill(_) | Self::KillAtAnswer(_) | Self::Stop(_) => None,

@@ -1,4 +1,5 @@
-//! Readers: a look at a whole stream by plain reads, and followers by every technique that go on across the server's deaths.
+//! Readers: `look` reads a whole stream by plain reads, and followers of every technique continue
+//! across crashes of the server.
 
 use super::plan::DEADLINE;
 use std::sync::{Arc, Mutex};
@@ -8,27 +9,27 @@ use tailwater_client::drivers::native::{self, FollowOptions, NativeClient};
 use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::{Data, Technique, Token};
 
-/// What a stream shows.
+/// What a stream looks like.
 #[derive(Debug)]
 pub(crate) enum StreamLook {
     Page(WholeStream),
-    /// It is not there: 404, or 410 when forks of it live.
+    /// It does not exist: 404, or 410 while it has forks.
     Missing(u16),
 }
 
-/// All of a stream.
+/// The content of a stream.
 #[derive(Debug)]
 pub(crate) struct WholeStream {
     pub(crate) content: Vec<u8>,
     pub(crate) closed: bool,
 }
 
-/// Why there is no look.
+/// Why a stream could not be read.
 #[derive(Debug)]
 pub(crate) enum NoLook {
     /// The server is gone.
     Died,
-    /// It answered what it must not.
+    /// The server sent a response that is not allowed.
     Wrong(String),
 }
 
@@ -43,7 +44,7 @@ impl NoLook {
     pub(crate) fn text(self) -> String {
         match self {
             Self::Died => {
-                "the server ended, or cut an answer, though nothing was to happen to it".to_owned()
+                "the server ended or truncated a response without a planned crash".to_owned()
             }
             Self::Wrong(wrong) => wrong,
         }
@@ -53,7 +54,7 @@ impl NoLook {
 /// Reads a stream from its beginning, or from `from`, to its tail.
 ///
 /// # Errors
-/// [`NoLook`].
+/// When the server is gone or answers wrongly.
 pub(crate) async fn look(
     http: &reqwest::Client,
     url: &str,
@@ -93,7 +94,7 @@ pub(crate) async fn look(
                 let inner = body
                     .strip_prefix(b"[")
                     .and_then(|rest| rest.strip_suffix(b"]"));
-                let inner = inner.ok_or_else(|| wrong("a page that is no array"))?;
+                let inner = inner.ok_or_else(|| wrong("a page that is not an array"))?;
                 page.content.extend_from_slice(inner);
                 page.content.extend(inner.first().map(|_| b','));
             }
@@ -104,7 +105,7 @@ pub(crate) async fn look(
             .and_then(|next| next.to_str().ok()?.parse::<usize>().ok());
         if next != Some(from + page.content.len()) {
             return Err(wrong(&format!(
-                "{} bytes do not lead to the offset told",
+                "{} bytes do not match the returned offset",
                 body.len()
             )));
         }
@@ -113,30 +114,30 @@ pub(crate) async fn look(
             return Ok(StreamLook::Page(page));
         }
         if from + page.content.len() == at {
-            return Err(wrong("a page that is not the last and does not move on"));
+            return Err(wrong("a page before the last that does not advance"));
         }
     }
 }
 
-/// What a follower got so far.
+/// What a follower has received.
 #[derive(Debug, Default)]
 struct FollowerContent {
     content: Vec<u8>,
-    /// It saw the stream's end.
+    /// It has seen the end of the stream.
     closed: bool,
-    /// It can't go on: why.
+    /// Why it cannot continue.
     failed: Option<String>,
-    /// An answer contradicted what came before.
+    /// A response contradicted earlier ones.
     wrong: Option<String>,
 }
 
-/// A follower of one stream by one technique, with one offset through all its connections.
+/// A follower of one stream by one technique, whose offset survives all its connections.
 #[derive(Debug)]
 pub(crate) struct CrashFollower {
     technique: Technique,
     seed: u64,
     seen: Arc<Mutex<FollowerContent>>,
-    /// Nobody helps it: it finds the way back after a crash by itself.
+    /// It is never restarted: it must recover from crashes by itself.
     pub(crate) is_left_alone: bool,
     running: Option<native::Follower>,
 }
@@ -152,7 +153,7 @@ impl CrashFollower {
         }
     }
 
-    /// Goes on from where it stands, if it does not already.
+    /// Continues from its offset, unless it is already running.
     pub(crate) fn go_on(&mut self, client: &NativeClient, url: &str) {
         let (seen, technique) = (Arc::clone(&self.seen), self.technique);
         if self.running.is_some() || self.seen.lock().unwrap().closed {
@@ -177,15 +178,15 @@ impl CrashFollower {
         }));
     }
 
-    /// Leaves, as a reader does whose process ends; its offset is kept.
+    /// Disconnects, like a reader whose process ends; the offset is kept.
     pub(crate) fn leave(&mut self) {
         self.running = None;
     }
 
-    /// Checks that what it got is the beginning of `content`.
+    /// Checks that what it received is the beginning of `content`.
     ///
     /// # Errors
-    /// What differs.
+    /// The difference.
     pub(crate) fn check(&self, content: &[u8]) -> Result<(), String> {
         let (seen, technique) = (self.seen.lock().unwrap(), self.technique);
         if let Some(wrong) = &seen.wrong {
@@ -201,14 +202,14 @@ impl CrashFollower {
             .count();
         let (got, has) = (seen.content.len(), content.len());
         Err(format!(
-            "{technique} got {got} bytes of the {has} that are there, the same only up to {common}"
+            "{technique} got {got} bytes of the {has} that are there, equal only up to {common}"
         ))
     }
 
-    /// Waits until it got everything.
+    /// Waits until it has received everything.
     ///
     /// # Errors
-    /// When it does not.
+    /// When it does not in time.
     pub(crate) async fn catch_up(&self, content: &[u8], closed: bool) -> Result<(), String> {
         let begun = Instant::now();
         loop {
@@ -224,7 +225,7 @@ impl CrashFollower {
                 }
                 if begun.elapsed() > DEADLINE {
                     return Err(format!(
-                        "{technique} stands at {got} of {has} after {DEADLINE:?}, closed: {closed}"
+                        "{technique} is at {got} of {has} after {DEADLINE:?}, closed: {closed}"
                     ));
                 }
             }
@@ -251,7 +252,7 @@ impl FollowerContent {
                 if told != Some(self.content.len()) && self.wrong.is_none() {
                     let (got, told) = (self.content.len(), &batch.next);
                     self.wrong = Some(format!(
-                        "what came leads to {got}, but the offset told is {told}"
+                        "the data ends at {got}, but the returned offset is {told}"
                     ));
                 }
                 self.closed |= batch.closed;

@@ -1,4 +1,4 @@
-//! One data directory through several lives of the server: start, look at everything, write, die.
+//! One data directory through several runs of the server: start, check everything, write, crash.
 
 use super::keeper::{self, ActDone};
 use super::plan::DEADLINE;
@@ -19,10 +19,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// How long a round waits for a planned fault before it kills.
+/// How long a round waits for a planned fault before it kills the server.
 const FAULT_WITHIN: Duration = Duration::from_millis(500);
 
-/// A data directory with all that is known of what it must hold.
+/// A data directory and all that is known about its content.
 #[derive(Debug)]
 pub(crate) struct Story {
     folder: ServerFolder,
@@ -32,7 +32,7 @@ pub(crate) struct Story {
     random: SmallRng,
     streams: Vec<CrashStream>,
     names: u64,
-    /// Since somebody last took them.
+    /// Counts since they were last taken.
     pub(crate) counts: StoryCounts,
 }
 
@@ -40,15 +40,15 @@ fn connections() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
-/// Ends a server in good order.
-fn end_well(server: ServerProcess) -> Result<(), String> {
+/// Stops a server cleanly.
+fn stop_cleanly(server: ServerProcess) -> Result<(), String> {
     server.stop(DEADLINE).map_err(|fault| fault.to_string())
 }
 
 type Writing = JoinSet<(usize, CrashWriter, Result<(), String>)>;
 
 impl Story {
-    /// - `store`: `disk`, or `memory` to see that what forgets is found out.
+    /// - `store`: `disk`, or `memory` to check that the test detects lost data.
     pub(crate) fn new(
         folder: ServerFolder,
         store: &'static str,
@@ -70,10 +70,10 @@ impl Story {
         }
     }
 
-    /// One life of the server.
+    /// One run of the server.
     ///
     /// # Errors
-    /// What was found wrong.
+    /// What is wrong.
     pub(crate) async fn live(&mut self, death: &Death) -> Result<(), String> {
         let server = self.start(Some(death)).await?;
         self.catch_up(false).await?;
@@ -93,14 +93,15 @@ impl Story {
             }
             Death::Stop(after) => {
                 sleep(*after).await;
-                end_well(server)?;
+                stop_cleanly(server)?;
             }
             Death::Abort(point, _) => self.await_abort(server, point),
             Death::Error(..) => {
                 sleep(FAULT_WITHIN / 2).await;
                 stop.store(true, Ordering::Relaxed);
                 self.take_back(writing, keeping).await?;
-                // The failing store gives no answer to some, but whatever was acknowledged can still be read.
+                // A failing store does not answer some requests, but what was acknowledged can
+                // still be read.
                 self.look_at_all(false).await.map_err(NoLook::text)?;
                 server.kill().unwrap();
                 self.leave();
@@ -114,29 +115,29 @@ impl Story {
         Ok(())
     }
 
-    /// The last life: everybody gets everything, and a clean stop loses nothing either.
+    /// The last run: every follower gets everything, and a clean stop loses nothing.
     ///
     /// # Errors
-    /// What was found wrong.
+    /// What is wrong.
     pub(crate) async fn end(&mut self) -> Result<(), String> {
         let server = self.start(None).await?;
         self.catch_up(true).await?;
         self.leave();
-        end_well(server)?;
-        end_well(self.start(None).await?)
+        stop_cleanly(server)?;
+        stop_cleanly(self.start(None).await?)
     }
 
-    /// Where everything was left to be looked at.
-    pub(crate) fn whereabouts(&self) -> String {
+    /// Where the data was left for inspection.
+    pub(crate) fn data_location(&self) -> String {
         format!("its data is in {}", self.folder.data.display())
     }
 
-    /// What the servers said last.
+    /// The last lines of the servers' log.
     pub(crate) fn last_words(&self) -> String {
         self.folder.last_words()
     }
 
-    /// Starts a server, perhaps at the second attempt, and looks at everything that must be there.
+    /// Starts a server, at the second attempt if necessary, and checks everything.
     async fn start(&mut self, death: Option<&Death>) -> Result<ServerProcess, String> {
         let mut fault = death.and_then(Death::fault);
         loop {
@@ -147,7 +148,7 @@ impl Story {
                 first.kill().unwrap();
             }
             let started = self.folder.start(&options);
-            // With connections of its own: those to the dead one are no good.
+            // With new connections: those to the killed server are unusable.
             self.http = connections();
             let looked = match started {
                 Ok(server) => self.look_at_all(true).await.map(|()| server),
@@ -159,7 +160,7 @@ impl Story {
                     self.go_on();
                     return Ok(server);
                 }
-                // The fault can strike what opening finishes.
+                // The fault can interrupt work that the start finishes.
                 Err(NoLook::Died) if fault.is_some() => {
                     self.counts.struck.extend(death.and_then(Death::point));
                     fault = None;
@@ -175,11 +176,11 @@ impl Story {
             .map(str::to_owned)
             .into();
         if self.store == "disk" && self.random.random_ratio(1, 2) {
-            // So little that most reads are answered from disk.
+            // So small that most reads are served from disk.
             more.extend(["--hot-max", "64KiB"].map(str::to_owned));
         }
         if self.random.random_ratio(1, 2) {
-            // Readers are served through the HTTP library in some lives, and from their sockets in others.
+            // With takeover in some runs, and through the HTTP library in others.
             more.extend(["--hand-off", "false"].map(str::to_owned));
         }
         ServerOptions {
@@ -199,9 +200,9 @@ impl Story {
         }
     }
 
-    /// Holds every stream against what is known of it.
+    /// Compares every stream with what is known about it.
     ///
-    /// - `settles`: the server was started anew, so nothing can be under way any more.
+    /// - `settles`: the server was restarted, so no request can still be in progress.
     async fn look_at_all(&mut self, settles: bool) -> Result<(), NoLook> {
         for at in 0..self.streams.len() {
             let has_forks = self.has_forks(at);
@@ -213,7 +214,7 @@ impl Story {
             if let (StreamLook::Missing(404), Being::Gone, true) = (&seen, stream.being, has_forks)
             {
                 return Err(NoLook::Wrong(format!(
-                    "{}: 404, though forks of it live",
+                    "{}: 404, although it has forks",
                     stream.name
                 )));
             }
@@ -233,7 +234,7 @@ impl Story {
         Ok(())
     }
 
-    /// A position that was once told still means the same.
+    /// Checks that an offset that was once returned still means the same.
     async fn look_from_within(&mut self, at: usize) -> Result<(), NoLook> {
         let stream = &self.streams[at];
         if stream.being != Being::Alive || stream.boundaries.is_empty() {
@@ -249,7 +250,7 @@ impl Story {
             other => {
                 let came = match other {
                     StreamLook::Page(page) => {
-                        format!("{} bytes that are others", page.content.len())
+                        format!("{} different bytes", page.content.len())
                     }
                     StreamLook::Missing(status) => status.to_string(),
                 };
@@ -275,7 +276,7 @@ impl Story {
             .any(|it| it.being == Being::Alive)
     }
 
-    /// New streams get writers and followers, and what is gone loses them.
+    /// Gives new streams writers and followers, and removes those of deleted streams.
     fn settle_in(&mut self) {
         for stream in &mut self.streams {
             if stream.being == Being::Alive && stream.followers.is_empty() {
@@ -293,7 +294,7 @@ impl Story {
                 (stream.followers, stream.writers, stream.content) = Default::default();
             }
         }
-        // Never there: nothing is known of them but that they were not made.
+        // It never existed; all that is known is that it was not created.
         self.streams
             .retain(|it| it.being != Being::Gone || it.deletion_asked);
     }
@@ -317,7 +318,7 @@ impl Story {
             .for_each(CrashFollower::leave);
     }
 
-    /// Waits until followers have all that is there, those that nobody helps only when asked to.
+    /// Waits until followers have everything; those that are never restarted only if `all`.
     async fn catch_up(&self, all: bool) -> Result<(), String> {
         for stream in self
             .streams

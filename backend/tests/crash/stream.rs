@@ -1,4 +1,4 @@
-//! What the harness knows of a stream, and how a look at it is held against that.
+//! What is known about a stream, and how it is compared with what is read.
 
 use super::body::{SentBody, media_type};
 use super::check::{AppendFate, SentAppend, Stamp, find};
@@ -8,38 +8,38 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use tailwater_protocol::headers::{self, ContentKind};
 
-/// Whether a stream is there.
+/// Whether a stream exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Being {
-    /// Its creation got no answer.
+    /// Its creation got no response.
     Unsure,
     /// Its creation was acknowledged, or it was seen.
     Alive,
-    /// Its deletion got no answer.
+    /// Its deletion got no response.
     Leaving,
     /// Its deletion was acknowledged, or its absence was seen.
     Gone,
 }
 
-/// How a stream is made.
+/// How a stream is created.
 #[derive(Debug, Clone)]
 pub(crate) struct Creation {
     pub(crate) first: SentBody,
     pub(crate) closed: bool,
-    /// The source's name, the offset, and how far beyond it.
+    /// The source's name, the offset, and how far after it.
     pub(crate) fork: Option<(String, usize, usize)>,
 }
 
-/// A stream as it must be.
+/// The expected state of a stream.
 #[derive(Debug)]
 pub(crate) struct CrashStream {
     pub(crate) name: String,
     pub(crate) kind: ContentKind,
     pub(crate) being: Being,
     pub(crate) creation: Creation,
-    /// What it held when it was last looked at; it must stay.
+    /// The content at the last check; it must not change.
     pub(crate) content: Vec<u8>,
-    /// Positions in `content` that were issued.
+    /// Offsets in `content` that were returned to clients.
     pub(crate) boundaries: Vec<usize>,
     pub(crate) closed: bool,
     pub(crate) deletion_asked: bool,
@@ -47,7 +47,7 @@ pub(crate) struct CrashStream {
     pub(crate) followers: Vec<CrashFollower>,
 }
 
-/// What looks found, to know that there was something to find.
+/// Counts of what the checks found, to ensure that there was something to find.
 #[derive(Debug, Default)]
 pub(crate) struct StoryCounts {
     pub(crate) acknowledged: u64,
@@ -55,14 +55,14 @@ pub(crate) struct StoryCounts {
     pub(crate) unknown_absent: u64,
     pub(crate) bytes: u64,
     pub(crate) closed: u64,
-    /// The points at which servers ended as planned.
+    /// The points at which servers aborted as planned.
     pub(crate) struck: Vec<&'static str>,
 }
 
 impl CrashStream {
-    /// A stream that is to be made.
+    /// A stream that is to be created.
     ///
-    /// - `inherited`: what a fork begins with, and the positions in it that were issued.
+    /// - `inherited`: the content that a fork begins with, and the known offsets in it.
     pub(crate) fn new(
         name: String,
         kind: ContentKind,
@@ -70,8 +70,8 @@ impl CrashStream {
         inherited: (&[u8], &[usize]),
     ) -> Self {
         let (mut content, mut boundaries) = (inherited.0.to_vec(), inherited.1.to_vec());
-        // What a fork takes of a message that it cuts is one message with its own first content, and nobody is told where
-        // the one ends and the other begins.
+        // The part of a message that a fork inherits and the fork's own initial content are one
+        // message, and no response contains the offset between the two.
         let cuts =
             kind == ContentKind::Binary && creation.fork.as_ref().is_some_and(|(.., sub)| *sub > 0);
         if creation.first.sent.is_empty() || !cuts {
@@ -99,7 +99,7 @@ impl CrashStream {
         format!("/v1/stream/{}", self.name)
     }
 
-    /// Writers of several manners, one to three.
+    /// Adds one to three writers of different kinds.
     pub(crate) fn hire(&mut self, random: &mut SmallRng) {
         let may_close = random.random_ratio(1, 3);
         let mut manners = vec![Manner::Producer { epoch: 0, seq: 0 }];
@@ -118,7 +118,7 @@ impl CrashStream {
             .collect();
     }
 
-    /// The request that makes it.
+    /// The request that creates it.
     pub(crate) fn put(&self, http: &reqwest::Client, url: &str) -> reqwest::RequestBuilder {
         let mut request = http.put(url).header("content-type", media_type(self.kind));
         request = request.body(self.creation.first.sent.clone());
@@ -136,9 +136,10 @@ impl CrashStream {
         request
     }
 
-    /// Holds what the stream shows against what it must; what was unknown is known afterwards if `settles`.
+    /// Compares the stream with what is known about it.
     ///
-    /// - `settles`: nothing can be under way any more, because the server was started anew.
+    /// - `settles`: the server was restarted, so no request can still be in progress; afterwards
+    ///   the result of every request is known.
     ///
     /// # Errors
     /// What is wrong.
@@ -151,7 +152,7 @@ impl CrashStream {
         let page = match (look, self.being) {
             (StreamLook::Page(page), Being::Unsure | Being::Alive | Being::Leaving) => page,
             (StreamLook::Missing(_), Being::Unsure | Being::Leaving | Being::Gone) => {
-                // A store that failed may show later what it could not promise.
+                // A store that failed may later contain what it could not acknowledge.
                 self.being = if settles { Being::Gone } else { self.being };
                 return Ok(());
             }
@@ -159,7 +160,7 @@ impl CrashStream {
                 return Err(format!("is lost: {status}"));
             }
             (StreamLook::Page(_), Being::Gone) => {
-                return Err("is there again, though it was deleted".into());
+                return Err("exists again, although it was deleted".into());
             }
         };
         if let Some(status) = self
@@ -167,7 +168,7 @@ impl CrashStream {
             .iter()
             .find_map(|writer| writer.over.filter(|status| *status != 409))
         {
-            return Err(format!("is there again, though a writer was told {status}"));
+            return Err(format!("exists again, although a writer got {status}"));
         }
         self.check_content(&page)?;
         self.check_end(&page)?;
@@ -189,11 +190,11 @@ impl CrashStream {
             .count();
         let (is, was) = (page.content.len(), self.content.len());
         Err(format!(
-            "had {was} bytes, has {is}, and they are the same only up to {common}"
+            "had {was} bytes, has {is}, equal only up to {common}"
         ))
     }
 
-    /// Closed stays closed, and open what nobody closed.
+    /// A closed stream stays closed, and a stream that was not closed is open.
     fn check_end(&self, page: &WholeStream) -> Result<(), String> {
         let entries = || self.writers.iter().flat_map(|writer| &writer.entries);
         let closing =
@@ -210,12 +211,12 @@ impl CrashStream {
             must || closing().next().is_some() || pending.into_iter().any(|it| it.entry.closes);
         if must && !page.closed {
             return Err(format!(
-                "is open, though its closing was told (writers: {was_told}, before: {})",
+                "is open, although its closing was acknowledged (writers: {was_told}, before: {})",
                 self.closed
             ));
         }
         if page.closed && !may {
-            return Err("is closed, and nobody closed it".into());
+            return Err("is closed, but was not closed by any request".into());
         }
         if self.closed && page.content.len() != self.content.len() {
             return Err(format!(
@@ -227,7 +228,7 @@ impl CrashStream {
         Ok(())
     }
 
-    /// What was unknown is there or not; from here on that stays so.
+    /// Decides for every append without a response whether it is in the stream; it must stay so.
     fn settle(&mut self, page: WholeStream, counts: &mut StoryCounts) -> Result<(), String> {
         let entries: Vec<&[SentAppend]> =
             self.writers.iter().map(|writer| &*writer.entries).collect();

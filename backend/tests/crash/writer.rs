@@ -1,4 +1,4 @@
-//! Writers: each appends to one stream in its own manner until it is told to stop or the server is gone.
+//! Writers: each appends to one stream in its own way until it is stopped or the server is gone.
 
 use super::body::{self, SentBody, media_type};
 use super::check::{AppendFate, SentAppend, Stamp};
@@ -12,20 +12,20 @@ use std::time::Duration;
 use tailwater_protocol::headers::{self, ContentKind};
 use tokio::sync::watch;
 
-/// How a writer makes sure of its appends.
+/// How a writer avoids duplicates.
 #[derive(Debug, Clone)]
 pub(crate) enum Manner {
-    /// It numbers them, and repeats what got no answer.
+    /// As an idempotent producer: it numbers its appends, and repeats those without a response.
     Producer { epoch: u64, seq: u64 },
-    /// Not at all: what got no answer may be there or not.
+    /// Not at all: an append without a response may be in the stream or not.
     Plain,
-    /// `Stream-Seq`; the only writer of its stream that does.
+    /// With `Stream-Seq`; it is the only such writer of its stream.
     Seq { rank: u64 },
-    /// `If-Match` on the tail.
+    /// With `If-Match` on the tail.
     Match,
 }
 
-/// An append without an answer, of which a look at the stream told whether it is there.
+/// An append without a response that was later found in the stream or not.
 #[derive(Debug, Clone)]
 pub(crate) struct Pending {
     pub(crate) entry: SentAppend,
@@ -41,19 +41,19 @@ pub(crate) struct CrashWriter {
     number: u64,
     may_close: bool,
     random: SmallRng,
-    /// What was sent since the stream was last looked at.
+    /// Appends since the last check of the stream.
     pub(crate) entries: Vec<SentAppend>,
     pub(crate) pending: Option<Pending>,
-    /// The last append of this epoch that was acknowledged.
+    /// The last acknowledged append of this epoch.
     last: Option<SentAppend>,
-    /// Why it writes no more: the answer's status.
+    /// Why it has stopped: the status of a response.
     pub(crate) over: Option<u16>,
     server_ended: watch::Receiver<bool>,
 }
 
-/// What one request told.
+/// The response to one append.
 #[derive(Debug)]
-#[expect(dead_code, reason = "the text is there to be shown")]
+#[expect(dead_code, reason = "the text is shown in failures")]
 struct AppendAnswer {
     status: u16,
     next: Option<usize>,
@@ -61,7 +61,7 @@ struct AppendAnswer {
     text: String,
 }
 
-/// Whether a writer goes on in this round.
+/// Whether a writer continues in this round.
 #[derive(Debug, PartialEq, Eq)]
 enum NextMove {
     GoOn,
@@ -92,10 +92,10 @@ impl CrashWriter {
         }
     }
 
-    /// Writes until `stop`, or until the server is gone or takes no more.
+    /// Writes until `stop`, or until the server is gone or refuses further appends.
     ///
     /// # Errors
-    /// What the server answered that it must not.
+    /// When a response is not allowed.
     pub(crate) async fn write(
         &mut self,
         http: &reqwest::Client,
@@ -161,7 +161,7 @@ impl CrashWriter {
         self.take(entry, answer)
     }
 
-    /// How the next append is marked; `None` when the server is gone.
+    /// The stamp of the next append; `None` when the server is gone.
     async fn stamp(&mut self, http: &reqwest::Client, url: &str) -> Result<Option<Stamp>, String> {
         Ok(Some(match &mut self.manner {
             Manner::Plain => Stamp::None,
@@ -213,7 +213,7 @@ impl CrashWriter {
         ask(request, self.server_ended.clone()).await
     }
 
-    /// Notes what became of a new append.
+    /// Records the result of a new append.
     fn take(
         &mut self,
         mut entry: SentAppend,
@@ -234,11 +234,12 @@ impl CrashWriter {
                 entry.fate = AppendFate::Refused;
                 NextMove::GoOn
             }
-            // A failing store may have written what it could not promise: what is there tells.
+            // A failing store may have written what it could not acknowledge; the next check shows
+            // it.
             (500 | 503, _) => NextMove::Rest,
             _ => {
                 return Err(format!(
-                    "writer {} sent {:?} and was answered {answer:?}",
+                    "writer {} sent {:?} and got {answer:?}",
                     self.id, entry.stamp
                 ));
             }
@@ -250,7 +251,7 @@ impl CrashWriter {
     fn kept(&mut self, entry: &mut SentAppend, answer: &AppendAnswer) -> Result<NextMove, String> {
         let end = answer
             .next
-            .ok_or_else(|| format!("an acknowledgement without offset: {answer:?}"))?;
+            .ok_or_else(|| format!("an acknowledgement without an offset: {answer:?}"))?;
         if answer.closed != entry.closes {
             return Err(format!(
                 "closed: {}, but the acknowledgement says {answer:?}",
@@ -266,7 +267,7 @@ impl CrashWriter {
         })
     }
 
-    /// Moves on behind an append that is there.
+    /// Moves on after an append that is in the stream.
     fn accepted(&mut self, entry: &SentAppend) {
         if let (
             Manner::Producer { epoch, seq },
@@ -291,7 +292,7 @@ impl CrashWriter {
         NextMove::Rest
     }
 
-    /// Sends again what got no answer, and holds the answer against what the stream showed.
+    /// Repeats an append without a response, and compares the response with what is in the stream.
     async fn settle(
         &mut self,
         http: &reqwest::Client,
@@ -313,7 +314,8 @@ impl CrashWriter {
             return Ok(NextMove::Rest);
         };
         if entry.body.sent.is_empty() && answer.status == 204 {
-            // Closing again is no error, whoever closed it first; but from now on it must be closed.
+            // Closing again is not an error, whoever closed first; afterwards the stream must be
+            // closed.
             self.entries.push(SentAppend {
                 fate: AppendFate::Kept { end: None },
                 ..pending.entry
@@ -323,12 +325,13 @@ impl CrashWriter {
         let was_closed_by_another =
             answer.status == 409 && answer.closed && !(*is_there && entry.closes);
         match (&entry.stamp, answer.status, is_there) {
-            // Deleted or closed meanwhile; on a closed stream only what closed it is recognised.
+            // Deleted or closed meanwhile. A closed stream only recognises the append that closed
+            // it.
             (_, 404 | 410, _) => self.over = Some(answer.status),
             _ if was_closed_by_another => self.over = Some(409),
             (_, 500 | 503, true) => self.pending = Some(pending),
             (_, 500 | 503, false) => {
-                // Its number is taken until it is known whether it is there.
+                // Its number may be in use until it is known whether it was stored.
                 self.entries.push(SentAppend {
                     fate: AppendFate::Unknown,
                     ..pending.entry
@@ -343,7 +346,7 @@ impl CrashWriter {
             _ => {
                 let (id, stamp) = (self.id, &entry.stamp);
                 return Err(format!(
-                    "writer {id} repeated {stamp:?}, there: {is_there}, and was answered {answer:?}"
+                    "writer {id} repeated {stamp:?}, there: {is_there}, and got {answer:?}"
                 ));
             }
         }
@@ -354,7 +357,7 @@ impl CrashWriter {
         })
     }
 
-    /// Sends the last append again, though it was acknowledged: it must not be there twice.
+    /// Repeats the last append although it was acknowledged: it must not be stored twice.
     async fn repeat(&mut self, http: &reqwest::Client, url: &str) -> Result<NextMove, String> {
         let Some(last) = self.last.clone() else {
             return Ok(NextMove::GoOn);
@@ -368,13 +371,13 @@ impl CrashWriter {
             404 | 410 => Ok(self.retire(answer.status)),
             500 | 503 => Ok(NextMove::Rest),
             _ => Err(format!(
-                "writer {} repeated {:?} and was answered {answer:?}",
+                "writer {} repeated {:?} and got {answer:?}",
                 self.id, last.stamp
             )),
         }
     }
 
-    /// A producer that closed the stream is told so again, whenever it asks.
+    /// A producer that closed the stream gets the same response whenever it asks again.
     async fn close_again(&mut self, http: &reqwest::Client, url: &str) -> Result<(), String> {
         let Some(last) = self.last.clone().filter(|last| last.closes) else {
             return Ok(());
@@ -396,13 +399,13 @@ impl CrashWriter {
                 status: 500 | 503, ..
             }) => Ok(()),
             Some(answer) => Err(format!(
-                "writer {} closed again as {:?} and was answered {answer:?}",
+                "writer {} closed again as {:?} and got {answer:?}",
                 self.id, last.stamp
             )),
         }
     }
 
-    /// Sends something new in an epoch that is over: it must be refused.
+    /// Sends a new append in an old epoch, which must be refused.
     async fn come_back_as_zombie(
         &mut self,
         http: &reqwest::Client,
@@ -429,7 +432,7 @@ impl CrashWriter {
             404 | 410 => Ok(self.retire(answer.status)),
             500 | 503 => Ok(NextMove::Rest),
             _ => Err(format!(
-                "writer {} sent {:?} and was answered {answer:?}",
+                "writer {} sent {:?} and got {answer:?}",
                 self.id, entry.stamp
             )),
         }
@@ -441,10 +444,11 @@ impl CrashWriter {
     }
 }
 
-/// What a request told; `None` when no answer came.
+/// The response to a request; `None` if there was none.
 ///
-/// - `server_ended`: true once the server's process has ended. The client's library ends what is under way then, but for once in some
-///   thousand times, when it waits for a connection that it has closed already.
+/// - `server_ended`: true once the server process has ended. The HTTP client then ends requests in
+///   progress, except about once in a thousand times, when it waits for a connection that it has
+///   already closed.
 async fn ask(
     request: reqwest::RequestBuilder,
     mut server_ended: watch::Receiver<bool>,
@@ -460,7 +464,7 @@ async fn ask(
         };
         let next = text(headers::STREAM_NEXT_OFFSET).and_then(|next| next.parse().ok());
         let closed = text(headers::STREAM_CLOSED) == Some("true");
-        // An acknowledgement counts once its head is there, whatever becomes of the rest.
+        // An append counts as acknowledged once the head has arrived, even if the rest does not.
         let text = response.text().await.unwrap_or_default();
         Some(AppendAnswer {
             status,
@@ -470,7 +474,7 @@ async fn ask(
         })
     };
     let no_server = async {
-        // Without a sender nobody will tell.
+        // Without a sender there will be no notification.
         if server_ended.wait_for(|ended| *ended).await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -479,6 +483,6 @@ async fn ask(
     tokio::select! {
         answer = asking => Ok(answer),
         () = no_server => Ok(None),
-        () = tokio::time::sleep(DEADLINE) => Err(format!("no answer and no end within {DEADLINE:?}")),
+        () = tokio::time::sleep(DEADLINE) => Err(format!("no response and no end within {DEADLINE:?}")),
     }
 }

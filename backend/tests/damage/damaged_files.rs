@@ -1,4 +1,5 @@
-//! Files that were damaged while no server ran: it refuses to start, or serves what a whole number of commits left.
+//! Files that were damaged while the server was down: it refuses to start, or serves the result of
+//! a whole number of commits.
 
 use crate::process::ServerFolder;
 use crate::process::durable_server::{DurableServer, TEXT};
@@ -36,7 +37,7 @@ async fn damaged_tables_never_yield_wrong_content() {
     let is_table = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "tables");
     assert!(
         files(&server.folder.data).iter().any(is_table),
-        "nothing rests in tables: {:?}",
+        "no tables were written: {:?}",
         files(&server.folder.data)
     );
     try_damages(
@@ -48,7 +49,7 @@ async fn damaged_tables_never_yield_wrong_content() {
     .await;
 }
 
-/// Damages copies of a store, each in one place, and looks at what a server makes of each.
+/// Damages copies of a store, each in one place, and checks what a server does with each.
 async fn try_damages(
     place: &ServerFolder,
     known: &ExpectedStreams,
@@ -67,7 +68,8 @@ async fn try_damages(
         let _absent = fs::remove_dir_all(&copy.data);
         let _absent = fs::remove_file(&copy.log);
         copy_folder(&whole, &copy.data);
-        // At first nothing is damaged; then every file once, then any, the small ones as often as the large ones.
+        // First without damage; then every file once; then random files, small ones as often as
+        // large ones.
         let place = usize::try_from(trial).unwrap();
         let file = all
             .get(place.wrapping_sub(1))
@@ -94,19 +96,19 @@ async fn try_damages(
         );
         assert_ne!(
             outcome,
-            "served a beginning",
-            "{}: {what}: what was acknowledged went without a word",
+            "served a prefix",
+            "{}: {what}: acknowledged data was lost without an error",
             file.display()
         );
         *outcomes.entry(outcome).or_default() += 1;
     }
     println!(
-        "damage: {trials} damages to {} files: {outcomes:?}",
+        "damage: {trials} trials on {} files: {outcomes:?}",
         all.len()
     );
 }
 
-/// What a server makes of a store, in words to be counted.
+/// The result of starting a server on a store, as a text that can be counted.
 async fn look(server: &mut DurableServer, known: &ExpectedStreams) -> Result<String, String> {
     if server.try_start().is_err() {
         let words = server.folder.last_words();
@@ -116,7 +118,7 @@ async fn look(server: &mut DurableServer, known: &ExpectedStreams) -> Result<Str
         return if says {
             Ok("refused to start".into())
         } else {
-            Err(format!("not said clearly: {last:?}"))
+            Err(format!("no clear message: {last:?}"))
         };
     }
     let mut found = BTreeMap::new();
@@ -127,17 +129,17 @@ async fn look(server: &mut DurableServer, known: &ExpectedStreams) -> Result<Str
     let is_damaged = found.values().any(|it| matches!(it, FoundStream::Damaged));
     let written = server.post("text", &TEXT, "after").await;
     if !matches!(written.status, 204 | 404 | 500 | 503) {
-        return Err(format!("an append was answered {written:?}"));
+        return Err(format!("the response to an append was {written:?}"));
     }
     server.kill();
     Ok(match changes == known.history.len() {
-        _ if is_damaged => "answered a problem".into(),
+        _ if is_damaged => "reported damage".into(),
         true => "served everything".into(),
-        false => "served a beginning".into(),
+        false => "served a prefix".into(),
     })
 }
 
-/// Damages a file in one place, and says how.
+/// Damages a file in one place, and describes the damage.
 fn damage(path: &Path, random: &mut SmallRng) -> String {
     let file = fs::File::options()
         .read(true)
@@ -145,7 +147,7 @@ fn damage(path: &Path, random: &mut SmallRng) -> String {
         .open(path)
         .unwrap();
     let length = file.metadata().unwrap().len();
-    // Journals end in zeros that were never written: what lies in front of them is worth damaging.
+    // Journals end in zeros that were never written; damage is more useful before them.
     let bytes = fs::read(path).unwrap();
     let used = bytes
         .iter()
@@ -180,7 +182,7 @@ fn damage(path: &Path, random: &mut SmallRng) -> String {
     }
 }
 
-/// All files below `folder` but the lock, relative to it, in order.
+/// All files below `folder` except the lock, relative to it, in order.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(next) = folders.pop() {

@@ -1,4 +1,4 @@
-//! A full file system: appends are refused, reads go on, and nothing is lost.
+//! A full file system: appends are refused, reads work, and nothing is lost.
 
 use crate::process::ServerFolder;
 use crate::process::durable_server::{DurableServer, JSON};
@@ -7,14 +7,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A small file system in memory; gone when dropped.
+/// A small file system in memory; unmounted when dropped.
 #[derive(Debug)]
 struct SmallFileSystem {
     path: PathBuf,
 }
 
 impl SmallFileSystem {
-    /// Mounts it on the data directory, or says why that is not possible here.
+    /// Mounts it on the data directory, or prints why that is not possible here.
     fn mount(place: &ServerFolder, mebibytes: u32) -> Option<Self> {
         fs::create_dir_all(&place.data).unwrap();
         let size = format!("size={mebibytes}m");
@@ -48,7 +48,7 @@ impl SmallFileSystem {
 
 impl Drop for SmallFileSystem {
     fn drop(&mut self) {
-        // Lazily: the server of a test that failed may still be there.
+        // Lazily, as the server of a failed test may still be running.
         let _left = Command::new("umount").arg("-l").arg(&self.path).status();
     }
 }
@@ -63,7 +63,8 @@ async fn a_disk_that_fills_up_without_a_reserve_loses_nothing() {
     fill("damage-brim", "1", &["#full", "#unwritable"]).await;
 }
 
-/// Fills a file system of 40 MiB but for `reserve`, reads, makes it larger, writes on, and starts anew.
+/// Fills a file system of 40 MiB except for `reserve`, reads, enlarges it, writes again, and
+/// restarts.
 async fn fill(name: &str, reserve: &str, problems: &[&str]) {
     let place = ServerFolder::new(name);
     let Some(disk) = SmallFileSystem::mount(&place, 40) else {
@@ -88,13 +89,13 @@ async fn fill(name: &str, reserve: &str, problems: &[&str]) {
     disk.grow(400);
     let resumed = until_taken(&server, &mut known).await;
     println!(
-        "damage: {name}: {} appends, then {}; with room again {resumed}",
+        "damage: {name}: {} appends, then {}; with space again {resumed}",
         known.history.len(),
         refused.status
     );
     assert!(
-        resumed == "it goes on" || refused.status == 503,
-        "what was only full goes on: {refused:?}"
+        resumed == "it continues" || refused.status == 503,
+        "a disk that was only full is written again: {refused:?}"
     );
     check(&server, &known).await;
     server.crash();
@@ -140,7 +141,7 @@ async fn on_a_full_disk_subscriptions_can_be_acked_but_not_created() {
         .await
         .expect(200);
     let claim: serde_json::Value = serde_json::from_slice(&claim.body).unwrap();
-    // Others fill the disk; what is merged meanwhile makes no difference.
+    // The space is taken by other files; concurrent merging makes no difference.
     fs::write(server.folder.data.join("others"), vec![1; 44 << 20]).unwrap();
     for number in 0..12 {
         let refused = server

@@ -1,14 +1,16 @@
-//! Damaged files and a full file system, through the binary and HTTP: the server refuses to start and says why, or serves what a
-//! whole number of commits left, or answers that data is damaged; it never serves wrong bytes, and loses nothing when it is full.
+//! Damaged files and a full file system, through the binary and HTTP. The server refuses to start
+//! with a reason, serves the result of a whole number of commits, or reports the damage. It never
+//! serves wrong bytes, and loses nothing when the disk is full.
 //!
-//! `TAILWATER_DAMAGE_SEED` repeats a run, `TAILWATER_DAMAGE_TRIALS` says how many damages per store.
+//! `TAILWATER_DAMAGE_SEED` repeats a run, `TAILWATER_DAMAGE_TRIALS` sets the number of damages for
+//! each store.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says what is wrong by failing, in its helpers too, and what it could not try"
+    reason = "tests and their helpers fail by panicking, and print what they skip"
 )]
 
 mod damaged_files;
@@ -23,13 +25,13 @@ use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// What was acknowledged, in its order: which stream, and its content after it.
+/// The acknowledged appends in order: the stream, and the length of its content afterwards.
 type AppendHistory = Vec<(&'static str, usize)>;
 
-/// What a store must hold.
+/// The expected content of a store.
 #[derive(Debug, Default)]
 struct ExpectedStreams {
-    /// Each stream's content, as readers get it: of a JSON stream without the brackets.
+    /// The content of each stream as readers get it, without brackets for JSON streams.
     content: BTreeMap<&'static str, String>,
     history: AppendHistory,
 }
@@ -51,10 +53,11 @@ impl ExpectedStreams {
         self.history.push((stream, content.len()));
     }
 
-    /// How many of the acknowledged changes the lengths found amount to; streams that can't be read count as any.
+    /// The number of acknowledged changes that result in the lengths found; unreadable streams
+    /// match any length.
     ///
     /// # Errors
-    /// When they are not what a number of changes, in their order, left.
+    /// When no number of changes, in their order, results in these lengths.
     fn changes(&self, found: &BTreeMap<&'static str, FoundStream>) -> Result<usize, String> {
         let mut lengths: BTreeMap<&str, Option<usize>> = BTreeMap::new();
         let agrees = |lengths: &BTreeMap<&str, Option<usize>>| {
@@ -75,21 +78,21 @@ impl ExpectedStreams {
                 best
             };
         }
-        best.ok_or_else(|| format!("no number of commits leaves {found:?}"))
+        best.ok_or_else(|| format!("no number of commits results in {found:?}"))
     }
 }
 
-/// What a stream shows.
+/// What is read of a stream.
 #[derive(Debug)]
 enum FoundStream {
-    /// So many bytes, all of them right.
+    /// The number of bytes, all of them correct.
     Whole(usize),
     Missing,
-    /// It, or a part of it, is answered with a problem.
+    /// It, or a part of it, is reported as damaged.
     Damaged,
 }
 
-/// Some small appends to two streams, so that everything rests in the journal.
+/// A few small appends to two streams, so that everything is in the journal.
 async fn small(server: &DurableServer, known: &mut ExpectedStreams, random: &mut SmallRng) {
     for number in 0..40 {
         let filler = "x".repeat(random.random_range(0..600));
@@ -106,7 +109,7 @@ async fn small(server: &DurableServer, known: &mut ExpectedStreams, random: &mut
     }
 }
 
-/// Enough that most of it rests in tables.
+/// Enough that most of it is in tables.
 async fn large(server: &DurableServer, known: &mut ExpectedStreams, random: &mut SmallRng) {
     small(server, known, random).await;
     for number in 0..56 {
@@ -137,7 +140,7 @@ fn seeded() -> SmallRng {
     SmallRng::seed_from_u64(seed)
 }
 
-/// Reads a stream to its end or to its damage; every byte that comes must be right.
+/// Reads a stream to its end or to the damage; every byte must be correct.
 async fn read(
     server: &DurableServer,
     stream: &'static str,
@@ -165,14 +168,14 @@ async fn read(
         };
         if !content[got..].starts_with(&data) {
             return Err(format!(
-                "{stream} at {got}: {} bytes came that were never written there",
+                "{stream} at {got}: {} bytes that were never written there",
                 data.len()
             ));
         }
         got += data.len();
         if page.next_offset() != format!("{got:016}") {
             return Err(format!(
-                "{stream}: {got} bytes came, and {} is told",
+                "{stream}: {got} bytes received, but the returned offset is {}",
                 page.next_offset()
             ));
         }
@@ -180,9 +183,7 @@ async fn read(
             return Ok(FoundStream::Whole(got));
         }
         if data.is_empty() {
-            return Err(format!(
-                "{stream} at {got}: an empty page that is not the last"
-            ));
+            return Err(format!("{stream} at {got}: an empty page before the last"));
         }
     }
 }
@@ -204,7 +205,7 @@ async fn until_refused(
     panic!("never full");
 }
 
-/// Appends until it is taken again, or the server says that it must be started anew.
+/// Appends until an append succeeds, or the server asks for a restart.
 async fn until_taken(server: &DurableServer, known: &mut ExpectedStreams) -> &'static str {
     let begun = Instant::now();
     while begun.elapsed() < process::DEADLINE {
@@ -213,21 +214,21 @@ async fn until_taken(server: &DurableServer, known: &mut ExpectedStreams) -> &'s
             204 => {
                 let content = known.content.get_mut("json").unwrap();
                 content.push_str("{\"again\":1},");
-                return "it goes on";
+                return "it continues";
             }
             503 if answer.text().contains("restart") => return "it asks for a restart",
             503 | 507 => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
             _ => panic!("{answer:?}"),
         }
     }
-    panic!("it neither takes appends again nor says what to do");
+    panic!("it neither accepts appends again nor asks for a restart");
 }
 
 async fn check(server: &DurableServer, known: &ExpectedStreams) {
     for (stream, content) in &known.content {
         match read(server, stream, content).await {
             Ok(FoundStream::Whole(length)) => {
-                assert_eq!(length, content.len(), "{stream} is not whole");
+                assert_eq!(length, content.len(), "{stream} is not complete");
             }
             other => panic!("{stream}: {other:?}"),
         }

@@ -1,4 +1,4 @@
-//! A server whose process may open no more files.
+//! A server whose process cannot open more files.
 
 use crate::process::durable_server::DurableServer;
 use crate::{ExpectedStreams, check, until_refused, until_taken};
@@ -23,17 +23,17 @@ async fn writing_resumes_once_files_can_be_opened_again() {
         "{refused:?}"
     );
     assert!(!refused.text().contains("restart"), "{refused:?}");
-    // What is in memory is read as ever.
+    // What is in memory can still be read.
     server.get("json").await.expect(200);
     assert!(set_files(&process, "4096:"));
-    assert_eq!(until_taken(&server, &mut known).await, "it goes on");
+    assert_eq!(until_taken(&server, &mut known).await, "it continues");
     check(&server, &known).await;
     server.crash();
     check(&server, &known).await;
     server.kill();
 }
 
-/// Sets how many files a process may have open.
+/// Sets the limit of open files of a process.
 fn set_files(process: &str, limit: &str) -> bool {
     let changed = Command::new("prlimit")
         .args(["--pid", process, &format!("--nofile={limit}")])

@@ -1,4 +1,4 @@
-//! The two servers, and the first thing in which what they said differs.
+//! The two servers, and the first difference between their responses.
 
 use super::recorded::{Recorded, RecordedBody, RecordedResponse};
 use super::run::{Transcript, run};
@@ -7,12 +7,12 @@ use super::settings::DifferentialSettings;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tailwater_harness::ServerThread;
 
-/// Two servers of which the same is expected.
+/// Two servers that must behave the same.
 #[derive(Debug)]
 pub(crate) struct Twins {
     left: ServerThread,
     right: ServerThread,
-    /// Runs so far; each has streams of its own.
+    /// Number of runs so far; each has its own streams.
     runs: AtomicU64,
 }
 
@@ -25,7 +25,7 @@ impl Twins {
         }
     }
 
-    /// Does a sequence on both.
+    /// Runs a sequence on both servers.
     pub(crate) async fn run(
         &self,
         settings: &DifferentialSettings,
@@ -40,16 +40,16 @@ impl Twins {
     }
 }
 
-/// The first thing in which two transcripts differ.
+/// The first difference between two transcripts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// What kind of answer each server gave: while a sequence shrinks, this stays.
+    /// The kinds of the two responses, which shrinking must preserve.
     pub(crate) kind: String,
-    /// Both answers, whole.
+    /// Both responses in full.
     pub(crate) text: String,
 }
 
-/// The first difference, or the first thing that is wrong on both, if there is one.
+/// The first difference, or the first response that is wrong on both servers, if there is one.
 pub(crate) fn difference(left: &Transcript, right: &Transcript) -> Option<Difference> {
     let is_wrong = |at: usize| {
         left.get(at) != right.get(at) || left.get(at).is_some_and(|(_, seen)| !is_answer(seen))
@@ -66,14 +66,15 @@ pub(crate) fn difference(left: &Transcript, right: &Transcript) -> Option<Differ
     Some(Difference {
         kind: format!("{} | {}", kind(left), kind(right)),
         text: format!(
-            "-- may leave:\n{}\n-- stays:\n{}\n",
+            "-- with takeover:\n{}\n-- without:\n{}\n",
             told(left),
             told(right)
         ),
     })
 }
 
-/// Whether a server may do this at all: no server leaves a request unanswered, or answers with what is not HTTP.
+/// Whether a server may do this at all: an unanswered request and a response that is not HTTP are
+/// always wrong.
 fn is_answer(seen: &Recorded) -> bool {
     match seen {
         Recorded::Response(answer) => answer.body != RecordedBody::Missing,
@@ -82,7 +83,7 @@ fn is_answer(seen: &Recorded) -> bool {
     }
 }
 
-/// What kind of answer this is.
+/// The kind of a response.
 pub(crate) fn kind(seen: &Recorded) -> String {
     match seen {
         Recorded::Response(RecordedResponse {

@@ -1,4 +1,4 @@
-//! Ways in which it is doubtful where a request ends.
+//! Mutations that make the end of a request ambiguous.
 
 use super::mutate::{choose, insert};
 use super::script::{Answers, ScriptRequest};

@@ -1,4 +1,5 @@
-//! Random sequences: plain requests that mostly look alike, as one client's do, and deviations from them.
+//! Random sequences of requests: mostly plain ones that look like one client's, and mutations of
+//! them.
 
 mod waits;
 
@@ -10,20 +11,21 @@ use crate::settings::DifferentialSettings;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-/// Where nothing is served; its answer ends the reading where the number of answers is not known.
+/// A target that does not exist. Its response marks the end where the number of responses is not
+/// known.
 pub(crate) const SENTINEL: &str = "/v1/sentinel";
 
-/// A stream that each sequence begins with.
+/// A stream that exists at the start of each sequence.
 #[derive(Debug)]
 pub(crate) struct ScriptStream {
-    /// As its path spells it, without what comes before.
+    /// The name as spelled in its path, without the prefix.
     pub(crate) name: &'static str,
     content_type: &'static str,
     content: &'static [u8],
     is_closed: bool,
 }
 
-/// The streams that each sequence begins with; nothing but what is smuggled touches the last one.
+/// The streams at the start of each sequence. Only smuggled requests touch the last one.
 pub(crate) const STREAMS: [ScriptStream; 6] = [
     ScriptStream {
         name: "text",
@@ -79,21 +81,21 @@ pub(crate) fn stream_target(name: &str) -> String {
     format!("/v1/stream/{NUMBER}/{name}")
 }
 
-/// One of `choices`.
+/// A random element of `choices`.
 pub(crate) fn pick<'a, T>(random: &mut SmallRng, choices: &'a [T]) -> &'a T {
     &choices[random.random_range(0..choices.len())]
 }
 
-/// Makes one sequence.
+/// Generates one sequence.
 struct SequenceGenerator<'a> {
     random: SmallRng,
     settings: &'a DifferentialSettings,
-    /// The fields that this client sends with every request.
+    /// Header fields that this client sends with every request.
     fields: Vec<String>,
     connections: usize,
 }
 
-/// The sequence with this number of the run with this seed.
+/// The sequence number `number` of the run with this seed.
 pub(crate) fn sequence(settings: &DifferentialSettings, number: u64) -> RequestSequence {
     let mut random =
         SmallRng::seed_from_u64(settings.seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -171,7 +173,8 @@ impl SequenceGenerator<'_> {
                 .collect();
             cuts.sort_unstable();
         }
-        // Who half-closes while a long-poll waits counts as gone, answered or not.
+        // A client that half-closes while a long-poll waits counts as gone, whether it was answered
+        // or not.
         let may_finish =
             self.may(MutationClass::HalfClose) && !requests.iter().any(ScriptRequest::may_wait);
         let finish = self.random.random_bool(0.03) && may_finish;
@@ -207,7 +210,7 @@ impl SequenceGenerator<'_> {
         step
     }
 
-    /// A request, which may deviate from a plain one.
+    /// A request, possibly mutated.
     fn request(&mut self) -> ScriptRequest {
         let mut request = self.plain();
         if self.random.random_bool(0.35) {
@@ -221,7 +224,7 @@ impl SequenceGenerator<'_> {
                 request.class = Some(mutation.class);
             }
         }
-        // Where the number of answers is not known, another request follows in the same write.
+        // Where the number of responses is not known, another request follows in the same write.
         if request.may_be_head()
             && request.answers == Answers::Unknown
             && !self.may(MutationClass::PipelinedHead)
@@ -355,7 +358,7 @@ impl SequenceGenerator<'_> {
     }
 
     fn put(&mut self) -> ScriptRequest {
-        // What is closed stays closed, or live reads of it would not end.
+        // Closed streams stay closed, as live reads of them would not end otherwise.
         let name = *pick(&mut self.random, &["text", "json", "p%20q", "none", "new"]);
         let mut request = self.on_stream("PUT", name, "");
         let content_type = *pick(
@@ -380,7 +383,7 @@ impl SequenceGenerator<'_> {
         }
     }
 
-    /// A live read that ends by itself, for its stream is closed or not there.
+    /// A live read that ends by itself, because its stream is closed or does not exist.
     fn ended_live(&mut self) -> ScriptRequest {
         let live = *pick(&mut self.random, &["ndjson", "sse", "websocket", "nothing"]);
         let (name, offset) = (

@@ -1,14 +1,15 @@
-//! The same random requests to two servers, one of which lets connections leave the HTTP library's dispatcher: status, headers
-//! and bodies of all answers, when connections end, and what is in the streams afterwards must be the same.
+//! Sends the same random requests to two servers, one of which takes connections over from the HTTP
+//! library. The status, headers and bodies of all responses, the ends of connections, and the
+//! content of the streams afterwards must be equal.
 //!
-//! `settings.rs` says how to repeat a run or to make it longer.
+//! `settings.rs` describes how to repeat or extend a run.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says what is wrong by failing, in its helpers too, and with which seed"
+    reason = "tests and their helpers fail by panicking, and print the seed"
 )]
 
 mod compare;
@@ -32,11 +33,11 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 use twin_settings::let_leave;
 
-/// Sequences under way at once.
+/// Concurrent sequences.
 const AT_ONCE: usize = 24;
-/// Differences that are shrunk.
+/// Maximum number of differences that are shrunk.
 const SHRUNK_MAX: usize = 48;
-/// Kinds of answers that a long run must have seen.
+/// Kinds of responses that a long run must contain.
 const KINDS: [&str; 10] = [
     "101", "200", "201", "204", "304", "400", "404", "409", "a frame", "closed",
 ];
@@ -54,13 +55,13 @@ async fn connections_inside_and_outside_actix_get_equal_responses() {
     let FoundDifferences { different, counts } = find(&settings, &twins).await;
     let seconds = begun.elapsed().as_secs();
     println!(
-        "differential: {sequences} sequences in {seconds} s, {} differ; came: {counts:?}",
+        "differential: {sequences} sequences in {seconds} s, {} differ; responses: {counts:?}",
         different.len()
     );
     let report = report(&settings, &twins, different).await;
     assert!(
         report.is_empty(),
-        "DIFFERENTIAL_SEED={seed}: the answers differ\n{report}"
+        "DIFFERENTIAL_SEED={seed}: the responses differ\n{report}"
     );
     let missing: Vec<_> = KINDS
         .into_iter()
@@ -68,7 +69,7 @@ async fn connections_inside_and_outside_actix_get_equal_responses() {
         .collect();
     assert!(
         sequences < 1_000 || settings.is_narrowed() || missing.is_empty(),
-        "never came: {missing:?}"
+        "kinds that never occurred: {missing:?}"
     );
 }
 
@@ -92,16 +93,16 @@ async fn a_server_that_differs_is_detected() {
     assert!(difference.kind.ends_with("| 413"), "{}", difference.text);
 }
 
-/// What all sequences did.
+/// Results of all sequences.
 #[derive(Debug, Default)]
 struct FoundDifferences {
-    /// The numbers of the sequences whose answers differ, and how they did.
+    /// The numbers of the sequences whose responses differ, and the differences.
     different: BTreeMap<u64, Difference>,
-    /// How often each kind of answer came.
+    /// How often each kind of response occurred.
     counts: BTreeMap<String, u64>,
 }
 
-/// Does all sequences, some at once.
+/// Runs all sequences, some of them concurrently.
 async fn find(settings: &DifferentialSettings, twins: &Twins) -> FoundDifferences {
     let mut found = FoundDifferences::default();
     let runs = futures_util::stream::iter(settings.numbers()).map(async |number| {
@@ -143,7 +144,7 @@ async fn report(
                 ),
                 None => (
                     number,
-                    format!("not seen a second time, {}", first.kind),
+                    format!("not reproduced, {}", first.kind),
                     sequence,
                     first.text,
                 ),

@@ -1,4 +1,4 @@
-//! Ways in which a request deviates from a plain one.
+//! Mutations of plain requests.
 
 mod request_line;
 
@@ -12,7 +12,7 @@ use request_line::{
     absolute_form, add_to_query, method, parts, path, query, query_characters, set_target, version,
 };
 
-/// One way, and where it belongs.
+/// A mutation and its class.
 #[derive(Debug)]
 pub(crate) struct Mutation {
     pub(crate) class: MutationClass,
@@ -37,7 +37,7 @@ const fn on_waits(class: MutationClass, apply: fn(&mut SmallRng, &mut ScriptRequ
     }
 }
 
-/// All of them.
+/// All mutations.
 pub(crate) const MUTATIONS: [Mutation; 22] = [
     of(MutationClass::AbsoluteForm, absolute_form),
     of(MutationClass::BareLineFeed, bare_line_feed),
@@ -67,7 +67,7 @@ pub(crate) fn choose(random: &mut SmallRng, choices: &[&'static str]) -> &'stati
     choices[random.random_range(0..choices.len())]
 }
 
-/// Puts a field anywhere among the others.
+/// Inserts a field at a random position.
 pub(crate) fn insert(random: &mut SmallRng, request: &mut ScriptRequest, field: &[u8]) {
     let at = random.random_range(0..=request.fields.len());
     request.fields.insert(at, [field, b"\r\n"].concat());
@@ -111,7 +111,7 @@ fn body_on_read(random: &mut SmallRng, request: &mut ScriptRequest) {
         b"a body".to_vec()
     };
     if random.random_bool(0.2) {
-        // More than is read before anything is decided.
+        // More than the server reads before it decides.
         body.resize(BODY_MAX + 1_000, b'x');
     }
     request
@@ -160,7 +160,7 @@ fn conditional(random: &mut SmallRng, request: &mut ScriptRequest) {
         ],
     );
     insert(random, request, format!("{name}: {value}").as_bytes());
-    // Not an entity tag: the refusal would repeat it, and tags differ.
+    // Not an entity tag: the refusal would quote it, and tags differ between the servers.
     if random.random_bool(0.2) {
         let last = choose(
             random,

@@ -1,17 +1,19 @@
-//! What may differ between two servers, made the same: dates, addresses, cursors, and which stream an entity tag is of.
+//! Replaces what may differ between two servers: dates, addresses, cursors, and the values of
+//! entity tags.
 
 use super::recorded::{Recorded, RecordedBody, RecordedResponse, find};
 use std::net::SocketAddr;
 
-/// Cursors from here on are not of this century.
+/// Greater than every cursor of this century.
 const CURSOR_MAX: u64 = 200_000_000;
 
-/// Makes what one server says comparable with what another one says.
+/// Makes the responses of one server comparable with those of another.
 #[derive(Debug)]
 pub(crate) struct Normalizer {
-    /// The server's address, as text.
+    /// The server's address as text.
     address: String,
-    /// The entity tags that came, in their order: which answers have the same one is compared, not what they look like.
+    /// The entity tags in the order of their appearance: which responses have the same tag is
+    /// compared, not its value.
     etags: Vec<String>,
 }
 
@@ -42,7 +44,7 @@ impl Normalizer {
                 _ => value.replace(&self.address, "SERVER"),
             };
         }
-        // The length is that of what was replaced, too; the body itself is compared.
+        // The length includes what was replaced; the body itself is compared.
         let has_replaced = match &mut answer.body {
             RecordedBody::Whole(bytes) | RecordedBody::Broken(bytes) => {
                 let normal = self.bytes(bytes);
@@ -87,7 +89,7 @@ impl Normalizer {
                     .iter()
                     .map(|etag| etag.trim_matches('"'))
                     .filter(|tag| tag.contains(':'));
-                // Refusals repeat what they refuse.
+                // Refusals quote the values that they refuse.
                 tags.fold(text, |text, tag| text.replace(tag, "an entity tag"))
                     .into_bytes()
             }
@@ -112,7 +114,8 @@ impl RecordedResponse {
         }
     }
 
-    /// Whether the connection ends after it: it says so, or it is the HTTP library's own refusal.
+    /// Whether the connection ends after it: the response says so, or it is a refusal by the HTTP
+    /// library.
     pub(crate) fn closes(&self) -> bool {
         let says_close = |value: &str| {
             value
@@ -123,7 +126,7 @@ impl RecordedResponse {
         self.is_librarys_refusal() || self.fields.iter().any(is_close)
     }
 
-    /// Whether it refuses a request and lacks what all our answers carry.
+    /// Whether it refuses a request and lacks what all our responses have.
     fn is_librarys_refusal(&self) -> bool {
         self.status >= 400
             && !self

@@ -1,4 +1,5 @@
-//! One connection whose client is strict about HTTP/1.1 and records what it sees instead of failing.
+//! A connection whose client is strict about HTTP/1.1, and records what it receives instead of
+//! failing.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use tailwater_harness::connection::ReadFault;
 use tailwater_harness::http::BodyLength;
 use tailwater_harness::{RawConnection, Response};
 
-/// What came on a connection.
+/// What arrived on a connection.
 #[derive(Debug, Clone)]
 pub(crate) enum Recorded {
     Response(RecordedResponse),
@@ -14,14 +15,14 @@ pub(crate) enum Recorded {
     Frame(u8, Vec<u8>),
     /// The server closed the connection.
     Closed,
-    /// Nothing came until the deadline.
+    /// Nothing arrived before the deadline.
     Silence,
-    /// What is not HTTP.
+    /// Bytes that are not HTTP.
     Malformed(&'static str, Vec<u8>),
 }
 
 impl PartialEq for Recorded {
-    /// What is not HTTP is compared by what is wrong with it.
+    /// Invalid HTTP is compared by its fault, not by its bytes.
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Response(one), Self::Response(other)) => one == other,
@@ -47,7 +48,7 @@ pub(crate) struct RecordedResponse {
 }
 
 impl From<Response> for RecordedResponse {
-    /// The head alone.
+    /// The head without a body.
     fn from(head: Response) -> Self {
         let mut fields = head.fields;
         fields.sort();
@@ -60,15 +61,15 @@ impl From<Response> for RecordedResponse {
     }
 }
 
-/// A response's body, decoded.
+/// The decoded body of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum RecordedBody {
-    /// The response can't have one.
+    /// The response cannot have a body.
     None,
     Whole(Vec<u8>),
-    /// The next response begins where it should be.
+    /// The next response begins where the body should.
     Missing,
-    /// The connection ended before it did.
+    /// The connection ended before the body did.
     Broken(Vec<u8>),
 }
 
@@ -79,27 +80,27 @@ pub(crate) struct RecordingConnection {
     deadline: Duration,
 }
 
-/// What came instead of what was asked for.
+/// What arrived instead of what was expected.
 type Instead = Recorded;
 
 impl RecordingConnection {
-    /// - `deadline`: the longest that the next bytes of a response are waited for.
+    /// - `deadline`: the longest wait for the next bytes of a response.
     pub(crate) async fn open(address: SocketAddr, deadline: Duration) -> Self {
         let raw = RawConnection::open(address).await.with_deadline(deadline);
         Self { raw, deadline }
     }
 
-    /// Sends; the server may have hung up, which the next read sees.
+    /// Sends bytes. If the server has closed the connection, the next read reports it.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.raw.send_for(self.deadline, bytes).await;
     }
 
-    /// Ends our half of the connection.
+    /// Closes the client's half of the connection.
     pub(crate) async fn finish(&mut self) {
         self.raw.finish().await;
     }
 
-    /// Whether a final response has begun to come, or the connection's end, without waiting.
+    /// Whether a final response has begun to arrive, or the connection has ended; does not wait.
     pub(crate) fn has_answer(&mut self) -> bool {
         const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
         let has_ended = self.raw.take_what_came();
@@ -109,7 +110,7 @@ impl RecordingConnection {
 
     /// The next response.
     ///
-    /// - `is_head`: whether it is a HEAD's.
+    /// - `is_head`: whether the request was a HEAD.
     pub(crate) async fn answer(&mut self, is_head: bool) -> Recorded {
         let answer = match self.head(is_head).await {
             Ok(head) => head,
@@ -121,14 +122,14 @@ impl RecordingConnection {
         }
     }
 
-    /// The next response, of which nobody knows whether it is a HEAD's: it is one's if its body does not come. Another
-    /// request follows, or the connection's end.
+    /// The next response, when it is not known whether it answers a HEAD. It does if its body does
+    /// not follow. Another request follows, or the end of the connection.
     pub(crate) async fn answer_to_any(&mut self) -> Recorded {
         let answer = match self.head(false).await {
             Ok(head) => head,
             Err(instead) => return instead,
         };
-        // Only what ends with the connection may have a body that no field announces.
+        // Only a body that ends with the connection is not announced by a field.
         if self.raw.body_length() == BodyLength::UntilClosed && !answer.closes() {
             self.raw.skip_body();
         }
@@ -143,7 +144,7 @@ impl RecordingConnection {
     /// The head of the next response.
     ///
     /// # Errors
-    /// What came instead.
+    /// What arrived instead.
     pub(crate) async fn head(&mut self, is_head: bool) -> Result<RecordedResponse, Instead> {
         if is_head {
             self.raw.expect_no_body();
@@ -158,15 +159,15 @@ impl RecordingConnection {
         }
     }
 
-    /// Whether the body of the head that was read comes in chunks.
+    /// Whether the body that follows is chunked.
     pub(crate) fn is_chunked(&self) -> bool {
         self.raw.body_length() == BodyLength::Chunked
     }
 
-    /// The body that the head announced.
+    /// The body that follows the head.
     ///
     /// # Errors
-    /// What came instead.
+    /// What arrived instead.
     pub(crate) async fn body(&mut self) -> Result<RecordedBody, Instead> {
         match self.raw.body_length() {
             BodyLength::None => return Ok(RecordedBody::None),
@@ -203,7 +204,7 @@ impl RecordingConnection {
     /// The next chunk; empty for the last one.
     ///
     /// # Errors
-    /// What came instead.
+    /// What arrived instead.
     pub(crate) async fn chunk(&mut self) -> Result<Vec<u8>, Instead> {
         let chunk = self.raw.try_chunk().await;
         chunk
@@ -211,7 +212,7 @@ impl RecordingConnection {
             .map_err(|fault| self.instead(fault))
     }
 
-    /// The next frame of a server on a WebSocket.
+    /// The next frame on a WebSocket.
     pub(crate) async fn frame(&mut self) -> Recorded {
         match self.raw.try_frame().await {
             Ok((first, payload)) => Recorded::Frame(first, payload),
@@ -234,13 +235,13 @@ impl RecordingConnection {
     }
 }
 
-/// Whether a response begins here, as far as can be seen. No body in these tests begins like one.
+/// Whether `bytes` begin like a response, as far as they have arrived. No body in these tests does.
 fn is_begin_of_answer(bytes: &[u8]) -> bool {
     const BEGIN: &[u8] = b"HTTP/1.1 ";
     !bytes.is_empty() && bytes.starts_with(&BEGIN[..BEGIN.len().min(bytes.len())])
 }
 
-/// Where `needle` begins in `bytes`.
+/// The position of `needle` in `bytes`.
 pub(crate) fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
     bytes
         .windows(needle.len())

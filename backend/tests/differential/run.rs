@@ -1,4 +1,4 @@
-//! Does a sequence on one server and records everything that comes back, and what is there afterwards.
+//! Runs a sequence on one server, and records all responses and the final state of the streams.
 
 mod waits;
 mod web_socket;
@@ -11,25 +11,25 @@ use super::settings::DifferentialSettings;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Kept connections that a sequence may use.
+/// Number of kept connections that a sequence may use.
 pub(crate) const CONNECTIONS: usize = 3;
-/// The most answers that are read where their number is not known.
+/// The most responses that are read where their number is not known.
 const ANSWERS_MAX: usize = 40;
 
-/// How long an answer on the side may take; without it there is nothing to compare.
+/// Deadline of responses on the side connection, without which nothing can be compared.
 const SIDE_DEADLINE: Duration = Duration::from_secs(60);
 
-/// What came back, each with what it answers.
+/// The responses, each with a description of its request.
 pub(crate) type Transcript = Vec<(String, Recorded)>;
 
 /// One run of a sequence on one server.
 struct SequenceRun {
     address: SocketAddr,
     deadline: Duration,
-    /// What replaces [`NUMBER`].
+    /// Replaces [`NUMBER`].
     number: String,
     connections: [Option<RecordingConnection>; CONNECTIONS],
-    /// For everything that is not part of the sequence.
+    /// The side connection, for requests that are not part of the sequence.
     side: RecordingConnection,
     etag: String,
     next: String,
@@ -37,9 +37,9 @@ struct SequenceRun {
     transcript: Transcript,
 }
 
-/// Does `sequence` on the server at `address`.
+/// Runs `sequence` on the server at `address`.
 ///
-/// - `number`: sets the streams of this run apart from those of others; seven digits at most.
+/// - `number`: distinguishes the streams of this run from those of others; at most seven digits.
 pub(crate) async fn run(
     settings: &DifferentialSettings,
     address: SocketAddr,
@@ -92,8 +92,9 @@ impl SequenceRun {
         )
     }
 
-    /// Asks on the side, where the answers must be whole; a connection that was closed since the last time is opened anew.
-    async fn aside(&mut self, bytes: &[u8], count: usize) -> Vec<RecordedResponse> {
+    /// Sends requests on the side connection, whose responses must be complete. If it was closed
+    /// meanwhile, it is opened again.
+    async fn ask_side(&mut self, bytes: &[u8], count: usize) -> Vec<RecordedResponse> {
         let filled = self.fill(bytes);
         self.side.send(&filled).await;
         let mut answers = Vec::new();
@@ -107,7 +108,7 @@ impl SequenceRun {
                     is_anew = true;
                 }
                 other => panic!(
-                    "{other:?} instead of answer {} on the side {:?} (anew: {is_anew}) after {:?} to {}",
+                    "{other:?} instead of response {} on the side connection {:?} (anew: {is_anew}) after {:?} to {}",
                     answers.len() + 1,
                     self.side,
                     answers.last(),
@@ -123,7 +124,7 @@ impl SequenceRun {
             .iter()
             .flat_map(|stream| stream.creation().bytes())
             .collect();
-        for answer in self.aside(&puts, STREAMS.len()).await {
+        for answer in self.ask_side(&puts, STREAMS.len()).await {
             assert_eq!(answer.status, 201, "{answer:?}");
         }
     }
@@ -152,7 +153,8 @@ impl SequenceRun {
                     .iter()
                     .any(|request| request.answers == Answers::Unknown)
                 {
-                    // In the same write: whether it comes before the answer must not depend on who is faster.
+                    // In the same write, so that the result does not depend on whether the end or
+                    // the response is faster.
                     bytes.extend(sentinel());
                 }
                 self.send_cut(&mut wire, &bytes, cuts).await;
@@ -185,14 +187,15 @@ impl SequenceRun {
         }
     }
 
-    /// Sends in pieces; the server has seen each before the next is sent, as far as that can be known.
+    /// Sends the bytes in pieces. The server has most likely read each piece before the next is
+    /// sent.
     async fn send_cut(&mut self, wire: &mut RecordingConnection, bytes: &[u8], cuts: &[usize]) {
         let mut from = 0;
         for cut in cuts.iter().map(|cut| *cut % bytes.len().max(1)) {
             if cut > from {
                 wire.send(&bytes[from..cut]).await;
-                // One worker: what is asked later is answered later.
-                self.aside(
+                // With one worker, a later request is answered later.
+                self.ask_side(
                     b"OPTIONS /v1/nothing HTTP/1.1\r\nHost: localhost\r\n\r\n",
                     1,
                 )
@@ -203,7 +206,7 @@ impl SequenceRun {
         wire.send(&bytes[from..]).await;
     }
 
-    /// Reads the answers to `requests`; whether the connection goes on.
+    /// Reads the responses to `requests`; returns whether the connection stays open.
     async fn answers(
         &mut self,
         at: usize,
@@ -221,7 +224,7 @@ impl SequenceRun {
         true
     }
 
-    /// Reads one final answer; whether the connection goes on.
+    /// Reads one final response; returns whether the connection stays open.
     async fn one_answer(
         &mut self,
         at: usize,
@@ -236,8 +239,9 @@ impl SequenceRun {
         }
     }
 
-    /// Records what came instead of an answer, or an answer, and the connection's end if that is its last. Whether the
-    /// connection goes on; `None` if the final answer is still to come.
+    /// Records what arrived instead of a response, or a response, and the end of the connection if
+    /// it is the last one. Returns whether the connection stays open; `None` if the final response
+    /// is still to come.
     async fn final_answer(
         &mut self,
         at: usize,
@@ -259,7 +263,8 @@ impl SequenceRun {
         (is_final || closes).then_some(goes_on)
     }
 
-    /// Reads up to the answer to [`sentinel`], which is sent after `requests`; whether the connection goes on.
+    /// Reads up to the response to [`sentinel`], which is sent after `requests`; returns whether
+    /// the connection stays open.
     async fn until_sentinel(
         &mut self,
         at: usize,
@@ -291,7 +296,7 @@ impl SequenceRun {
         false
     }
 
-    /// Reads to the end of the connection if it `ends`; whether it goes on.
+    /// Reads to the end of the connection if it `ends`; returns whether it stays open.
     async fn read_to_end(&mut self, at: usize, wire: &mut RecordingConnection, ends: bool) -> bool {
         if !ends {
             return true;
@@ -307,9 +312,9 @@ impl SequenceRun {
         false
     }
 
-    /// Readers that wait on the streams of this run.
+    /// Number of readers that wait on the streams of this run.
     async fn readers(&mut self) -> usize {
-        let answer = self.aside(list().as_bytes(), 1).await.remove(0);
+        let answer = self.ask_side(list().as_bytes(), 1).await.remove(0);
         let list: serde_json::Value = serde_json::from_slice(answer.bytes()).expect("a list");
         let counts = list["streams"]
             .as_array()
@@ -319,7 +324,8 @@ impl SequenceRun {
         usize::try_from(counts.sum::<u64>()).expect("a number of readers")
     }
 
-    /// Whether each connection goes on, what is in each stream, and which streams there are.
+    /// Records whether each connection is open, the content of each stream, and the list of
+    /// streams.
     async fn end(&mut self) {
         for connection in 0..CONNECTIONS {
             if let Some(mut wire) = self.connections[connection].take() {
@@ -336,7 +342,7 @@ impl SequenceRun {
         let read =
             |target: &String| format!("GET {target}?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n");
         let all = reads.iter().map(read).chain([list()]).collect::<String>();
-        for answer in self.aside(all.as_bytes(), reads.len() + 1).await {
+        for answer in self.ask_side(all.as_bytes(), reads.len() + 1).await {
             self.record(
                 "the streams afterwards".to_owned(),
                 Recorded::Response(answer),
@@ -344,7 +350,7 @@ impl SequenceRun {
         }
         let delete =
             |target: &String| format!("DELETE {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        self.aside(
+        self.ask_side(
             reads.iter().map(delete).collect::<String>().as_bytes(),
             reads.len(),
         )
@@ -352,7 +358,7 @@ impl SequenceRun {
     }
 }
 
-/// A request whose answer is known.
+/// A request whose response is known.
 fn sentinel() -> Vec<u8> {
     format!("GET {SENTINEL} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
 }

@@ -1,17 +1,18 @@
-//! What a sequence does: requests as bytes, the connections they are sent on, and how they are printed.
+//! Sequences: requests as bytes, the connections they are sent on, and how they are printed.
 
 use super::recorded::find;
 use std::collections::BTreeSet;
 use std::fmt::{self, Display, Formatter};
 
-/// Stands in requests for the number of the run, which names of streams begin with; as long as what replaces it.
+/// Placeholder in requests for the number of the run, with which names of streams begin; as long as
+/// its replacement.
 pub(crate) const NUMBER: &str = "f0000000";
-/// Stands in requests for the entity tag that the server sent last.
+/// Placeholder in requests for the entity tag that the server sent last.
 pub(crate) const ETAG: &str = "{etag}";
-/// Stands in requests for the `Stream-Next-Offset` that the server sent last.
+/// Placeholder in requests for the `Stream-Next-Offset` that the server sent last.
 pub(crate) const NEXT: &str = "{next}";
 
-/// The kind of deviation from a plain request that a request or a step contains.
+/// The class of mutations that a request or a step contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum MutationClass {
     AbsoluteForm,
@@ -50,19 +51,20 @@ pub(crate) enum MutationClass {
     WebSocketFrames,
 }
 
-/// How many answers a request has.
+/// How many responses a request gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answers {
     /// One, beside interim ones; or the connection is closed.
     One,
-    /// Any number: its length is ambiguous. Another request is sent after it, whose answer ends the reading.
+    /// Any number, because its length is ambiguous. Another request is sent after it, whose
+    /// response marks the end.
     Unknown,
 }
 
-/// A request as bytes, in the pieces that shrinking may remove.
+/// A request as bytes, in the parts that shrinking may remove.
 #[derive(Debug, Clone)]
 pub(crate) struct ScriptRequest {
-    /// How it deviates from a plain request, if it does.
+    /// The mutation, if there is one.
     pub(crate) class: Option<MutationClass>,
     /// The request line with its line end.
     pub(crate) line: Vec<u8>,
@@ -75,49 +77,50 @@ pub(crate) struct ScriptRequest {
     pub(crate) answers: Answers,
 }
 
-/// What a client sends on a WebSocket.
+/// A frame that a client sends on a WebSocket.
 #[derive(Debug, Clone)]
 pub(crate) struct ScriptFrame {
     /// The frame, masked.
     pub(crate) bytes: Vec<u8>,
-    /// What it says, for people.
+    /// A description for reports.
     pub(crate) text: String,
-    /// Frames that the server answers with; `None` when it closes the connection.
+    /// The number of frames in the response; `None` if the server closes the connection.
     pub(crate) answers: Option<usize>,
 }
 
-/// One thing that a sequence does; `connection` is an index of its kept connections.
+/// One step of a sequence; `connection` is an index of its kept connections.
 #[derive(Debug, Clone)]
 pub(crate) enum ScriptStep {
-    /// Sends requests in one write, or cut at these positions, and reads their answers.
+    /// Sends requests in one write, or split at these positions, and reads their responses.
     Send {
         connection: usize,
         requests: Vec<ScriptRequest>,
         cuts: Vec<usize>,
-        /// Whether the client ends its half of the connection right after the requests.
+        /// Whether the client closes its half of the connection right after the requests.
         finish: bool,
     },
-    /// Sends reads that wait, changes their stream from another connection, and reads what comes.
+    /// Sends reads that wait, changes their stream from another connection, and reads the
+    /// responses.
     Follow {
         readers: Vec<(usize, ScriptRequest)>,
-        /// What the other connection sends; the last one ends live answers.
+        /// What the other connection sends; the last request ends live responses.
         acts: Vec<ScriptRequest>,
         /// Sent by the first reader while it waits, and answered afterwards.
         beyond: Vec<ScriptRequest>,
     },
-    /// Upgrades to a WebSocket and sends frames, each once the one before is answered.
+    /// Upgrades to a WebSocket and sends frames, each after the response to the one before.
     WebSocket {
         connection: usize,
         request: ScriptRequest,
         frames: Vec<ScriptFrame>,
     },
-    /// Ends the client's half and reads to the end.
+    /// Closes the client's half and reads to the end.
     Finish { connection: usize },
     /// Drops the connection.
     Drop { connection: usize },
 }
 
-/// What is done on one set of streams.
+/// A sequence, which runs on its own set of streams.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestSequence {
     pub(crate) steps: Vec<ScriptStep>,
@@ -140,7 +143,7 @@ impl ScriptRequest {
         }
     }
 
-    /// The same with a body and its length.
+    /// The same request with a body and its length.
     pub(crate) fn with_body(mut self, body: &[u8]) -> Self {
         self.fields
             .push(format!("Content-Length: {}\r\n", body.len()).into_bytes());
@@ -156,7 +159,7 @@ impl ScriptRequest {
         self.line.starts_with(b"HEAD ")
     }
 
-    /// Whether a HEAD is among what a server may take this for.
+    /// Whether a server may take this for a HEAD.
     pub(crate) fn may_be_head(&self) -> bool {
         find(&self.line, b"HEAD ").is_some()
     }
@@ -244,7 +247,7 @@ impl ScriptStep {
 }
 
 impl RequestSequence {
-    /// Every class in it.
+    /// All classes in it.
     pub(crate) fn classes(&self) -> BTreeSet<MutationClass> {
         let of_requests = self.steps.iter().flat_map(|step| {
             step.requests()
@@ -289,7 +292,7 @@ impl Display for ScriptStep {
                     format!(", cut at {cuts:?}")
                 };
                 let finish = if *finish {
-                    ", then the end of the client's half"
+                    ", then the client half-closes"
                 } else {
                     ""
                 };
@@ -307,7 +310,7 @@ impl Display for ScriptStep {
                     write!(out, "connection {connection} waits with:\n{request}")?;
                 }
                 for request in beyond {
-                    write!(out, "the first of them sends meanwhile:\n{request}")?;
+                    write!(out, "the first of them sends during the wait:\n{request}")?;
                 }
                 acts.iter()
                     .try_for_each(|act| write!(out, "another connection sends:\n{act}"))
@@ -323,7 +326,7 @@ impl Display for ScriptStep {
                     .try_for_each(|frame| writeln!(out, "    frame {}", frame.text))
             }
             Self::Finish { connection } => {
-                writeln!(out, "connection {connection} ends the client's half")
+                writeln!(out, "connection {connection}: the client half-closes")
             }
             Self::Drop { connection } => {
                 writeln!(out, "connection {connection} is dropped by the client")
@@ -341,7 +344,7 @@ impl Display for RequestSequence {
     }
 }
 
-/// Bytes as one line of text; what is very long is cut in its middle.
+/// Bytes as one line of text; very long ones are abbreviated in the middle.
 pub(crate) fn escaped(bytes: &[u8]) -> String {
     const LONG: usize = 600;
     if bytes.len() <= LONG {

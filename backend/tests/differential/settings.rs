@@ -1,11 +1,11 @@
-//! What a run does, from the environment.
+//! The settings of a run, from the environment.
 //!
-//! | variable | what it says | default |
+//! | variable | meaning | default |
 //! | --- | --- | --- |
 //! | `DIFFERENTIAL_SEQUENCES` | number of sequences | 2,000 |
 //! | `DIFFERENTIAL_SEED` | the random seed; printed | 31 |
-//! | `DIFFERENTIAL_ONLY` | the number of a sequence that differed: only this one | all |
-//! | `DIFFERENTIAL_CLASSES` | names of classes, with commas between: only these, beside plain requests | all |
+//! | `DIFFERENTIAL_ONLY` | the number of the only sequence to run | all |
+//! | `DIFFERENTIAL_CLASSES` | names of mutation classes, separated by commas: only these, beside plain requests | all |
 //!
 //! `cargo xtask fuzz --sequences N --seed S` sets the first two.
 
@@ -13,10 +13,10 @@ use super::mutate::{MUTATIONS, Mutation};
 use super::script::MutationClass;
 use std::time::Duration;
 
-/// The longest that anything is waited for; nothing is expected to come near it.
+/// The longest wait, much longer than any response should take.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Unless another one is asked for, the same sequences judge every change.
+/// The default seed is fixed, so that every change is tested with the same sequences.
 const SEED: u64 = 31;
 
 /// The settings of a run.
@@ -24,10 +24,10 @@ const SEED: u64 = 31;
 pub(crate) struct DifferentialSettings {
     pub(crate) sequences: u64,
     pub(crate) seed: u64,
-    /// The only sequence that is done.
+    /// The only sequence to run.
     pub(crate) only: Option<u64>,
     pub(crate) classes: Option<Vec<String>>,
-    /// The longest that the next bytes of an answer are waited for.
+    /// The longest wait for the next bytes of a response.
     pub(crate) deadline: Duration,
 }
 
@@ -65,13 +65,13 @@ impl DifferentialSettings {
         }
     }
 
-    /// The numbers of the sequences that are done.
+    /// The numbers of the sequences to run.
     pub(crate) fn numbers(&self) -> std::ops::Range<u64> {
         self.only
             .map_or(0..self.sequences, |number| number..number + 1)
     }
 
-    /// Whether some classes were asked for, and others not.
+    /// Whether only some classes are used.
     pub(crate) fn is_narrowed(&self) -> bool {
         self.classes.is_some() || self.only.is_some()
     }

@@ -1,17 +1,17 @@
-//! Removes what it can from a sequence while the answers still differ.
+//! Removes parts of a sequence as long as the responses still differ.
 
 use super::compare::{Difference, Twins, difference};
 use super::script::{RequestSequence, ScriptRequest, ScriptStep};
 use super::settings::DifferentialSettings;
 use std::time::Duration;
 
-/// Runs that shrinking one sequence may take.
+/// Limit of the runs for shrinking one sequence.
 const RUNS_MAX: usize = 100;
 
-/// Shorter than at first, for what never comes is waited for again and again.
+/// Shorter than in the first run, as shrinking waits for missing responses again and again.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// The smaller sequence and how its answers differ; `None` when they don't differ a second time.
+/// The smaller sequence and its difference; `None` if the responses do not differ a second time.
 pub(crate) async fn shrink(
     settings: &DifferentialSettings,
     twins: &Twins,
@@ -24,7 +24,7 @@ pub(crate) async fn shrink(
     let mut best = sequence.clone();
     let mut told = differs(settings, twins, &best).await?;
     let (mut at, mut tried) = (0, 0);
-    // Once round without success, it is as small as it gets.
+    // After one round without success it is minimal.
     for _ in 0..RUNS_MAX {
         let Some(smaller) = without(&best, at) else {
             if tried == 0 {
@@ -53,7 +53,7 @@ async fn differs(
     difference(&left, &right)
 }
 
-/// `sequence` without its part number `at`: a step, or something in a step.
+/// `sequence` without its part number `at`: a step, or a part of a step.
 fn without(sequence: &RequestSequence, at: usize) -> Option<RequestSequence> {
     let mut at = at;
     if at < sequence.steps.len() {
@@ -74,7 +74,7 @@ fn without(sequence: &RequestSequence, at: usize) -> Option<RequestSequence> {
     None
 }
 
-/// The step, each time without one of its parts.
+/// Variants of the step, each without one of its parts.
 fn parts(step: &ScriptStep) -> Vec<ScriptStep> {
     match step {
         ScriptStep::Send {
@@ -93,7 +93,7 @@ fn parts(step: &ScriptStep) -> Vec<ScriptStep> {
             request,
             frames,
         } => {
-            // The last frame ends the connection.
+            // The last frame closes the connection.
             (1..frames.len())
                 .map(|at| ScriptStep::WebSocket {
                     connection: *connection,
@@ -154,7 +154,7 @@ fn smaller_follows(
             (0..readers.len()).map(|at| with(dropped(readers, at), acts.to_vec(), beyond.to_vec())),
         );
     }
-    // The last act ends the answers.
+    // The last request ends the live responses.
     smaller.extend(
         (1..acts.len()).map(|at| with(readers.to_vec(), dropped(acts, at - 1), beyond.to_vec())),
     );
@@ -171,7 +171,7 @@ fn smaller_follows(
     smaller
 }
 
-/// Fields without which the request still ends where it did.
+/// Fields without which the request still ends at the same byte.
 fn removable(request: &ScriptRequest) -> Vec<usize> {
     let frames = |field: &[u8]| {
         field.starts_with(b"Content-Length") || field.starts_with(b"Transfer-Encoding")

@@ -1,4 +1,4 @@
-//! What both servers are started with, and what they differ in.
+//! The settings of both servers, and their difference.
 
 use super::in_process::serve;
 use std::time::Duration;
@@ -11,12 +11,13 @@ const NEVER: Duration = Duration::from_secs(3_600);
 /// The longest body, in bytes.
 pub(crate) const BODY_MAX: usize = 2_000;
 
-/// Whether connections may leave their dispatcher: what the two servers differ in.
+/// Sets whether connections may be taken over, which is the difference between the two servers.
 pub(crate) fn let_leave(config: &mut Config, may: bool) {
     config.hand_off = may;
 }
 
-/// A server in memory, with one worker, so that the order of what it does is known, and nothing by the clock.
+/// A server with a memory store, with one worker, so that the order of its actions is defined, and
+/// without timers.
 pub(crate) fn start(change: impl FnOnce(&mut Config)) -> ServerThread {
     let mut config = Config {
         workers: Some(1),

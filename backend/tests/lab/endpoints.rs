@@ -1,4 +1,4 @@
-//! The lab's endpoints over HTTP: what they answer, what they refuse, and a race from start to end.
+//! The lab's endpoints over HTTP: their responses, their refusals, and a race from start to end.
 
 use crate::raw::{connect, parts, request, start, start_with, sums};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The theory's response heads against the server's own: what the lab predicts rests on what the server sends.
+//! The theory's response heads equal the server's: the lab's predictions depend on them.
 
 use crate::raw::{connect, request, start_with};
 use tailwater::config::Config;
@@ -7,10 +7,10 @@ use tailwater_harness::websocket::UPGRADE;
 use tailwater_lab::WireSizes;
 use tailwater_protocol::Technique;
 
-/// The media type of the appends.
+/// The content type of the appends.
 const JSON: &str = "Content-Type: application/json\r\n";
 
-/// Bytes of the response head to a reader of `path`, on a connection of its own.
+/// Bytes of the head of the response to a reader of `path`, on a new connection.
 async fn head_bytes(server: &ServerThread, path: &str, headers: &str) -> f64 {
     let mut client = connect(server.address.port()).await;
     client

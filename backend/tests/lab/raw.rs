@@ -1,4 +1,4 @@
-//! The server as the lab's tests start it, and requests on a connection whose every byte is counted.
+//! The server for the lab's tests, and requests on a connection that counts its bytes.
 
 use crate::in_process::serve;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,7 +7,7 @@ use tailwater::config::{Config, StoreKind};
 use tailwater_harness::{RawConnection, Response, ServerThread};
 use tailwater_protocol::lab::LaneCounts;
 
-/// A server on loopback, so with the lab.
+/// A server on loopback, which therefore has a lab.
 pub(crate) fn start() -> ServerThread {
     start_with(Config::default())
 }
@@ -21,17 +21,17 @@ pub(crate) fn start_with(config: Config) -> ServerThread {
     })
 }
 
-/// A connection to a port of loopback.
+/// Connects to a port on loopback.
 pub(crate) async fn connect(port: u16) -> RawConnection {
     RawConnection::open(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await
 }
 
-/// Status and body.
+/// The status and the body.
 pub(crate) fn parts(response: &Response) -> (u16, String) {
     (response.status, response.text().to_owned())
 }
 
-/// A request with `headers` (each line ended) and `body`.
+/// A request with `headers` (each with its line end) and `body`.
 pub(crate) fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
     let length = if body.is_empty() && method != "POST" {
         String::new()

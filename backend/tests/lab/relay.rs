@@ -49,7 +49,7 @@ async fn settled(lane: &RelayLane, client: &RawConnection) {
     .await;
 }
 
-/// The status of the answer to a request.
+/// The status of the response to a request.
 async fn status_of(client: &mut RawConnection, request: &str) -> u16 {
     client.ask(request).await.status
 }
@@ -161,7 +161,7 @@ async fn a_stream_is_counted_in_chunks_and_events() {
             while seen <= event {
                 let chunk = client.chunk().await.expect("a chunk before the last");
                 body += chunk.len() as u64;
-                // The size in hex and two line ends.
+                // The size in hexadecimal and two line ends.
                 framing += format!("{:x}\r\n\r\n", chunk.len()).len() as u64;
                 seen += chunk.matches("\"n\":").count();
             }
@@ -220,7 +220,7 @@ async fn a_websocket_is_counted_in_frames_both_ways() {
     loop {
         let (_, payload) = client.frame().await;
         let payload = String::from_utf8(payload).unwrap();
-        // No frame here is so long that its length takes eight bytes.
+        // No frame here is so long that its length field has eight bytes.
         heads += if payload.len() < 126 { 2 } else { 4 };
         payloads += payload.len() as u64;
         if payload.contains("\"n\":1") {
@@ -277,7 +277,7 @@ async fn bytes_pass_unchanged_whatever_the_transit_delay() {
     echoing.await.unwrap();
     assert!(
         came == sent,
-        "{} of {} bytes, or others",
+        "{} of {} bytes, or different ones",
         came.len(),
         sent.len()
     );

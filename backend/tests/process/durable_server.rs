@@ -1,4 +1,4 @@
-//! A server on disk that can be killed and started anew, and the words in which tests speak to it.
+//! A server with a disk store that can be killed and started again, and requests to it.
 
 use super::{ServerFolder, ServerOptions};
 use reqwest::Method;
@@ -6,31 +6,31 @@ use tailwater_harness::wait::within;
 use tailwater_harness::{Response, ServerProcess};
 use tailwater_protocol::headers;
 
-/// The head of a request about a JSON stream.
+/// Header fields of a request to a JSON stream.
 pub(crate) const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
-/// The head of a request about a text stream.
+/// Header fields of a request to a text stream.
 pub(crate) const TEXT: [(&str, &str); 1] = [("content-type", "text/plain")];
 
-/// A server that can be killed and started anew on the same data.
+/// A server that can be killed and started again on the same data.
 #[derive(Debug)]
 pub(crate) struct DurableServer {
     pub(crate) folder: ServerFolder,
     pub(crate) options: ServerOptions,
     pub(crate) process: Option<ServerProcess>,
     http: reqwest::Client,
-    /// Whether the folder goes with it.
+    /// Whether the folder is removed when this is dropped.
     owns_folder: bool,
 }
 
 impl DurableServer {
-    /// A server on an empty directory; `name` is the test's.
+    /// Starts a server on an empty directory; `name` is the name of the test.
     pub(crate) fn new(name: &str) -> Self {
         let mut server = Self::closed(ServerFolder::new(name));
         server.start();
         server
     }
 
-    /// No server yet.
+    /// A server that has not been started yet.
     pub(crate) fn closed(folder: ServerFolder) -> Self {
         let _installed = rustls::crypto::ring::default_provider().install_default();
         Self {
@@ -42,7 +42,7 @@ impl DurableServer {
         }
     }
 
-    /// On a folder that others still need.
+    /// A server that has not been started yet, on a folder that is not removed with it.
     pub(crate) fn guest(folder: ServerFolder) -> Self {
         let mut server = Self::closed(folder);
         server.owns_folder = false;
@@ -54,18 +54,18 @@ impl DurableServer {
             .unwrap_or_else(|wrong| panic!("{wrong}\n{}", self.folder.last_words()));
     }
 
-    /// Starts the server, if it lets itself be started.
+    /// Starts the server.
     ///
     /// # Errors
-    /// How it ended.
+    /// The end of its log, when it ends before it listens.
     pub(crate) fn try_start(&mut self) -> Result<(), String> {
         self.process = Some(self.folder.start(&self.options)?);
-        // With connections of its own: those to the dead one are no good.
+        // With new connections: those to the killed server are unusable.
         self.http = reqwest::Client::builder().no_proxy().build().unwrap();
         Ok(())
     }
 
-    /// SIGKILL, and a new server on what is left.
+    /// Kills the server with SIGKILL and starts a new one on the same data.
     pub(crate) fn crash(&mut self) {
         self.kill();
         self.start();

@@ -1,6 +1,7 @@
-//! The real binary on one port and one data directory through all its deaths; shared by the tests that kill it.
+//! The real binary with one port and one data directory for all its runs; shared by the tests that
+//! kill it.
 
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod durable_server;
 
@@ -15,7 +16,7 @@ pub(crate) use tailwater_harness::wait::DEADLINE;
 /// How a server is started.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerOptions {
-    /// `disk`, or `memory` to see that what forgets is found out.
+    /// `disk`, or `memory` to check that a test detects lost data.
     pub(crate) store: &'static str,
     /// `--sync`.
     pub(crate) sync: &'static str,
@@ -27,7 +28,7 @@ pub(crate) struct ServerOptions {
     pub(crate) through: Vec<String>,
 }
 
-/// Where servers of one episode live.
+/// The port and the files of the servers of one test.
 #[derive(Debug, Clone)]
 pub(crate) struct ServerFolder {
     pub(crate) port: u16,
@@ -36,7 +37,7 @@ pub(crate) struct ServerFolder {
 }
 
 impl ServerOptions {
-    /// On disk, synced before anything is acknowledged.
+    /// A disk store that syncs before it acknowledges.
     pub(crate) fn on_disk() -> Self {
         Self {
             store: "disk",
@@ -49,11 +50,11 @@ impl ServerOptions {
 }
 
 impl ServerFolder {
-    /// A free port and a fresh folder; `name` is the test's.
+    /// A free port and an empty folder; `name` is the name of the test.
     pub(crate) fn new(name: &str) -> Self {
         let folder =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        // Forget what an earlier run of this name left behind.
+        // Removes what an earlier run with this name left behind.
         let _absent = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         Self {
@@ -63,7 +64,7 @@ impl ServerFolder {
         }
     }
 
-    /// Removes what is no longer needed.
+    /// Removes all files.
     pub(crate) fn remove(&self) {
         if let Some(folder) = self.log.parent() {
             std::fs::remove_dir_all(folder).unwrap();
@@ -74,14 +75,14 @@ impl ServerFolder {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
-    /// The last lines that the servers said.
+    /// The last lines of the servers' log.
     pub(crate) fn last_words(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
-    /// Starts a server, without waiting for anything.
+    /// Starts a server without waiting for it.
     pub(crate) fn spawn(&self, options: &ServerOptions) -> ServerProcess {
         let mut command = tailwater_through(&options.through, env!("CARGO_BIN_EXE_tailwater"));
         let listen = format!("127.0.0.1:{}", self.port);
@@ -102,7 +103,7 @@ impl ServerFolder {
         ServerProcess::spawn(&mut command).unwrap()
     }
 
-    /// Starts a server and waits until it says that it listens.
+    /// Starts a server and waits until it reports its address.
     ///
     /// # Errors
     /// When it ends before.
@@ -115,10 +116,10 @@ impl ServerFolder {
     }
 }
 
-/// Below the ports that the system gives to connections: a client that knocks while the server is dead could be given this
-/// very port, and would then talk to itself.
+/// Below the range from which the system assigns ports to outgoing connections: while the server is
+/// down, a connecting client could be assigned this very port and connect to itself.
 fn free_port() -> u16 {
-    /// Tests of one process are not given the same one, though it is free until the first of them listens.
+    /// Tests of one process do not get the same port, even before the first of them listens on it.
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let first = 18_000 + u16::try_from(std::process::id() % 12_000).unwrap();
     let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();

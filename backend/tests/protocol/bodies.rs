@@ -1,4 +1,4 @@
-//! Request bodies: text and bytes, chunked in odd pieces, and bodies that break off.
+//! Request bodies: text and bytes, chunked in unusual pieces, and truncated bodies.
 
 use super::local_server::{BINARY, JSON, LocalServer, TEXT};
 use futures_util::stream;
@@ -112,12 +112,12 @@ async fn a_truncated_body_appends_nothing() {
     assert_eq!(
         stream.append("x").await,
         "0000000000000001",
-        "the broken bodies left nothing"
+        "truncated bodies append nothing"
     );
     let head = server.ask(Method::HEAD, "/v1/stream/other").await;
     assert_eq!(
         head.status, 404,
-        "a broken creation leaves no stream: {head:?}"
+        "a truncated creation creates no stream: {head:?}"
     );
 }
 
@@ -163,7 +163,7 @@ async fn a_slow_body_does_not_delay_other_clients() {
     let mut slow = server.ask_raw("POST /v1/stream/text", headers).await;
     slow.send("1\r\na\r\n").await;
     stream.append("b").await;
-    until("another to append and read meanwhile", async || {
+    until("another client to append and read meanwhile", async || {
         (stream.get("").await.text() == "b").then_some(())
     })
     .await;

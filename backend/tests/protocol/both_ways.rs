@@ -1,4 +1,4 @@
-//! An append by POST and by WebSocket frame: what is asked the same is answered the same.
+//! Appends by POST and by WebSocket frame: equal requests get equal responses.
 
 use super::live::say;
 use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use tailwater_harness::Response;
 use tailwater_protocol::headers::ContentKind;
 
-/// What an answer may tell beside its status: the header field of a POST, the member of a frame.
-const TOLD: [(&str, &str); 6] = [
+/// What a response may say beside its status: the header field of a POST, the member of a frame.
+const OUTCOME_FIELDS: [(&str, &str); 6] = [
     ("stream-next-offset", "streamNextOffset"),
     ("stream-closed", "streamClosed"),
     ("producer-epoch", "producerEpoch"),
@@ -20,20 +20,20 @@ const TOLD: [(&str, &str); 6] = [
     ("producer-received-seq", "producerReceivedSeq"),
 ];
 
-/// An append as a client asks for it, by the names of a POST.
+/// An append as a client requests it, with the field names of a POST.
 #[derive(Debug, Clone, Copy)]
-struct Ask {
-    /// The body of a POST; `None` for no `append` in a frame.
+struct AppendCase {
+    /// The body of a POST; `None` for a frame without `append`.
     data: Option<&'static str>,
     close: bool,
     fields: &'static [(&'static str, &'static str)],
 }
 
-/// Status, kind of problem, and what else is told.
-type ToldAppend = (u64, Option<String>, Vec<(&'static str, String)>);
+/// Status, kind of problem, and the other fields.
+type AppendOutcome = (u64, Option<String>, Vec<(&'static str, String)>);
 
-impl Ask {
-    async fn post(&self, stream: &LocalStream<'_>) -> ToldAppend {
+impl AppendCase {
+    async fn post(&self, stream: &LocalStream<'_>) -> AppendOutcome {
         let mut request = stream
             .request(Method::POST, "")
             .header("content-type", stream.content_type);
@@ -47,11 +47,11 @@ impl Ask {
             .server
             .send(request.body(self.data.unwrap_or_default()))
             .await;
-        let told = TOLD
+        let outcome = OUTCOME_FIELDS
             .iter()
             .filter_map(|(name, _)| Some((*name, answer.header(name)?.to_owned())));
         let kind = (answer.status >= 400).then(|| answer.refuses(answer.status).kind);
-        (answer.status.into(), kind, told.collect())
+        (answer.status.into(), kind, outcome.collect())
     }
 
     fn frame(&self, kind: ContentKind) -> String {
@@ -82,23 +82,23 @@ impl Ask {
     }
 }
 
-/// What the answer to a frame tells.
-fn told_by(answer: &Value) -> ToldAppend {
+/// What the response to a frame says.
+fn outcome_of(answer: &Value) -> AppendOutcome {
     let text = |value: &Value| {
         value
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned)
     };
-    let told = TOLD
+    let outcome = OUTCOME_FIELDS
         .iter()
         .filter_map(|(name, member)| Some((*name, text(answer.get(member)?))));
     let kind = answer
         .get("problem")
         .map(|problem| problem["type"].as_str().unwrap().to_owned());
-    (answer["status"].as_u64().unwrap(), kind, told.collect())
+    (answer["status"].as_u64().unwrap(), kind, outcome.collect())
 }
 
-/// A number where it is one, whatever the server takes, and else a string.
+/// A JSON number if `text` is one, whether the server accepts it or not, otherwise a string.
 fn number(text: &str) -> Value {
     serde_json::from_str(text)
         .ok()
@@ -106,12 +106,12 @@ fn number(text: &str) -> Value {
         .unwrap_or_else(|| text.into())
 }
 
-const fn ask(
+const fn case(
     data: Option<&'static str>,
     close: bool,
     fields: &'static [(&'static str, &'static str)],
-) -> Ask {
-    Ask {
+) -> AppendCase {
+    AppendCase {
         data,
         close,
         fields,
@@ -128,62 +128,63 @@ const EPOCH: (&str, &str) = ("producer-epoch", "1");
 const SEQ: (&str, &str) = ("producer-seq", "1");
 const NEXT: (&str, &str) = ("producer-seq", "2");
 
-/// Asked of a stream whose content is `12` in two appends, of producer `p` with epoch 1, numbers 0 and 1, and `Stream-Seq` `m`.
-const ASKS: [Ask; 54] = [
-    ask(Some("3"), false, &[]),
-    ask(Some("3"), true, &[]),
-    ask(None, true, &[]),
-    ask(None, false, &[]),
-    ask(None, false, &[("stream-seq", "n")]),
+/// Sent to a stream whose content is `12` in two appends of producer `p`, with epoch 1, numbers 0
+/// and 1, and `Stream-Seq` `m`.
+const CASES: [AppendCase; 54] = [
+    case(Some("3"), false, &[]),
+    case(Some("3"), true, &[]),
+    case(None, true, &[]),
+    case(None, false, &[]),
+    case(None, false, &[("stream-seq", "n")]),
     // Producers: duplicates, gaps, epochs.
-    ask(Some("3"), false, &[ID, EPOCH, SEQ]),
-    ask(Some("3"), false, &[ID, EPOCH, ("producer-seq", "0")]),
-    ask(Some("3"), true, &[ID, EPOCH, SEQ]),
-    ask(Some("3"), false, &[ID, EPOCH, NEXT]),
-    ask(Some("3"), true, &[ID, EPOCH, NEXT]),
-    ask(None, true, &[ID, EPOCH, NEXT]),
-    ask(None, false, &[ID, EPOCH, NEXT]),
-    ask(Some("3"), false, &[ID, EPOCH, ("producer-seq", "5")]),
-    ask(
+    case(Some("3"), false, &[ID, EPOCH, SEQ]),
+    case(Some("3"), false, &[ID, EPOCH, ("producer-seq", "0")]),
+    case(Some("3"), true, &[ID, EPOCH, SEQ]),
+    case(Some("3"), false, &[ID, EPOCH, NEXT]),
+    case(Some("3"), true, &[ID, EPOCH, NEXT]),
+    case(None, true, &[ID, EPOCH, NEXT]),
+    case(None, false, &[ID, EPOCH, NEXT]),
+    case(Some("3"), false, &[ID, EPOCH, ("producer-seq", "5")]),
+    case(
         Some("3"),
         false,
         &[ID, ("producer-epoch", "0"), ("producer-seq", "0")],
     ),
-    ask(
+    case(
         Some("3"),
         false,
         &[ID, ("producer-epoch", "2"), ("producer-seq", "0")],
     ),
-    ask(
+    case(
         Some("3"),
         false,
         &[ID, ("producer-epoch", "2"), ("producer-seq", "3")],
     ),
-    ask(
+    case(
         Some("3"),
         false,
         &[("producer-id", "q"), EPOCH, ("producer-seq", "0")],
     ),
-    ask(
+    case(
         Some("3"),
         false,
         &[("producer-id", "q"), EPOCH, ("producer-seq", "1")],
     ),
-    // All three or none.
-    ask(Some("3"), false, &[ID]),
-    ask(Some("3"), false, &[EPOCH]),
-    ask(Some("3"), false, &[SEQ]),
-    ask(Some("3"), false, &[ID, EPOCH]),
-    ask(Some("3"), false, &[ID, SEQ]),
-    ask(Some("3"), false, &[EPOCH, SEQ]),
-    // What they may be.
-    ask(Some("3"), false, &[("producer-id", ""), EPOCH, SEQ]),
-    ask(Some("3"), false, &[("producer-id", " "), EPOCH, SEQ]),
-    ask(Some("3"), false, &[("producer-id", " p "), EPOCH, SEQ]),
-    ask(Some("3"), false, &[("producer-id", "\u{e9}"), EPOCH, SEQ]),
-    ask(Some("3"), false, &[("producer-id", "\u{a0}p"), EPOCH, SEQ]),
-    ask(Some("3"), false, &[("producer-id", LONG), EPOCH, SEQ]),
-    ask(
+    // All three fields or none.
+    case(Some("3"), false, &[ID]),
+    case(Some("3"), false, &[EPOCH]),
+    case(Some("3"), false, &[SEQ]),
+    case(Some("3"), false, &[ID, EPOCH]),
+    case(Some("3"), false, &[ID, SEQ]),
+    case(Some("3"), false, &[EPOCH, SEQ]),
+    // Invalid values.
+    case(Some("3"), false, &[("producer-id", ""), EPOCH, SEQ]),
+    case(Some("3"), false, &[("producer-id", " "), EPOCH, SEQ]),
+    case(Some("3"), false, &[("producer-id", " p "), EPOCH, SEQ]),
+    case(Some("3"), false, &[("producer-id", "\u{e9}"), EPOCH, SEQ]),
+    case(Some("3"), false, &[("producer-id", "\u{a0}p"), EPOCH, SEQ]),
+    case(Some("3"), false, &[("producer-id", LONG), EPOCH, SEQ]),
+    case(
         Some("3"),
         false,
         &[
@@ -192,7 +193,7 @@ const ASKS: [Ask; 54] = [
             ("producer-seq", "0"),
         ],
     ),
-    ask(
+    case(
         Some("3"),
         false,
         &[
@@ -201,37 +202,37 @@ const ASKS: [Ask; 54] = [
             ("producer-seq", "0"),
         ],
     ),
-    ask(
+    case(
         Some("3"),
         false,
         &[ID, EPOCH, ("producer-seq", "9007199254740992")],
     ),
-    ask(
+    case(
         Some("3"),
         false,
         &[ID, EPOCH, ("producer-seq", "99999999999999999999")],
     ),
-    ask(Some("3"), false, &[ID, EPOCH, ("producer-seq", "-1")]),
-    ask(Some("3"), false, &[ID, EPOCH, ("producer-seq", "1.0")]),
-    ask(Some("3"), false, &[ID, EPOCH, ("producer-seq", "")]),
-    ask(Some("3"), false, &[ID, ("producer-epoch", "x"), SEQ]),
+    case(Some("3"), false, &[ID, EPOCH, ("producer-seq", "-1")]),
+    case(Some("3"), false, &[ID, EPOCH, ("producer-seq", "1.0")]),
+    case(Some("3"), false, &[ID, EPOCH, ("producer-seq", "")]),
+    case(Some("3"), false, &[ID, ("producer-epoch", "x"), SEQ]),
     // Stream-Seq.
-    ask(Some("3"), false, &[("stream-seq", "n")]),
-    ask(Some("3"), false, &[("stream-seq", "m")]),
-    ask(Some("3"), false, &[("stream-seq", "a")]),
-    ask(Some("3"), false, &[("stream-seq", "")]),
-    ask(Some("3"), false, &[("stream-seq", " n\t")]),
-    ask(Some("3"), false, &[("stream-seq", "n\u{e9}")]),
-    ask(Some("3"), false, &[("stream-seq", LONG)]),
-    // If-Match; `TAIL` stands for where the stream ends.
-    ask(Some("3"), false, &[("if-match", "TAIL")]),
-    ask(Some("3"), false, &[("if-match", "\"0000000000000000\"")]),
-    ask(Some("3"), false, &[("if-match", "*")]),
-    ask(Some("3"), false, &[("if-match", "\"x\"")]),
-    ask(Some("3"), false, &[("if-match", "")]),
-    ask(None, true, &[("if-match", "\"0000000000000000\"")]),
-    // What is said first.
-    ask(
+    case(Some("3"), false, &[("stream-seq", "n")]),
+    case(Some("3"), false, &[("stream-seq", "m")]),
+    case(Some("3"), false, &[("stream-seq", "a")]),
+    case(Some("3"), false, &[("stream-seq", "")]),
+    case(Some("3"), false, &[("stream-seq", " n\t")]),
+    case(Some("3"), false, &[("stream-seq", "n\u{e9}")]),
+    case(Some("3"), false, &[("stream-seq", LONG)]),
+    // If-Match; `TAIL` is replaced by the stream's tail.
+    case(Some("3"), false, &[("if-match", "TAIL")]),
+    case(Some("3"), false, &[("if-match", "\"0000000000000000\"")]),
+    case(Some("3"), false, &[("if-match", "*")]),
+    case(Some("3"), false, &[("if-match", "\"x\"")]),
+    case(Some("3"), false, &[("if-match", "")]),
+    case(None, true, &[("if-match", "\"0000000000000000\"")]),
+    // The order of checks.
+    case(
         Some("3"),
         false,
         &[
@@ -242,7 +243,7 @@ const ASKS: [Ask; 54] = [
             ("stream-seq", "a"),
         ],
     ),
-    ask(
+    case(
         Some("3"),
         false,
         &[
@@ -253,21 +254,21 @@ const ASKS: [Ask; 54] = [
             ("stream-seq", "a"),
         ],
     ),
-    ask(None, false, &[("if-match", "\"x\"")]),
+    case(None, false, &[("if-match", "\"x\"")]),
 ];
 
-/// The asks with data that only this kind of stream has.
-fn of_kind(kind: ContentKind) -> Vec<Ask> {
+/// The requests, with data that is valid only in this kind of stream.
+fn of_kind(kind: ContentKind) -> Vec<AppendCase> {
     let data: &[&str] = match kind {
         ContentKind::Json => &["[]", "[3,[4]]", "null"],
         ContentKind::Text | ContentKind::Binary => &["", "\u{e9}"],
     };
     data.iter()
-        .flat_map(|data| [ask(Some(data), false, &[]), ask(Some(data), true, &[])])
+        .flat_map(|data| [case(Some(data), false, &[]), case(Some(data), true, &[])])
         .collect()
 }
 
-/// Brings a stream into the state that [`ASKS`] are about.
+/// Brings a stream into the state that [`CASES`] expects.
 async fn prepare<'a>(
     server: &'a LocalServer,
     name: &str,
@@ -299,32 +300,32 @@ async fn equal_appends_by_post_and_frame_get_equal_responses() {
     let mut wrong = Vec::new();
     for content_type in [JSON, TEXT, BINARY] {
         let kind = ContentKind::of(content_type);
-        for (number, ask) in ASKS.into_iter().chain(of_kind(kind)).enumerate() {
+        for (number, case) in CASES.into_iter().chain(of_kind(kind)).enumerate() {
             let posted = prepare(&server, &format!("{kind:?}/{number}/posted"), content_type).await;
             let framed = prepare(&server, &format!("{kind:?}/{number}/framed"), content_type).await;
             let mut socket = open(&framed).await;
             let tail = &*Box::leak(format!("\"{}\"", posted.tail().await).into_boxed_str());
-            let fields: Vec<_> = ask
+            let fields: Vec<_> = case
                 .fields
                 .iter()
                 .map(|(name, value)| (*name, if *value == "TAIL" { tail } else { *value }))
                 .collect();
-            let ask = Ask {
+            let case = AppendCase {
                 fields: Vec::leak(fields),
-                ..ask
+                ..case
             };
-            let told = [
-                ask.post(&posted).await,
-                told_by(&exchange(&mut socket, &ask.frame(kind)).await),
+            let outcome = [
+                case.post(&posted).await,
+                outcome_of(&exchange(&mut socket, &case.frame(kind)).await),
             ];
             let after = async |stream: &LocalStream<'_>| {
                 let page: Response = stream.get("").await;
                 (page.is("stream-closed"), page.next_offset(), page.body)
             };
-            if told[0] != told[1] || after(&posted).await != after(&framed).await {
+            if outcome[0] != outcome[1] || after(&posted).await != after(&framed).await {
                 wrong.push(format!(
-                    "{kind:?} {ask:?}\n  POST  {:?}\n  frame {:?}",
-                    told[0], told[1]
+                    "{kind:?} {case:?}\n  POST  {:?}\n  frame {:?}",
+                    outcome[0], outcome[1]
                 ));
             }
         }
@@ -339,23 +340,27 @@ async fn equal_appends_to_a_closed_stream_get_equal_responses() {
     for (content_type, by_producer) in [(JSON, true), (TEXT, false)] {
         let kind = ContentKind::of(content_type);
         let stream = prepare(&server, &format!("{kind:?}"), content_type).await;
-        // Its connection is open although the stream is closed; what is asked of it changes nothing any more.
+        // The connection was opened before the stream was closed. Requests to a closed stream
+        // change nothing.
         let mut socket = open_far_behind(&stream).await;
         let fields: &[_] = if by_producer { &[ID, EPOCH, NEXT] } else { &[] };
         assert!(matches!(
-            ask(Some("3"), true, fields).post(&stream).await.0,
+            case(Some("3"), true, fields).post(&stream).await.0,
             200 | 204
         ));
-        let asks: Vec<_> = ASKS.into_iter().chain(of_kind(kind)).collect();
-        for ask in &asks {
-            say(&mut socket, &ask.frame(kind)).await;
+        let cases: Vec<_> = CASES.into_iter().chain(of_kind(kind)).collect();
+        for case in &cases {
+            say(&mut socket, &case.frame(kind)).await;
         }
-        for ask in asks {
-            let told = [ask.post(&stream).await, told_by(&answer(&mut socket).await)];
-            if told[0] != told[1] {
+        for case in cases {
+            let outcome = [
+                case.post(&stream).await,
+                outcome_of(&answer(&mut socket).await),
+            ];
+            if outcome[0] != outcome[1] {
                 wrong.push(format!(
-                    "{kind:?} {ask:?}\n  POST  {:?}\n  frame {:?}",
-                    told[0], told[1]
+                    "{kind:?} {case:?}\n  POST  {:?}\n  frame {:?}",
+                    outcome[0], outcome[1]
                 ));
             }
         }

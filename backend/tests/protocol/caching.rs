@@ -42,7 +42,10 @@ async fn the_etag_changes_when_the_stream_closes() {
         let etag = closed.header("etag").unwrap().to_owned();
         let known = again(&stream, "offset=-1", &etag).await;
         assert_eq!(known.status, 304);
-        assert!(known.is("stream-closed"), "304 tells the end, too");
+        assert!(
+            known.is("stream-closed"),
+            "304 says that the stream is closed"
+        );
     }
 }
 
@@ -73,16 +76,12 @@ async fn pages_with_data_are_cacheable_and_others_are_not() {
         assert!(never(&answer), "{query}: {answer:?}");
     }
     let now = stream.get("offset=now").await;
-    assert_eq!(
-        now.header("etag"),
-        None,
-        "what `now` means cannot be validated"
-    );
+    assert_eq!(now.header("etag"), None, "a page at `now` has no validator");
     for method in [Method::HEAD, Method::DELETE] {
         let answer = server.send(stream.request(method.clone(), "")).await;
         assert!(method != Method::HEAD || never(&answer), "{answer:?}");
     }
-    assert!(never(&stream.get("").await), "404 is of the moment");
+    assert!(never(&stream.get("").await), "404 is not cacheable");
 }
 
 #[tokio::test]
@@ -106,7 +105,7 @@ async fn a_known_page_gets_304_with_its_position() {
         assert_eq!(
             answer.header("cache-control"),
             first.header("cache-control"),
-            "as the 200 would have said"
+            "the same as of the 200"
         );
     }
     for unknown in [
@@ -147,7 +146,7 @@ async fn a_cached_page_varies_by_origin() {
             .to_ascii_lowercase();
         assert!(
             vary.contains("origin"),
-            "without it a cache gives a page the answer that lacks its CORS headers"
+            "without it a cache returns a response that lacks CORS headers"
         );
     }
 }

@@ -1,4 +1,5 @@
-//! Compressed request bodies: what is stored is what they say, and what can't be decoded says why.
+//! Compressed request bodies are stored decoded, and those that cannot be decoded are refused with
+//! a reason.
 
 use super::local_server::{BINARY, JSON, LocalServer, TEXT};
 use flate2::Compression;
@@ -8,10 +9,10 @@ use std::io::Write;
 use tailwater_harness::{RawConnection, Response};
 use tailwater_protocol::Problem;
 
-/// What is taken, as `Accept-Encoding` lists it.
-const TAKEN: &str = "gzip, deflate, br, zstd";
+/// The supported codings, as `Accept-Encoding` lists them.
+const SUPPORTED: &str = "gzip, deflate, br, zstd";
 
-/// `data` in every coding that is taken, under each name that it has.
+/// `data` in every supported coding, under each of its names.
 fn codings(data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let level = Compression::default();
     let mut gzip = GzEncoder::new(Vec::new(), level);
@@ -38,10 +39,10 @@ fn codings(data: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// The ways that a body can be sent.
+/// One way of sending a body.
 #[derive(Debug, Clone, Copy)]
 struct CodingCase {
-    /// Whether the connection has answered another request before.
+    /// Whether the connection has already answered another request.
     follows: bool,
     is_chunked: bool,
 }
@@ -66,7 +67,7 @@ const WAYS: [CodingCase; 4] = [
 ];
 
 impl CodingCase {
-    /// Sends a request with a body and returns the answer's head, and the connection behind it.
+    /// Sends a request with a body; returns the head of the response, and the connection.
     async fn send(
         self,
         server: &LocalServer,
@@ -145,7 +146,7 @@ async fn a_compressed_body_is_stored_decoded() {
                     .ask(reqwest::Method::GET, &format!("{target}?offset={from}"))
                     .await;
                 assert_eq!(page.body, stored, "POST {content_type} {coding} {way:?}");
-                // The connection serves the next request.
+                // The connection serves another request.
                 wire.send(format!(
                     "HEAD {target} HTTP/1.1\r\nHost: {}\r\n\r\n",
                     server.address
@@ -165,7 +166,7 @@ async fn a_compressed_body_is_stored_decoded() {
 async fn an_empty_body_is_empty_in_every_coding() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
-    // Nothing at all, and nothing compressed.
+    // An empty body, and a compressed empty body.
     let nothing = codings(b"")
         .into_iter()
         .flat_map(|(coding, body)| [(coding, Vec::new()), (coding, body)]);
@@ -265,7 +266,7 @@ async fn an_unsupported_coding_is_415_with_the_supported_ones() {
                 let (head, mut wire) = way.send(&server, line, &fields, b"x").await;
                 assert_eq!(
                     (head.status, head.header("accept-encoding")),
-                    (415, Some(TAKEN)),
+                    (415, Some(SUPPORTED)),
                     "{line} {coding} {way:?}"
                 );
                 let problem = Problem::parse(wire.body().await.as_bytes()).unwrap();
@@ -294,7 +295,7 @@ async fn two_coding_fields_are_refused_like_one_with_two_codings() {
             let (head, _) = way.send(&server, line, fields, b"x").await;
             assert_eq!(
                 (head.status, head.header("accept-encoding")),
-                (415, Some(TAKEN)),
+                (415, Some(SUPPORTED)),
                 "{line} {way:?}"
             );
         }

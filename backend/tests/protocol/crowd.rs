@@ -1,4 +1,5 @@
-//! Many writers and readers at once: nothing lost, nothing repeated, one order for all, whatever way it is read.
+//! Many concurrent writers and readers: nothing is lost or repeated, and all readers see one order,
+//! whatever technique they use.
 
 use super::live::{StreamingReader, messages};
 use super::local_server::{JSON, LocalServer, LocalStream};
@@ -11,8 +12,9 @@ const WRITERS: usize = 4;
 const PER_WRITER: usize = 120;
 const TOTAL: usize = WRITERS * PER_WRITER;
 
-/// One stay of a reader: by `technique` from `from` on, for a few answers or frames. Returns where to go on.
-async fn stay(
+/// Reads by `technique` from `from` for a few responses or frames. Returns the offset at which to
+/// continue.
+async fn read_some(
     stream: &LocalStream<'_>,
     technique: Technique,
     mut from: String,
@@ -49,7 +51,8 @@ async fn stay(
                     .url(&stream.target(&format!("offset={from}{live}")));
                 let request = stream.server.http.get(url);
                 if random.random_ratio(1, 6) {
-                    // Breaks off in the middle: what it would have brought must come again.
+                    // Disconnects in the middle of a response: the rest must be sent again to the
+                    // next request.
                     let short = Duration::from_micros(random.random_range(0..3_000));
                     let _broken_off = tokio::time::timeout(short, request.send()).await;
                     continue;
@@ -72,7 +75,7 @@ async fn follow(stream: &LocalStream<'_>, first: Technique, seed: u64) -> Vec<St
     let mut random = SmallRng::seed_from_u64(seed);
     let (mut came, mut from, mut technique) = (Vec::new(), "-1".to_owned(), first);
     while came.len() < TOTAL {
-        from = stay(stream, technique, from, &mut came, &mut random).await;
+        from = read_some(stream, technique, from, &mut came, &mut random).await;
         if random.random_ratio(1, 2) {
             technique = Technique::ALL[random.random_range(0..Technique::ALL.len())];
         }

@@ -1,4 +1,5 @@
-//! Export and import: what comes back is what was there, offsets and message boundaries included, whole or not at all.
+//! Export and import: an import restores the stream with its offsets and message boundaries, or
+//! creates nothing.
 
 use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
 use reqwest::Method;
@@ -75,7 +76,7 @@ async fn an_import_restores_content_and_message_boundaries() {
         (BINARY, &[b"\x00\xff", b"plain", b"{\"end\":1}\n"]),
     ];
     for (content_type, appends) in bodies {
-        // A page of one byte is one message.
+        // A page limit of one byte returns one message at a time.
         let server = LocalServer::with(|config| config.page_max = 1);
         let stream = server.stream("from/here", content_type).await;
         for body in appends {
@@ -97,7 +98,7 @@ async fn an_import_restores_content_and_message_boundaries() {
         );
         assert_eq!(was.len(), is.len());
         for ((was_next, was), (is_next, is)) in was.iter().zip(&is) {
-            // A line break between tokens means what a space means.
+            // A line break between tokens counts as a space.
             let same = |byte: &u8| {
                 if content_type == JSON && *byte == b'\n' {
                     b' '
@@ -204,7 +205,7 @@ async fn an_import_over_the_budget_is_503_and_creates_no_stream() {
         (config.body_max, config.page_max, config.buffers_max) = (2 << 20, 2 << 20, 4 << 20);
     });
     let stream = server.stream("it", TEXT).await;
-    // Each byte is six in the line of an export.
+    // In an export each of these bytes takes six.
     stream.append(vec![1; 1 << 20]).await;
     let body = export(&server, "it").await;
     assert!(body.len() > 6 << 20, "{}", body.len());
@@ -213,7 +214,7 @@ async fn an_import_over_the_budget_is_503_and_creates_no_stream() {
         server.ask(Method::HEAD, "/v1/stream/copy").await.status,
         404
     );
-    // What it held is given back, and many lines are not held together.
+    // The charge has been released, and lines are charged one at a time.
     let many = server.stream("many", TEXT).await;
     for _ in 0..8 {
         many.append(vec![b'x'; 1 << 20]).await;
@@ -258,20 +259,20 @@ async fn a_truncated_import_leaves_nothing_in_the_store() {
             .send(),
     );
     send.send(Ok(half)).await.unwrap();
-    until("something of it in the store", || async {
+    until("a part of it in the store", || async {
         (store.kept_bytes() > before).then_some(())
     })
     .await;
     assert_eq!(
         server.ask(Method::HEAD, "/v1/stream/copy").await.status,
         404,
-        "not before it is whole"
+        "not visible before it is complete"
     );
     send.send(Err(std::io::Error::other("the client fails")))
         .await
         .unwrap();
     assert!(request.await.unwrap().is_err());
-    until("nothing of it in the store", || async {
+    until("no part of it in the store", || async {
         (store.kept_bytes() == before).then_some(())
     })
     .await;

@@ -1,4 +1,5 @@
-//! What the hand-off takes for granted of actix-http: when it flushes a connection, and how it ends after an error from there.
+//! What the takeover assumes of actix-http: when it flushes a connection, and how it ends after an
+//! error of a flush.
 
 use actix_http::body::BodyStream;
 use actix_http::{HttpService, Response};
@@ -14,25 +15,26 @@ use tailwater_harness::wait::within;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::LocalSet;
 
-/// Pieces of the body before it stays pending.
+/// Pieces of the body before it becomes pending.
 const PIECES: usize = 3;
 const PIECE_BYTES: usize = 5_000;
 
-/// What a dispatcher did to its connection.
+/// What a dispatcher did with its connection.
 #[derive(Debug, Default)]
 struct SeenDispatches {
     request: RefCell<Vec<u8>>,
     written: RefCell<Vec<u8>>,
-    /// Whether the body has said all that it will say.
+    /// Whether the body has returned all of its pieces.
     has_sat: Cell<bool>,
-    /// Bytes written when it was flushed afterwards.
+    /// Bytes written before the flush that followed.
     flushed_at: Cell<Option<usize>>,
     was_shut_down: Cell<bool>,
     was_dropped: Cell<bool>,
     writes: Cell<usize>,
 }
 
-/// A connection that takes a few bytes at a time, often none, and refuses to be flushed once the body has sat down.
+/// A connection that accepts a few bytes at a time, often none, and whose flush fails once the body
+/// is pending.
 struct Stubborn(Rc<SeenDispatches>);
 
 impl AsyncRead for Stubborn {
@@ -90,7 +92,7 @@ impl Drop for Stubborn {
     }
 }
 
-/// Has actix-http answer one request on such a connection, until its dispatcher ends.
+/// Lets actix-http answer one request on such a connection, until its dispatcher ends.
 async fn dispatched() -> Rc<SeenDispatches> {
     let seen = Rc::new(SeenDispatches::default());
     seen.request
@@ -127,7 +129,7 @@ async fn dispatched() -> Rc<SeenDispatches> {
     .await;
     assert!(
         ended.is_err(),
-        "an error of the connection is the dispatcher's"
+        "the dispatcher returns the error of the connection"
     );
     seen
 }
@@ -141,16 +143,13 @@ async fn actix_flushes_only_after_the_whole_body_is_written() {
         (body, seen.flushed_at.get()),
         (PIECES * PIECE_BYTES, Some(written.len()))
     );
-    assert!(written.ends_with(b"x\r\n"), "the last chunk is whole");
+    assert!(written.ends_with(b"x\r\n"), "the last chunk is complete");
 }
 
 #[tokio::test]
 async fn a_flush_error_ends_actix_dispatch_without_further_io() {
     let seen = dispatched().await;
-    assert!(
-        seen.was_dropped.get(),
-        "whoever waits for the connection gets it"
-    );
+    assert!(seen.was_dropped.get(), "the connection was dropped");
     assert!(!seen.was_shut_down.get());
     assert_eq!(seen.flushed_at.get(), Some(seen.written.borrow().len()));
 }

@@ -1,4 +1,4 @@
-//! Forks and lifetimes over HTTP: what the conformance suite does not ask.
+//! Forks and lifetimes over HTTP, as far as the conformance suite does not test them.
 
 use super::live::{STREAMING, StreamingReader, messages};
 use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
@@ -6,7 +6,7 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use tailwater_harness::Response;
 
-/// PUTs with these headers and this body.
+/// Sends a PUT with these headers and this body.
 pub(super) async fn put(
     server: &LocalServer,
     name: &str,
@@ -177,7 +177,7 @@ async fn creating_the_same_fork_again_is_200_in_every_notation() {
     assert_eq!(
         put(&server, "plain", &[from], "").await.status,
         200,
-        "it is there, whatever became of its source"
+        "it exists although its source was deleted"
     );
 }
 
@@ -250,7 +250,7 @@ async fn invalid_forks_are_refused_and_create_nothing() {
     assert_eq!(
         source.get("offset=-1").await.status,
         404,
-        "no refusal has left a fork behind"
+        "refused forks are not counted"
     );
 }
 

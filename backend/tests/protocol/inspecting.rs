@@ -1,4 +1,5 @@
-//! The list of streams and the look at one: pages, searches, readers with their lag, producers.
+//! The list of streams and the inspection of one: pages, searches, readers with their lag,
+//! producers.
 
 use super::live::StreamingReader;
 use super::local_server::{JSON, LocalServer, TEXT};
@@ -184,14 +185,14 @@ async fn the_lag_of_a_reader_that_does_not_read_is_shown() {
     let server = LocalServer::start();
     let stream = server.stream("it", super::local_server::BINARY).await;
     let idle = stream.request(Method::GET, "offset=-1&live=ndjson").send();
-    let idle = within("a live answer", idle).await.unwrap();
+    let idle = within("a live response", idle).await.unwrap();
     let piece = vec![0_u8; 1 << 20];
     for _ in 0..24 {
         stream.append(piece.clone()).await;
     }
     let details = inspect(&server, "it").await;
     let [reader] = &details.readers[..] else {
-        panic!("one reader, found {details:?}")
+        panic!("expected one reader, found {details:?}")
     };
     assert!(
         reader.lag_bytes > 0 && reader.lag_bytes <= 24 << 20,
@@ -284,7 +285,7 @@ async fn forks_and_sources_name_each_other_and_hidden_are_unlisted() {
     assert_eq!(
         (fork.earliest_offset.as_str(), fork.kept_bytes),
         ("0000000000000000", 4),
-        "with what it inherited"
+        "including inherited messages"
     );
     assert_eq!(
         list(&server, "?prefix=z").await.streams[0]

@@ -1,4 +1,4 @@
-//! JSON streams keep what came, byte for byte, and know their messages.
+//! JSON streams keep messages byte for byte, and know their boundaries.
 
 use super::local_server::{JSON, LocalServer};
 use reqwest::Method;
@@ -88,7 +88,7 @@ async fn an_empty_array_creates_an_empty_stream_but_appends_nothing() {
     let answer = stream.get("").await;
     assert!(
         !answer.is("stream-closed"),
-        "a refused append does not close: {answer:?}"
+        "a refused append does not close the stream: {answer:?}"
     );
     assert_eq!(stream.append("1").await, "0000000000000002");
 }
@@ -125,7 +125,7 @@ async fn invalid_json_is_refused_and_changes_nothing() {
     assert_eq!(
         server.ask(Method::HEAD, "/v1/stream/other").await.status,
         404,
-        "a refused creation leaves nothing"
+        "a refused creation creates no stream"
     );
 }
 

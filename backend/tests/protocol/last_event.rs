@@ -1,16 +1,17 @@
-//! `Last-Event-ID` of an `EventSource` that comes back: it counts more than the `offset` of the URL, on both ways of serving.
+//! `Last-Event-ID` of a reconnecting `EventSource` overrides the `offset` of the URL, with and
+//! without takeover.
 
 use super::local_server::{LocalServer, TEXT};
 use tailwater_harness::{RawConnection, Response};
 
 const APPENDS: [&str; 3] = ["one", "two", "three"];
-/// Where those appends lie.
+/// The offsets of those appends.
 const START: &str = "0000000000000000";
 const SECOND: &str = "0000000000000003";
 const THIRD: &str = "0000000000000006";
 const END: &str = "0000000000000011";
 
-/// A server with and without the hand-off, each with the same text stream.
+/// A server with the takeover and one without it, each with the same text stream.
 async fn servers() -> [LocalServer; 2] {
     let servers =
         [true, false].map(|hand_off| LocalServer::with(|config| config.hand_off = hand_off));
@@ -24,7 +25,7 @@ async fn servers() -> [LocalServer; 2] {
     servers
 }
 
-/// What a request with the field is answered, as the first of its connection or after a poll.
+/// The response to a request with the field, as the first one of its connection or after a poll.
 async fn ask(
     server: &LocalServer,
     query: &str,
@@ -55,7 +56,7 @@ async fn last_event_id_overrides_the_offset_in_the_url() {
     for server in &servers().await {
         for is_first in [true, false] {
             for (query, last, expected) in [
-                // Later, earlier, and anywhere beside `now`.
+                // Later offsets, earlier ones, and any beside `now`.
                 ("offset=-1&live=sse", THIRD, "data:three\n"),
                 ("offset=0000000000000003&live=sse", THIRD, "data:three\n"),
                 (
@@ -70,9 +71,9 @@ async fn last_event_id_overrides_the_offset_in_the_url() {
                 ),
                 ("offset=now&live=sse", SECOND, "data:twothree\n"),
                 ("offset=now&live=sse", START, "data:onetwothree\n"),
-                // An `EventSource` that has seen no id sends none, or an empty one.
+                // An `EventSource` that has seen no id sends no field, or an empty one.
                 ("offset=0000000000000006&live=sse", "", "data:three\n"),
-                // It is a field of server-sent events alone.
+                // Only server-sent events use this field.
                 (
                     "offset=0000000000000006&live=ndjson",
                     START,
@@ -89,7 +90,7 @@ async fn last_event_id_overrides_the_offset_in_the_url() {
                     "{what}: {chunk}"
                 );
             }
-            // At the tail there is nothing to come yet.
+            // There is no data at the tail yet.
             let (head, mut wire) = ask(server, "offset=-1&live=sse", END, is_first).await;
             assert_eq!(head.status, 200);
             let chunk = wire.chunk().await.unwrap();
@@ -154,7 +155,7 @@ async fn last_event_id_at_the_end_of_a_closed_stream_gets_204() {
                     (204, [Some("true"), Some(END)]),
                     "{query}, first request: {is_first}"
                 );
-                // What is left before it still comes, and then the end.
+                // An offset before the end still returns the rest of the data, and then the end.
                 let (head, mut wire) = ask(server, &query, THIRD, is_first).await;
                 assert_eq!(head.status, 200);
                 let mut came = String::new();

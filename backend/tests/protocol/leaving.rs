@@ -1,11 +1,11 @@
-//! A client that leaves is noticed at once: its place is free for the next.
+//! A client that disconnects is noticed at once: its slot is free for the next.
 
 use super::live::{STREAMING, StreamingReader};
 use super::local_server::{LocalServer, LocalStream, TEXT};
 use tailwater_harness::wait::until;
 
-/// A server with one place, and a stream on it.
-fn one_place() -> LocalServer {
+/// A server with one slot for readers, and one stream.
+fn one_slot() -> LocalServer {
     LocalServer::with(|config| config.live_readers_max = 1)
 }
 
@@ -26,22 +26,21 @@ async fn is_full(stream: &LocalStream<'_>) -> bool {
 }
 
 async fn until_free(stream: &LocalStream<'_>, who: &str) {
-    until(
-        &format!("the place of {who} to be free again"),
-        async || (!is_full(stream).await).then_some(()),
-    )
+    until(&format!("the slot of {who} to be free again"), async || {
+        (!is_full(stream).await).then_some(())
+    })
     .await;
 }
 
 #[tokio::test]
 async fn a_streaming_reader_that_disconnects_frees_its_slot() {
-    let server = one_place();
+    let server = one_slot();
     let stream = server.stream("it", TEXT).await;
     for technique in STREAMING {
         for _ in 0..3 {
             let mut live = StreamingReader::open(&stream, technique, "now").await;
             live.frame().await.unwrap();
-            assert!(is_full(&stream).await, "{technique} takes a place");
+            assert!(is_full(&stream).await, "{technique} takes a slot");
             for other in STREAMING {
                 assert_eq!(
                     StreamingReader::try_open(&stream, other, "now").await.err(),
@@ -57,7 +56,7 @@ async fn a_streaming_reader_that_disconnects_frees_its_slot() {
 
 #[tokio::test]
 async fn a_long_poll_whose_client_disconnects_frees_its_slot() {
-    let server = one_place();
+    let server = one_slot();
     let stream = server.stream("it", TEXT).await;
     for _ in 0..3 {
         let wire = server
@@ -71,7 +70,7 @@ async fn a_long_poll_whose_client_disconnects_frees_its_slot() {
 
 #[tokio::test]
 async fn a_reader_that_ends_frees_its_slot() {
-    let server = one_place();
+    let server = one_slot();
     for technique in STREAMING {
         let stream = server.stream("it", TEXT).await;
         let mut live = StreamingReader::open(&stream, technique, "now").await;
@@ -87,7 +86,7 @@ async fn a_reader_that_ends_frees_its_slot() {
 
 #[tokio::test]
 async fn a_refused_reader_takes_no_slot() {
-    let server = one_place();
+    let server = one_slot();
     let stream = server.stream("it", TEXT).await;
     stream.append("abc").await;
     for query in ["offset=0000000000000001", "offset=x", "offset=-1&hold=x"] {
@@ -104,7 +103,7 @@ async fn a_refused_reader_takes_no_slot() {
 
 #[tokio::test]
 async fn plain_reads_and_appends_work_when_all_slots_are_taken() {
-    let server = one_place();
+    let server = one_slot();
     let stream = server.stream("it", TEXT).await;
     let mut live =
         StreamingReader::open(&stream, tailwater_protocol::Technique::Ndjson, "now").await;

@@ -1,4 +1,4 @@
-//! Lifetimes and retention over HTTP: what is asked for is kept to, told, and compared.
+//! Lifetimes and retention over HTTP: requested values are applied, shown and compared.
 
 use super::forks::put;
 use super::live::{STREAMING, StreamingReader};
@@ -68,7 +68,10 @@ async fn head_shows_lifetime_and_retention_and_creation_compares_them() {
         "",
     )
     .await;
-    assert_eq!(same_moment.status, 200, "one moment, said in another way");
+    assert_eq!(
+        same_moment.status, 200,
+        "the same moment in another notation"
+    );
     for wrong in ["0", "-1", "1.5", "01", "1e3", "", "9007199254740992"] {
         for name in ["stream-retention-bytes", "stream-retention-age"] {
             put(&server, "wrong", &[(name, wrong)], "")
@@ -125,7 +128,7 @@ async fn retention_requested_at_creation_is_applied() {
         name: "age".into(),
         content_type: TEXT,
     };
-    until("what is older than a second to be let go of", || async {
+    until("messages older than a second to be trimmed", || async {
         let gone = age.get("offset=0000000000000000").await;
         (gone.status == 410).then(|| {
             assert_eq!(
@@ -194,7 +197,7 @@ async fn a_live_reader_keeps_an_idle_stream_from_expiring() {
             );
         }
         drop(live);
-        until("the stream to end", || async {
+        until("the stream to expire", || async {
             (server.ask(Method::HEAD, "/v1/stream/it").await.status == 404).then_some(())
         })
         .await;

@@ -1,4 +1,4 @@
-//! Every limit has its answer, and what was acknowledged outlives all of them.
+//! Every limit has its own response, and acknowledged data is not affected by any of them.
 
 use super::local_server::{JSON, LocalServer, TEXT};
 use reqwest::Method;
@@ -106,12 +106,12 @@ async fn different_paths_are_different_streams() {
     assert_eq!(
         server.ask(Method::GET, "/v1/stream/%61").await.text(),
         "a",
-        "an escape that needs none is the same"
+        "an unnecessary escape names the same stream"
     );
     assert_eq!(
         server.ask(Method::GET, "/v1/stream/a%2bb").await.text(),
         "a+b",
-        "in either case"
+        "with digits in either case"
     );
     server
         .ask(Method::GET, "/v1/stream/a%2Fb")
@@ -214,7 +214,7 @@ async fn streams_beyond_the_limit_are_507_until_one_is_deleted() {
     assert_eq!(
         server.send(again).await.status,
         200,
-        "what exists is found although the server is full"
+        "an existing stream is found although the server is full"
     );
     one.append("abc").await;
     one.delete().await;
@@ -252,12 +252,12 @@ async fn a_connection_over_the_limit_is_503_and_earlier_ones_continue() {
         let head = wire.head().await;
         assert_eq!(
             head.status, 404,
-            "a newcomer took an old connection's place"
+            "a new connection took the slot of an old one"
         );
         wire.body().await;
     }
     drop((one, idle));
-    until("a place for another connection", async || {
+    until("a free slot for another connection", async || {
         let mut wire = server.connect().await;
         wire.send(ask).await;
         (wire.head().await.status == 404).then_some(())
@@ -316,7 +316,7 @@ async fn many_small_messages_count_with_their_overhead() {
         messages += 10_000;
         assert!(
             messages <= 200_000,
-            "{messages} messages, each with its place in an index, in a mebibyte"
+            "{messages} messages, each with an index entry, in a mebibyte"
         );
     }
     assert!(messages > 50_000, "{messages}");

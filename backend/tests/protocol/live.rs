@@ -1,4 +1,4 @@
-//! Streaming readers for tests: NDJSON, SSE and WebSocket behind one interface.
+//! Readers of live responses for tests: NDJSON, SSE and WebSocket behind one interface.
 
 use super::local_server::{LocalServer, LocalStream};
 use futures_util::{SinkExt, StreamExt};
@@ -12,14 +12,14 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// The techniques whose answers do not end.
+/// The techniques with live responses.
 pub(crate) const STREAMING: [Technique; 3] =
     [Technique::Ndjson, Technique::Sse, Technique::Websocket];
 
-/// A WebSocket as a client holds it.
+/// The client's end of a WebSocket.
 pub(crate) type ClientSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// One answer that does not end.
+/// One live response.
 #[derive(Debug)]
 pub(crate) struct StreamingReader {
     source: StreamingSource,
@@ -30,12 +30,12 @@ pub(crate) struct StreamingReader {
 enum StreamingSource {
     Ndjson(reqwest::Response, ndjson::NdjsonDecoder),
     Sse(reqwest::Response, sse::SseDecoder),
-    /// And whether it was last told to be up to date.
+    /// The second part is whether the last frame said that the reader is up to date.
     Websocket(Box<ClientSocket>, bool),
 }
 
 impl StreamingReader {
-    /// Follows `stream` from `offset` on; fails when refused.
+    /// Follows `stream` from `offset`; panics if the request is refused.
     pub(crate) async fn open(stream: &LocalStream<'_>, technique: Technique, offset: &str) -> Self {
         match Self::try_open(stream, technique, offset).await {
             Ok(live) => live,
@@ -43,7 +43,7 @@ impl StreamingReader {
         }
     }
 
-    /// Follows `stream` from `offset` on, or says the status that refused.
+    /// Follows `stream` from `offset`, or returns the status of the refusal.
     pub(crate) async fn try_open(
         stream: &LocalStream<'_>,
         technique: Technique,
@@ -55,7 +55,7 @@ impl StreamingReader {
             StreamingSource::Websocket(Box::new(socket(stream.server, &target).await?), false)
         } else {
             let request = stream.server.http.get(stream.server.url(&target));
-            let response = within("a live answer", request.send()).await.unwrap();
+            let response = within("a live response", request.send()).await.unwrap();
             if response.status() != 200 {
                 return Err(response.status().as_u16());
             }
@@ -79,7 +79,7 @@ impl StreamingReader {
         })
     }
 
-    /// The next frame, or `None` at the answer's clean end. An end that is not clean fails.
+    /// The next frame, or `None` at the end of the response. Panics if the response is truncated.
     pub(crate) async fn frame(&mut self) -> Option<Frame> {
         within("a frame or the end", async {
             while self.frames.is_empty() {
@@ -107,7 +107,7 @@ impl StreamingReader {
         .await
     }
 
-    /// The frames until there is news of data, with all that came before them passed over.
+    /// Frames until one has data; skips all before it.
     pub(crate) async fn data(&mut self) -> Frame {
         loop {
             let frame = self.frame().await.expect("data before the end");
@@ -117,18 +117,18 @@ impl StreamingReader {
         }
     }
 
-    /// Passes over what is left, to the answer's clean end.
+    /// Skips the rest of the response, which must end cleanly.
     pub(crate) async fn end(&mut self) {
         while self.frame().await.is_some() {}
     }
 }
 
-/// Opens a WebSocket, or says the status that refused.
+/// Opens a WebSocket, or returns the status of the refusal.
 pub(crate) async fn socket(server: &LocalServer, target: &str) -> Result<ClientSocket, u16> {
     socket_with(server, target, &[]).await
 }
 
-/// The same with headers.
+/// Opens a WebSocket with additional header fields.
 pub(crate) async fn socket_with(
     server: &LocalServer,
     target: &str,
@@ -155,7 +155,7 @@ pub(crate) async fn socket_with(
     }
 }
 
-/// The next text frame, or `None` when the other side closed cleanly.
+/// The next text frame, or `None` if the server closed cleanly.
 pub(crate) async fn text(socket: &mut ClientSocket) -> Option<String> {
     within("a text or close frame", async {
         loop {
@@ -163,21 +163,21 @@ pub(crate) async fn text(socket: &mut ClientSocket) -> Option<String> {
                 Some(Ok(Message::Text(text))) => return Some(text.to_string()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 Some(Ok(Message::Close(Some(_)))) => return None,
-                other => panic!("expected a text or close frame, came {other:?}"),
+                other => panic!("expected a text or close frame, got {other:?}"),
             }
         }
     })
     .await
 }
 
-/// Waits for the close frame, passing over everything before it.
+/// Waits for the close frame; skips everything before it.
 pub(crate) async fn close_frame(socket: &mut ClientSocket) -> CloseFrame {
     within("a close frame", async {
         loop {
             match socket.next().await {
                 Some(Ok(Message::Close(Some(frame)))) => return frame,
                 Some(Ok(_)) => {}
-                other => panic!("expected a close frame, came {other:?}"),
+                other => panic!("expected a close frame, got {other:?}"),
             }
         }
     })

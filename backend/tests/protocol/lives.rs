@@ -1,4 +1,5 @@
-//! A name that is used again: an offset of the stream that was deleted is answered in words, on every technique.
+//! Names that are used again: an offset of the deleted stream is refused with an explanation, by
+//! every technique.
 
 use super::live::{STREAMING, StreamingReader, socket};
 use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
@@ -11,7 +12,7 @@ use tailwater_harness::Response;
 use tailwater_harness::wait::{until, within};
 use tailwater_protocol::{Technique, headers};
 
-/// A name whose stream was deleted and made again; returns the last offset of the first one.
+/// A name whose stream was deleted and created again; returns the last offset of the first stream.
 async fn reused<'a>(server: &'a LocalServer, name: &str) -> (LocalStream<'a>, String) {
     let stream = server.stream(name, TEXT).await;
     let old = stream.append("old").await;
@@ -21,7 +22,7 @@ async fn reused<'a>(server: &'a LocalServer, name: &str) -> (LocalStream<'a>, St
     (stream, old)
 }
 
-/// Checks that an answer says that the offset belongs to another stream.
+/// Checks that a response says that the offset belongs to another stream.
 fn gone(answer: &Response) {
     let problem = answer.refuses(410);
     assert_eq!(problem.kind, "#other-life", "{problem:?}");
@@ -31,7 +32,7 @@ fn gone(answer: &Response) {
     );
 }
 
-/// The query of a read by a technique.
+/// The query of a read by `technique`.
 fn query(technique: Technique, offset: &str) -> String {
     let live = technique
         .live()
@@ -136,7 +137,7 @@ async fn a_fork_point_must_be_an_offset_of_the_current_source() {
     assert_eq!(
         server.send(fork("f", &at)).await.status,
         200,
-        "a retry finds it"
+        "a retry finds the fork"
     );
     assert_eq!(
         server
@@ -144,7 +145,7 @@ async fn a_fork_point_must_be_an_offset_of_the_current_source() {
             .await
             .status,
         201,
-        "any stream's beginning"
+        "the beginning of any stream"
     );
     let child = LocalStream {
         server: &server,
@@ -155,7 +156,7 @@ async fn a_fork_point_must_be_an_offset_of_the_current_source() {
     assert_eq!(
         child.get(&format!("offset={at}")).await.text(),
         " and more",
-        "read from where it was made"
+        "read from the fork point"
     );
     let beyond = stream.append("beyond").await;
     gone(&child.get(&format!("offset={beyond}")).await);
@@ -173,7 +174,7 @@ async fn after_expiry_a_new_stream_of_the_name_has_its_own_offsets() {
     };
     let first = server.send(put().header(headers::STREAM_TTL, "1")).await;
     let old = first.next_offset();
-    until("the stream to end", || async {
+    until("the stream to expire", || async {
         let listed = server.ask(Method::GET, "/v1/streams").await;
         listed.text().contains(r#""streams":[]"#).then_some(())
     })
@@ -207,7 +208,7 @@ async fn an_import_under_a_deleted_name_gets_its_own_offsets() {
         (201, format!("{old}_1"))
     );
     gone(&stream.get(&format!("offset={old}")).await);
-    // Exports hold positions: what they were in one life, they are in the next.
+    // An export contains positions, so they are the same in the next life.
     assert_eq!(
         server.ask(Method::GET, "/v1/export/a").await.body,
         export.body

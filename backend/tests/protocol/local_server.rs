@@ -1,4 +1,4 @@
-//! A server in this process for each test, and what tests ask of it.
+//! A server in this process for each test, and the requests that tests send to it.
 
 use super::in_process::serve;
 use reqwest::Method;
@@ -27,14 +27,14 @@ pub(crate) struct LocalServer {
 }
 
 impl LocalServer {
-    /// With the settings of the bare command line, on a free port.
+    /// Starts a server with the default settings, on a free port.
     pub(crate) fn start() -> Self {
         Self::with(|_| {})
     }
 
-    /// With the settings that `change` makes of those.
+    /// Starts a server with the default settings after `change`.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
-        // The same tests hold with the hand-off of live readers and without it.
+        // The same tests must pass with and without the takeover of connections.
         let hand_off = std::env::var_os("TAILWATER_TEST_WITHOUT_HAND_OFF").is_none();
         let mut config = Config {
             workers: Some(2),
@@ -46,7 +46,7 @@ impl LocalServer {
         Self::over(serve(config))
     }
 
-    /// Anything that serves a listener until it is told to stop.
+    /// Serves a listener with `serve` until it is told to stop.
     pub(crate) fn run<F>(serve: impl FnOnce(TcpListener, Shutdown) -> F + Send + 'static) -> Self
     where
         F: Future<Output = io::Result<()>>,
@@ -65,17 +65,17 @@ impl LocalServer {
         }
     }
 
-    /// The URL of something on this server.
+    /// The URL of a target on this server.
     pub(crate) fn url(&self, target: &str) -> String {
         format!("http://{}{target}", self.address)
     }
 
-    /// Sends a request without a body and reads the answer whole.
+    /// Sends a request without a body and reads the whole response.
     pub(crate) async fn ask(&self, method: Method, target: &str) -> Response {
         self.send(self.http.request(method, self.url(target))).await
     }
 
-    /// Sends a request and reads the answer whole.
+    /// Sends a request and reads the whole response.
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Response {
         within("an answer", async {
             whole(request.send().await.unwrap()).await
@@ -101,12 +101,12 @@ impl LocalServer {
         stream
     }
 
-    /// Opens a connection, to speak on it byte by byte.
+    /// Opens a raw connection.
     pub(crate) async fn connect(&self) -> RawConnection {
         RawConnection::open(self.address).await
     }
 
-    /// Opens a connection and sends a request line and headers (each with its line end) on it.
+    /// Opens a connection and sends a request line and header fields, each with its line end.
     pub(crate) async fn ask_raw(&self, line: &str, headers: &str) -> RawConnection {
         let mut wire = self.connect().await;
         let host = self.address;
@@ -115,14 +115,14 @@ impl LocalServer {
         wire
     }
 
-    /// A connection whose long-poll for `target` is being held at this moment.
+    /// A connection whose long-poll for `target` is held by the server.
     pub(crate) async fn waiting(&self, target: &str) -> RawConnection {
         let mut wire = self.connect().await;
         self.wait_on(&mut wire, target).await;
         wire
     }
 
-    /// Asks for `target` on a connection, and comes back when the long-poll is being held.
+    /// Sends a long-poll for `target` on a connection, and returns once the server holds it.
     pub(crate) async fn wait_on(&self, wire: &mut RawConnection, target: &str) {
         let name = target
             .strip_prefix("/v1/stream/")
@@ -136,12 +136,13 @@ impl LocalServer {
             readers.iter().map(seconds).collect()
         };
         let before = readers().await.len();
-        // A reader that was just answered may be counted for a moment, but has been there for longer than since now.
+        // A reader that has just been answered may still be counted, but it has existed since
+        // before this point.
         let since = Instant::now();
         let host = self.address;
         wire.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
             .await;
-        until("a reader that waits", async || {
+        until("a waiting reader", async || {
             let passed = since.elapsed().as_secs_f64();
             let now = readers().await;
             let is_new = |seconds: &f64| *seconds < passed;
@@ -167,9 +168,9 @@ pub(crate) async fn whole(response: reqwest::Response) -> Response {
     Response::new(status, &fields, response.bytes().await.unwrap())
 }
 
-/// A client that follows nothing, decodes nothing and asks no proxy.
+/// A client that follows no redirects, decodes no content and uses no proxy.
 pub(crate) fn client() -> reqwest::Client {
-    // Only the first call installs it; there is no TLS here, but the client wants to know how it would be done.
+    // Only the first call installs the provider. There is no TLS here, but the client requires one.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .no_proxy()
@@ -199,7 +200,7 @@ impl LocalStream<'_> {
             .request(method, self.server.url(&self.target(query)))
     }
 
-    /// POSTs with the stream's own content type.
+    /// Sends a POST with the stream's own content type.
     pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> Response {
         self.server
             .send(
@@ -210,14 +211,14 @@ impl LocalStream<'_> {
             .await
     }
 
-    /// Appends, and says where the stream then ends.
+    /// Appends, and returns the tail afterwards.
     pub(crate) async fn append(&self, body: impl Into<reqwest::Body>) -> String {
         let answer = self.post(body).await;
         assert_eq!(answer.status, 204, "{answer:?}");
         answer.next_offset()
     }
 
-    /// Closes without data, and says where the stream ends.
+    /// Closes the stream without data, and returns its tail.
     pub(crate) async fn close(&self) -> String {
         let answer = self
             .server
@@ -240,12 +241,12 @@ impl LocalStream<'_> {
         );
     }
 
-    /// GETs, whatever comes.
+    /// Sends a GET and returns the response, whatever its status is.
     pub(crate) async fn get(&self, query: &str) -> Response {
         self.server.send(self.request(Method::GET, query)).await
     }
 
-    /// Everything from `offset` on, page after page, as the bodies came.
+    /// All pages from `offset` to the tail.
     pub(crate) async fn pages(&self, offset: &str) -> Vec<Response> {
         let mut pages = Vec::new();
         let mut from = offset.to_owned();
@@ -256,9 +257,9 @@ impl LocalStream<'_> {
             let is_last = page.is(headers::STREAM_UP_TO_DATE);
             assert!(
                 is_last || next > from,
-                "a page that is not the last moves on: {page:?}"
+                "a page before the last must advance: {page:?}"
             );
-            assert!(pages.len() < 10_000, "pages without end");
+            assert!(pages.len() < 10_000, "too many pages");
             pages.push(page);
             if is_last {
                 return pages;
@@ -267,7 +268,7 @@ impl LocalStream<'_> {
         }
     }
 
-    /// The tail, as HEAD tells it.
+    /// The tail, as returned by HEAD.
     pub(crate) async fn tail(&self) -> String {
         self.server
             .send(self.request(Method::HEAD, ""))

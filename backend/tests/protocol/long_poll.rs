@@ -1,10 +1,10 @@
-//! Long-polling: nothing is missed, nothing is held longer than it must be.
+//! Long-polling: no append is missed, and no request is held longer than necessary.
 
 use super::local_server::{JSON, LocalServer, TEXT};
 use std::time::Duration;
 use tailwater_harness::wait::within;
 
-/// How often a race between a reader that comes and what wakes it is run.
+/// How often a race between a new reader and an append is run.
 const ROUNDS: usize = 60;
 
 #[tokio::test]
@@ -246,7 +246,7 @@ async fn the_connection_stays_usable_after_an_append_ends_the_wait() {
             from = head.header("stream-next-offset").unwrap().to_owned();
             assert_eq!(from, stream.tail().await);
         }
-        // What closes a connection closes it behind the answer: a word.
+        // What asks to close a connection closes it after the response: `Connection: close`.
         wire.send(post("Connection: close\r\n")).await;
         let head = wire.head().await;
         assert_eq!(
@@ -254,7 +254,7 @@ async fn the_connection_stays_usable_after_an_append_ends_the_wait() {
             (204, Some("close"))
         );
         assert_eq!(wire.rest().await, b"", "nothing follows");
-        // And a client that has no more to ask.
+        // A client that half-closes because it has no more requests.
         let (tail, mut wire) = (
             stream.tail().await,
             server
@@ -273,6 +273,6 @@ async fn the_connection_stays_usable_after_an_append_ends_the_wait() {
         wire.finish().await;
         let head = wire.head().await;
         assert_eq!((head.status, wire.body().await), (200, content));
-        assert_eq!(wire.rest().await, b"", "the server ends its side, too");
+        assert_eq!(wire.rest().await, b"", "the server closes its half, too");
     }
 }

@@ -1,10 +1,11 @@
-//! The server over HTTP: what the conformance suite does not ask. One module per subject; see `local_server.rs`.
+//! The server over HTTP, as far as the conformance suite does not test it. One module per subject;
+//! see `local_server.rs`.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test says what is wrong by failing, in its helpers too"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod bodies;

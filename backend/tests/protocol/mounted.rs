@@ -1,4 +1,5 @@
-//! Streams mounted in somebody else's application: under a prefix, beside other streams, behind other middleware.
+//! Streams mounted in another application: under a prefix, beside other streams, behind its
+//! middleware.
 
 use super::local_server::{JSON, LocalServer, TEXT};
 use actix_web::middleware::DefaultHeaders;
@@ -7,7 +8,7 @@ use reqwest::Method;
 use tailwater::config::{Config, StoreKind};
 use tailwater::mount::{Mount, open};
 
-/// An application with two sets of streams and a page of its own.
+/// An application with two sets of streams and its own page.
 fn application() -> LocalServer {
     LocalServer::run(|listener, shutdown| async move {
         let config = Config {

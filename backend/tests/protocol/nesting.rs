@@ -1,4 +1,4 @@
-//! How deep JSON may be nested: one limit, whichever way a message comes.
+//! The limit of JSON nesting is the same for every way of sending a message.
 
 use super::local_server::{JSON, LocalServer};
 use super::values::{exchange, export_of};
@@ -8,7 +8,7 @@ use tailwater_core::Payload;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::nesting::NESTING_MAX;
 
-/// An array within an array within an array, so many deep.
+/// An array nested `depth` levels deep.
 fn nested(depth: usize) -> String {
     format!("{}{}", "[".repeat(depth), "]".repeat(depth))
 }
@@ -21,7 +21,7 @@ async fn json_over_the_nesting_limit_is_refused_at_every_entry() {
         let objects = format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
         for message in [nested(depth), objects] {
             for body in [message.clone(), format!("[1,{message}]")] {
-                // A body that is an array is its elements, so the outermost brackets of an array alone do not count.
+                // The outermost brackets of an array body separate messages and do not count.
                 if body.starts_with("[[") && depth == NESTING_MAX + 1 {
                     continue;
                 }

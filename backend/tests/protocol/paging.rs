@@ -1,4 +1,4 @@
-//! Pages: whole messages, offsets that only rise, and a truthful `Stream-Up-To-Date`.
+//! Pages: complete messages, increasing offsets, and a correct `Stream-Up-To-Date`.
 
 use super::local_server::{BINARY, JSON, LocalServer, TEXT};
 use std::collections::BTreeSet;

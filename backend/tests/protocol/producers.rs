@@ -1,11 +1,12 @@
-//! Appends that can be repeated, and appends on a condition: what the conformance suite does not ask.
+//! Idempotent producers and conditional appends, as far as the conformance suite does not test
+//! them.
 
 use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use reqwest::Method;
 use std::collections::BTreeSet;
 use tailwater_harness::Response;
 
-/// POSTs as producer `p`.
+/// Sends a POST as producer `p`.
 async fn produce(stream: &LocalStream<'_>, epoch: u64, seq: u64, body: &str) -> Response {
     let post = stream
         .request(Method::POST, "")
@@ -136,7 +137,7 @@ async fn if_match_appends_only_at_that_tail() {
         append_if(&stream, "\"0000000000000003\"", "x")
             .await
             .is("stream-closed"),
-        "closed comes before the condition"
+        "closed is checked before the condition"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Every refusal is a problem document; what is promised later is refused today, not ignored.
+//! Every refusal is a problem document, and unsupported requests are refused, not ignored.
 
 use super::local_server::{JSON, LocalServer, TEXT};
 use reqwest::Method;
@@ -104,7 +104,7 @@ async fn an_append_without_a_body_is_400_unless_it_closes() {
     assert_eq!(
         stream.close().await,
         closed.next_offset(),
-        "closing again is no error"
+        "closing again is not an error"
     );
 }
 
@@ -168,7 +168,7 @@ async fn stream_seq_must_rise_in_byte_order() {
     assert_eq!(
         post("b", "1").await.status,
         204,
-        "the refused one took no sequence"
+        "a refused append does not use its sequence"
     );
     stream.append("2").await;
     post("b", "1").await.refuses(409);

@@ -1,4 +1,4 @@
-//! What streams are after the server that kept them on disk was stopped and started again.
+//! Streams after a server with a disk store was stopped and started again.
 
 use super::local_server::{LocalServer, LocalStream, TEXT};
 use reqwest::Method;
@@ -103,7 +103,7 @@ async fn forks_and_hidden_sources_survive_a_restart() {
     );
     at(&server, "c").delete().await;
     for name in ["a", "b", "c", "d"] {
-        until("all to be gone", || async {
+        until("all streams to be deleted", || async {
             (head(&server, name).await.status == 404).then_some(())
         })
         .await;
@@ -115,7 +115,7 @@ async fn forks_and_hidden_sources_survive_a_restart() {
         assert_eq!(
             put(&server, name, &[], "new").await.status,
             201,
-            "{name} is free again"
+            "{name} can be used again"
         );
         assert_eq!(at(&server, name).get("offset=-1").await.text(), "new");
     }
@@ -168,7 +168,7 @@ async fn retention_and_lifetime_survive_a_restart() {
     assert_eq!(put(&server, "idle", &lasting, "").await.status, 200);
     assert_eq!(put(&server, "dated", &dated, "").await.status, 200);
     assert_eq!(head(&server, "over").await.status, 404);
-    until("the idle stream to end", || async {
+    until("the idle stream to expire", || async {
         (head(&server, "idle").await.status == 404).then_some(())
     })
     .await;
@@ -178,7 +178,7 @@ async fn retention_and_lifetime_survive_a_restart() {
     assert_eq!(
         head(&server, "idle").await.status,
         404,
-        "what has ended does not come back"
+        "an expired stream does not return"
     );
     assert_eq!(head(&server, "dated").await.status, 200);
 }

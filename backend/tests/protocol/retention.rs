@@ -1,4 +1,5 @@
-//! Streams that keep only so much: who comes too late is told, who comes from the beginning gets what is there.
+//! Streams with retention: trimmed offsets are refused, and reads from the beginning return what is
+//! kept.
 
 use super::live::{STREAMING, StreamingReader};
 use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
@@ -10,7 +11,7 @@ use tailwater_core::{Append, Payload, StreamConfig, StreamName, Streams};
 use tailwater_protocol::Data;
 use tailwater_protocol::headers::ContentKind;
 
-/// A server with one stream, `it`, that keeps `keep_bytes`; and the store beneath.
+/// A server with one stream, `it`, that keeps `keep_bytes`, and its store.
 async fn keeping(keep_bytes: u64, content_type: &'static str) -> (LocalServer, Arc<MemoryStore>) {
     let store = Arc::new(MemoryStore::new(1 << 24));
     let streams = Arc::new(Streams::new(store.clone(), 10));
@@ -69,7 +70,7 @@ async fn trimmed_offsets_are_410_with_the_earliest_one() {
     let in_use = store.kept_bytes();
     assert!(
         in_use < 1_250 / 10 * (10 + 96) + 1_000,
-        "the store lets go, too: {in_use} bytes"
+        "the store frees them, too: {in_use} bytes in use"
     );
 }
 
@@ -146,7 +147,7 @@ async fn a_reader_that_falls_behind_gets_an_error_and_no_gap() {
         told += u32::from(again.status == 410);
         assert!([200, 204, 410].contains(&again.status), "{again:?}");
     }
-    // Whether a reader falls behind depends on the machine; that it is told does not.
+    // Whether a reader falls behind depends on the machine; that it gets an error then does not.
     assert!(told <= 3);
 }
 

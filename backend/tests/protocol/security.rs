@@ -1,4 +1,4 @@
-//! No web page that a person happens to visit can read, write, or hold up the streams of this machine.
+//! No web page of a foreign origin can read, write or block the streams of this machine.
 
 use super::live::socket_with;
 use super::local_server::{LocalServer, TEXT};
@@ -120,7 +120,7 @@ async fn loopback_origins_can_read_every_header_of_the_protocol() {
                 let own = name.starts_with("stream-") || ["etag", "location"].contains(&name);
                 assert!(
                     !own || exposed.split(", ").any(|it| it == name),
-                    "{name} is hidden from pages"
+                    "{name} is not exposed to pages"
                 );
             }
         }
@@ -129,7 +129,7 @@ async fn loopback_origins_can_read_every_header_of_the_protocol() {
         assert_eq!(
             refused.header("access-control-allow-origin"),
             Some(origin),
-            "a page may read why"
+            "a page can read the reason"
         );
         let target = stream.target("offset=now&live=websocket");
         assert!(

@@ -1,11 +1,12 @@
-//! A stop ends every answer cleanly, finishes what was begun, and does not wait for those who only sit there.
+//! A stop ends every response cleanly, finishes requests in progress, and does not wait for idle
+//! connections.
 
 use super::live::{STREAMING, StreamingReader, close_frame, socket};
 use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-/// A server whose drain is longer than any wait in these tests: it must not come to that.
+/// A server whose drain is longer than any deadline of these tests, which must not need it.
 fn patient() -> LocalServer {
     LocalServer::with(|config| config.drain = Duration::from_secs(3_000))
 }
@@ -50,7 +51,7 @@ async fn a_stop_ends_every_live_response_with_a_last_message() {
         assert_eq!(
             head.header("connection"),
             Some("close"),
-            "or the client would ask again at once"
+            "without it the client would send the next request at once"
         );
         assert!(wire.rest().await.is_empty());
     }
@@ -83,7 +84,7 @@ async fn a_stop_finishes_an_append_in_progress() {
         .waiting("/v1/stream/it?offset=now&live=long-poll")
         .await;
     server.tell_to_stop();
-    assert_eq!(poll.head().await.status, 204, "the stop has arrived");
+    assert_eq!(poll.head().await.status, 204, "the stop has begun");
     wire.send("1\r\nb\r\n0\r\n\r\n").await;
     let head = wire.head().await;
     assert_eq!(

@@ -1,4 +1,5 @@
-//! NDJSON and SSE (and what WebSocket shares with them): first bytes, batches, heartbeats, recycling, ends.
+//! NDJSON and SSE, and what WebSocket shares with them: first bytes, batches, heartbeats,
+//! recycling, ends.
 
 use super::live::{STREAMING, StreamingReader, messages};
 use super::local_server::{BINARY, JSON, LocalServer, TEXT};
@@ -388,7 +389,7 @@ async fn text_split_by_two_appends_is_preserved_except_over_sse() {
             "{technique}"
         );
     }
-    // Who comes later reads all appends at once, and nothing is cut but by the rule of line ends.
+    // A later reader gets all appends at once, so text is split only at line ends.
     for technique in STREAMING {
         let came = bytes(
             StreamingReader::open(&stream, technique, "-1")
@@ -410,7 +411,7 @@ async fn text_split_by_two_appends_is_preserved_except_over_sse() {
     }
 }
 
-/// A piece of a text stream: as bytes where it is no text by itself.
+/// A piece of a text stream as bytes, whether it is valid text by itself or not.
 fn bytes(data: Option<Data>) -> Vec<u8> {
     match data {
         Some(Data::Text(text)) => text.into_bytes(),

@@ -1,4 +1,4 @@
-//! Subscriptions over HTTP: what is refused and how, and the answers that the protocol fixes to the byte.
+//! Subscriptions over HTTP: refusals, and the responses whose exact bytes the protocol defines.
 
 use super::local_server::{JSON, LocalServer, TEXT};
 use reqwest::Method;
@@ -8,7 +8,7 @@ use tailwater_harness::Response;
 use tailwater_protocol::Problem;
 
 impl LocalServer {
-    /// A pull-wake subscription on `events/*` with events on `wake`.
+    /// Creates a pull-wake subscription on `events/*` with events on `wake`.
     async fn pull(&self, id: &str) {
         self.send(
             self.http
@@ -33,7 +33,7 @@ impl LocalServer {
     }
 }
 
-/// A refusal that is a problem document and carries the protocol's code, too.
+/// Checks a refusal with a problem document that also carries the protocol's code.
 #[track_caller]
 fn refuses(answer: &Response, status: u16, code: &str) {
     let problem = answer.refuses(status);

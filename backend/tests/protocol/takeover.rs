@@ -1,4 +1,5 @@
-//! Connections that have left their dispatcher: what comes after, who leaves, who takes nothing, and a stop.
+//! Connections that have left their dispatcher: later requests, disconnects, stalled readers, and a
+//! stop.
 
 use super::live::{STREAMING, StreamingReader, messages};
 use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
@@ -27,7 +28,7 @@ fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
-/// A long-poll that waits alone on its connection, which nothing keeps in its dispatcher.
+/// A connection whose long-poll waits, and which has left its dispatcher.
 async fn waiting(stream: &LocalStream<'_>, offset: &str) -> RawConnection {
     let before = readers(stream).await;
     let mut wire = stream.server.connect().await;
@@ -39,7 +40,7 @@ async fn waiting(stream: &LocalStream<'_>, offset: &str) -> RawConnection {
     wire
 }
 
-/// A streaming answer at the tail.
+/// A connection with a live response at the tail.
 async fn streaming(stream: &LocalStream<'_>, live: &str) -> RawConnection {
     let mut wire = stream.server.connect().await;
     wire.send(get(&stream.target(&format!("offset=now&live={live}"))))
@@ -173,7 +174,7 @@ async fn a_connection_whose_long_poll_ended_does_not_delay_a_stop() {
     assert_eq!(wire.head().await.status, 200);
     assert_eq!(wire.body().await, "a");
     server.tell_to_stop();
-    assert!(wire.rest().await.is_empty(), "nobody asked for more");
+    assert!(wire.rest().await.is_empty(), "no further request was sent");
     server.stopped().await;
 }
 
@@ -182,7 +183,7 @@ async fn a_stalled_reader_is_disconnected_and_others_continue() {
     const MESSAGES: usize = 12;
     let server = LocalServer::with(|config| {
         config.write_silence_max = Duration::from_secs(2);
-        // A dispatcher waits for its client for as long as it takes.
+        // A dispatcher has no deadline for a client that does not read.
         config.hand_off = true;
     });
     let stream = server.stream("it", JSON).await;

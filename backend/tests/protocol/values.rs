@@ -1,4 +1,4 @@
-//! What clients may send: values that the server keeps have limits, and every way in knows the same ones.
+//! Values that the server keeps for clients have limits, the same for every way of sending them.
 
 use super::live::{say, socket, text};
 use super::local_server::{JSON, LocalServer, TEXT};
@@ -21,7 +21,7 @@ pub(super) fn export_of(message: &str) -> String {
     .join("\n")
 }
 
-/// What a frame is answered on a WebSocket of its own.
+/// The response to a frame on a new WebSocket.
 pub(crate) async fn exchange(server: &LocalServer, name: &str, frame: &str) -> Value {
     let mut socket = socket(
         server,
@@ -39,7 +39,7 @@ pub(crate) async fn exchange(server: &LocalServer, name: &str, frame: &str) -> V
             }
         }
     };
-    within("the answer to a frame", answered).await
+    within("the response to a frame", answered).await
 }
 
 #[tokio::test]
@@ -270,7 +270,7 @@ async fn values_kept_from_headers_have_a_maximum_length() {
     assert_eq!(
         stream.get("offset=-1").await.text(),
         "[]",
-        "nothing was appended, and the server goes on"
+        "nothing was appended, and the server still works"
     );
     for name in [headers::PRODUCER_ID, headers::STREAM_SEQ] {
         let answer = server.send(post(name, long(256))).await;
@@ -316,7 +316,7 @@ async fn values_kept_from_frames_have_a_maximum_length() {
     assert_eq!(
         stream.get("offset=-1").await.text(),
         "[]",
-        "nothing was appended, and the server goes on"
+        "nothing was appended, and the server still works"
     );
     assert_eq!(
         exchange(&server, "it", &frame("producerId", &long(255))).await["status"],
@@ -422,7 +422,7 @@ async fn the_number_of_messages_in_an_append_is_limited() {
     assert_eq!(stream.get("offset=-1").await.text(), "[]");
     stream.append("[1,2,3]").await;
     assert_eq!(server.send(put("[[1,2,3,4],[],[]]")).await.status, 201);
-    // A page of 8 bytes holds four messages, so an export may.
+    // A page of 8 bytes holds four messages, so an export may have as many.
     for (count, status) in [(4, 201), (5, 400)] {
         let list = vec!["1"; count].join(",");
         let next = format!("{:016}", 2 * count);
@@ -469,7 +469,7 @@ async fn too_many_messages_and_overlong_import_lines_are_refused() {
     ] {
         let import = server.http.put(server.url("/v1/import/new")).body(body);
         let answer = within("a refusal", import.send()).await;
-        // The refusal may come before the body has left, and end the connection.
+        // The refusal may arrive before the whole body has been sent, and close the connection.
         assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status() == 400));
     }
     assert_eq!(server.ask(Method::HEAD, "/v1/stream/new").await.status, 404);

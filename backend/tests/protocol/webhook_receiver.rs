@@ -1,4 +1,4 @@
-//! A receiver of webhooks: takes requests, and answers them as a test says.
+//! A receiver of webhooks: records requests, and answers them as the test has set.
 
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-/// One request that a receiver got.
+/// One received request.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceivedWebhook {
     pub(crate) head: String,
@@ -34,7 +34,7 @@ impl ReceivedWebhook {
     }
 }
 
-/// A web server that takes webhooks; every connection carries one.
+/// A web server for webhooks; each connection carries one request.
 pub(crate) struct WebhookReceiver {
     pub(crate) url: String,
     calls: mpsc::UnboundedReceiver<ReceivedWebhook>,
@@ -42,7 +42,7 @@ pub(crate) struct WebhookReceiver {
 }
 
 impl WebhookReceiver {
-    /// Answers with 200 and `{"done":true}`.
+    /// Starts a receiver that answers with 200 and `{"done":true}`.
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook?a=1", listener.local_addr().unwrap());
@@ -76,7 +76,7 @@ impl WebhookReceiver {
         within("a webhook", self.calls.recv()).await.unwrap()
     }
 
-    /// Whether nothing came that was not taken.
+    /// Whether every received request has been taken by `next`.
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.calls.try_recv().is_err()
     }

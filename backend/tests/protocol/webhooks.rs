@@ -1,4 +1,4 @@
-//! Webhooks as their receiver sees them: signed, within bounds, told again when they failed.
+//! Webhooks as their receiver sees them: signed, bounded, and retried after failures.
 
 use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
 use super::webhook_receiver::WebhookReceiver;
@@ -13,7 +13,7 @@ use tailwater_harness::Response;
 use tailwater_harness::wait::until;
 
 impl LocalServer {
-    /// A request about subscriptions.
+    /// Sends a request to the subscription API.
     pub(crate) async fn ds(&self, method: Method, path: &str, body: Value) -> Response {
         let request = self
             .http
@@ -22,7 +22,7 @@ impl LocalServer {
             .await
     }
 
-    /// The same with a bearer token.
+    /// Sends a POST to the subscription API with a bearer token.
     pub(crate) async fn ds_with(&self, token: &str, path: &str, body: Value) -> Response {
         let request = self.http.post(self.url(&format!("/v1/stream/__ds/{path}")));
         let request = request
@@ -31,7 +31,7 @@ impl LocalServer {
         self.send(request.body(body.to_string())).await
     }
 
-    /// A webhook subscription `hook` on `events/*`.
+    /// Creates a webhook subscription `hook` on `events/*`.
     pub(crate) async fn hook(&self, url: &str) -> Value {
         let asked = json!({"type": "webhook", "pattern": "events/*", "webhook": {"url": url}});
         let answer = self.ds(Method::PUT, "subscriptions/hook", asked).await;
@@ -47,7 +47,7 @@ impl LocalServer {
         serde_json::from_slice(&answer.body).unwrap()
     }
 
-    /// Waits until a subscription is in that state.
+    /// Waits until a subscription has this status.
     async fn until_status(&self, id: &str, status: &str) -> Value {
         until("the subscription's status", || async {
             Some(self.subscription(id).await).filter(|it| it["status"] == status)
@@ -56,7 +56,7 @@ impl LocalServer {
     }
 }
 
-/// The public key that a webhook subscription says it signs with.
+/// The public key that belongs to the signatures of a webhook subscription.
 async fn published_key(server: &LocalServer, signing: &Value) -> Value {
     let jwks = server.http.get(signing["jwks_url"].as_str().unwrap());
     let jwks = server.send(jwks).await;
@@ -77,10 +77,7 @@ async fn published_key(server: &LocalServer, signing: &Value) -> Value {
             &json!("EdDSA")
         )
     );
-    assert!(
-        key.get("d").is_none(),
-        "the private half is nobody's business"
-    );
+    assert!(key.get("d").is_none(), "the private key is not published");
     key
 }
 
@@ -146,7 +143,7 @@ async fn a_webhooks_signature_verifies_with_the_published_key() {
 async fn a_failed_webhook_is_retried_with_the_same_wake_id() {
     let server = LocalServer::start();
     let mut receiver = WebhookReceiver::start().await;
-    receiver.answer_json("500 Internal LocalServer Error", "{\"done\":true}");
+    receiver.answer_json("500 Internal Server Error", "{\"done\":true}");
     server.hook(&receiver.url).await;
     server.stream("events/a", TEXT).await.append("x").await;
     let first = receiver.next().await.json();
@@ -235,7 +232,7 @@ async fn a_webhook_response_counts_only_if_it_is_short_json() {
             (200, r#"{"ok":true,"next_wake":false}"#)
         );
     }
-    assert!(receiver.is_quiet(), "each wake was told once");
+    assert!(receiver.is_quiet(), "each wake was delivered once");
 }
 
 #[tokio::test]
@@ -319,7 +316,7 @@ async fn local_webhooks_are_refused_for_clients_behind_a_proxy() {
     }
 }
 
-/// What proxies say about whom they ask for.
+/// Header fields with which proxies name their clients.
 const FORWARDED: [(&str, &str); 6] = [
     ("forwarded", "for=192.0.2.43;proto=https"),
     ("via", "1.1 proxy.example"),

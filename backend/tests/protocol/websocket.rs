@@ -1,4 +1,4 @@
-//! WebSocket both ways: what it appends, what it refuses, how it ends.
+//! WebSocket connections: appends, refusals, and how they end.
 
 use super::live::{ClientSocket, close_frame, say, socket, text};
 use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::{MaybeTlsStream, client_async};
 
-/// A WebSocket that waits at the stream's tail.
+/// Opens a WebSocket at the tail of a stream.
 pub(crate) async fn open(stream: &LocalStream<'_>) -> ClientSocket {
     let mut socket = socket(stream.server, &stream.target("offset=now&live=websocket"))
         .await
@@ -22,10 +22,12 @@ pub(crate) async fn open(stream: &LocalStream<'_>) -> ClientSocket {
     socket
 }
 
-/// A WebSocket that reads from the stream's beginning, which is too far back for the server to come to the end before the
-/// client reads: its connection stays open when the stream is closed.
+/// Opens a WebSocket that reads from the beginning. The client reads nothing, and the data does not
+/// fit into the sockets' buffers, so the server does not reach the end and the connection stays
+/// open when the stream is closed.
 pub(crate) async fn open_far_behind(stream: &LocalStream<'_>) -> ClientSocket {
-    // Far more than the sockets hold, where the receiving one is kept small: by itself it grows to tens of megabytes.
+    // Far more than the buffers of the sockets, of which the receiving one is kept small: by
+    // default it grows to tens of megabytes.
     for _ in 0..320 {
         stream
             .append(format!("\"{}\"", "x".repeat(200 << 10)))
@@ -39,16 +41,16 @@ pub(crate) async fn open_far_behind(stream: &LocalStream<'_>) -> ClientSocket {
     within("a WebSocket", handshake).await.unwrap().0
 }
 
-/// What `request` is answered, passing over the stream's own frames.
+/// The response to `request`; skips the stream's own frames.
 pub(crate) async fn exchange(socket: &mut ClientSocket, request: &str) -> Value {
     say(socket, request).await;
     answer(socket).await
 }
 
-/// The answer to the first request that has none yet, passing over the stream's own frames.
+/// The response to the first unanswered request; skips the stream's own frames.
 pub(crate) async fn answer(socket: &mut ClientSocket) -> Value {
     loop {
-        let frame = text(socket).await.expect("an answer before the end");
+        let frame = text(socket).await.expect("a response before the end");
         let frame: Value = serde_json::from_str(&frame).unwrap();
         if let Some(answer) = frame.get("appended") {
             return answer.clone();
@@ -149,7 +151,7 @@ async fn an_id_is_echoed_up_to_256_bytes_and_refused_beyond() {
     assert_eq!(stream.tail().await, "0000000000000000");
     let longest = json!("x".repeat(254));
     for rest in ["\"append\":1", "\"append\":1,\"ifMatch\":\"wrong\""] {
-        // White space around it is no part of it.
+        // White space around an id is not part of it.
         let answer = exchange(
             &mut socket,
             &format!("{{\"id\":{}{longest} ,{rest}}}", " ".repeat(300)),
@@ -289,7 +291,7 @@ async fn an_append_to_a_closed_stream_is_refused_with_its_tail() {
     refused(&answer, 409);
     assert_eq!(
         answer["streamClosed"], true,
-        "as a POST is told by its headers: {answer}"
+        "the same as in the headers of a POST: {answer}"
     );
     assert_eq!(answer["streamNextOffset"], *end, "{answer}");
 }

@@ -1,4 +1,4 @@
-//! Who else on this machine may read what a server keeps.
+//! Which other users of the machine can read a server's data.
 
 use crate::process::ServerFolder;
 use crate::process::durable_server::{DurableServer, TEXT};
@@ -24,7 +24,7 @@ async fn data_is_private_and_strict_mode_refuses_readable_folders() {
         words.contains("chmod 700") && words.contains("--strict"),
         "{words}"
     );
-    // Enough that the engine writes tables, too.
+    // Enough data that the engine writes tables, too.
     for _ in 0..12 {
         server
             .put(

@@ -1,4 +1,4 @@
-//! Lifetimes, dates and retention across a kill: time that passed meanwhile counts.
+//! Lifetimes, dates and retention across a kill: time that passes while the server is down counts.
 
 use crate::process::DEADLINE;
 use crate::process::durable_server::{DurableServer, TEXT};
@@ -135,7 +135,10 @@ async fn trimmed_messages_stay_trimmed_after_a_crash() {
         if answer.status == 410 {
             break answer;
         }
-        assert!(begun.elapsed() < DEADLINE, "nothing is let go: {answer:?}");
+        assert!(
+            begun.elapsed() < DEADLINE,
+            "nothing was trimmed: {answer:?}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
     let kept = server.get("it").await.expect(200);

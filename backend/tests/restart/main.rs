@@ -1,11 +1,11 @@
-//! What the disk store promises across a kill, asked over HTTP: producers, closure, `Stream-Seq`, lifetimes, forks, retention,
-//! offsets and entity tags are after it what they were before.
+//! What the disk store guarantees across a kill, checked over HTTP: producers, closing,
+//! `Stream-Seq`, lifetimes, forks, retention, offsets and entity tags are the same afterwards.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test says what is wrong by failing, in its helpers too"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod access;
@@ -20,7 +20,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use tailwater_protocol::headers;
 
-/// The largest number that JavaScript counts exactly.
+/// The largest integer that JavaScript represents exactly.
 const COUNT_MAX: &str = "9007199254740991";
 
 #[tokio::test]
@@ -38,7 +38,7 @@ async fn producer_state_and_data_agree_after_a_crash() {
         assert_eq!(
             again.header(headers::PRODUCER_SEQ),
             Some("1"),
-            "how far it came: {again:?}"
+            "the last number: {again:?}"
         );
     }
     let gap = server.produce("it", "3", "3", &[], "d").await.expect(409);
@@ -237,12 +237,12 @@ async fn a_deleted_stream_stays_deleted_and_its_name_is_free() {
     assert_eq!(
         (new.text(), &*new.next_offset()),
         ("new", "0000000000000003_1"),
-        "its offsets are told from the old ones"
+        "its offsets differ from the old ones"
     );
     assert_ne!(
         new.header("etag"),
         old.header("etag"),
-        "another stream has other tags"
+        "another stream has other entity tags"
     );
     server
         .produce("again", "0", "0", &[], "!")
@@ -332,14 +332,15 @@ async fn a_body_in_transit_during_a_crash_is_not_stored() {
             wires.push(wire);
         }
     }
-    // Answered after the others were read: it comes on a connection of its own, but the server has their heads by then.
+    // This request is answered after the others were read: it uses its own connection, but by then the
+    // server has their heads.
     server.get("it").await.expect(200);
     server.crash();
     for mut wire in wires {
         wire.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut answer = String::new();
         let _reset = wire.read_to_string(&mut answer);
-        assert_eq!(answer, "", "half a body is not answered");
+        assert_eq!(answer, "", "a request with half a body gets no response");
     }
     assert_eq!(server.get("it").await.expect(200).body, "whole");
     server.get("other").await.expect(404);

@@ -1,4 +1,4 @@
-//! What waits: reads that another connection wakes, and WebSockets.
+//! Steps that wait: reads that end when another connection appends, and WebSockets.
 
 use super::{SequenceGenerator, pick, stream_target};
 use crate::script::{MutationClass, ScriptFrame, ScriptRequest, ScriptStep};
@@ -31,7 +31,8 @@ impl SequenceGenerator<'_> {
         let acts = self.acts(name, live.starts_with("long"));
         let mut beyond = Vec::new();
         if self.random.random_bool(0.3) && self.may(MutationClass::FollowBeyond) {
-            // Not to what is followed: whether the second reader is answered before that is anybody's guess.
+            // Not to the followed stream: whether the second reader is answered before such a
+            // request is not defined.
             let other = if name == "text" { "json" } else { "text" };
             beyond.push(if self.random.random_bool(0.5) {
                 self.get()
@@ -46,7 +47,8 @@ impl SequenceGenerator<'_> {
         }
     }
 
-    /// What another connection does to the stream that is read; the last of it ends the answers.
+    /// What another connection does to the stream that is read; the last request ends the live
+    /// responses.
     fn acts(&mut self, name: &str, is_long_poll: bool) -> Vec<ScriptRequest> {
         let mut acts: Vec<ScriptRequest> = Vec::new();
         let (content_type, body) = if name == "json" {
@@ -145,7 +147,7 @@ impl SequenceGenerator<'_> {
     }
 }
 
-/// A client's frame of less than 126 bytes.
+/// A masked frame of less than 126 bytes.
 fn frame(first: u8, payload: &[u8], answers: Option<usize>) -> ScriptFrame {
     const MASK: [u8; 4] = [1, 2, 3, 4];
     let length = u8::try_from(payload.len())

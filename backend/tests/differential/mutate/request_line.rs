@@ -1,11 +1,11 @@
-//! Deviations of the request line: method, target and version.
+//! Mutations of the request line: method, target and version.
 
 use super::{choose, insert};
 use crate::script::ScriptRequest;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
-/// Method, target and what follows it of a plain request line.
+/// The method, the target and the rest of a plain request line.
 pub(super) fn parts(request: &ScriptRequest) -> (String, String) {
     let line = String::from_utf8_lossy(&request.line).into_owned();
     let mut words = line.split(' ');
@@ -108,7 +108,7 @@ pub(super) fn query(random: &mut SmallRng, request: &mut ScriptRequest) {
     add_to_query(request, choose(random, &pieces).as_bytes());
 }
 
-/// What a URI can't contain.
+/// Characters that a URI cannot contain.
 pub(super) fn query_characters(random: &mut SmallRng, request: &mut ScriptRequest) {
     let pieces = [
         "x=\"y\"",

@@ -1,4 +1,4 @@
-//! Reads that wait, long-polls and live answers, while another connection appends.
+//! Steps with reads that wait (long-polls and live responses) while another connection appends.
 
 use super::SequenceRun;
 use crate::recorded::{Recorded, RecordedResponse, RecordingConnection};
@@ -6,7 +6,7 @@ use crate::script::ScriptRequest;
 use std::time::Instant;
 
 impl SequenceRun {
-    /// Waits until all long-polls on `wires` are counted as readers, or have an answer.
+    /// Waits until all long-polls on `wires` count as readers, or have a response.
     async fn until_waiting(&mut self, wires: &mut [(usize, RecordingConnection)]) {
         let begun = Instant::now();
         while begun.elapsed() < self.deadline {
@@ -31,7 +31,7 @@ impl SequenceRun {
         let mut wires = Vec::new();
         for (connection, request) in readers {
             let mut wire = self.wire(*connection).await;
-            // A body comes after its head has been seen.
+            // The body is sent once the server has seen the head.
             let (bytes, body) = (self.fill(&request.bytes()), self.fill(&request.body));
             let cuts = if body.is_empty() {
                 Vec::new()
@@ -65,8 +65,8 @@ impl SequenceRun {
         }
         let mut positions = 1;
         for (round, act) in acts.iter().enumerate() {
-            let answer = self.aside(&act.bytes(), 1).await.remove(0);
-            // Of what was refused nobody is told.
+            let answer = self.ask_side(&act.bytes(), 1).await.remove(0);
+            // A refused request does not end any wait.
             positions += usize::from(answer.status < 300);
             self.record(
                 format!("step {at}, what another connection did"),
@@ -93,7 +93,7 @@ impl SequenceRun {
         }
     }
 
-    /// Reads the head and the first part of a live answer, or all of another one.
+    /// Reads the head and the first part of a live response, or all of another response.
     async fn begin_live(&mut self, at: usize, wire: &mut RecordingConnection) -> PendingRead {
         loop {
             let seen = match wire.head(false).await {
@@ -119,7 +119,7 @@ impl SequenceRun {
         }
     }
 
-    /// Reads a live answer to its end; whether the connection goes on.
+    /// Reads a live response to its end; returns whether the connection stays open.
     async fn end_live(
         &mut self,
         at: usize,
@@ -148,28 +148,28 @@ impl SequenceRun {
 
 /// A read that waits.
 enum PendingRead {
-    /// A long-poll: its answer comes once.
+    /// A long-poll: it has one response.
     LongPoll,
     Live(Box<LiveResponse>),
     /// It was answered otherwise.
     Over {
-        /// Whether its connection goes on.
+        /// Whether its connection stays open.
         goes_on: bool,
     },
 }
 
-/// A live answer under way.
+/// A live response in progress.
 struct LiveResponse {
     answer: RecordedResponse,
     body: Vec<u8>,
-    /// Whether its last chunk has come.
+    /// Whether its last chunk has arrived.
     is_whole: bool,
-    /// What came instead of the next chunk.
+    /// What arrived instead of the next chunk.
     ended: Option<Recorded>,
 }
 
 impl LiveResponse {
-    /// Reads until as many positions were told, or to the end.
+    /// Reads until `positions` positions have arrived, or to the end.
     async fn read_until(&mut self, wire: &mut RecordingConnection, positions: usize) {
         const POSITION: &[u8] = b"streamNextOffset";
         let told = |body: &[u8]| {

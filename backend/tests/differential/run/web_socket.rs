@@ -1,4 +1,4 @@
-//! What a sequence does on a WebSocket: frames out, frames in.
+//! Steps on a WebSocket: frames that are sent and received.
 
 use super::{ANSWERS_MAX, SequenceRun};
 use crate::recorded::Recorded;
@@ -31,7 +31,7 @@ impl SequenceRun {
             let mut came = Vec::new();
             while came.len() < frame.answers.unwrap_or(ANSWERS_MAX) {
                 came.push(wire.frame().await);
-                // An append that is refused is not told of, only answered.
+                // A refused append has a response but no data frame.
                 let is_refusal =
                     |payload: &[u8]| crate::recorded::find(payload, b"\"problem\":").is_some();
                 let goes_on = matches!(came.last(), Some(Recorded::Frame(_, payload))
@@ -48,7 +48,7 @@ impl SequenceRun {
         }
     }
 
-    /// Records frames that may come in any order, each on its own.
+    /// Records frames that may arrive in any order, one by one.
     pub(super) fn record_frames(&mut self, at: usize, frames: &mut Vec<Recorded>) {
         frames.iter_mut().for_each(|frame| self.normal.apply(frame));
         frames.sort_by_key(|frame| format!("{frame:?}"));
