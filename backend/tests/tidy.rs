@@ -1,14 +1,17 @@
-//! What lints cannot say about the sources of the whole workspace, as tests.
-#![expect(clippy::expect_used, reason = "helpers of a test may fail it")]
+//! Rules about the sources of the workspace that lints cannot express.
+#![expect(
+    clippy::expect_used,
+    reason = "tests and their helpers fail by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lines in a file.
+/// The most lines of a file.
 const LINES_MAX: usize = 500;
 
-/// Folders that hold no sources of ours.
+/// Folders without sources of ours.
 const NOT_OURS: [&str; 6] = [
     "target",
     "dist",
@@ -18,7 +21,7 @@ const NOT_OURS: [&str; 6] = [
     ".tools",
 ];
 
-/// Words that only the named places may use: the architecture, as absences.
+/// Words that only the named places may use: the boundaries of the architecture.
 const BOUNDARIES: [Boundary; 14] = [
     Boundary {
         words: &[
@@ -37,43 +40,43 @@ const BOUNDARIES: [Boundary; 14] = [
             "backend/src/server.rs",
             "backend/src/cli/serve.rs",
         ],
-        why: "only the edges know actix",
+        why: "only these modules may depend on actix",
     },
     Boundary {
         words: &["crate::http", "crate::takeover", "crate::live"],
         within: &["backend/src/api"],
         except: &[],
-        why: "what a request means is decided below those who send it",
+        why: "`api` must not depend on the modules that send responses",
     },
     Boundary {
         words: &["crate::http", "crate::takeover"],
         within: &["backend/src/live"],
         except: &[],
-        why: "who waits does not know who sends",
+        why: "`live` must not depend on the outlets",
     },
     Boundary {
         words: &["crate::store", "crate::log", "crate::registry"],
         within: &["crates/core/src/model"],
         except: &[],
-        why: "the model is the ground floor",
+        why: "`model` must not depend on other modules of the crate",
     },
     Boundary {
         words: &["crate::log", "crate::registry"],
         within: &["crates/core/src/store"],
         except: &[],
-        why: "a store knows no log",
+        why: "`store` must not depend on `log` or `registry`",
     },
     Boundary {
         words: &["crate::registry"],
         within: &["crates/core/src/log"],
         except: &[],
-        why: "a log knows no others",
+        why: "`log` must not depend on `registry`",
     },
     Boundary {
         words: &[".await", "tokio::time"],
         within: &["crates/core/src/store"],
         except: &[],
-        why: "a store never waits",
+        why: "a store must not be async",
     },
     Boundary {
         words: &[
@@ -91,7 +94,7 @@ const BOUNDARIES: [Boundary; 14] = [
             "backend/src/subscriptions/target.rs",
         ],
         except: &[],
-        why: "what decides about wakes is pure",
+        why: "the state of subscriptions has no I/O and no clock",
     },
     Boundary {
         words: &[
@@ -122,7 +125,7 @@ const BOUNDARIES: [Boundary; 14] = [
         ],
         within: &["crates/lab/src"],
         except: &[],
-        why: "theory has no I/O and no clock",
+        why: "the theory has no I/O and no clock",
     },
     Boundary {
         words: &["leptos", "web_sys", "js_sys", "wasm_bindgen"],
@@ -137,7 +140,7 @@ const BOUNDARIES: [Boundary; 14] = [
             "frontend/src/pages/streams/model",
         ],
         except: &[],
-        why: "models are plain and tested natively",
+        why: "models are tested natively, without a browser",
     },
     Boundary {
         words: &["crate::pages"],
@@ -149,7 +152,7 @@ const BOUNDARIES: [Boundary; 14] = [
             "frontend/src/widgets",
         ],
         except: &["frontend/src/app/pages.rs"],
-        why: "only the table of pages knows pages",
+        why: "only the table of pages may import pages",
     },
     Boundary {
         words: &[
@@ -161,7 +164,7 @@ const BOUNDARIES: [Boundary; 14] = [
             ".json::<",
         ],
         within: &["backend/src", "crates"],
-        // Here raw messages or plain strings are read, or tests read what was written.
+        // These read raw messages or strings, or are tests.
         except: &[
             "backend/src/cli/lines.rs",
             "backend/src/lab/source.rs",
@@ -179,13 +182,13 @@ const BOUNDARIES: [Boundary; 14] = [
             "crates/protocol/src/json_tests.rs",
             "crates/protocol/src/ndjson_tests.rs",
         ],
-        why: "serde reads structs from arrays, too, which tailwater_protocol::document does not",
+        why: "serde accepts arrays for structs; use tailwater_protocol::document",
     },
     Boundary {
         words: &["TODO", "FIXME", "XXX"],
         within: &["backend/src", "frontend/src", "crates", "tools", "e2e"],
         except: &[],
-        why: "what is left to do stands in an issue",
+        why: "open work belongs in an issue",
     },
 ];
 
@@ -228,7 +231,7 @@ fn no_source_file_is_too_long() {
             let lines = file.text.lines().count();
             (lines > LINES_MAX).then(|| {
                 format!(
-                    "{}: {lines} lines, at most {LINES_MAX}; split it",
+                    "{}: {lines} lines, at most {LINES_MAX}; split the file",
                     file.name
                 )
             })
@@ -258,7 +261,7 @@ fn every_boundary_of_the_architecture_holds() {
         {
             for (number, line) in file.code_lines() {
                 if let Some(word) = words.iter().find(|word| has_word(line, word)) {
-                    faults.push(format!("{}:{number}: `{word}`, but {why}", file.name));
+                    faults.push(format!("{}:{number}: `{word}`: {why}", file.name));
                 }
             }
         }
@@ -274,7 +277,7 @@ fn no_page_of_the_dashboard_imports_another_page() {
         let mut lines = file.code_lines();
         let (number, _) =
             lines.find(|(_, line)| line.contains("crate::pages::") && !line.contains(&own))?;
-        Some(format!("{}:{number}: another page", file.name))
+        Some(format!("{}:{number}: imports another page", file.name))
     }));
 }
 
@@ -287,13 +290,10 @@ fn every_path_in_the_architecture_exists() {
         .step_by(2)
         .filter(|quoted| is_path(quoted))
         .collect();
-    assert!(
-        quoted.len() >= 5,
-        "ARCHITECTURE.md is a map; it names only {quoted:?}"
-    );
+    assert!(quoted.len() >= 5, "ARCHITECTURE.md names only {quoted:?}");
     let bases = ["", "backend/src", "frontend/src"];
     let files = sources("rs");
-    // Beside a file named in full, its neighbours may be named alone.
+    // After a full path, files beside it may be given by name alone.
     let has_name = |path: &str| {
         files.iter().any(|file| {
             Path::new(&file.name)
@@ -311,7 +311,7 @@ fn every_path_in_the_architecture_exists() {
         quoted
             .into_iter()
             .filter(|path| !exists(path))
-            .map(|path| format!("ARCHITECTURE.md names `{path}`")),
+            .map(|path| format!("ARCHITECTURE.md names `{path}`, which does not exist")),
     );
 }
 
@@ -352,7 +352,7 @@ fn lock_files_of_npm_name_no_host() {
                 .filter(|(_, line)| line.contains("\"resolved\""))
                 .map(|(number, _)| {
                     format!(
-                        "{}:{}: a registry's address; see e2e/.npmrc",
+                        "{}:{}: contains the URL of a registry; see e2e/.npmrc",
                         file.name,
                         number + 1
                     )
@@ -365,8 +365,9 @@ fn lock_files_of_npm_name_no_host() {
 
 #[test]
 fn wasm_opt_is_disabled() {
-    // Debian 12's wasm-opt 108 writes every table export as table 0, and the page dies at its first call; where there is
-    // none, Trunk tries to download one. Nobody needs it: the profile strips names.
+    // Debian 12's wasm-opt 108 writes every table export as table 0, and the page fails at its first
+    // call. Where it is not installed, Trunk tries to download it. It is not needed, as the profile
+    // strips names.
     let page = fs::read_to_string(root().join("frontend/index.html")).expect("frontend/index.html");
     assert!(
         page.contains("data-wasm-opt=\"0\""),
@@ -388,15 +389,15 @@ fn only_whole_words_are_matched() {
     );
 }
 
-/// A file of the workspace.
+/// A source file of the workspace.
 struct SourceFile {
-    /// Relative to the workspace, with `/`.
+    /// The path relative to the workspace, with `/`.
     name: String,
     text: String,
 }
 
 impl SourceFile {
-    /// Lines that are not comments, with their numbers from 1.
+    /// Lines that are not comments, with their numbers, which begin at 1.
     fn code_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let is_code = |line: &str| {
             !line.trim_start().starts_with("//")
@@ -411,7 +412,7 @@ impl SourceFile {
     }
 }
 
-/// Whether `word` stands in `line` with nothing of a name before or after it.
+/// Whether `line` contains `word` as a whole word.
 fn has_word(line: &str, word: &str) -> bool {
     let part_of_name = |character: char| character.is_alphanumeric() || character == '_';
     line.match_indices(word).any(|(start, _)| {
@@ -424,7 +425,7 @@ fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
-/// Whether a quoted text of a document means a file or folder of ours.
+/// Whether quoted text of a document is the path of a file or folder of ours.
 fn is_path(quoted: &str) -> bool {
     let plain = quoted
         .chars()
@@ -445,7 +446,7 @@ fn root() -> PathBuf {
         .to_owned()
 }
 
-/// Every file of ours with that extension.
+/// All files of ours with this extension.
 fn sources(extension: &str) -> Vec<SourceFile> {
     let mut files = Vec::new();
     collect(&root(), extension, &mut files);

@@ -13,7 +13,7 @@ const CLIENTS: usize = 500;
 /// server needs to serve that many connections.
 const GROWTH_MAX_MIB: u64 = 4 + 16 + 14;
 
-fn frugal(name: &str, flags: &[&str]) -> Subject {
+fn with_small_budget(name: &str, flags: &[&str]) -> Subject {
     Subject::start(
         name,
         &[
@@ -51,15 +51,15 @@ async fn crowd(subject: &Subject, request: &str, more: &[u8]) -> Vec<RawConnecti
 async fn settled_memory(subject: &Subject) -> u64 {
     let mut most = 0;
     for _ in 0..30 {
-        most = most.max(subject.holding().memory_mib);
+        most = most.max(subject.usage().memory_mib);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     most
 }
 
 /// Lets a crowd of clients act, and checks how much memory the server then holds.
-async fn holds_little(subject: &Subject, request: &str, more: &[u8], growth_max: u64) {
-    let before = subject.holding();
+async fn check_memory(subject: &Subject, request: &str, more: &[u8], growth_max: u64) {
+    let before = subject.usage();
     let most = beside(subject, async {
         let wires = crowd(subject, request, more).await;
         let most = settled_memory(subject).await;
@@ -73,7 +73,7 @@ async fn holds_little(subject: &Subject, request: &str, more: &[u8], growth_max:
         "grew from {} to {most} MiB",
         before.memory_mib
     );
-    subject.comes_back(before, 12, growth_max).await;
+    subject.returns_to(before, 12, growth_max).await;
 }
 
 #[tokio::test]
@@ -81,21 +81,21 @@ async fn bytes_sent_ahead_of_a_response_are_charged() {
     for live in ["sse", "ndjson", "long-poll&hold=60"] {
         for hand_off in ["true", "false"] {
             println!("{live}, --hand-off {hand_off}");
-            let subject = frugal("ahead", &["--hand-off", hand_off]);
+            let subject = with_small_budget("ahead", &["--hand-off", hand_off]);
             subject.create("it", "text/plain").await;
             let request = get(&format!("/v1/stream/it?offset=-1&live={live}"), "");
-            holds_little(&subject, &request, &[b'x'; 64 << 10], GROWTH_MAX_MIB).await;
+            check_memory(&subject, &request, &[b'x'; 64 << 10], GROWTH_MAX_MIB).await;
         }
     }
 }
 
 #[tokio::test]
 async fn short_bodies_are_charged_while_they_arrive() {
-    let subject = frugal("bodies", &[]);
+    let subject = with_small_budget("bodies", &[]);
     subject.create("it", "text/plain").await;
     let whole = post("it", "text/plain", "", &[b'x'; 64 << 10]);
     // What the HTTP library reads ahead for a request is not part of the budget.
-    holds_little(&subject, "", &whole[..whole.len() - 1], GROWTH_MAX_MIB + 20).await;
+    check_memory(&subject, "", &whole[..whole.len() - 1], GROWTH_MAX_MIB + 20).await;
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn small_requests_work_while_large_bodies_exhaust_the_budget() {
     for name in ["it", "short"] {
         subject.create(name, "text/plain").await;
     }
-    let before = subject.holding();
+    let before = subject.usage();
     let chunked = |name: &str, body: &[u8]| {
         let head = format!(
             "POST /v1/stream/{name} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n"
@@ -154,7 +154,7 @@ async fn small_requests_work_while_large_bodies_exhaust_the_budget() {
         }
     })
     .await;
-    subject.comes_back(before, 12, 8 * 3 + 50).await;
+    subject.returns_to(before, 12, 8 * 3 + 50).await;
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn unread_pages_are_charged_and_other_readers_catch_up() {
     // The HTTP library copies each piece into a buffer of its own.
     for (live, hand_off, growth_max) in [("sse", "true", 20), ("ndjson", "false", 40)] {
         println!("{live}, --hand-off {hand_off}");
-        let subject = frugal(
+        let subject = with_small_budget(
             "pages",
             &["--hand-off", hand_off, "--write-silence-max", "1h"],
         );
@@ -171,7 +171,7 @@ async fn unread_pages_are_charged_and_other_readers_catch_up() {
         for _ in 0..16 * 64 {
             subject.append("it", "text/plain", &[b'x'; 16 << 10]).await;
         }
-        let before = subject.holding();
+        let before = subject.usage();
         let most = beside(&subject, async {
             let mut silent =
                 join_all((0..SILENT).map(|_| RawConnection::open_narrow(subject.address()))).await;
@@ -223,7 +223,7 @@ async fn unread_long_poll_responses_share_one_page() {
         .expect("a cursor")
         .parse()
         .unwrap();
-    let before = subject.holding();
+    let before = subject.usage();
     let most = beside(&subject, async {
         let mut wires =
             join_all((0..READERS).map(|_| RawConnection::open_narrow(subject.address()))).await;

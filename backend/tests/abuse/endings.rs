@@ -13,7 +13,7 @@ const ENDINGS: [(&str, u16); 5] = [
     ("the hold", 204),
 ];
 
-async fn happens(subject: &Subject, name: &str, what: &str) {
+async fn end_wait(subject: &Subject, name: &str, what: &str) {
     match what {
         "an append" => drop(subject.append(name, "text/plain", b"x").await),
         "a close" => subject.close(name).await,
@@ -38,7 +38,7 @@ async fn happens(subject: &Subject, name: &str, what: &str) {
 
 /// Every way in which a long-poll can wait at the tail of an empty stream, with the header fields
 /// that belong to it.
-fn asks(name: &str, hold: &str) -> Vec<String> {
+fn long_polls(name: &str, hold: &str) -> Vec<String> {
     let target = |offset: &str, more: &str| {
         format!("/v1/stream/{name}?offset={offset}&live=long-poll&hold={hold}{more}")
     };
@@ -58,7 +58,7 @@ async fn a_long_poll_ends_with_exactly_one_complete_response() {
         for (number, (what, status)) in ENDINGS.into_iter().enumerate() {
             let name = format!("it-{number}");
             subject.create(&name, "text/plain").await;
-            let asks = asks(&name, if what == "the hold" { "1" } else { "60" });
+            let asks = long_polls(&name, if what == "the hold" { "1" } else { "60" });
             let mut waiting = Vec::new();
             for ask in &asks {
                 // As the first request of a connection, and as a later one that is answered outside
@@ -76,7 +76,7 @@ async fn a_long_poll_ends_with_exactly_one_complete_response() {
             if what != "the hold" {
                 subject.readers(&name, waiting.len()).await;
             }
-            happens(&subject, &name, what).await;
+            end_wait(&subject, &name, what).await;
             for (mut wire, ask) in waiting {
                 let what = format!("{what}, --hand-off {hand_off}, {ask}");
                 let answer = wire.response().await;
@@ -105,7 +105,7 @@ async fn a_stop_ends_long_polls_with_one_complete_response() {
     for hand_off in ["true", "false"] {
         let mut subject = Subject::start("stopped", &["--hand-off", hand_off]);
         subject.create("it", "text/plain").await;
-        let asks = asks("it", "60");
+        let asks = long_polls("it", "60");
         let mut waiting = Vec::new();
         for ask in &asks {
             for _ in 0..10 {

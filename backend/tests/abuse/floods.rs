@@ -15,7 +15,7 @@ const CONNECTIONS_MAX: usize = 100;
 /// them.
 const REFUSED_AT_ONCE_MAX: usize = 64;
 
-fn limited(name: &str) -> Subject {
+fn with_connection_limit(name: &str) -> Subject {
     Subject::start(name, &["--connections-max", "100"])
 }
 
@@ -39,8 +39,8 @@ async fn slot_for_another(subject: &Subject) {
 
 #[tokio::test]
 async fn connections_over_the_limit_are_refused_not_queued() {
-    let subject = limited("beyond");
-    let before = subject.holding();
+    let subject = with_connection_limit("beyond");
+    let before = subject.usage();
     beside(&subject, async {
         let mut within_limit = crowd(&subject, CONNECTIONS_MAX - 10).await;
         for wire in &mut within_limit {
@@ -78,7 +78,7 @@ async fn connections_over_the_limit_are_refused_not_queued() {
         slot_for_another(&subject).await;
     })
     .await;
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn silent_connections_over_the_limit_are_closed_at_accept() {
         ],
         &patient,
     );
-    let before = subject.holding();
+    let before = subject.usage();
     beside(&subject, async {
         let mut within_limit = crowd(&subject, CONNECTIONS_MAX - 10).await;
         let beyond = crowd(&subject, 500).await;
@@ -125,7 +125,7 @@ async fn silent_connections_over_the_limit_are_closed_at_accept() {
             refused >= 480 - REFUSED_AT_ONCE_MAX,
             "{refused} of 500 silent connections were refused, others {other:?}"
         );
-        let files = subject.holding().files;
+        let files = subject.usage().files;
         let most = before.files + CONNECTIONS_MAX + REFUSED_AT_ONCE_MAX + 12;
         assert!(
             files <= most,
@@ -144,13 +144,13 @@ async fn silent_connections_over_the_limit_are_closed_at_accept() {
         slot_for_another(&subject).await;
     })
     .await;
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
 }
 
 #[tokio::test]
 async fn closed_connections_release_their_files_and_memory() {
-    let subject = limited("come-and-go");
-    let before = subject.holding();
+    let subject = with_connection_limit("come-and-go");
+    let before = subject.usage();
     beside(&subject, async {
         for round in 0..40 {
             let mut wires = crowd(&subject, 50).await;
@@ -174,7 +174,7 @@ async fn closed_connections_release_their_files_and_memory() {
         slot_for_another(&subject).await;
     })
     .await;
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
 }
 
 /// A server with a disk store and so few file descriptors that its connections could take all of
@@ -201,7 +201,7 @@ async fn fill(wire: &mut RawConnection, what: &str) {
     }
 }
 
-async fn keeps_its_store(subject: &Subject, connections: usize) {
+async fn check_store(subject: &Subject, connections: usize) {
     subject.create("big", "text/plain").await;
     let mut writer = RawConnection::open(subject.address()).await;
     beside(subject, async {
@@ -219,10 +219,10 @@ async fn keeps_its_store(subject: &Subject, connections: usize) {
         slot_for_another(subject).await;
     })
     .await;
-    had_enough_files(subject).await;
+    check_log(subject).await;
 }
 
-async fn had_enough_files(subject: &Subject) {
+async fn check_log(subject: &Subject) {
     within(
         "a creation afterwards",
         subject.create("another", "text/plain"),
@@ -238,13 +238,13 @@ async fn had_enough_files(subject: &Subject) {
 #[tokio::test]
 async fn a_store_keeps_writing_if_allowed_connections_need_all_files() {
     let subject = few_files("few-files", 700, &[]);
-    keeps_its_store(&subject, 1_000).await;
+    check_store(&subject, 1_000).await;
 }
 
 #[tokio::test]
 async fn a_store_keeps_writing_when_files_run_out_before_connections() {
     let subject = few_files("fewer-files", 600, &["--connections-max", "590"]);
-    keeps_its_store(&subject, 580).await;
+    check_store(&subject, 580).await;
 }
 
 #[tokio::test]
@@ -261,5 +261,5 @@ async fn a_store_keeps_writing_when_many_connections_arrive_at_once() {
     fill(&mut writer, "while connections are accepted").await;
     drop(wires);
     slot_for_another(&subject).await;
-    had_enough_files(&subject).await;
+    check_log(&subject).await;
 }

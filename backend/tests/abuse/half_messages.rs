@@ -47,7 +47,7 @@ fn exchanges() -> Vec<(&'static str, Vec<u8>)> {
 
 /// Sends `before` and then the first `cut` bytes of a request on the same connection, and ends or
 /// resets it.
-async fn cut_off(subject: &Subject, before: &str, bytes: &[u8], ends_by_reset: bool) {
+async fn send_truncated(subject: &Subject, before: &str, bytes: &[u8], ends_by_reset: bool) {
     let mut wire = RawConnection::open(subject.address()).await;
     if !before.is_empty() {
         wire.send(before).await;
@@ -63,16 +63,16 @@ async fn cut_off(subject: &Subject, before: &str, bytes: &[u8], ends_by_reset: b
     }
 }
 
-async fn cut_everywhere(name: &str, before: &'static str) {
+async fn check_every_truncation(name: &str, before: &'static str) {
     let subject = Subject::start(name, &[]);
     subject.create("it", "text/plain").await;
     subject.append("it", "text/plain", b"there").await;
-    let held = subject.holding();
+    let held = subject.usage();
     beside(&subject, async {
         for (what, whole) in exchanges() {
             let cuts = (0..whole.len()).flat_map(|cut| [(cut, false), (cut, true)]);
             let cutting = stream::iter(cuts).for_each_concurrent(16, |(cut, ends_by_reset)| {
-                cut_off(&subject, before, &whole[..cut], ends_by_reset)
+                send_truncated(&subject, before, &whole[..cut], ends_by_reset)
             });
             cutting.await;
             assert_eq!(
@@ -88,18 +88,18 @@ async fn cut_everywhere(name: &str, before: &'static str) {
         }
     })
     .await;
-    subject.comes_back(held, 12, 100).await;
+    subject.returns_to(held, 12, 100).await;
     assert!(!subject.logged().contains("panic"), "{}", subject.logged());
 }
 
 #[tokio::test]
 async fn a_truncated_first_request_has_no_effect() {
-    cut_everywhere("cut-first", "").await;
+    check_every_truncation("cut-first", "").await;
 }
 
 #[tokio::test]
 async fn a_truncated_request_after_a_poll_has_no_effect() {
-    cut_everywhere(
+    check_every_truncation(
         "cut-after-poll",
         "GET /v1/stream/it?offset=-1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
     )
@@ -109,7 +109,7 @@ async fn a_truncated_request_after_a_poll_has_no_effect() {
 #[tokio::test]
 async fn a_truncated_request_after_a_long_poll_has_no_effect() {
     let before = "GET /v1/stream/it?offset=-1&live=long-poll HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    cut_everywhere("cut-after-long-poll", before).await;
+    check_every_truncation("cut-after-long-poll", before).await;
 }
 
 /// Sends `first`, then `more` again and again, up to 64 MiB; a server that accepts that much has no
@@ -140,7 +140,7 @@ async fn endless_request_parts_are_refused_and_disconnected() {
     subject.create("it", "text/plain").await;
     let chunked = "POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
                    Transfer-Encoding: chunked\r\n\r\n";
-    let before = subject.holding();
+    let before = subject.usage();
     let cases = [
         ("empty lines before a request", String::new(), "\r\n"),
         ("a method", String::new(), "A"),
@@ -191,7 +191,7 @@ async fn endless_request_parts_are_refused_and_disconnected() {
         subject.tail("it").await.as_deref(),
         Some("0000000000000000")
     );
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
 }
 
 #[tokio::test]

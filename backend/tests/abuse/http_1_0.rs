@@ -4,7 +4,7 @@ use super::subject::{Subject, get};
 use tailwater_harness::RawConnection;
 use tailwater_harness::websocket::UPGRADE;
 
-fn old(target: &str, fields: &str) -> String {
+fn get_http_1_0(target: &str, fields: &str) -> String {
     get(target, fields).replace("HTTP/1.1", "HTTP/1.0")
 }
 
@@ -28,7 +28,7 @@ async fn responses_of_known_length_state_it_and_close() {
         ("/v1/streams/it", 200),
     ] {
         let mut wire = RawConnection::open(subject.address()).await;
-        wire.send(old(target, "")).await;
+        wire.send(get_http_1_0(target, "")).await;
         let answer = wire.response().await;
         assert_eq!(
             (answer.status, answer.header("transfer-encoding")),
@@ -38,7 +38,7 @@ async fn responses_of_known_length_state_it_and_close() {
         assert!(!answer.body.is_empty(), "{target}");
         assert!(
             wire.rest().await.is_empty(),
-            "{target}: more came before the end"
+            "{target}: more data before the end"
         );
     }
 }
@@ -48,8 +48,11 @@ async fn keep_alive_needs_a_response_of_known_length() {
     let subject = subject("old-keep").await;
     let mut wire = RawConnection::open(subject.address()).await;
     for _ in 0..3 {
-        wire.send(old("/v1/stream/it?offset=-1", "Connection: keep-alive\r\n"))
-            .await;
+        wire.send(get_http_1_0(
+            "/v1/stream/it?offset=-1",
+            "Connection: keep-alive\r\n",
+        ))
+        .await;
         let Some(answer) = wire.response_or_end().await else {
             return;
         };
@@ -60,7 +63,7 @@ async fn keep_alive_needs_a_response_of_known_length() {
         {
             assert!(
                 wire.rest().await.is_empty(),
-                "the answer does not say keep-alive, so it ends the connection"
+                "the response does not say keep-alive, so the connection closes"
             );
             return;
         }
@@ -73,8 +76,11 @@ async fn live_responses_are_unchunked_and_end_with_the_connection() {
     for live in ["ndjson", "sse"] {
         for fields in ["", "Connection: keep-alive\r\n"] {
             let mut wire = RawConnection::open(subject.address()).await;
-            wire.send(old(&format!("/v1/stream/it?offset=-1&live={live}"), fields))
-                .await;
+            wire.send(get_http_1_0(
+                &format!("/v1/stream/it?offset=-1&live={live}"),
+                fields,
+            ))
+            .await;
             let head = wire.head().await;
             assert_eq!(head.status, 200, "{live}: {head:?}");
             for field in ["transfer-encoding", "content-length"] {
@@ -103,8 +109,11 @@ async fn a_live_response_at_the_tail_receives_appends_unchunked() {
     subject.create("it", "text/plain").await;
     for live in ["ndjson", "sse"] {
         let mut wire = RawConnection::open(subject.address()).await;
-        wire.send(old(&format!("/v1/stream/it?offset=now&live={live}"), ""))
-            .await;
+        wire.send(get_http_1_0(
+            &format!("/v1/stream/it?offset=now&live={live}"),
+            "",
+        ))
+        .await;
         let head = wire.head().await;
         assert_eq!(
             (head.status, head.header("transfer-encoding")),
@@ -125,7 +134,7 @@ async fn a_live_response_at_the_tail_receives_appends_unchunked() {
 #[tokio::test]
 async fn an_export_is_not_chunked() {
     let subject = subject("old-export").await;
-    let answer = subject.ask(old("/v1/export/it", "")).await;
+    let answer = subject.ask(get_http_1_0("/v1/export/it", "")).await;
     assert_eq!(
         (answer.status, answer.header("transfer-encoding")),
         (200, None),
@@ -147,13 +156,18 @@ async fn an_export_is_not_chunked() {
 async fn an_upgrade_is_ignored() {
     let subject = subject("old-upgrade").await;
     let answer = subject
-        .ask(old("/v1/stream/it?offset=-1&live=websocket", UPGRADE))
+        .ask(get_http_1_0(
+            "/v1/stream/it?offset=-1&live=websocket",
+            UPGRADE,
+        ))
         .await;
     assert!(
         [400, 426, 505].contains(&answer.status),
         "RFC 9110 7.8: Upgrade in HTTP/1.0 is ignored: {answer:?}"
     );
-    let poll = subject.ask(old("/v1/stream/it?offset=-1", UPGRADE)).await;
+    let poll = subject
+        .ask(get_http_1_0("/v1/stream/it?offset=-1", UPGRADE))
+        .await;
     assert_eq!((poll.status, poll.text()), (200, "abc"), "{poll:?}");
 }
 

@@ -407,15 +407,13 @@ async fn an_absurd_cursor_does_not_change_other_cursors() {
             let told = cursor(&wire.response().await);
             if told > SANE_MAX {
                 faults.push(format!(
-                    "another long-poll beside cursor={absurd} was told {told}"
+                    "another long-poll beside cursor={absurd} got {told}"
                 ));
             }
         }
         let told = cursor(&own[0].response().await);
         if told > SANE_MAX {
-            faults.push(format!(
-                "the long-poll with cursor={absurd} was told {told}"
-            ));
+            faults.push(format!("the long-poll with cursor={absurd} got {told}"));
         }
         drop(own);
         let after = subject
@@ -423,7 +421,7 @@ async fn an_absurd_cursor_does_not_change_other_cursors() {
             .await;
         if cursor(&after) > SANE_MAX {
             faults.push(format!(
-                "a long-poll after cursor={absurd} was told {}",
+                "a long-poll after cursor={absurd} got {}",
                 cursor(&after)
             ));
         }

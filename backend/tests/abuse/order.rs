@@ -41,12 +41,13 @@ async fn a_refusal_is_sent_after_the_responses_before_it() {
             // Until as many responses as possible have been sent.
             tokio::time::sleep(Duration::from_millis(300)).await;
             for (mut wire, number, malformed) in wires {
-                let what = format!("{number} answers before {malformed:?}, --hand-off {hand_off}");
+                let what =
+                    format!("{number} responses before {malformed:?}, --hand-off {hand_off}");
                 for answer in 0..*number {
                     let answer = wire
                         .response_or_end()
                         .await
-                        .unwrap_or_else(|| panic!("no answer {answer} of {what}"));
+                        .unwrap_or_else(|| panic!("no response {answer} of {what}"));
                     assert_eq!(
                         (answer.status, answer.body.len()),
                         (200, ANSWER_BYTES),

@@ -21,9 +21,9 @@ async fn most_memory<T>(subject: &Subject, work: impl Future<Output = T>) -> (u6
     let mut most = 0;
     let mut work = std::pin::pin!(work);
     loop {
-        most = most.max(subject.holding().memory_mib);
+        most = most.max(subject.usage().memory_mib);
         tokio::select! {
-            outcome = &mut work => return (most.max(subject.holding().memory_mib), outcome),
+            outcome = &mut work => return (most.max(subject.usage().memory_mib), outcome),
             () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {}
         }
     }
@@ -41,10 +41,10 @@ fn read(live: &str) -> String {
 
 /// Connections that the server has accepted, so that it has to close them.
 async fn accepted(subject: &Subject) -> Vec<RawConnection> {
-    let before = subject.holding().files;
+    let before = subject.usage().files;
     let wires = join_all((0..READERS).map(|_| RawConnection::open_narrow(subject.address()))).await;
     until("connections to be accepted", async || {
-        (subject.holding().files >= before + READERS).then_some(())
+        (subject.usage().files >= before + READERS).then_some(())
     })
     .await;
     wires
@@ -72,7 +72,7 @@ async fn behind(live: &str) {
     // What the first read needs once does not count as growth.
     let answer = subject.ask(get("/v1/stream/big?offset=-1", "")).await;
     assert_eq!((answer.status, answer.body.len()), (200, MESSAGE_BYTES));
-    let before = subject.holding();
+    let before = subject.usage();
     let (most, ()) = most_memory(
         &subject,
         beside(&subject, async {
@@ -82,7 +82,7 @@ async fn behind(live: &str) {
             // client.
             let may_stay = ["ndjson", "sse", "websocket"].contains(&live);
             until("silent readers to be disconnected", async || {
-                let files = subject.holding().files;
+                let files = subject.usage().files;
                 let is_over = files <= before.files + 12
                     || may_stay && subject.count_readers("big").await == 0;
                 is_over.then_some(())
@@ -98,7 +98,7 @@ async fn behind(live: &str) {
         "grew from {} to {most} MiB",
         before.memory_mib
     );
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn at_the_tail(live: &str) {
             "",
         ),
     };
-    let before = subject.holding();
+    let before = subject.usage();
     beside(&subject, async {
         let mut silent = Vec::new();
         for _ in 0..READERS {
@@ -184,7 +184,7 @@ async fn at_the_tail(live: &str) {
         };
         tokio::join!(writing, take(&mut reader, other, messages * message_bytes));
         until("silent readers to be disconnected", async || {
-            (subject.holding().files <= before.files + 12 + 1).then_some(())
+            (subject.usage().files <= before.files + 12 + 1).then_some(())
         })
         .await;
         subject.readers("big", 1).await;
@@ -194,7 +194,7 @@ async fn at_the_tail(live: &str) {
     })
     .await;
     // The stream itself is in memory.
-    subject.comes_back(before, 12, 150).await;
+    subject.returns_to(before, 12, 150).await;
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn a_client_that_pipelines_and_never_reads_is_disconnected() {
     let subject = Subject::start("pipelined", &["--write-silence-max", "1s"]);
     subject.create("big", "text/plain").await;
     subject.append("big", "text/plain", &[b'x'; 1 << 20]).await;
-    let before = subject.holding();
+    let before = subject.usage();
     let (most, ()) = most_memory(
         &subject,
         beside(&subject, async {
@@ -231,7 +231,7 @@ async fn a_client_that_pipelines_and_never_reads_is_disconnected() {
             // The server need not read all of them, and may close the connection.
             join_all(readers.iter_mut().map(|wire| wire.try_send(&many))).await;
             until("silent readers to be disconnected", async || {
-                (subject.holding().files <= before.files + 12).then_some(())
+                (subject.usage().files <= before.files + 12).then_some(())
             })
             .await;
             drop(readers);
@@ -244,5 +244,5 @@ async fn a_client_that_pipelines_and_never_reads_is_disconnected() {
         "grew from {} to {most} MiB",
         before.memory_mib
     );
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
 }

@@ -49,7 +49,7 @@ const SLOWLY: [(&str, &str); 3] = [
     ("Transfer-Encoding: chunked\r\n", "1\r\na\r\n"),
 ];
 
-async fn impatient(name: &str, flags: &[&str]) -> Subject {
+async fn with_short_deadline(name: &str, flags: &[&str]) -> Subject {
     let subject = Subject::start(name, &[&["--body-silence-max", "500ms"], flags].concat());
     subject.create("it", "text/plain").await;
     let definition = "{\"type\":\"pull-wake\",\"pattern\":\"a/*\",\"wake_stream\":\"wake/a\"}";
@@ -89,8 +89,8 @@ async fn stopped(
 
 #[tokio::test]
 async fn a_body_that_stops_gets_408_and_the_connection_closes() {
-    let subject = impatient("body-stops", &[]).await;
-    let before = subject.holding();
+    let subject = with_short_deadline("body-stops", &[]).await;
+    let before = subject.usage();
     let mut cases = Vec::new();
     for request in READ {
         for framing in FRAMINGS {
@@ -109,7 +109,7 @@ async fn a_body_that_stops_gets_408_and_the_connection_closes() {
                                 .map(|fault| format!("{what}: {fault}"))
                         }
                         Some(answer) => Some(format!("{what}: {}, ended: {ended}", answer.status)),
-                        None => Some(format!("{what}: no answer, ended: {ended}")),
+                        None => Some(format!("{what}: no response, ended: {ended}")),
                     }
                 });
             }
@@ -125,7 +125,7 @@ async fn a_body_that_stops_gets_408_and_the_connection_closes() {
         "expected 408 with Connection: close, then the end:\n{}",
         faults.join("\n")
     );
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
     assert_eq!(
         subject.tail("it").await.as_deref(),
         Some("0000000000000000")
@@ -135,8 +135,8 @@ async fn a_body_that_stops_gets_408_and_the_connection_closes() {
 
 #[tokio::test]
 async fn an_unread_body_that_stops_closes_the_connection() {
-    let subject = impatient("unread-body-stops", &[]).await;
-    let before = subject.holding();
+    let subject = with_short_deadline("unread-body-stops", &[]).await;
+    let before = subject.usage();
     let mut cases = Vec::new();
     for request in UNREAD {
         for framing in FRAMINGS {
@@ -162,7 +162,7 @@ async fn an_unread_body_that_stops_closes_the_connection() {
         "10 s after a body that may be silent for 0.5 s these are open:\n{}",
         held.join("\n")
     );
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
 }
 
 /// Sends a request and then its body piece by piece, so slowly that it would take hours.
@@ -206,8 +206,8 @@ async fn sent_slowly(
 
 #[tokio::test]
 async fn a_body_sent_too_slowly_gets_408_and_the_connection_closes() {
-    let subject = impatient("body-dribbles", &[]).await;
-    let before = subject.holding();
+    let subject = with_short_deadline("body-dribbles", &[]).await;
+    let before = subject.usage();
     let mut cases = Vec::new();
     for (request, is_read) in READ
         .map(|request| (request, true))
@@ -242,7 +242,7 @@ async fn a_body_sent_too_slowly_gets_408_and_the_connection_closes() {
         "expected the end, and for a body that is read 408 before it:\n{}",
         faults.join("\n")
     );
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
     assert_eq!(
         subject.tail("it").await.as_deref(),
         Some("0000000000000000")
@@ -272,7 +272,7 @@ async fn a_slow_body_that_keeps_arriving_is_accepted() {
 
 #[tokio::test]
 async fn stopped_bodies_do_not_use_up_the_connection_limit() {
-    let subject = impatient("bodies-hundred", &["--connections-max", "100"]).await;
+    let subject = with_short_deadline("bodies-hundred", &["--connections-max", "100"]).await;
     beside(&subject, async {
         for framing in [
             "Content-Length: 10\r\n\r\nabc",
@@ -309,7 +309,8 @@ async fn stopped_bodies_do_not_use_up_the_connection_limit() {
 
 #[tokio::test]
 async fn connection_close_is_honoured_while_the_client_keeps_sending() {
-    let subject = impatient("says-close", &["--body-max", "1000", "--head-max", "4KiB"]).await;
+    let subject =
+        with_short_deadline("says-close", &["--body-max", "1000", "--head-max", "4KiB"]).await;
     let long = format!("X: {}\r\n", "x".repeat(6_000));
     let cases = [
         get("/v1/stream/it", "Connection: close\r\n"),

@@ -19,17 +19,17 @@ const BEFORE: [&str; 13] = [
     "an append",
     "a long-poll that was answered at once",
     "a long-poll that waited",
-    "a long-poll that an append answered",
-    "a second long-poll that an append answered",
-    "an NDJSON answer that ended",
-    "an SSE answer that ended",
+    "a long-poll that an append ended",
+    "a second long-poll that an append ended",
+    "an NDJSON response that ended",
+    "an SSE response that ended",
     "a creation",
     "a refused handshake",
 ];
 
 /// A server with a deadline of one second for a head. The limit is set by its environment variable,
 /// so a server that does not know it starts all the same, and the test sees it wait forever.
-fn impatient(name: &str, flags: &[&str]) -> Subject {
+fn with_short_deadline(name: &str, flags: &[&str]) -> Subject {
     let subject = Subject::spawn(
         name,
         "memory",
@@ -53,11 +53,11 @@ async fn after(subject: &Subject, what: &str) -> RawConnection {
     let mut wire = RawConnection::open(subject.address()).await;
     let request = match what {
         "nothing" => return wire,
-        "a long-poll that an append answered" => {
+        "a long-poll that an append ended" => {
             waited_for_an_append(subject, &mut wire).await;
             return wire;
         }
-        "a second long-poll that an append answered" => {
+        "a second long-poll that an append ended" => {
             wire.send(get("/v1/stream/closed?offset=-1", "")).await;
             wire.response().await;
             waited_for_an_append(subject, &mut wire).await;
@@ -83,8 +83,8 @@ async fn after(subject: &Subject, what: &str) -> RawConnection {
             get("/v1/stream/closed?offset=-1&live=long-poll", "")
         }
         "a long-poll that waited" => get("/v1/stream/open?offset=now&live=long-poll&hold=0.05", ""),
-        "an NDJSON answer that ended" => get("/v1/stream/closed?offset=-1&live=ndjson", ""),
-        "an SSE answer that ended" => get("/v1/stream/closed?offset=-1&live=sse", ""),
+        "an NDJSON response that ended" => get("/v1/stream/closed?offset=-1&live=ndjson", ""),
+        "an SSE response that ended" => get("/v1/stream/closed?offset=-1&live=sse", ""),
         "a creation" => {
             "PUT /v1/stream/open HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\r\n"
                 .to_owned()
@@ -116,9 +116,9 @@ async fn waited_for_an_append(subject: &Subject, wire: &mut RawConnection) {
 
 #[tokio::test]
 async fn a_head_that_stops_after_one_byte_is_disconnected() {
-    let subject = impatient("one-byte", &[]);
+    let subject = with_short_deadline("one-byte", &[]);
     streams(&subject).await;
-    let before = subject.holding();
+    let before = subject.usage();
     beside(&subject, async {
         let outcomes = join_all(BEFORE.map(|what| {
             let subject = &subject;
@@ -139,12 +139,12 @@ async fn a_head_that_stops_after_one_byte_is_disconnected() {
         );
     })
     .await;
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
 }
 
 #[tokio::test]
 async fn a_head_sent_byte_by_byte_has_the_same_deadline() {
-    let subject = impatient("dribble", &[]);
+    let subject = with_short_deadline("dribble", &[]);
     streams(&subject).await;
     let outcomes = beside(&subject, async {
         join_all(BEFORE.map(|what| {
@@ -175,7 +175,7 @@ async fn a_head_sent_byte_by_byte_has_the_same_deadline() {
     let taken: Vec<_> = outcomes.into_iter().flatten().collect();
     assert!(
         taken.is_empty(),
-        "a head that took ten times what it may was answered, after: {taken:?}"
+        "a head ten times slower than allowed was answered, after: {taken:?}"
     );
 }
 
@@ -188,7 +188,7 @@ async fn stopped_heads_do_not_use_up_the_connection_limit() {
         "a long-poll that waited",
         "a creation",
     ] {
-        let subject = impatient("hundred", &["--connections-max", "100"]);
+        let subject = with_short_deadline("hundred", &["--connections-max", "100"]);
         streams(&subject).await;
         beside(&subject, async {
             // Together with the three connections of the probe they are a hundred.
@@ -227,7 +227,7 @@ async fn stopped_heads_do_not_use_up_the_connection_limit() {
 
 #[tokio::test]
 async fn a_silent_connection_is_closed_after_the_idle_time() {
-    let subject = impatient("idle", &["--keep-alive", "1s"]);
+    let subject = with_short_deadline("idle", &["--keep-alive", "1s"]);
     streams(&subject).await;
     let ends = BEFORE.map(|what| {
         let subject = &subject;
@@ -248,7 +248,7 @@ async fn a_silent_connection_is_closed_after_the_idle_time() {
 
 #[tokio::test]
 async fn the_idle_time_begins_once_the_response_is_sent() {
-    let subject = impatient("since", &["--keep-alive", "2s"]);
+    let subject = with_short_deadline("since", &["--keep-alive", "2s"]);
     streams(&subject).await;
     let goes_on = |before: &'static str| {
         let subject = &subject;
@@ -265,7 +265,7 @@ async fn the_idle_time_begins_once_the_response_is_sent() {
             next.is_none_or(|next| next.status != 200).then_some(before)
         }
     };
-    let befores = ["nothing", "a poll", "a long-poll that an append answered"];
+    let befores = ["nothing", "a poll", "a long-poll that an append ended"];
     let closed: Vec<_> = join_all(befores.map(goes_on))
         .await
         .into_iter()
@@ -273,6 +273,6 @@ async fn the_idle_time_begins_once_the_response_is_sent() {
         .collect();
     assert!(
         closed.is_empty(),
-        "closed 0.3 s after its answer, with an idle time of 2 s, after: {closed:?}"
+        "closed 0.3 s after its response, with an idle time of 2 s, after: {closed:?}"
     );
 }

@@ -443,7 +443,7 @@ async fn odd_requests_get_the_same_status_on_any_connection() {
     }
     assert!(
         faults.is_empty(),
-        "answers differ by what came before:\n{}",
+        "responses differ after different requests:\n{}",
         faults.join("\n")
     );
 }

@@ -30,7 +30,7 @@ pub(crate) struct Subject {
 
 /// What a process holds at one moment.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Holding {
+pub(crate) struct ResourceUsage {
     /// Resident memory, in MiB.
     pub(crate) memory_mib: u64,
     /// Open files.
@@ -67,7 +67,7 @@ impl Subject {
         options.through = through.iter().map(|word| (*word).to_owned()).collect();
         let process = folder
             .start(&options)
-            .unwrap_or_else(|wrong| panic!("{wrong}\n{}", folder.last_words()));
+            .unwrap_or_else(|wrong| panic!("{wrong}\n{}", folder.log_tail()));
         Self {
             folder,
             process: Some(process),
@@ -105,24 +105,24 @@ impl Subject {
     }
 
     /// What the process holds now.
-    pub(crate) fn holding(&self) -> Holding {
+    pub(crate) fn usage(&self) -> ResourceUsage {
         let id = self.process().id();
-        Holding {
+        ResourceUsage {
             memory_mib: resident_bytes(id).unwrap() >> 20,
             files: open_files(id).unwrap(),
         }
     }
 
     /// Waits until the process holds at most `files` and `memory_mib` more than `before`.
-    pub(crate) async fn comes_back(&self, before: Holding, files: usize, memory_mib: u64) {
-        let mut last = self.holding();
-        let is_back = |now: Holding| {
+    pub(crate) async fn returns_to(&self, before: ResourceUsage, files: usize, memory_mib: u64) {
+        let mut last = self.usage();
+        let is_back = |now: ResourceUsage| {
             now.files <= before.files + files && now.memory_mib <= before.memory_mib + memory_mib
         };
         let looking = async {
             while !is_back(last) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
-                last = self.holding();
+                last = self.usage();
             }
         };
         let in_time = tokio::time::timeout(DEADLINE, looking).await.is_ok();
@@ -214,7 +214,7 @@ impl Drop for Subject {
         if std::thread::panicking() {
             println!(
                 "last lines of the server's log:\n{}",
-                self.folder.last_words()
+                self.folder.log_tail()
             );
         } else {
             self.folder.remove();

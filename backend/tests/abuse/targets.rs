@@ -428,7 +428,7 @@ async fn requests_refused_by_the_parser_get_problem_documents() {
                 tokio::time::timeout(std::time::Duration::from_secs(8), wire.response_or_end());
             match asking.await {
                 Err(_) => faults.push(format!(
-                    "{what}, second request: {later}: no answer, expected {expected:?}"
+                    "{what}, second request: {later}: no response, expected {expected:?}"
                 )),
                 Ok(None) => faults.push(format!(
                     "{what}, second request: {later}: closed, expected {expected:?}"

@@ -1,7 +1,7 @@
 //! Large messages that are never finished: their total is bounded, and each connection is closed.
 
 use super::probe::beside;
-use super::subject::{Holding, Subject};
+use super::subject::{ResourceUsage, Subject};
 use futures_util::future::join_all;
 use std::cell::Cell;
 use tailwater_harness::RawConnection;
@@ -24,7 +24,7 @@ async fn unfinished(name: &str, websocket: bool, first: impl Fn(usize) -> Vec<u8
     // Long enough that a slow machine closes none of them before the last has connected.
     let subject = Subject::start(name, &["--body-silence-max", "5s"]);
     subject.create("it", "text/plain").await;
-    let before = subject.holding();
+    let before = subject.usage();
     let most = Cell::new(before.memory_mib);
     beside(&subject, async {
         let first = &first;
@@ -37,7 +37,7 @@ async fn unfinished(name: &str, websocket: bool, first: impl Fn(usize) -> Vec<u8
             };
             let mut goes_on = wire.try_send(first(number)).await;
             for _ in 0..SENT_BYTES / PIECE_BYTES {
-                most.set(most.get().max(subject.holding().memory_mib));
+                most.set(most.get().max(subject.usage().memory_mib));
                 // A server without room may close the connection, or stop reading until its
                 // deadline closes it.
                 goes_on = goes_on && wire.try_send(piece).await;
@@ -46,7 +46,7 @@ async fn unfinished(name: &str, websocket: bool, first: impl Fn(usize) -> Vec<u8
         }))
         .await;
         until("all unfinished messages to be disconnected", async || {
-            let Holding { memory_mib, files } = subject.holding();
+            let ResourceUsage { memory_mib, files } = subject.usage();
             most.set(most.get().max(memory_mib));
             (files <= before.files + 12).then_some(())
         })
@@ -60,7 +60,7 @@ async fn unfinished(name: &str, websocket: bool, first: impl Fn(usize) -> Vec<u8
         "grew from {before:?} to {} MiB",
         most.get()
     );
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
     assert_eq!(
         subject.tail("it").await.as_deref(),
         Some("0000000000000000")
@@ -124,7 +124,7 @@ async fn a_websocket_message_that_stops_closes_the_connection() {
         &["--body-silence-max", "500ms", "--heartbeat", "100ms"],
     );
     subject.create("it", "text/plain").await;
-    let before = subject.holding();
+    let before = subject.usage();
     let begun: [(&str, Vec<u8>); 6] = [
         ("one byte of a frame", vec![0x81]),
         ("a frame's head", client_frame_head(0x81, 10)),
@@ -164,7 +164,7 @@ async fn a_websocket_message_that_stops_closes_the_connection() {
         held.is_empty(),
         "10 s after these, of which each may be silent for 0.5 s, they are open: {held:?}"
     );
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
 }
 
 /// A WebSocket that only reads may be silent forever.

@@ -272,7 +272,7 @@ async fn a_character_split_across_two_fragments_is_preserved() {
 async fn many_pings_are_bounded_and_answered_in_order() {
     let subject = Subject::start("pings", &["--write-silence-max", "1s"]);
     subject.create("it", "text/plain").await;
-    let before = subject.holding();
+    let before = subject.usage();
     let mut wire = subject.websocket("it").await;
     for number in 0..2_000_u32 {
         wire.send(client_frame(PING, &number.to_be_bytes())).await;
@@ -294,10 +294,10 @@ async fn many_pings_are_bounded_and_answered_in_order() {
         }
     }
     assert!(
-        subject.holding().memory_mib <= before.memory_mib + 100,
+        subject.usage().memory_mib <= before.memory_mib + 100,
         "{:?}, before {before:?}",
-        subject.holding()
+        subject.usage()
     );
     drop((wire, silent));
-    subject.comes_back(before, 12, 100).await;
+    subject.returns_to(before, 12, 100).await;
 }

@@ -225,7 +225,7 @@ async fn an_upgrade_of_anything_but_a_websocket_read_is_ignored() {
                 }
             }
             other => faults.push(format!(
-                "{what}: expected {status}, came {:?}",
+                "{what}: expected {status}, got {:?}",
                 other.map(|other| other.status)
             )),
         }

@@ -14,7 +14,7 @@ const EXPORT: &str = concat!(
 );
 
 /// Responses that are not of this protocol, each with the status that the error has to name.
-fn strange() -> Vec<(&'static str, String)> {
+fn foreign_responses() -> Vec<(&'static str, String)> {
     let elsewhere = |status: &str| answer(status, &["Location: /elsewhere"], "");
     vec![
         ("301", elsewhere("301 Moved Permanently")),
@@ -55,12 +55,12 @@ fn strange() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A server that knows the stream, but answers one method with `strange`; targets of redirects
+/// A server that knows the stream, but answers one method with `foreign`; targets of redirects
 /// answer with HTML.
-fn otherwise(method: &'static str, strange: String, there: bool) -> FakeServer {
+fn server_with(method: &'static str, foreign: String, there: bool) -> FakeServer {
     FakeServer::start(move |asked, target| match asked {
         _ if target == "/elsewhere" => answer("200 OK", &["Content-Type: text/html"], HTML),
-        asked if asked == method => strange.clone(),
+        asked if asked == method => foreign.clone(),
         "HEAD" if !there => answer("404 Not Found", &[], ""),
         "HEAD" => answer(
             "200 OK",
@@ -81,7 +81,7 @@ fn otherwise(method: &'static str, strange: String, there: bool) -> FakeServer {
 }
 
 /// Checks that a command failed with the status and the URL, and sent no unnecessary requests.
-fn fails(outcome: &CommandOutput, fake: &FakeServer, status: &str, case: &str) {
+fn check_failure(outcome: &CommandOutput, fake: &FakeServer, status: &str, case: &str) {
     let CommandOutput {
         code,
         stderr,
@@ -108,13 +108,13 @@ fn fails(outcome: &CommandOutput, fake: &FakeServer, status: &str, case: &str) {
 
 #[test]
 fn an_append_counts_only_with_its_next_offset() {
-    for (status, strange) in strange() {
-        let fake = otherwise("POST", strange.clone(), true);
+    for (status, foreign) in foreign_responses() {
+        let fake = server_with("POST", foreign.clone(), true);
         let outcome = run(&["append", "x", "--server", &fake.url()], b"a\nb\n");
-        fails(&outcome, &fake, status, &strange);
+        check_failure(&outcome, &fake, status, &foreign);
         assert!(
             outcome.stderr.contains("no line is appended"),
-            "{strange}: {}",
+            "{foreign}: {}",
             outcome.stderr
         );
         assert_eq!(fake.bodies("POST").len(), 1, "sent once");
@@ -123,24 +123,24 @@ fn an_append_counts_only_with_its_next_offset() {
 
 #[test]
 fn a_stream_exists_or_is_created_only_if_the_server_says_so() {
-    for (status, strange) in strange() {
-        let fake = otherwise("PUT", strange.clone(), false);
-        fails(
+    for (status, foreign) in foreign_responses() {
+        let fake = server_with("PUT", foreign.clone(), false);
+        check_failure(
             &run(&["append", "x", "--server", &fake.url()], b"a\n"),
             &fake,
             status,
-            &strange,
+            &foreign,
         );
-        assert_eq!(fake.bodies("POST"), Vec::<String>::new(), "{strange}");
+        assert_eq!(fake.bodies("POST"), Vec::<String>::new(), "{foreign}");
         if status != "404" {
-            let fake = otherwise("HEAD", strange.clone(), true);
-            fails(
+            let fake = server_with("HEAD", foreign.clone(), true);
+            check_failure(
                 &run(&["append", "x", "--server", &fake.url()], b"a\n"),
                 &fake,
                 status,
-                &strange,
+                &foreign,
             );
-            assert_eq!(fake.asked().len(), 1, "{strange}");
+            assert_eq!(fake.asked().len(), 1, "{foreign}");
         }
     }
 }
@@ -173,13 +173,13 @@ fn a_stream_counts_as_closed_only_if_the_server_says_so() {
             answer("204 No Content", &["Stream-Closed: true"], ""),
         ),
     ];
-    for (status, strange) in strange().into_iter().chain(open) {
-        let fake = otherwise("POST", strange.clone(), true);
+    for (status, foreign) in foreign_responses().into_iter().chain(open) {
+        let fake = server_with("POST", foreign.clone(), true);
         let outcome = run(&["append", "x", "--close", "--server", &fake.url()], b"");
-        fails(&outcome, &fake, status, &strange);
+        check_failure(&outcome, &fake, status, &foreign);
         assert!(
             outcome.stderr.contains("could not be closed"),
-            "{strange}: {}",
+            "{foreign}: {}",
             outcome.stderr
         );
     }
@@ -198,16 +198,16 @@ fn an_import_counts_only_if_the_server_describes_the_stream() {
             answer("201 Created", &[json, "Stream-Next-Offset: 7"], said),
         ),
     ];
-    for (status, strange) in strange().into_iter().chain(half) {
-        let fake = otherwise("PUT", strange.clone(), false);
-        fails(
+    for (status, foreign) in foreign_responses().into_iter().chain(half) {
+        let fake = server_with("PUT", foreign.clone(), false);
+        check_failure(
             &run(&["import", "x", "--server", &fake.url()], EXPORT.as_bytes()),
             &fake,
             status,
-            &strange,
+            &foreign,
         );
     }
-    let fake = otherwise("PUT", answer("201 Created", &[json, next], said), false);
+    let fake = server_with("PUT", answer("201 Created", &[json, next], said), false);
     let outcome = run(&["import", "x", "--server", &fake.url()], EXPORT.as_bytes());
     assert_eq!(
         (outcome.code, fake.bodies("PUT")),
@@ -215,15 +215,18 @@ fn an_import_counts_only_if_the_server_describes_the_stream() {
         "{}",
         outcome.stderr
     );
-    for (status, strange) in strange().into_iter().filter(|(status, _)| *status != "404") {
-        let fake = otherwise("HEAD", strange.clone(), true);
-        fails(
+    for (status, foreign) in foreign_responses()
+        .into_iter()
+        .filter(|(status, _)| *status != "404")
+    {
+        let fake = server_with("HEAD", foreign.clone(), true);
+        check_failure(
             &run(&["import", "x", "--server", &fake.url()], EXPORT.as_bytes()),
             &fake,
             status,
-            &strange,
+            &foreign,
         );
-        assert_eq!(fake.asked().len(), 1, "{strange}");
+        assert_eq!(fake.asked().len(), 1, "{foreign}");
     }
 }
 
@@ -244,7 +247,7 @@ fn only_a_valid_export_is_written_as_an_export() {
                 first.clone()
             }
         });
-        fails(
+        check_failure(
             &run(&["export", "x", "--server", &fake.url()], b""),
             &fake,
             status,
@@ -271,7 +274,7 @@ fn only_a_valid_export_is_written_as_an_export() {
 #[test]
 fn an_append_follows_redirects_that_keep_method_and_body() {
     for status in ["307 Temporary Redirect", "308 Permanent Redirect"] {
-        let target = otherwise("GET", answer("404 Not Found", &[], ""), false);
+        let target = server_with("GET", answer("404 Not Found", &[], ""), false);
         let base = target.url();
         let front = FakeServer::start(move |_, path| {
             answer(status, &[&format!("Location: {base}{path}")], "")
@@ -294,7 +297,7 @@ fn an_append_follows_redirects_that_keep_method_and_body() {
             &["import", "x", "--server", &front.url()],
             EXPORT.as_bytes(),
         );
-        fails(&outcome, &front, &status[..3], status);
+        check_failure(&outcome, &front, &status[..3], status);
         assert_eq!(target.bodies("PUT"), [""], "{status}");
     }
 }
@@ -308,7 +311,7 @@ fn redirects_that_never_end_are_an_error() {
             "",
         )
     });
-    fails(
+    check_failure(
         &run(&["append", "x", "--server", &round.url()], b"a\n"),
         &round,
         "307",
@@ -324,8 +327,8 @@ fn an_endless_refusal_is_not_read_to_its_end() {
         &["Content-Type: text/html"],
         &"x".repeat(4 << 20),
     );
-    let fake = otherwise("PUT", long, false);
-    fails(
+    let fake = server_with("PUT", long, false);
+    check_failure(
         &run(&["append", "x", "--server", &fake.url()], b"a\n"),
         &fake,
         "500",
@@ -336,11 +339,11 @@ fn an_endless_refusal_is_not_read_to_its_end() {
 #[test]
 fn tail_rejects_a_page_without_a_next_offset() {
     for technique in ["poll", "long-poll", "ndjson", "sse"] {
-        for (_, strange) in strange()
+        for (_, foreign) in foreign_responses()
             .into_iter()
             .filter(|(status, _)| status.starts_with('2'))
         {
-            let fake = FakeServer::start(move |_, _| strange.clone());
+            let fake = FakeServer::start(move |_, _| foreign.clone());
             let mut tail = tailwater(&[
                 "tail",
                 "x",

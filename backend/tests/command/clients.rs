@@ -19,14 +19,14 @@ fn lossy_proxy(server: SocketAddr) -> String {
         for client in listener.incoming() {
             let (client, server) = (client.unwrap(), TcpStream::connect(server).unwrap());
             let posts = Arc::clone(&posts);
-            std::thread::spawn(move || forget(&client, &server, &posts));
+            std::thread::spawn(move || proxy(&client, &server, &posts));
         }
     });
     address
 }
 
 /// Handles one request after the other; the client sends a body with its head or soon after.
-fn forget(mut client: &TcpStream, mut server: &TcpStream, posts: &AtomicUsize) {
+fn proxy(mut client: &TcpStream, mut server: &TcpStream, posts: &AtomicUsize) {
     let mut buffer = [0; 65_536];
     let (cut, told) = (&AtomicBool::new(false), &AtomicBool::new(false));
     std::thread::scope(|scope| {

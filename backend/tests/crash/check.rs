@@ -178,7 +178,7 @@ impl Search<'_> {
                 };
                 if is_here {
                     complaint += &format!(
-                        "\n  that is writer {writer}'s append {index} ({:?}, {place})",
+                        "\n  this is writer {writer}'s append {index} ({:?}, {place})",
                         entry.fate
                     );
                 }

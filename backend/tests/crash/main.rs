@@ -21,27 +21,27 @@
 
 mod body;
 mod check;
-mod keeper;
+mod crash_run;
+mod lifecycle;
 mod plan;
 #[path = "../process/mod.rs"]
 mod process;
 mod reader;
-mod story;
 mod stream;
 mod writer;
 
-use plan::{CrashSettings, Death, POINTS};
+use crash_run::CrashRun;
+use plan::{CrashSettings, POINTS, RoundEnd};
 use process::ServerFolder;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use story::Story;
-use stream::StoryCounts;
+use stream::CrashCounts;
 use tailwater_client::drivers::native::NativeClient;
 
 /// Server runs on one data directory.
-const LIVES: u64 = 10;
+const RUNS_PER_DIRECTORY: u64 = 10;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread()
@@ -69,7 +69,7 @@ struct Total {
 }
 
 impl Total {
-    fn add(&mut self, counts: &StoryCounts) {
+    fn add(&mut self, counts: &CrashCounts) {
         for point in &counts.struck {
             *self.struck.entry(point).or_default() += 1;
         }
@@ -106,24 +106,24 @@ fn acknowledged_appends_survive_every_crash_once_and_in_order() {
     let mut total = Total::default();
     while settings.goes_on(total.rounds) {
         let place = ServerFolder::new(&format!("crash-{}", total.rounds));
-        let mut story = Story::new(place.clone(), "disk", client.clone(), random.random());
+        let mut crash_run = CrashRun::new(place.clone(), "disk", client.clone(), random.random());
         let mut lives = 0;
-        while lives < LIVES && settings.goes_on(total.rounds) {
-            let death = Death::of(total.rounds, &mut random);
+        while lives < RUNS_PER_DIRECTORY && settings.goes_on(total.rounds) {
+            let round_end = RoundEnd::of(total.rounds, &mut random);
             runtime
-                .block_on(story.live(&death))
-                .unwrap_or_else(|wrong| fail(&settings, &total, &death, &story, &wrong));
+                .block_on(crash_run.run_once(&round_end))
+                .unwrap_or_else(|wrong| fail(&settings, &total, &round_end, &crash_run, &wrong));
             (lives, total.rounds) = (lives + 1, total.rounds + 1);
-            total.add(&std::mem::take(&mut story.counts));
+            total.add(&std::mem::take(&mut crash_run.counts));
             if total.rounds.is_multiple_of(20) {
                 total.say(begun);
             }
         }
-        let last = Death::Stop(Duration::ZERO);
+        let last = RoundEnd::Stop(Duration::ZERO);
         runtime
-            .block_on(story.end())
-            .unwrap_or_else(|wrong| fail(&settings, &total, &last, &story, &wrong));
-        total.add(&story.counts);
+            .block_on(crash_run.end())
+            .unwrap_or_else(|wrong| fail(&settings, &total, &last, &crash_run, &wrong));
+        total.add(&crash_run.counts);
         place.remove();
     }
     total.say(begun);
@@ -142,24 +142,30 @@ fn acknowledged_appends_survive_every_crash_once_and_in_order() {
     );
 }
 
-fn fail(settings: &CrashSettings, total: &Total, death: &Death, story: &Story, wrong: &str) -> ! {
+fn fail(
+    settings: &CrashSettings,
+    total: &Total,
+    round_end: &RoundEnd,
+    crash_run: &CrashRun,
+    wrong: &str,
+) -> ! {
     let (seed, round) = (settings.seed, total.rounds + 1);
     panic!(
-        "round {round}, whose planned crash was {death:?}: {wrong}\n\nthe last lines of the servers' log:\n{}\n\n{}\n\
+        "round {round}, whose planned crash was {round_end:?}: {wrong}\n\nthe last lines of the servers' log:\n{}\n\n{}\n\
          repeat with: cargo xtask crash --seed {seed} --rounds {round}",
-        story.last_words(),
-        story.data_location(),
+        crash_run.log_tail(),
+        crash_run.data_location(),
     );
 }
 
 #[test]
 fn a_store_that_loses_data_fails_the_crash_test() {
     let (runtime, client, place) = (runtime(), client(), ServerFolder::new("crash-forgets"));
-    let mut story = Story::new(place.clone(), "memory", client, 7);
-    let death = Death::Kill(Duration::from_millis(200));
+    let mut crash_run = CrashRun::new(place.clone(), "memory", client, 7);
+    let round_end = RoundEnd::Kill(Duration::from_millis(200));
     // The first run creates streams, and writers write to them from the second on; on a slow
     // machine more runs may be needed.
-    let lost = (0..20).find_map(|_| runtime.block_on(story.live(&death)).err());
+    let lost = (0..20).find_map(|_| runtime.block_on(crash_run.run_once(&round_end)).err());
     assert!(
         lost.as_ref().is_some_and(|wrong| wrong.contains("is lost")),
         "{lost:?}"

@@ -62,11 +62,11 @@ impl CrashSettings {
 
 /// How a round ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Death {
+pub(crate) enum RoundEnd {
     /// SIGKILL after a time.
     Kill(Duration),
     /// SIGKILL after a time, or as soon as a creation or deletion has been answered.
-    KillAtAnswer(Duration),
+    KillAtResponse(Duration),
     /// The process aborts when it passes a point for the `k`-th time; SIGKILL if it does not in
     /// time.
     Abort(&'static str, u32),
@@ -76,8 +76,8 @@ pub(crate) enum Death {
     Stop(Duration),
 }
 
-impl Death {
-    /// The death of round `round`; each point gets its turn.
+impl RoundEnd {
+    /// The end of round `round`; each point gets its turn.
     pub(crate) fn of(round: u64, random: &mut SmallRng) -> Self {
         let after = Duration::from_millis(random.random_range(50..300));
         let place = usize::try_from(round / 2).unwrap_or_default();
@@ -94,7 +94,7 @@ impl Death {
                 Self::Error(point, pass)
             }
             1 if cfg!(feature = "faults") => Self::Abort(point, pass),
-            _ if random.random_ratio(1, 4) => Self::KillAtAnswer(after),
+            _ if random.random_ratio(1, 4) => Self::KillAtResponse(after),
             _ => Self::Kill(after),
         }
     }
@@ -103,14 +103,14 @@ impl Death {
     pub(crate) fn point(&self) -> Option<&'static str> {
         match self {
             Self::Abort(point, _) => Some(point),
-            Self::Kill(_) | Self::KillAtAnswer(_) | Self::Stop(_) | Self::Error(..) => None,
+            Self::Kill(_) | Self::KillAtResponse(_) | Self::Stop(_) | Self::Error(..) => None,
         }
     }
 
     /// The value of `TAILWATER_FAULT`.
     pub(crate) fn fault(&self) -> Option<String> {
         match self {
-            Self::Kill(_) | Self::KillAtAnswer(_) | Self::Stop(_) => None,
+            Self::Kill(_) | Self::KillAtResponse(_) | Self::Stop(_) => None,
             Self::Abort(point, pass) => Some(format!("{point}:{pass}:abort")),
             Self::Error(point, pass) => Some(format!("{point}:{pass}:error")),
         }

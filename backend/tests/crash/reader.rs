@@ -1,4 +1,4 @@
-//! Readers: `look` reads a whole stream by plain reads, and followers of every technique continue
+//! Readers: `read_stream` reads a whole stream by plain reads, and followers of every technique continue
 //! across crashes of the server.
 
 use super::plan::DEADLINE;
@@ -11,7 +11,7 @@ use tailwater_protocol::{Data, Technique, Token};
 
 /// What a stream looks like.
 #[derive(Debug)]
-pub(crate) enum StreamLook {
+pub(crate) enum StreamView {
     Page(WholeStream),
     /// It does not exist: 404, or 410 while it has forks.
     Missing(u16),
@@ -26,14 +26,14 @@ pub(crate) struct WholeStream {
 
 /// Why a stream could not be read.
 #[derive(Debug)]
-pub(crate) enum NoLook {
+pub(crate) enum ReadFailure {
     /// The server is gone.
     Died,
     /// The server sent a response that is not allowed.
     Wrong(String),
 }
 
-impl NoLook {
+impl ReadFailure {
     pub(crate) fn named(self, name: &str) -> Self {
         match self {
             Self::Died => Self::Died,
@@ -55,12 +55,12 @@ impl NoLook {
 ///
 /// # Errors
 /// When the server is gone or answers wrongly.
-pub(crate) async fn look(
+pub(crate) async fn read_stream(
     http: &reqwest::Client,
     url: &str,
     kind: ContentKind,
     from: usize,
-) -> Result<StreamLook, NoLook> {
+) -> Result<StreamView, ReadFailure> {
     let mut page = WholeStream {
         content: Vec::new(),
         closed: false,
@@ -72,20 +72,20 @@ pub(crate) async fn look(
                 .get(format!("{url}?offset={at:016}"))
                 .send()
                 .await
-                .map_err(|_| NoLook::Died)?;
+                .map_err(|_| ReadFailure::Died)?;
             let status = response.status().as_u16();
             let map = response.headers().clone();
-            let body = response.bytes().await.map_err(|_| NoLook::Died)?;
+            let body = response.bytes().await.map_err(|_| ReadFailure::Died)?;
             Ok((status, map, body))
         };
         let answer = tokio::time::timeout(DEADLINE, asking).await;
         let (status, map, body) =
-            answer.map_err(|_| NoLook::Wrong(format!("no page within {DEADLINE:?}")))??;
+            answer.map_err(|_| ReadFailure::Wrong(format!("no page within {DEADLINE:?}")))??;
         let wrong =
-            |what: &str| NoLook::Wrong(format!("reading at {at}: {what}: {status} {map:?}"));
+            |what: &str| ReadFailure::Wrong(format!("reading at {at}: {what}: {status} {map:?}"));
         match status {
             200 => {}
-            404 | 410 if page.content.is_empty() => return Ok(StreamLook::Missing(status)),
+            404 | 410 if page.content.is_empty() => return Ok(StreamView::Missing(status)),
             _ => return Err(wrong(&String::from_utf8_lossy(&body))),
         }
         let is = |name| map.get(name).is_some_and(|value| value == "true");
@@ -111,7 +111,7 @@ pub(crate) async fn look(
         }
         if is(headers::STREAM_UP_TO_DATE) {
             page.closed = is(headers::STREAM_CLOSED);
-            return Ok(StreamLook::Page(page));
+            return Ok(StreamView::Page(page));
         }
         if from + page.content.len() == at {
             return Err(wrong("a page before the last that does not advance"));
@@ -138,17 +138,17 @@ pub(crate) struct CrashFollower {
     seed: u64,
     seen: Arc<Mutex<FollowerContent>>,
     /// It is never restarted: it must recover from crashes by itself.
-    pub(crate) is_left_alone: bool,
+    pub(crate) recovers_alone: bool,
     running: Option<native::Follower>,
 }
 
 impl CrashFollower {
-    pub(crate) fn new(technique: Technique, seed: u64, is_left_alone: bool) -> Self {
+    pub(crate) fn new(technique: Technique, seed: u64, recovers_alone: bool) -> Self {
         Self {
             technique,
             seed,
             seen: Arc::default(),
-            is_left_alone,
+            recovers_alone,
             running: None,
         }
     }

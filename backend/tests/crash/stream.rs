@@ -2,15 +2,15 @@
 
 use super::body::{SentBody, media_type};
 use super::check::{AppendFate, SentAppend, Stamp, find};
-use super::reader::{CrashFollower, StreamLook, WholeStream};
-use super::writer::{CrashWriter, Manner, Pending};
+use super::reader::{CrashFollower, StreamView, WholeStream};
+use super::writer::{CrashWriter, Pending, WriterKind};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tailwater_protocol::headers::{self, ContentKind};
 
 /// Whether a stream exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Being {
+pub(crate) enum StreamPresence {
     /// Its creation got no response.
     Unsure,
     /// Its creation was acknowledged, or it was seen.
@@ -35,7 +35,7 @@ pub(crate) struct Creation {
 pub(crate) struct CrashStream {
     pub(crate) name: String,
     pub(crate) kind: ContentKind,
-    pub(crate) being: Being,
+    pub(crate) presence: StreamPresence,
     pub(crate) creation: Creation,
     /// The content at the last check; it must not change.
     pub(crate) content: Vec<u8>,
@@ -49,7 +49,7 @@ pub(crate) struct CrashStream {
 
 /// Counts of what the checks found, to ensure that there was something to find.
 #[derive(Debug, Default)]
-pub(crate) struct StoryCounts {
+pub(crate) struct CrashCounts {
     pub(crate) acknowledged: u64,
     pub(crate) unknown_there: u64,
     pub(crate) unknown_absent: u64,
@@ -84,7 +84,7 @@ impl CrashStream {
         Self {
             name,
             kind,
-            being: Being::Unsure,
+            presence: StreamPresence::Unsure,
             creation,
             content,
             boundaries,
@@ -100,21 +100,25 @@ impl CrashStream {
     }
 
     /// Adds one to three writers of different kinds.
-    pub(crate) fn hire(&mut self, random: &mut SmallRng) {
+    pub(crate) fn add_writers(&mut self, random: &mut SmallRng) {
         let may_close = random.random_ratio(1, 3);
-        let mut manners = vec![Manner::Producer { epoch: 0, seq: 0 }];
+        let mut writer_kinds = vec![WriterKind::Producer { epoch: 0, seq: 0 }];
         match random.random_range(0..8) {
-            0 => manners = vec![Manner::Match],
-            1 => manners.push(Manner::Match),
-            2 | 3 => manners.push(Manner::Plain),
-            4 => manners.push(Manner::Seq { rank: 0 }),
-            5 => manners.extend([Manner::Producer { epoch: 0, seq: 0 }, Manner::Plain]),
+            0 => writer_kinds = vec![WriterKind::Match],
+            1 => writer_kinds.push(WriterKind::Match),
+            2 | 3 => writer_kinds.push(WriterKind::Plain),
+            4 => writer_kinds.push(WriterKind::Seq { rank: 0 }),
+            5 => {
+                writer_kinds.extend([WriterKind::Producer { epoch: 0, seq: 0 }, WriterKind::Plain]);
+            }
             _ => {}
         }
-        let numbered = (0..).zip(manners);
+        let numbered = (0..).zip(writer_kinds);
         let kind = self.kind;
         self.writers = numbered
-            .map(|(id, manner)| CrashWriter::new(id, kind, manner, may_close, random.random()))
+            .map(|(id, writer_kind)| {
+                CrashWriter::new(id, kind, writer_kind, may_close, random.random())
+            })
             .collect();
     }
 
@@ -143,23 +147,33 @@ impl CrashStream {
     ///
     /// # Errors
     /// What is wrong.
-    pub(crate) fn absorb(
+    pub(crate) fn compare(
         &mut self,
-        look: StreamLook,
+        view: StreamView,
         settles: bool,
-        counts: &mut StoryCounts,
+        counts: &mut CrashCounts,
     ) -> Result<(), String> {
-        let page = match (look, self.being) {
-            (StreamLook::Page(page), Being::Unsure | Being::Alive | Being::Leaving) => page,
-            (StreamLook::Missing(_), Being::Unsure | Being::Leaving | Being::Gone) => {
+        let page = match (view, self.presence) {
+            (
+                StreamView::Page(page),
+                StreamPresence::Unsure | StreamPresence::Alive | StreamPresence::Leaving,
+            ) => page,
+            (
+                StreamView::Missing(_),
+                StreamPresence::Unsure | StreamPresence::Leaving | StreamPresence::Gone,
+            ) => {
                 // A store that failed may later contain what it could not acknowledge.
-                self.being = if settles { Being::Gone } else { self.being };
+                self.presence = if settles {
+                    StreamPresence::Gone
+                } else {
+                    self.presence
+                };
                 return Ok(());
             }
-            (StreamLook::Missing(status), Being::Alive) => {
+            (StreamView::Missing(status), StreamPresence::Alive) => {
                 return Err(format!("is lost: {status}"));
             }
-            (StreamLook::Page(_), Being::Gone) => {
+            (StreamView::Page(_), StreamPresence::Gone) => {
                 return Err("exists again, although it was deleted".into());
             }
         };
@@ -229,7 +243,7 @@ impl CrashStream {
     }
 
     /// Decides for every append without a response whether it is in the stream; it must stay so.
-    fn settle(&mut self, page: WholeStream, counts: &mut StoryCounts) -> Result<(), String> {
+    fn settle(&mut self, page: WholeStream, counts: &mut CrashCounts) -> Result<(), String> {
         let entries: Vec<&[SentAppend]> =
             self.writers.iter().map(|writer| &*writer.entries).collect();
         let found = find(&page.content, self.content.len(), &entries)?;
@@ -279,7 +293,8 @@ impl CrashStream {
         }
         counts.bytes += (page.content.len() - self.content.len()) as u64;
         counts.closed += u64::from(page.closed && !self.closed);
-        (self.content, self.closed, self.being) = (page.content, page.closed, Being::Alive);
+        (self.content, self.closed, self.presence) =
+            (page.content, page.closed, StreamPresence::Alive);
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 /// How a writer avoids duplicates.
 #[derive(Debug, Clone)]
-pub(crate) enum Manner {
+pub(crate) enum WriterKind {
     /// As an idempotent producer: it numbers its appends, and repeats those without a response.
     Producer { epoch: u64, seq: u64 },
     /// Not at all: an append without a response may be in the stream or not.
@@ -37,7 +37,7 @@ pub(crate) struct Pending {
 pub(crate) struct CrashWriter {
     pub(crate) id: u8,
     kind: ContentKind,
-    manner: Manner,
+    writer_kind: WriterKind,
     number: u64,
     may_close: bool,
     random: SmallRng,
@@ -72,7 +72,7 @@ impl CrashWriter {
     pub(crate) fn new(
         id: u8,
         kind: ContentKind,
-        manner: Manner,
+        writer_kind: WriterKind,
         may_close: bool,
         seed: u64,
     ) -> Self {
@@ -80,7 +80,7 @@ impl CrashWriter {
         Self {
             id,
             kind,
-            manner,
+            writer_kind,
             number: 0,
             may_close,
             random,
@@ -124,9 +124,9 @@ impl CrashWriter {
     }
 
     async fn step(&mut self, http: &reqwest::Client, url: &str) -> Result<NextMove, String> {
-        if let Manner::Producer { epoch, seq } = self.manner {
+        if let WriterKind::Producer { epoch, seq } = self.writer_kind {
             if seq > 0 && self.random.random_ratio(1, 40) {
-                self.manner = Manner::Producer {
+                self.writer_kind = WriterKind::Producer {
                     epoch: epoch + 1,
                     seq: 0,
                 };
@@ -134,7 +134,7 @@ impl CrashWriter {
                 return Ok(NextMove::GoOn);
             }
             if epoch > 0 && seq > 0 && self.random.random_ratio(1, 20) {
-                return self.come_back_as_zombie(http, url, epoch - 1).await;
+                return self.append_in_old_epoch(http, url, epoch - 1).await;
             }
             if self.last.is_some() && self.random.random_ratio(1, 12) {
                 return self.repeat(http, url).await;
@@ -163,17 +163,17 @@ impl CrashWriter {
 
     /// The stamp of the next append; `None` when the server is gone.
     async fn stamp(&mut self, http: &reqwest::Client, url: &str) -> Result<Option<Stamp>, String> {
-        Ok(Some(match &mut self.manner {
-            Manner::Plain => Stamp::None,
-            Manner::Producer { epoch, seq } => Stamp::Producer {
+        Ok(Some(match &mut self.writer_kind {
+            WriterKind::Plain => Stamp::None,
+            WriterKind::Producer { epoch, seq } => Stamp::Producer {
                 epoch: *epoch,
                 seq: *seq,
             },
-            Manner::Seq { rank } => {
+            WriterKind::Seq { rank } => {
                 *rank += 1;
                 Stamp::Seq(format!("{rank:012}"))
             }
-            Manner::Match => {
+            WriterKind::Match => {
                 let Some(head) = ask(http.head(url), self.server_ended.clone()).await? else {
                     return Ok(None);
                 };
@@ -270,12 +270,12 @@ impl CrashWriter {
     /// Moves on after an append that is in the stream.
     fn accepted(&mut self, entry: &SentAppend) {
         if let (
-            Manner::Producer { epoch, seq },
+            WriterKind::Producer { epoch, seq },
             Stamp::Producer {
                 epoch: of,
                 seq: accepted,
             },
-        ) = (&mut self.manner, &entry.stamp)
+        ) = (&mut self.writer_kind, &entry.stamp)
             && epoch == of
         {
             *seq = accepted + 1;
@@ -320,7 +320,7 @@ impl CrashWriter {
                 fate: AppendFate::Kept { end: None },
                 ..pending.entry
             });
-            return Ok(self.retire(409));
+            return Ok(self.stop_writing(409));
         }
         let was_closed_by_another =
             answer.status == 409 && answer.closed && !(*is_there && entry.closes);
@@ -367,8 +367,8 @@ impl CrashWriter {
         };
         match answer.status {
             204 => Ok(NextMove::GoOn),
-            409 if answer.closed => Ok(self.retire(409)),
-            404 | 410 => Ok(self.retire(answer.status)),
+            409 if answer.closed => Ok(self.stop_writing(409)),
+            404 | 410 => Ok(self.stop_writing(answer.status)),
             500 | 503 => Ok(NextMove::Rest),
             _ => Err(format!(
                 "writer {} repeated {:?} and got {answer:?}",
@@ -406,7 +406,7 @@ impl CrashWriter {
     }
 
     /// Sends a new append in an old epoch, which must be refused.
-    async fn come_back_as_zombie(
+    async fn append_in_old_epoch(
         &mut self,
         http: &reqwest::Client,
         url: &str,
@@ -429,7 +429,7 @@ impl CrashWriter {
         };
         match answer.status {
             403 => Ok(NextMove::GoOn),
-            404 | 410 => Ok(self.retire(answer.status)),
+            404 | 410 => Ok(self.stop_writing(answer.status)),
             500 | 503 => Ok(NextMove::Rest),
             _ => Err(format!(
                 "writer {} sent {:?} and got {answer:?}",
@@ -438,7 +438,7 @@ impl CrashWriter {
         }
     }
 
-    fn retire(&mut self, status: u16) -> NextMove {
+    fn stop_writing(&mut self, status: u16) -> NextMove {
         self.over = Some(status);
         NextMove::Rest
     }

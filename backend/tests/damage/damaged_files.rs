@@ -79,20 +79,22 @@ async fn try_damages(
         } else {
             damage(&copy.data.join(file), random)
         };
-        let mut server = DurableServer::guest(copy.clone());
-        let outcome = look(&mut server, known).await.unwrap_or_else(|wrong| {
-            panic!("{}: {what}: {wrong}\n{}", file.display(), copy.last_words());
-        });
+        let mut server = DurableServer::on_shared_folder(copy.clone());
+        let outcome = start_and_check(&mut server, known)
+            .await
+            .unwrap_or_else(|wrong| {
+                panic!("{}: {what}: {wrong}\n{}", file.display(), copy.log_tail());
+            });
         assert!(
-            !copy.last_words().contains("panicked"),
+            !copy.log_tail().contains("panicked"),
             "{}: {what}\n{}",
             file.display(),
-            copy.last_words()
+            copy.log_tail()
         );
         assert!(
             trial > 0 || outcome == "served everything",
             "without damage: {outcome}\n{}",
-            copy.last_words()
+            copy.log_tail()
         );
         assert_ne!(
             outcome,
@@ -109,9 +111,12 @@ async fn try_damages(
 }
 
 /// The result of starting a server on a store, as a text that can be counted.
-async fn look(server: &mut DurableServer, known: &ExpectedStreams) -> Result<String, String> {
+async fn start_and_check(
+    server: &mut DurableServer,
+    known: &ExpectedStreams,
+) -> Result<String, String> {
     if server.try_start().is_err() {
-        let words = server.folder.last_words();
+        let words = server.folder.log_tail();
         let last = words.lines().last().unwrap_or_default();
         let says = last.starts_with("tailwater: ")
             && last.contains(&*server.folder.data.to_string_lossy());

@@ -2,7 +2,7 @@
 
 use crate::process::ServerFolder;
 use crate::process::durable_server::{DurableServer, JSON};
-use crate::{ExpectedStreams, check, until_refused, until_taken};
+use crate::{ExpectedStreams, check, until_accepted, until_refused};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -87,7 +87,7 @@ async fn fill(name: &str, reserve: &str, problems: &[&str]) {
     );
     check(&server, &known).await;
     disk.grow(400);
-    let resumed = until_taken(&server, &mut known).await;
+    let resumed = until_accepted(&server, &mut known).await;
     println!(
         "damage: {name}: {} appends, then {}; with space again {resumed}",
         known.history.len(),

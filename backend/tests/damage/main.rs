@@ -206,7 +206,7 @@ async fn until_refused(
 }
 
 /// Appends until an append succeeds, or the server asks for a restart.
-async fn until_taken(server: &DurableServer, known: &mut ExpectedStreams) -> &'static str {
+async fn until_accepted(server: &DurableServer, known: &mut ExpectedStreams) -> &'static str {
     let begun = Instant::now();
     while begun.elapsed() < process::DEADLINE {
         let answer = server.post("json", &JSON, "{\"again\":1}").await;

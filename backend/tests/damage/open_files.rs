@@ -1,7 +1,7 @@
 //! A server whose process cannot open more files.
 
 use crate::process::durable_server::DurableServer;
-use crate::{ExpectedStreams, check, until_refused, until_taken};
+use crate::{ExpectedStreams, check, until_accepted, until_refused};
 use std::process::Command;
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn writing_resumes_once_files_can_be_opened_again() {
     // What is in memory can still be read.
     server.get("json").await.expect(200);
     assert!(set_files(&process, "4096:"));
-    assert_eq!(until_taken(&server, &mut known).await, "it continues");
+    assert_eq!(until_accepted(&server, &mut known).await, "it continues");
     check(&server, &known).await;
     server.crash();
     check(&server, &known).await;

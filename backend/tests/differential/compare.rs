@@ -9,14 +9,14 @@ use tailwater_harness::ServerThread;
 
 /// Two servers that must behave the same.
 #[derive(Debug)]
-pub(crate) struct Twins {
+pub(crate) struct ServerPair {
     left: ServerThread,
     right: ServerThread,
     /// Number of runs so far; each has its own streams.
     runs: AtomicU64,
 }
 
-impl Twins {
+impl ServerPair {
     pub(crate) fn new(left: ServerThread, right: ServerThread) -> Self {
         Self {
             left,
@@ -94,7 +94,7 @@ pub(crate) fn kind(seen: &Recorded) -> String {
         Recorded::Response(answer) => answer.status.to_string(),
         Recorded::Frame(..) => "a frame".to_owned(),
         Recorded::Closed => "closed".to_owned(),
-        Recorded::Silence => "no answer".to_owned(),
+        Recorded::Silence => "no response".to_owned(),
         Recorded::Malformed(why, _) => format!("not HTTP: {why}"),
     }
 }
@@ -118,7 +118,7 @@ fn text(seen: &Recorded) -> String {
         }
         Recorded::Frame(first, payload) => format!("frame {first:#04x} {}", escaped(payload)),
         Recorded::Closed => "the server closes the connection".to_owned(),
-        Recorded::Silence => "no answer".to_owned(),
+        Recorded::Silence => "no response".to_owned(),
         Recorded::Malformed(why, bytes) => format!("not HTTP ({why}): {}", escaped(bytes)),
     }
 }

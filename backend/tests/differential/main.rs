@@ -22,16 +22,16 @@ mod normal;
 mod recorded;
 mod run;
 mod script;
+mod server_settings;
 mod settings;
 mod shrink;
-mod twin_settings;
 
-use compare::{Difference, Twins, difference};
+use compare::{Difference, ServerPair, difference};
 use futures_util::StreamExt;
+use server_settings::set_takeover;
 use settings::DifferentialSettings;
 use std::collections::BTreeMap;
 use std::time::Instant;
-use twin_settings::let_leave;
 
 /// Concurrent sequences.
 const AT_ONCE: usize = 24;
@@ -50,15 +50,15 @@ async fn connections_inside_and_outside_actix_get_equal_responses() {
     } = settings;
     println!("differential: DIFFERENTIAL_SEED={seed} DIFFERENTIAL_SEQUENCES={sequences}");
     let begun = Instant::now();
-    let server = |may_leave| twin_settings::start(|config| let_leave(config, may_leave));
-    let twins = Twins::new(server(true), server(false));
-    let FoundDifferences { different, counts } = find(&settings, &twins).await;
+    let server = |may_leave| server_settings::start(|config| set_takeover(config, may_leave));
+    let servers = ServerPair::new(server(true), server(false));
+    let FoundDifferences { different, counts } = find(&settings, &servers).await;
     let seconds = begun.elapsed().as_secs();
     println!(
         "differential: {sequences} sequences in {seconds} s, {} differ; responses: {counts:?}",
         different.len()
     );
-    let report = report(&settings, &twins, different).await;
+    let report = report(&settings, &servers, different).await;
     assert!(
         report.is_empty(),
         "DIFFERENTIAL_SEED={seed}: the responses differ\n{report}"
@@ -77,16 +77,16 @@ async fn connections_inside_and_outside_actix_get_equal_responses() {
 async fn a_server_that_differs_is_detected() {
     let settings = DifferentialSettings::plain(60, 1);
     let small = |config: &mut tailwater::config::Config| {
-        let_leave(config, false);
+        set_takeover(config, false);
         config.body_max = 12;
     };
-    let twins = Twins::new(
-        twin_settings::start(|config| let_leave(config, false)),
-        twin_settings::start(small),
+    let servers = ServerPair::new(
+        server_settings::start(|config| set_takeover(config, false)),
+        server_settings::start(small),
     );
-    let FoundDifferences { different, .. } = find(&settings, &twins).await;
+    let FoundDifferences { different, .. } = find(&settings, &servers).await;
     let first = generate::sequence(&settings, *different.keys().next().expect("a difference"));
-    let (shrunk, difference) = shrink::shrink(&settings, &twins, &first)
+    let (shrunk, difference) = shrink::shrink(&settings, &servers, &first)
         .await
         .expect("the same difference again");
     assert_eq!(shrunk.steps.len(), 1, "{shrunk}");
@@ -103,12 +103,12 @@ struct FoundDifferences {
 }
 
 /// Runs all sequences, some of them concurrently.
-async fn find(settings: &DifferentialSettings, twins: &Twins) -> FoundDifferences {
+async fn find(settings: &DifferentialSettings, servers: &ServerPair) -> FoundDifferences {
     let mut found = FoundDifferences::default();
     let runs = futures_util::stream::iter(settings.numbers()).map(async |number| {
         (
             number,
-            twins
+            servers
                 .run(settings, &generate::sequence(settings, number))
                 .await,
         )
@@ -128,14 +128,14 @@ async fn find(settings: &DifferentialSettings, twins: &Twins) -> FoundDifference
 /// The shortest sequence for each kind of difference.
 async fn report(
     settings: &DifferentialSettings,
-    twins: &Twins,
+    servers: &ServerPair,
     different: BTreeMap<u64, Difference>,
 ) -> String {
     let mut kinds: BTreeMap<String, (usize, usize, String)> = BTreeMap::new();
     let shrinks = futures_util::stream::iter(different.into_iter().take(SHRUNK_MAX)).map(
         async |(number, first)| {
             let sequence = generate::sequence(settings, number);
-            match shrink::shrink(settings, twins, &sequence).await {
+            match shrink::shrink(settings, servers, &sequence).await {
                 Some((small, told)) => (
                     number,
                     format!("{:?}, {}", small.classes(), told.kind),

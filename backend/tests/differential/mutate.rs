@@ -5,7 +5,7 @@ mod request_line;
 use crate::framing::{content_length, trailing_bytes, transfer_encoding};
 use crate::generate::{pick, stream_target};
 use crate::script::{Answers, ETAG, MutationClass, ScriptRequest};
-use crate::twin_settings::BODY_MAX;
+use crate::server_settings::BODY_MAX;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use request_line::{

@@ -108,7 +108,7 @@ impl SequenceRun {
                     is_anew = true;
                 }
                 other => panic!(
-                    "{other:?} instead of response {} on the side connection {:?} (anew: {is_anew}) after {:?} to {}",
+                    "{other:?} instead of response {} on the side connection {:?} (new connection: {is_anew}) after {:?} to {}",
                     answers.len() + 1,
                     self.side,
                     answers.last(),
@@ -169,9 +169,9 @@ impl SequenceRun {
             }
             ScriptStep::Follow {
                 readers,
-                acts,
+                changes,
                 beyond,
-            } => self.follow(at, readers, acts, beyond).await,
+            } => self.follow(at, readers, changes, beyond).await,
             ScriptStep::WebSocket {
                 connection,
                 request,

@@ -104,7 +104,7 @@ pub(crate) enum ScriptStep {
     Follow {
         readers: Vec<(usize, ScriptRequest)>,
         /// What the other connection sends; the last request ends live responses.
-        acts: Vec<ScriptRequest>,
+        changes: Vec<ScriptRequest>,
         /// Sent by the first reader while it waits, and answered afterwards.
         beyond: Vec<ScriptRequest>,
     },
@@ -183,12 +183,12 @@ impl ScriptStep {
             Self::Send { requests, .. } => requests.iter().collect(),
             Self::Follow {
                 readers,
-                acts,
+                changes,
                 beyond,
             } => readers
                 .iter()
                 .map(|(_, request)| request)
-                .chain(acts)
+                .chain(changes)
                 .chain(beyond)
                 .collect(),
             Self::WebSocket { request, .. } => vec![request],
@@ -225,11 +225,13 @@ impl ScriptStep {
                     classes.push(MutationClass::HalfClose);
                 }
             }
-            Self::Follow { acts, beyond, .. } => {
+            Self::Follow {
+                changes, beyond, ..
+            } => {
                 if !beyond.is_empty() {
                     classes.push(MutationClass::FollowBeyond);
                 }
-                if acts.iter().any(|act| act.has_method("DELETE")) {
+                if changes.iter().any(|change| change.has_method("DELETE")) {
                     classes.push(MutationClass::FollowDeleted);
                 }
             }
@@ -303,7 +305,7 @@ impl Display for ScriptStep {
             }
             Self::Follow {
                 readers,
-                acts,
+                changes,
                 beyond,
             } => {
                 for (connection, request) in readers {
@@ -312,8 +314,9 @@ impl Display for ScriptStep {
                 for request in beyond {
                     write!(out, "the first of them sends during the wait:\n{request}")?;
                 }
-                acts.iter()
-                    .try_for_each(|act| write!(out, "another connection sends:\n{act}"))
+                changes
+                    .iter()
+                    .try_for_each(|change| write!(out, "another connection sends:\n{change}"))
             }
             Self::WebSocket {
                 connection,

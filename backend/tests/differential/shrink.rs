@@ -1,6 +1,6 @@
 //! Removes parts of a sequence as long as the responses still differ.
 
-use super::compare::{Difference, Twins, difference};
+use super::compare::{Difference, ServerPair, difference};
 use super::script::{RequestSequence, ScriptRequest, ScriptStep};
 use super::settings::DifferentialSettings;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// The smaller sequence and its difference; `None` if the responses do not differ a second time.
 pub(crate) async fn shrink(
     settings: &DifferentialSettings,
-    twins: &Twins,
+    servers: &ServerPair,
     sequence: &RequestSequence,
 ) -> Option<(RequestSequence, Difference)> {
     let settings = &DifferentialSettings {
@@ -22,7 +22,7 @@ pub(crate) async fn shrink(
         ..settings.clone()
     };
     let mut best = sequence.clone();
-    let mut told = differs(settings, twins, &best).await?;
+    let mut told = differs(settings, servers, &best).await?;
     let (mut at, mut tried) = (0, 0);
     // After one round without success it is minimal.
     for _ in 0..RUNS_MAX {
@@ -33,7 +33,7 @@ pub(crate) async fn shrink(
             (at, tried) = (0, 0);
             continue;
         };
-        match differs(settings, twins, &smaller)
+        match differs(settings, servers, &smaller)
             .await
             .filter(|it| it.kind == told.kind)
         {
@@ -46,10 +46,10 @@ pub(crate) async fn shrink(
 
 async fn differs(
     settings: &DifferentialSettings,
-    twins: &Twins,
+    servers: &ServerPair,
     sequence: &RequestSequence,
 ) -> Option<Difference> {
-    let [left, right] = twins.run(settings, sequence).await;
+    let [left, right] = servers.run(settings, sequence).await;
     difference(&left, &right)
 }
 
@@ -85,9 +85,9 @@ fn parts(step: &ScriptStep) -> Vec<ScriptStep> {
         } => smaller_sends(*connection, requests, cuts, *finish),
         ScriptStep::Follow {
             readers,
-            acts,
+            changes,
             beyond,
-        } => smaller_follows(readers, acts, beyond),
+        } => smaller_follows(readers, changes, beyond),
         ScriptStep::WebSocket {
             connection,
             request,
@@ -140,32 +140,34 @@ fn smaller_sends(
 
 fn smaller_follows(
     readers: &[(usize, ScriptRequest)],
-    acts: &[ScriptRequest],
+    changes: &[ScriptRequest],
     beyond: &[ScriptRequest],
 ) -> Vec<ScriptStep> {
     let mut smaller = Vec::new();
-    let with = |readers, acts, beyond| ScriptStep::Follow {
+    let with = |readers, changes, beyond| ScriptStep::Follow {
         readers,
-        acts,
+        changes,
         beyond,
     };
     if readers.len() > 1 {
         smaller.extend(
-            (0..readers.len()).map(|at| with(dropped(readers, at), acts.to_vec(), beyond.to_vec())),
+            (0..readers.len())
+                .map(|at| with(dropped(readers, at), changes.to_vec(), beyond.to_vec())),
         );
     }
     // The last request ends the live responses.
     smaller.extend(
-        (1..acts.len()).map(|at| with(readers.to_vec(), dropped(acts, at - 1), beyond.to_vec())),
+        (1..changes.len())
+            .map(|at| with(readers.to_vec(), dropped(changes, at - 1), beyond.to_vec())),
     );
     smaller.extend(
-        (0..beyond.len()).map(|at| with(readers.to_vec(), acts.to_vec(), dropped(beyond, at))),
+        (0..beyond.len()).map(|at| with(readers.to_vec(), changes.to_vec(), dropped(beyond, at))),
     );
     for (place, (_, request)) in readers.iter().enumerate() {
         for at in removable(request) {
             let mut fewer = readers.to_vec();
             fewer[place].1.fields.remove(at);
-            smaller.push(with(fewer, acts.to_vec(), beyond.to_vec()));
+            smaller.push(with(fewer, changes.to_vec(), beyond.to_vec()));
         }
     }
     smaller

@@ -1,6 +1,6 @@
 //! A server with a disk store that can be killed and started again, and requests to it.
 
-use super::{ServerFolder, ServerOptions};
+use super::{ServerFolder, ServerOptions, http_client};
 use reqwest::Method;
 use tailwater_harness::wait::within;
 use tailwater_harness::{Response, ServerProcess};
@@ -32,18 +32,17 @@ impl DurableServer {
 
     /// A server that has not been started yet.
     pub(crate) fn closed(folder: ServerFolder) -> Self {
-        let _installed = rustls::crypto::ring::default_provider().install_default();
         Self {
             folder,
             options: ServerOptions::on_disk(),
             process: None,
-            http: reqwest::Client::new(),
+            http: http_client(),
             owns_folder: true,
         }
     }
 
     /// A server that has not been started yet, on a folder that is not removed with it.
-    pub(crate) fn guest(folder: ServerFolder) -> Self {
+    pub(crate) fn on_shared_folder(folder: ServerFolder) -> Self {
         let mut server = Self::closed(folder);
         server.owns_folder = false;
         server
@@ -51,7 +50,7 @@ impl DurableServer {
 
     pub(crate) fn start(&mut self) {
         self.try_start()
-            .unwrap_or_else(|wrong| panic!("{wrong}\n{}", self.folder.last_words()));
+            .unwrap_or_else(|wrong| panic!("{wrong}\n{}", self.folder.log_tail()));
     }
 
     /// Starts the server.
@@ -61,7 +60,7 @@ impl DurableServer {
     pub(crate) fn try_start(&mut self) -> Result<(), String> {
         self.process = Some(self.folder.start(&self.options)?);
         // With new connections: those to the killed server are unusable.
-        self.http = reqwest::Client::builder().no_proxy().build().unwrap();
+        self.http = http_client();
         Ok(())
     }
 
@@ -94,7 +93,7 @@ impl DurableServer {
             let (status, fields) = (response.status().as_u16(), response.headers().clone());
             Response::new(status, &fields, response.bytes().await.unwrap())
         };
-        within("an answer", asking).await
+        within("a response", asking).await
     }
 
     pub(crate) async fn put(&self, target: &str, head: &[(&str, &str)], body: &str) -> Response {

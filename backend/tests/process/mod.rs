@@ -76,7 +76,7 @@ impl ServerFolder {
     }
 
     /// The last lines of the servers' log.
-    pub(crate) fn last_words(&self) -> String {
+    pub(crate) fn log_tail(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
@@ -114,6 +114,13 @@ impl ServerFolder {
             Err(fault) => Err(fault.to_string()),
         }
     }
+}
+
+/// An HTTP client with new connections and without a proxy.
+pub(crate) fn http_client() -> reqwest::Client {
+    // Only the first call installs the provider. There is no TLS here, but the client requires one.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// Below the range from which the system assigns ports to outgoing connections: while the server is

@@ -12,14 +12,14 @@ async fn data_is_private_and_strict_mode_refuses_readable_folders() {
     fs::set_permissions(&server.folder.data, Permissions::from_mode(0o755)).unwrap();
     server.options.more.push("--strict".into());
     server.try_start().unwrap_err();
-    let words = server.folder.last_words();
+    let words = server.folder.log_tail();
     assert!(
         words.contains("chmod 700") && words.contains("755"),
         "{words}"
     );
     server.options.more.pop();
     server.start();
-    let words = server.folder.last_words();
+    let words = server.folder.log_tail();
     assert!(
         words.contains("chmod 700") && words.contains("--strict"),
         "{words}"

@@ -28,7 +28,7 @@ impl SequenceGenerator<'_> {
             (mutation.apply)(&mut self.random, &mut readers[0].1);
             readers[0].1.class = Some(mutation.class);
         }
-        let acts = self.acts(name, live.starts_with("long"));
+        let changes = self.changes(name, live.starts_with("long"));
         let mut beyond = Vec::new();
         if self.random.random_bool(0.3) && self.may(MutationClass::FollowBeyond) {
             // Not to the followed stream: whether the second reader is answered before such a
@@ -42,15 +42,15 @@ impl SequenceGenerator<'_> {
         }
         ScriptStep::Follow {
             readers,
-            acts,
+            changes,
             beyond,
         }
     }
 
     /// What another connection does to the stream that is read; the last request ends the live
     /// responses.
-    fn acts(&mut self, name: &str, is_long_poll: bool) -> Vec<ScriptRequest> {
-        let mut acts: Vec<ScriptRequest> = Vec::new();
+    fn changes(&mut self, name: &str, is_long_poll: bool) -> Vec<ScriptRequest> {
+        let mut changes: Vec<ScriptRequest> = Vec::new();
         let (content_type, body) = if name == "json" {
             ("application/json", "[7]")
         } else {
@@ -74,8 +74,8 @@ impl SequenceGenerator<'_> {
         } else {
             self.random.random_range(0..=2)
         };
-        acts.extend((0..appends).map(|_| append()));
-        acts.push(match self.random.random_range(0..4) {
+        changes.extend((0..appends).map(|_| append()));
+        changes.push(match self.random.random_range(0..4) {
             0 if self.may(MutationClass::FollowDeleted) => {
                 ScriptRequest::new("DELETE", &stream_target(name), &[])
             }
@@ -87,7 +87,7 @@ impl SequenceGenerator<'_> {
             )
             .with_body(b""),
         });
-        acts
+        changes
     }
 
     pub(super) fn web_socket(&mut self, connection: usize) -> ScriptStep {

@@ -25,7 +25,7 @@ impl SequenceRun {
         &mut self,
         at: usize,
         readers: &[(usize, ScriptRequest)],
-        acts: &[ScriptRequest],
+        changes: &[ScriptRequest],
         beyond: &[ScriptRequest],
     ) {
         let mut wires = Vec::new();
@@ -64,8 +64,8 @@ impl SequenceRun {
             first.send(&bytes).await;
         }
         let mut positions = 1;
-        for (round, act) in acts.iter().enumerate() {
-            let answer = self.ask_side(&act.bytes(), 1).await.remove(0);
+        for (round, change) in changes.iter().enumerate() {
+            let answer = self.ask_side(&change.bytes(), 1).await.remove(0);
             // A refused request does not end any wait.
             positions += usize::from(answer.status < 300);
             self.record(
@@ -74,7 +74,7 @@ impl SequenceRun {
             );
             for (_, wire, wait) in &mut waits {
                 if let PendingRead::Live(live) = wait
-                    && round + 1 < acts.len()
+                    && round + 1 < changes.len()
                 {
                     live.read_until(wire, positions).await;
                 }
@@ -140,7 +140,7 @@ impl SequenceRun {
             Recorded::Response(RecordedResponse { body, ..answer }),
         );
         if let Some(ended) = ended {
-            self.record(format!("step {at}, at the end of the answer"), ended);
+            self.record(format!("step {at}, at the end of the response"), ended);
         }
         goes_on
     }

@@ -1,11 +1,10 @@
 //! One data directory through several runs of the server: start, check everything, write, crash.
 
-use super::keeper::{self, ActDone};
-use super::plan::DEADLINE;
-use super::plan::Death;
-use super::process::{ServerFolder, ServerOptions};
-use super::reader::{CrashFollower, NoLook, StreamLook, look};
-use super::stream::{Being, CrashStream, StoryCounts};
+use super::lifecycle::{self, LifecycleOutcome};
+use super::plan::{DEADLINE, RoundEnd};
+use super::process::{ServerFolder, ServerOptions, http_client};
+use super::reader::{CrashFollower, ReadFailure, StreamView, read_stream};
+use super::stream::{CrashCounts, CrashStream, StreamPresence};
 use super::writer::CrashWriter;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -24,7 +23,7 @@ const FAULT_WITHIN: Duration = Duration::from_millis(500);
 
 /// A data directory and all that is known about its content.
 #[derive(Debug)]
-pub(crate) struct Story {
+pub(crate) struct CrashRun {
     folder: ServerFolder,
     store: &'static str,
     http: reqwest::Client,
@@ -33,11 +32,7 @@ pub(crate) struct Story {
     streams: Vec<CrashStream>,
     names: u64,
     /// Counts since they were last taken.
-    pub(crate) counts: StoryCounts,
-}
-
-fn connections() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    pub(crate) counts: CrashCounts,
 }
 
 /// Stops a server cleanly.
@@ -47,7 +42,7 @@ fn stop_cleanly(server: ServerProcess) -> Result<(), String> {
 
 type Writing = JoinSet<(usize, CrashWriter, Result<(), String>)>;
 
-impl Story {
+impl CrashRun {
     /// - `store`: `disk`, or `memory` to check that the test detects lost data.
     pub(crate) fn new(
         folder: ServerFolder,
@@ -55,9 +50,9 @@ impl Story {
         client: NativeClient,
         seed: u64,
     ) -> Self {
-        let http = connections();
+        let http = http_client();
         let random = SmallRng::seed_from_u64(seed);
-        let (streams, counts) = (Vec::new(), StoryCounts::default());
+        let (streams, counts) = (Vec::new(), CrashCounts::default());
         Self {
             folder,
             store,
@@ -74,35 +69,35 @@ impl Story {
     ///
     /// # Errors
     /// What is wrong.
-    pub(crate) async fn live(&mut self, death: &Death) -> Result<(), String> {
-        let server = self.start(Some(death)).await?;
+    pub(crate) async fn run_once(&mut self, round_end: &RoundEnd) -> Result<(), String> {
+        let server = self.start(Some(round_end)).await?;
         self.catch_up(false).await?;
         let stop = Arc::new(AtomicBool::new(false));
         let (end, ended) = watch::channel(false);
         let writing = self.write(&stop, &ended);
-        let heard = Arc::new(Notify::new());
-        let keeping = self.keep(&heard);
-        match death {
-            Death::KillAtAnswer(after) => {
-                let _which = timeout(*after, heard.notified()).await;
+        let answered = Arc::new(Notify::new());
+        let changing = self.keep(&answered);
+        match round_end {
+            RoundEnd::KillAtResponse(after) => {
+                let _which = timeout(*after, answered.notified()).await;
                 server.kill().unwrap();
             }
-            Death::Kill(after) => {
+            RoundEnd::Kill(after) => {
                 sleep(*after).await;
                 server.kill().unwrap();
             }
-            Death::Stop(after) => {
+            RoundEnd::Stop(after) => {
                 sleep(*after).await;
                 stop_cleanly(server)?;
             }
-            Death::Abort(point, _) => self.await_abort(server, point),
-            Death::Error(..) => {
+            RoundEnd::Abort(point, _) => self.await_abort(server, point),
+            RoundEnd::Error(..) => {
                 sleep(FAULT_WITHIN / 2).await;
                 stop.store(true, Ordering::Relaxed);
-                self.take_back(writing, keeping).await?;
+                self.collect(writing, changing).await?;
                 // A failing store does not answer some requests, but what was acknowledged can
                 // still be read.
-                self.look_at_all(false).await.map_err(NoLook::text)?;
+                self.check_all(false).await.map_err(ReadFailure::text)?;
                 server.kill().unwrap();
                 self.leave();
                 return Ok(());
@@ -110,7 +105,7 @@ impl Story {
         }
         end.send_replace(true);
         stop.store(true, Ordering::Relaxed);
-        self.take_back(writing, keeping).await?;
+        self.collect(writing, changing).await?;
         self.leave();
         Ok(())
     }
@@ -133,13 +128,13 @@ impl Story {
     }
 
     /// The last lines of the servers' log.
-    pub(crate) fn last_words(&self) -> String {
-        self.folder.last_words()
+    pub(crate) fn log_tail(&self) -> String {
+        self.folder.log_tail()
     }
 
     /// Starts a server, at the second attempt if necessary, and checks everything.
-    async fn start(&mut self, death: Option<&Death>) -> Result<ServerProcess, String> {
-        let mut fault = death.and_then(Death::fault);
+    async fn start(&mut self, round_end: Option<&RoundEnd>) -> Result<ServerProcess, String> {
+        let mut fault = round_end.and_then(RoundEnd::fault);
         loop {
             let options = self.options(fault.clone());
             if self.store == "disk" && self.random.random_ratio(1, 8) {
@@ -149,11 +144,11 @@ impl Story {
             }
             let started = self.folder.start(&options);
             // With new connections: those to the killed server are unusable.
-            self.http = connections();
+            self.http = http_client();
             let looked = match started {
-                Ok(server) => self.look_at_all(true).await.map(|()| server),
-                Err(_) if fault.is_some() => Err(NoLook::Died),
-                Err(wrong) => Err(NoLook::Wrong(wrong)),
+                Ok(server) => self.check_all(true).await.map(|()| server),
+                Err(_) if fault.is_some() => Err(ReadFailure::Died),
+                Err(wrong) => Err(ReadFailure::Wrong(wrong)),
             };
             match looked {
                 Ok(server) => {
@@ -161,8 +156,10 @@ impl Story {
                     return Ok(server);
                 }
                 // The fault can interrupt work that the start finishes.
-                Err(NoLook::Died) if fault.is_some() => {
-                    self.counts.struck.extend(death.and_then(Death::point));
+                Err(ReadFailure::Died) if fault.is_some() => {
+                    self.counts
+                        .struck
+                        .extend(round_end.and_then(RoundEnd::point));
                     fault = None;
                 }
                 Err(other) => return Err(other.text()),
@@ -203,58 +200,60 @@ impl Story {
     /// Compares every stream with what is known about it.
     ///
     /// - `settles`: the server was restarted, so no request can still be in progress.
-    async fn look_at_all(&mut self, settles: bool) -> Result<(), NoLook> {
+    async fn check_all(&mut self, settles: bool) -> Result<(), ReadFailure> {
         for at in 0..self.streams.len() {
             let has_forks = self.has_forks(at);
             let stream = &mut self.streams[at];
             let url = self.folder.url(&stream.path());
-            let seen = look(&self.http, &url, stream.kind, 0)
+            let seen = read_stream(&self.http, &url, stream.kind, 0)
                 .await
                 .map_err(|no| no.named(&stream.name))?;
-            if let (StreamLook::Missing(404), Being::Gone, true) = (&seen, stream.being, has_forks)
+            if let (StreamView::Missing(404), StreamPresence::Gone, true) =
+                (&seen, stream.presence, has_forks)
             {
-                return Err(NoLook::Wrong(format!(
+                return Err(ReadFailure::Wrong(format!(
                     "{}: 404, although it has forks",
                     stream.name
                 )));
             }
-            let was = stream.being;
-            let absorbed = stream.absorb(seen, settles, &mut self.counts);
-            absorbed.map_err(|wrong| NoLook::Wrong(format!("{}: {wrong}", stream.name)))?;
-            if settles && was == Being::Unsure && stream.being == Being::Alive {
-                keeper::repeat(&self.http, &self.folder.url(""), stream)
+            let was = stream.presence;
+            let compared = stream.compare(seen, settles, &mut self.counts);
+            compared.map_err(|wrong| ReadFailure::Wrong(format!("{}: {wrong}", stream.name)))?;
+            if settles && was == StreamPresence::Unsure && stream.presence == StreamPresence::Alive
+            {
+                lifecycle::repeat(&self.http, &self.folder.url(""), stream)
                     .await
-                    .map_err(NoLook::Wrong)?;
+                    .map_err(ReadFailure::Wrong)?;
             }
-            self.look_from_within(at).await?;
+            self.check_offset(at).await?;
         }
         if settles {
-            self.settle_in();
+            self.assign_clients();
         }
         Ok(())
     }
 
     /// Checks that an offset that was once returned still means the same.
-    async fn look_from_within(&mut self, at: usize) -> Result<(), NoLook> {
+    async fn check_offset(&mut self, at: usize) -> Result<(), ReadFailure> {
         let stream = &self.streams[at];
-        if stream.being != Being::Alive || stream.boundaries.is_empty() {
+        if stream.presence != StreamPresence::Alive || stream.boundaries.is_empty() {
             return Ok(());
         }
         let from = stream.boundaries[self.random.random_range(0..stream.boundaries.len())];
         let url = self.folder.url(&stream.path());
-        match look(&self.http, &url, stream.kind, from)
+        match read_stream(&self.http, &url, stream.kind, from)
             .await
             .map_err(|no| no.named(&stream.name))?
         {
-            StreamLook::Page(page) if page.content.starts_with(&stream.content[from..]) => Ok(()),
+            StreamView::Page(page) if page.content.starts_with(&stream.content[from..]) => Ok(()),
             other => {
                 let came = match other {
-                    StreamLook::Page(page) => {
+                    StreamView::Page(page) => {
                         format!("{} different bytes", page.content.len())
                     }
-                    StreamLook::Missing(status) => status.to_string(),
+                    StreamView::Missing(status) => status.to_string(),
                 };
-                Err(NoLook::Wrong(format!(
+                Err(ReadFailure::Wrong(format!(
                     "{}: reading from {from} gave {came}",
                     stream.name
                 )))
@@ -273,13 +272,13 @@ impl Story {
         self.streams
             .iter()
             .filter(is_fork)
-            .any(|it| it.being == Being::Alive)
+            .any(|it| it.presence == StreamPresence::Alive)
     }
 
     /// Gives new streams writers and followers, and removes those of deleted streams.
-    fn settle_in(&mut self) {
+    fn assign_clients(&mut self) {
         for stream in &mut self.streams {
-            if stream.being == Being::Alive && stream.followers.is_empty() {
+            if stream.presence == StreamPresence::Alive && stream.followers.is_empty() {
                 for technique in Technique::ALL {
                     let (seed, alone) = (self.random.random(), self.random.random_ratio(1, 6));
                     stream
@@ -287,16 +286,16 @@ impl Story {
                         .push(CrashFollower::new(technique, seed, alone));
                 }
                 if !stream.closed {
-                    stream.hire(&mut self.random);
+                    stream.add_writers(&mut self.random);
                 }
             }
-            if stream.being == Being::Gone {
+            if stream.presence == StreamPresence::Gone {
                 (stream.followers, stream.writers, stream.content) = Default::default();
             }
         }
         // It never existed; all that is known is that it was not created.
         self.streams
-            .retain(|it| it.being != Being::Gone || it.deletion_asked);
+            .retain(|it| it.presence != StreamPresence::Gone || it.deletion_asked);
     }
 
     fn go_on(&mut self) {
@@ -314,7 +313,7 @@ impl Story {
             .iter_mut()
             .flat_map(|stream| &mut stream.followers);
         followers
-            .filter(|follower| !follower.is_left_alone)
+            .filter(|follower| !follower.recovers_alone)
             .for_each(CrashFollower::leave);
     }
 
@@ -323,10 +322,10 @@ impl Story {
         for stream in self
             .streams
             .iter()
-            .filter(|stream| stream.being == Being::Alive)
+            .filter(|stream| stream.presence == StreamPresence::Alive)
         {
             for follower in &stream.followers {
-                let checked = match all || !follower.is_left_alone {
+                let checked = match all || !follower.recovers_alone {
                     true => follower.catch_up(&stream.content, stream.closed).await,
                     false => follower.check(&stream.content),
                 };
@@ -342,7 +341,7 @@ impl Story {
             .streams
             .iter_mut()
             .enumerate()
-            .filter(|(_, it)| it.being == Being::Alive)
+            .filter(|(_, it)| it.presence == StreamPresence::Alive)
         {
             let url = self.folder.url(&stream.path());
             for mut writer in std::mem::take(&mut stream.writers) {
@@ -357,24 +356,24 @@ impl Story {
         writing
     }
 
-    fn keep(&mut self, heard: &Arc<Notify>) -> tokio::task::JoinHandle<Vec<ActDone>> {
-        let acts = keeper::plan(&self.streams, &mut self.names, &mut self.random);
+    fn keep(&mut self, answered: &Arc<Notify>) -> tokio::task::JoinHandle<Vec<LifecycleOutcome>> {
+        let requests = lifecycle::plan(&self.streams, &mut self.names, &mut self.random);
         let paths = self.streams.iter().map(CrashStream::path).collect();
         let random = SmallRng::seed_from_u64(self.random.random());
-        tokio::spawn(keeper::keep(
+        tokio::spawn(lifecycle::keep(
             self.http.clone(),
             self.folder.url(""),
-            acts,
+            requests,
             paths,
             random,
-            Arc::clone(heard),
+            Arc::clone(answered),
         ))
     }
 
-    async fn take_back(
+    async fn collect(
         &mut self,
         mut writing: Writing,
-        keeping: tokio::task::JoinHandle<Vec<ActDone>>,
+        changing: tokio::task::JoinHandle<Vec<LifecycleOutcome>>,
     ) -> Result<(), String> {
         let late = |_| format!("writers do not end within {DEADLINE:?}");
         while let Some(ended) = timeout(DEADLINE * 2, writing.join_next())
@@ -387,7 +386,11 @@ impl Story {
             stream.writers.push(writer);
             stream.writers.sort_by_key(|writer| writer.id);
         }
-        for done in timeout(DEADLINE * 2, keeping).await.map_err(late)?.unwrap() {
+        for done in timeout(DEADLINE * 2, changing)
+            .await
+            .map_err(late)?
+            .unwrap()
+        {
             done.note(&mut self.streams)?;
         }
         Ok(())

@@ -12,7 +12,7 @@ const NEVER: Duration = Duration::from_secs(3_600);
 pub(crate) const BODY_MAX: usize = 2_000;
 
 /// Sets whether connections may be taken over, which is the difference between the two servers.
-pub(crate) fn let_leave(config: &mut Config, may: bool) {
+pub(crate) fn set_takeover(config: &mut Config, may: bool) {
     config.hand_off = may;
 }
 

@@ -2,7 +2,7 @@
 
 use super::body::{self, SentBody, media_type};
 use super::plan::DEADLINE;
-use super::stream::{Being, CrashStream, Creation};
+use super::stream::{CrashStream, Creation, StreamPresence};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const STREAMS: std::ops::Range<usize> = 4..9;
 
 /// One request.
 #[derive(Debug)]
-pub(crate) enum Act {
+pub(crate) enum LifecycleRequest {
     Create(Box<CrashStream>),
     /// The index of the stream.
     Delete(usize),
@@ -23,41 +23,47 @@ pub(crate) enum Act {
 
 /// The result of a request: the status of the response, if there was one.
 #[derive(Debug)]
-pub(crate) struct ActDone {
-    pub(crate) act: Act,
+pub(crate) struct LifecycleOutcome {
+    pub(crate) act: LifecycleRequest,
     pub(crate) status: Option<u16>,
     text: String,
 }
 
 /// The requests of a round.
-pub(crate) fn plan(streams: &[CrashStream], names: &mut u64, random: &mut SmallRng) -> Vec<Act> {
+pub(crate) fn plan(
+    streams: &[CrashStream],
+    names: &mut u64,
+    random: &mut SmallRng,
+) -> Vec<LifecycleRequest> {
     let alive: Vec<usize> = (0..streams.len())
-        .filter(|at| streams[*at].being == Being::Alive)
+        .filter(|at| streams[*at].presence == StreamPresence::Alive)
         .collect();
-    let mut acts = Vec::new();
-    while alive.len() + acts.len() < STREAMS.start {
-        acts.push(Act::Create(Box::new(fresh(names, random))));
+    let mut requests = Vec::new();
+    while alive.len() + requests.len() < STREAMS.start {
+        requests.push(LifecycleRequest::Create(Box::new(fresh(names, random))));
     }
     let mut deleted = Vec::new();
     for _ in 0..random.random_range(0..3) {
-        let many = alive.len() + acts.len() >= STREAMS.end;
+        let many = alive.len() + requests.len() >= STREAMS.end;
         match random.random_range(0..3) {
-            0 if !many => acts.push(Act::Create(Box::new(fresh(names, random)))),
+            0 if !many => requests.push(LifecycleRequest::Create(Box::new(fresh(names, random)))),
             1 if !many && !alive.is_empty() => {
                 let source = &streams[alive[random.random_range(0..alive.len())]];
-                acts.push(Act::Create(Box::new(fork(source, names, random))));
+                requests.push(LifecycleRequest::Create(Box::new(fork(
+                    source, names, random,
+                ))));
             }
             2 if alive.len() > STREAMS.start + deleted.len() => {
                 let at = alive[random.random_range(0..alive.len())];
                 if !deleted.contains(&at) {
                     deleted.push(at);
-                    acts.push(Act::Delete(at));
+                    requests.push(LifecycleRequest::Delete(at));
                 }
             }
             _ => {}
         }
     }
-    acts
+    requests
 }
 
 /// A new stream of any kind, sometimes with initial content, sometimes closed at creation.
@@ -114,21 +120,23 @@ fn fork(source: &CrashStream, names: &mut u64, random: &mut SmallRng) -> CrashSt
 /// Sends the requests at random times until the server is gone.
 ///
 /// - `paths`: paths of the streams, by index.
-/// - `heard`: notified of every response, so that a crash can follow one immediately.
+/// - `answered`: notified of every response, so that a crash can follow one immediately.
 pub(crate) async fn keep(
     http: reqwest::Client,
     base: String,
-    acts: Vec<Act>,
+    requests: Vec<LifecycleRequest>,
     paths: Vec<String>,
     mut random: SmallRng,
-    heard: Arc<Notify>,
-) -> Vec<ActDone> {
+    answered: Arc<Notify>,
+) -> Vec<LifecycleOutcome> {
     let mut done = Vec::new();
-    for act in acts {
+    for act in requests {
         tokio::time::sleep(Duration::from_millis(random.random_range(0..60))).await;
         let request = match &act {
-            Act::Create(stream) => stream.put(&http, &format!("{base}{}", stream.path())),
-            Act::Delete(at) => http.delete(format!("{base}{}", paths[*at])),
+            LifecycleRequest::Create(stream) => {
+                stream.put(&http, &format!("{base}{}", stream.path()))
+            }
+            LifecycleRequest::Delete(at) => http.delete(format!("{base}{}", paths[*at])),
         };
         let asking = async {
             let response = request.send().await.ok()?;
@@ -140,13 +148,13 @@ pub(crate) async fn keep(
         let answer = tokio::time::timeout(DEADLINE, asking).await.ok().flatten();
         let (status, text) =
             answer.map_or((None, String::new()), |(status, text)| (Some(status), text));
-        done.push(ActDone { act, status, text });
-        heard.notify_one();
+        done.push(LifecycleOutcome { act, status, text });
+        answered.notify_one();
     }
     done
 }
 
-impl ActDone {
+impl LifecycleOutcome {
     /// Updates what is known about the streams.
     ///
     /// # Errors
@@ -154,14 +162,14 @@ impl ActDone {
     pub(crate) fn note(self, streams: &mut Vec<CrashStream>) -> Result<(), String> {
         let Self { act, status, text } = self;
         match act {
-            Act::Create(mut stream) => {
+            LifecycleRequest::Create(mut stream) => {
                 let source_left = stream.creation.fork.as_ref().is_some_and(|(source, ..)| {
                     streams
                         .iter()
                         .any(|it| it.name == *source && it.deletion_asked)
                 });
                 match status {
-                    Some(201) => stream.being = Being::Alive,
+                    Some(201) => stream.presence = StreamPresence::Alive,
                     None | Some(500 | 503) => {}
                     Some(404 | 409 | 410) if source_left => return Ok(()),
                     _ => {
@@ -173,12 +181,12 @@ impl ActDone {
                 }
                 streams.push(*stream);
             }
-            Act::Delete(at) => {
+            LifecycleRequest::Delete(at) => {
                 let stream = &mut streams[at];
                 stream.deletion_asked = true;
                 match status {
-                    Some(204) => stream.being = Being::Gone,
-                    None | Some(500 | 503) => stream.being = Being::Leaving,
+                    Some(204) => stream.presence = StreamPresence::Gone,
+                    None | Some(500 | 503) => stream.presence = StreamPresence::Leaving,
                     _ => {
                         return Err(format!(
                             "{}: the response to its deletion was {status:?} {text}",
