@@ -2,8 +2,8 @@
 
 use super::process::DEADLINE;
 use super::subject::{Subject, WITHOUT_BODIES, get, post};
-use std::process::{Command, Stdio};
 use tailwater_harness::RawConnection;
+use tailwater_harness::process::{output, tailwater};
 
 fn head_of(request: &[u8]) -> (&[u8], &[u8]) {
     let end = request
@@ -59,7 +59,7 @@ async fn pipelined_requests_with_late_bodies_are_answered_in_order() {
                     .unwrap_or_default();
                 if one.as_ref().map(|answer| answer.status) != Some(status) {
                     faults.push(format!(
-                        "{case}: first answer {:?}",
+                        "{case}: first response {:?}",
                         one.map(|answer| answer.status)
                     ));
                     continue;
@@ -276,9 +276,13 @@ async fn fault_behind_body(
         wire.try_send(rest).await;
     }
     let ends = wire.response_or_end().await.is_none();
-    let case = format!("{line} with {fields:?}, body behind its answer: {is_late}");
-    (ends != answer.says_close())
-        .then(|| format!("{case}: {} ends: {ends}, says so: {}", answer.status, !ends))
+    let case = format!("{line} with {fields:?}, body after its response: {is_late}");
+    (ends != answer.says_close()).then(|| {
+        format!(
+            "{case}: {} closes: {ends}, says so: {}",
+            answer.status, !ends
+        )
+    })
 }
 
 #[tokio::test]
@@ -311,7 +315,7 @@ async fn an_early_response_says_whether_the_connection_closes() {
 
 #[test]
 fn zero_workers_are_refused_at_the_start() {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tailwater"));
+    let mut command = tailwater(env!("CARGO_BIN_EXE_tailwater"));
     command.args([
         "serve",
         "--listen",
@@ -321,29 +325,9 @@ fn zero_workers_are_refused_at_the_start() {
         "--workers",
         "0",
     ]);
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let begun = std::time::Instant::now();
-    let ended = loop {
-        match child.try_wait().unwrap() {
-            None if begun.elapsed() < DEADLINE / 4 => {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-            other => break other,
-        }
-    };
-    let _gone = child.kill();
-    let output = child.wait_with_output().unwrap();
+    let output = output(&mut command, b"", DEADLINE / 4).unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        ended.is_some_and(|status| !status.success()),
-        "it runs: {:?} {said}",
-        String::from_utf8_lossy(&output.stdout)
-    );
+    assert!(!output.status.success(), "{output:?}");
     assert!(
         said.contains("--workers") && !said.contains("panicked"),
         "{said}"

@@ -1,6 +1,6 @@
 //! Appends by POST and by WebSocket frame: equal requests get equal responses.
 
-use super::live::say;
+use super::live::send_text;
 use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
 use super::websocket::{answer, exchange, open, open_far_behind};
 use base64::Engine;
@@ -350,7 +350,7 @@ async fn equal_appends_to_a_closed_stream_get_equal_responses() {
         ));
         let cases: Vec<_> = CASES.into_iter().chain(of_kind(kind)).collect();
         for case in &cases {
-            say(&mut socket, &case.frame(kind)).await;
+            send_text(&mut socket, &case.frame(kind)).await;
         }
         for case in cases {
             let outcome = [

@@ -87,11 +87,7 @@ async fn an_import_restores_content_and_message_boundaries() {
             (told.name.as_str(), told.shift_bytes, told.closed),
             ("to/there", 0, false)
         );
-        let copy = LocalStream {
-            server: &server,
-            name: "to/there".into(),
-            content_type,
-        };
+        let copy = server.at("to/there", content_type);
         let (was, is) = (
             one_message_each(&stream).await,
             one_message_each(&copy).await,
@@ -144,11 +140,7 @@ async fn closed_stays_closed_and_empty_stays_empty() {
         answer.header("location"),
         Some(&*server.url("/v1/stream/a%20closed/one"))
     );
-    let copy = LocalStream {
-        server: &server,
-        name: "a%20closed/one".into(),
-        content_type: TEXT,
-    };
+    let copy = server.at("a%20closed/one", TEXT);
     copy.post("x").await.refuses(409);
 }
 
@@ -300,22 +292,14 @@ async fn an_import_of_a_trimmed_stream_reports_its_offset_shift() {
     let server = LocalServer::run(move |listener, shutdown| {
         tailwater::server::serve(listener, settings, streams, shutdown)
     });
-    let stream = LocalStream {
-        server: &server,
-        name: "it".into(),
-        content_type: TEXT,
-    };
+    let stream = server.at("it", TEXT);
     for number in 0..90 {
         stream.append(format!("{number:010}")).await;
     }
     let was = stream.get("offset=-1").await;
     let told = imported(&import(&server, "copy", export(&server, "it").await).await);
     assert!(told.shift_bytes > 0);
-    let copy = LocalStream {
-        server: &server,
-        name: "copy".into(),
-        content_type: TEXT,
-    };
+    let copy = server.at("copy", TEXT);
     let is = copy.get("offset=-1").await;
     assert_eq!(was.text(), is.text());
     assert_eq!(

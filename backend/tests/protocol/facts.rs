@@ -35,9 +35,9 @@ struct SeenDispatches {
 
 /// A connection that accepts a few bytes at a time, often none, and whose flush fails once the body
 /// is pending.
-struct Stubborn(Rc<SeenDispatches>);
+struct SlowConnection(Rc<SeenDispatches>);
 
-impl AsyncRead for Stubborn {
+impl AsyncRead for SlowConnection {
     fn poll_read(
         self: Pin<&mut Self>,
         _context: &mut Context<'_>,
@@ -52,7 +52,7 @@ impl AsyncRead for Stubborn {
     }
 }
 
-impl AsyncWrite for Stubborn {
+impl AsyncWrite for SlowConnection {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -86,7 +86,7 @@ impl AsyncWrite for Stubborn {
     }
 }
 
-impl Drop for Stubborn {
+impl Drop for SlowConnection {
     fn drop(&mut self) {
         self.0.was_dropped.set(true);
     }
@@ -113,7 +113,7 @@ async fn dispatched() -> Rc<SeenDispatches> {
         });
         async { Ok::<_, Infallible>(Response::ok().set_body(BodyStream::new(body))) }
     };
-    let connection = Stubborn(Rc::clone(&seen));
+    let connection = SlowConnection(Rc::clone(&seen));
     let dispatching = async {
         let service = HttpService::build()
             .h1(answer)

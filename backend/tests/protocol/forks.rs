@@ -6,23 +6,6 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use tailwater_harness::Response;
 
-/// Sends a PUT with these headers and this body.
-pub(super) async fn put(
-    server: &LocalServer,
-    name: &str,
-    headers: &[(&str, &str)],
-    body: &'static str,
-) -> Response {
-    let mut request = server
-        .http
-        .put(server.url(&format!("/v1/stream/{name}")))
-        .body(body);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    server.send(request).await
-}
-
 async fn fork<'a>(
     server: &'a LocalServer,
     name: &str,
@@ -35,14 +18,10 @@ async fn fork<'a>(
         .copied()
         .chain([("stream-forked-from", &*path)])
         .collect();
-    let answer = put(server, name, &headers, "").await;
+    let answer = server.put(name, &headers, "").await;
     assert_eq!(answer.status, 201, "{answer:?}");
     assert_eq!(answer.header("content-type"), Some(source.content_type));
-    LocalStream {
-        server,
-        name: name.to_owned(),
-        content_type: source.content_type,
-    }
+    server.at(name, source.content_type)
 }
 
 fn bodies(pages: &[Response]) -> String {
@@ -132,21 +111,17 @@ async fn creating_the_same_fork_again_is_200_in_every_notation() {
     source.append("[1,22,333]").await;
     let at = source.append("4").await;
     let from = ("stream-forked-from", "/v1/stream/source");
-    let plain = put(&server, "plain", &[from], "").await;
+    let plain = server.put("plain", &[from], "").await;
     assert_eq!((plain.status, plain.next_offset()), (201, at.clone()));
     let offset = |digits| ("stream-fork-offset", digits);
     let sub_offset = |digits| ("stream-fork-sub-offset", digits);
     let [zero, two, five] =
         ["0000000000000000", "0000000000000002", "0000000000000005"].map(offset);
     let sub = [from, zero, sub_offset("2")];
-    let cut = put(&server, "cut", &sub, "[5]").await;
+    let cut = server.put("cut", &sub, "[5]").await;
     assert_eq!(cut.status, 201);
     source.append("6").await;
-    let cut_stream = LocalStream {
-        server: &server,
-        name: "cut".into(),
-        content_type: JSON,
-    };
+    let cut_stream = server.at("cut", JSON);
     cut_stream.append("7").await;
     assert_eq!(cut_stream.get("offset=-1").await.text(), "[1,22,5,7]");
 
@@ -167,7 +142,7 @@ async fn creating_the_same_fork_again_is_200_in_every_notation() {
         ("cut", &[from, two, sub_offset("2")], 409),
         ("cut", &[from, two, sub_offset("9007199254740991")], 409),
     ] {
-        let answer = put(&server, name, headers, "").await;
+        let answer = server.put(name, headers, "").await;
         assert_eq!(answer.status, status, "{name} {headers:?}: {answer:?}");
         if status != 200 {
             answer.refuses(status);
@@ -175,7 +150,7 @@ async fn creating_the_same_fork_again_is_200_in_every_notation() {
     }
     source.delete().await;
     assert_eq!(
-        put(&server, "plain", &[from], "").await.status,
+        server.put("plain", &[from], "").await.status,
         200,
         "it exists although its source was deleted"
     );
@@ -238,7 +213,7 @@ async fn invalid_forks_are_refused_and_create_nothing() {
         ),
         (&[from, (CONTENT_TYPE.as_str(), JSON)], 409),
     ] {
-        let answer = put(&server, "fork", headers, "").await;
+        let answer = server.put("fork", headers, "").await;
         answer.refuses(status);
         assert_eq!(
             server.ask(Method::HEAD, "/v1/stream/fork").await.status,
@@ -263,21 +238,13 @@ async fn the_number_of_fork_generations_is_limited() {
         last.append("x").await;
         number += 1;
         let path = format!("/v1/stream/{}", last.name);
-        let answer = put(
-            &server,
-            &number.to_string(),
-            &[("stream-forked-from", &*path)],
-            "",
-        )
-        .await;
+        let answer = server
+            .put(&number.to_string(), &[("stream-forked-from", &*path)], "")
+            .await;
         if answer.status != 201 {
             break answer;
         }
-        last = LocalStream {
-            server: &server,
-            name: number.to_string(),
-            content_type: TEXT,
-        };
+        last = server.at(&number.to_string(), TEXT);
         assert!(number <= 1_000);
     };
     assert!(refused.refuses(409).detail.contains("limit"), "{refused:?}");

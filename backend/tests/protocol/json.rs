@@ -71,11 +71,7 @@ async fn an_empty_array_creates_an_empty_stream_but_appends_nothing() {
         .header("content-type", JSON)
         .body(" [ ]\n");
     assert_eq!(server.send(put).await.status, 201);
-    let stream = super::local_server::LocalStream {
-        server: &server,
-        name: "json".into(),
-        content_type: JSON,
-    };
+    let stream = server.at("json", JSON);
     assert_eq!(stream.get("").await.text(), "[]");
     for nothing in ["[]", " [\n] "] {
         stream.post(nothing).await.refuses(400);

@@ -1,8 +1,7 @@
 //! Lifetimes and retention over HTTP: requested values are applied, shown and compared.
 
-use super::forks::put;
 use super::live::{STREAMING, StreamingReader};
-use super::local_server::{LocalServer, LocalStream, TEXT};
+use super::local_server::{LocalServer, TEXT};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use tailwater_harness::wait::until;
@@ -29,7 +28,7 @@ async fn head_shows_lifetime_and_retention_and_creation_compares_them() {
     .enumerate()
     {
         let name = number.to_string();
-        let made = put(&server, &name, headers, "").await;
+        let made = server.put(&name, headers, "").await;
         assert_eq!(made.status, 201, "{made:?}");
         assert!(
             made.header("stream-extensions")
@@ -53,7 +52,7 @@ async fn head_shows_lifetime_and_retention_and_creation_compares_them() {
             assert_eq!(head.header(name), expected, "{headers:?}");
         }
         for asked in [&[ttl][..], &[date], &[bytes, age], &[bytes], &[age], &[]] {
-            let again = put(&server, &name, asked, "").await;
+            let again = server.put(&name, asked, "").await;
             assert_eq!(
                 again.status,
                 if asked == headers { 200 } else { 409 },
@@ -61,22 +60,20 @@ async fn head_shows_lifetime_and_retention_and_creation_compares_them() {
             );
         }
     }
-    let same_moment = put(
-        &server,
-        "1",
-        &[("stream-expires-at", "2099-12-31T22:59:59.250000001Z")],
-        "",
-    )
-    .await;
+    let same_moment = server
+        .put(
+            "1",
+            &[("stream-expires-at", "2099-12-31T22:59:59.250000001Z")],
+            "",
+        )
+        .await;
     assert_eq!(
         same_moment.status, 200,
         "the same moment in another notation"
     );
     for wrong in ["0", "-1", "1.5", "01", "1e3", "", "9007199254740992"] {
         for name in ["stream-retention-bytes", "stream-retention-age"] {
-            put(&server, "wrong", &[(name, wrong)], "")
-                .await
-                .refuses(400);
+            server.put("wrong", &[(name, wrong)], "").await.refuses(400);
         }
     }
 }
@@ -86,21 +83,13 @@ async fn retention_requested_at_creation_is_applied() {
     let server = LocalServer::start();
     let text = (CONTENT_TYPE.as_str(), TEXT);
     assert_eq!(
-        put(
-            &server,
-            "bytes",
-            &[text, ("stream-retention-bytes", "100")],
-            ""
-        )
-        .await
-        .status,
+        server
+            .put("bytes", &[text, ("stream-retention-bytes", "100")], "")
+            .await
+            .status,
         201
     );
-    let bytes = LocalStream {
-        server: &server,
-        name: "bytes".into(),
-        content_type: TEXT,
-    };
+    let bytes = server.at("bytes", TEXT);
     for _ in 0..50 {
         bytes.append("0123456789").await;
     }
@@ -113,21 +102,13 @@ async fn retention_requested_at_creation_is_applied() {
         .unwrap();
     assert!((375..=400).contains(&earliest), "{earliest}");
     assert_eq!(
-        put(
-            &server,
-            "age",
-            &[text, ("stream-retention-age", "1")],
-            "old"
-        )
-        .await
-        .status,
+        server
+            .put("age", &[text, ("stream-retention-age", "1")], "old")
+            .await
+            .status,
         201
     );
-    let age = LocalStream {
-        server: &server,
-        name: "age".into(),
-        content_type: TEXT,
-    };
+    let age = server.at("age", TEXT);
     until("messages older than a second to be trimmed", || async {
         let gone = age.get("offset=0000000000000000").await;
         (gone.status == 410).then(|| {
@@ -152,7 +133,7 @@ async fn no_page_may_be_cached_beyond_its_streams_expiry() {
         ("content-language", "en", 360),
     ] {
         assert_eq!(
-            put(&server, value, &[(header, value)], "data").await.status,
+            server.put(value, &[(header, value)], "data").await.status,
             201
         );
         let page = server
@@ -176,16 +157,13 @@ async fn a_live_reader_keeps_an_idle_stream_from_expiring() {
     let text = (CONTENT_TYPE.as_str(), TEXT);
     for technique in STREAMING {
         assert_eq!(
-            put(&server, "it", &[text, ("stream-ttl", "1")], "data")
+            server
+                .put("it", &[text, ("stream-ttl", "1")], "data")
                 .await
                 .status,
             201
         );
-        let stream = LocalStream {
-            server: &server,
-            name: "it".into(),
-            content_type: TEXT,
-        };
+        let stream = server.at("it", TEXT);
         let mut live = StreamingReader::open(&stream, technique, "-1").await;
         live.data().await;
         for _ in 0..30 {

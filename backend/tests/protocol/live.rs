@@ -185,7 +185,7 @@ pub(crate) async fn close_frame(socket: &mut ClientSocket) -> CloseFrame {
 }
 
 /// Sends one text frame.
-pub(crate) async fn say(socket: &mut ClientSocket, text: &str) {
+pub(crate) async fn send_text(socket: &mut ClientSocket, text: &str) {
     within("a frame to be sent", socket.send(Message::text(text)))
         .await
         .unwrap();

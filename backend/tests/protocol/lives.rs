@@ -147,11 +147,7 @@ async fn a_fork_point_must_be_an_offset_of_the_current_source() {
         201,
         "the beginning of any stream"
     );
-    let child = LocalStream {
-        server: &server,
-        name: "f".into(),
-        content_type: TEXT,
-    };
+    let child = server.at("f", TEXT);
     child.append(" and more").await;
     assert_eq!(
         child.get(&format!("offset={at}")).await.text(),
@@ -180,11 +176,7 @@ async fn after_expiry_a_new_stream_of_the_name_has_its_own_offsets() {
     })
     .await;
     assert_eq!(server.send(put()).await.status, 201);
-    let stream = LocalStream {
-        server: &server,
-        name: "a".into(),
-        content_type: TEXT,
-    };
+    let stream = server.at("a", TEXT);
     every_technique_refuses(&stream, &old).await;
 }
 
@@ -234,11 +226,7 @@ async fn streams_of_one_name_are_distinguished_after_a_restart() {
     server.tell_to_stop();
     server.stopped().await;
     let server = start();
-    let there = LocalStream {
-        server: &server,
-        name: "there".into(),
-        content_type: TEXT,
-    };
+    let there = server.at("there", TEXT);
     every_technique_refuses(&there, &old).await;
     assert_eq!(there.get("offset=-1").await.text(), "new content");
     let again = server.stream("gone", JSON).await;

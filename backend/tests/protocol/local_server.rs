@@ -77,7 +77,7 @@ impl LocalServer {
 
     /// Sends a request and reads the whole response.
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Response {
-        within("an answer", async {
+        within("a response", async {
             whole(request.send().await.unwrap()).await
         })
         .await
@@ -85,11 +85,7 @@ impl LocalServer {
 
     /// Creates a stream.
     pub(crate) async fn stream(&self, name: &str, content_type: &'static str) -> LocalStream<'_> {
-        let stream = LocalStream {
-            server: self,
-            name: name.to_owned(),
-            content_type,
-        };
+        let stream = self.at(name, content_type);
         let answer = self
             .send(
                 stream
@@ -99,6 +95,32 @@ impl LocalServer {
             .await;
         assert_eq!(answer.status, 201, "{answer:?}");
         stream
+    }
+
+    /// The stream `name`, whether it exists or not.
+    pub(crate) fn at(&self, name: &str, content_type: &'static str) -> LocalStream<'_> {
+        LocalStream {
+            server: self,
+            name: name.to_owned(),
+            content_type,
+        }
+    }
+
+    /// Sends a PUT to the stream `name` with these header fields and this body.
+    pub(crate) async fn put(
+        &self,
+        name: &str,
+        headers: &[(&str, &str)],
+        body: &'static str,
+    ) -> Response {
+        let mut request = self
+            .http
+            .put(self.url(&format!("/v1/stream/{name}")))
+            .body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request).await
     }
 
     /// Opens a raw connection.

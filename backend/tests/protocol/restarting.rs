@@ -1,8 +1,7 @@
 //! Streams after a server with a disk store was stopped and started again.
 
-use super::local_server::{LocalServer, LocalStream, TEXT};
+use super::local_server::{LocalServer, TEXT};
 use reqwest::Method;
-use reqwest::header::CONTENT_TYPE;
 use std::path::Path;
 use std::time::Duration;
 use tailwater::config::{Config, StoreKind};
@@ -25,29 +24,15 @@ async fn stop(mut server: LocalServer) {
     server.stopped().await;
 }
 
+/// Creates a text stream.
 async fn put(
     server: &LocalServer,
     name: &str,
     headers: &[(&str, &str)],
     body: &'static str,
 ) -> Response {
-    let mut request = server
-        .http
-        .put(server.url(&format!("/v1/stream/{name}")))
-        .body(body)
-        .header(CONTENT_TYPE, TEXT);
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    server.send(request).await
-}
-
-fn at<'a>(server: &'a LocalServer, name: &str) -> LocalStream<'a> {
-    LocalStream {
-        server,
-        name: name.to_owned(),
-        content_type: TEXT,
-    }
+    let text = [("content-type", TEXT)];
+    server.put(name, &[&text, headers].concat(), body).await
 }
 
 async fn head(server: &LocalServer, name: &str) -> Response {
@@ -80,28 +65,31 @@ async fn forks_and_hidden_sources_survive_a_restart() {
             "{name}"
         );
     }
-    at(&server, "a").append("later").await;
-    at(&server, "b").delete().await;
+    server.at("a", TEXT).append("later").await;
+    server.at("b", TEXT).delete().await;
     stop(server).await;
 
     let server = start(directory.path());
-    assert_eq!(at(&server, "a").get("offset=-1").await.text(), "root later");
     assert_eq!(
-        at(&server, "c").get("offset=-1").await.text(),
+        server.at("a", TEXT).get("offset=-1").await.text(),
+        "root later"
+    );
+    assert_eq!(
+        server.at("c", TEXT).get("offset=-1").await.text(),
         "root child grandchild"
     );
-    assert_eq!(at(&server, "d").get("offset=-1").await.text(), "rooted");
+    assert_eq!(server.at("d", TEXT).get("offset=-1").await.text(), "rooted");
     assert_eq!(head(&server, "b").await.status, 410);
     assert_eq!(put(&server, "b", &[], "").await.status, 409);
     assert_eq!(put(&server, "d", &inside_a, "").await.status, 200);
-    at(&server, "a").delete().await;
-    at(&server, "d").delete().await;
+    server.at("a", TEXT).delete().await;
+    server.at("d", TEXT).delete().await;
     assert_eq!(
         head(&server, "a").await.status,
         410,
         "c still reads from it"
     );
-    at(&server, "c").delete().await;
+    server.at("c", TEXT).delete().await;
     for name in ["a", "b", "c", "d"] {
         until("all streams to be deleted", || async {
             (head(&server, name).await.status == 404).then_some(())
@@ -117,7 +105,7 @@ async fn forks_and_hidden_sources_survive_a_restart() {
             201,
             "{name} can be used again"
         );
-        assert_eq!(at(&server, name).get("offset=-1").await.text(), "new");
+        assert_eq!(server.at(name, TEXT).get("offset=-1").await.text(), "new");
     }
 }
 
@@ -139,7 +127,7 @@ async fn retention_and_lifetime_survive_a_restart() {
     );
     let dated = [("stream-expires-at", "2099-12-31T23:59:59.123456Z")];
     assert_eq!(put(&server, "dated", &dated, "").await.status, 201);
-    let stream = at(&server, "idle");
+    let stream = server.at("idle", TEXT);
     for number in 0..9 {
         stream.append(format!("{number:010}")).await;
     }
@@ -152,7 +140,7 @@ async fn retention_and_lifetime_survive_a_restart() {
     stop(server).await;
 
     let server = start(directory.path());
-    let stream = at(&server, "idle");
+    let stream = server.at("idle", TEXT);
     assert_eq!(
         earliest(stream.get("offset=0000000000000000").await),
         before

@@ -36,11 +36,7 @@ async fn keeping(keep_bytes: u64, content_type: &'static str) -> (LocalServer, A
 }
 
 fn it<'a>(server: &'a LocalServer, content_type: &'static str) -> LocalStream<'a> {
-    LocalStream {
-        server,
-        name: "it".into(),
-        content_type,
-    }
+    server.at("it", content_type)
 }
 
 #[tokio::test]

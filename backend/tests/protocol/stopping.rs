@@ -2,23 +2,19 @@
 //! connections.
 
 use super::live::{STREAMING, StreamingReader, close_frame, socket};
-use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
+use super::local_server::{JSON, LocalServer, TEXT};
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 /// A server whose drain is longer than any deadline of these tests, which must not need it.
-fn patient() -> LocalServer {
+fn with_long_drain() -> LocalServer {
     LocalServer::with(|config| config.drain = Duration::from_secs(3_000))
 }
 
 #[tokio::test]
 async fn a_stop_ends_every_live_response_with_a_last_message() {
-    let mut server = patient();
-    let stream = LocalStream {
-        name: "it".into(),
-        content_type: JSON,
-        server: &server,
-    };
+    let mut server = with_long_drain();
+    let stream = server.at("it", JSON);
     server.stream("it", JSON).await.append("1").await;
     let mut polls = Vec::new();
     for _ in 0..3 {
@@ -69,7 +65,7 @@ async fn a_stop_ends_every_live_response_with_a_last_message() {
 
 #[tokio::test]
 async fn a_stop_finishes_an_append_in_progress() {
-    let mut server = patient();
+    let mut server = with_long_drain();
     server.stream("it", TEXT).await;
     let headers =
         "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n";
@@ -97,7 +93,7 @@ async fn a_stop_finishes_an_append_in_progress() {
 
 #[tokio::test]
 async fn idle_connections_do_not_delay_a_stop() {
-    let mut server = patient();
+    let mut server = with_long_drain();
     server.stream("it", TEXT).await.append("abc").await;
     let (mut used, mut unused) = (server.connect().await, server.connect().await);
     used.send("GET /v1/stream/it HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -113,11 +109,7 @@ async fn idle_connections_do_not_delay_a_stop() {
 #[tokio::test]
 async fn clients_that_stall_are_disconnected_after_the_drain() {
     let mut server = LocalServer::with(|config| config.drain = Duration::from_millis(200));
-    let stream = LocalStream {
-        name: "it".into(),
-        content_type: TEXT,
-        server: &server,
-    };
+    let stream = server.at("it", TEXT);
     server.stream("it", TEXT).await;
     for _ in 0..4 {
         stream.append("x".repeat(4 << 20)).await;

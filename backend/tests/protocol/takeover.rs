@@ -30,14 +30,8 @@ fn get(target: &str) -> String {
 
 /// A connection whose long-poll waits, and which has left its dispatcher.
 async fn waiting(stream: &LocalStream<'_>, offset: &str) -> RawConnection {
-    let before = readers(stream).await;
-    let mut wire = stream.server.connect().await;
-    wire.send(get(
-        &stream.target(&format!("offset={offset}&live=long-poll&hold=60"))
-    ))
-    .await;
-    until_readers(stream, before + 1).await;
-    wire
+    let target = stream.target(&format!("offset={offset}&live=long-poll&hold=60"));
+    stream.server.waiting(&target).await
 }
 
 /// A connection with a live response at the tail.
@@ -140,11 +134,7 @@ async fn a_detached_long_poll_holds_its_slot_only_while_it_waits() {
 async fn a_stop_answers_a_detached_long_poll_and_closes() {
     let mut server = LocalServer::with(|config| config.drain = Duration::from_secs(3_000));
     server.stream("it", TEXT).await;
-    let stream = LocalStream {
-        server: &server,
-        name: "it".into(),
-        content_type: TEXT,
-    };
+    let stream = server.at("it", TEXT);
     let tail = stream.append("a").await;
     let mut wires = [waiting(&stream, &tail).await, waiting(&stream, &tail).await];
     server.tell_to_stop();
@@ -164,11 +154,7 @@ async fn a_stop_answers_a_detached_long_poll_and_closes() {
 async fn a_connection_whose_long_poll_ended_does_not_delay_a_stop() {
     let mut server = LocalServer::with(|config| config.drain = Duration::from_secs(3_000));
     server.stream("it", TEXT).await;
-    let stream = LocalStream {
-        server: &server,
-        name: "it".into(),
-        content_type: TEXT,
-    };
+    let stream = server.at("it", TEXT);
     let mut wire = waiting(&stream, "0000000000000000").await;
     stream.append("a").await;
     assert_eq!(wire.head().await.status, 200);

@@ -1,6 +1,6 @@
 //! Values that the server keeps for clients have limits, the same for every way of sending them.
 
-use super::live::{say, socket, text};
+use super::live::socket;
 use super::local_server::{JSON, LocalServer, TEXT};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -29,17 +29,7 @@ pub(crate) async fn exchange(server: &LocalServer, name: &str, frame: &str) -> V
     )
     .await
     .unwrap();
-    say(&mut socket, frame).await;
-    let answered = async {
-        loop {
-            let came: Value =
-                serde_json::from_str(&text(&mut socket).await.expect("an answer")).unwrap();
-            if let Some(answer) = came.get("appended") {
-                return answer.clone();
-            }
-        }
-    };
-    within("the response to a frame", answered).await
+    super::websocket::exchange(&mut socket, frame).await
 }
 
 #[tokio::test]

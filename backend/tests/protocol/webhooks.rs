@@ -1,6 +1,6 @@
 //! Webhooks as their receiver sees them: signed, bounded, and retried after failures.
 
-use super::local_server::{JSON, LocalServer, LocalStream, TEXT};
+use super::local_server::{JSON, LocalServer, TEXT};
 use super::webhook_receiver::WebhookReceiver;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -387,12 +387,6 @@ async fn subscriptions_survive_a_restart_on_disk() {
         409
     );
     while !receiver.is_quiet() {}
-    LocalStream {
-        server: &server,
-        name: "events/a".to_owned(),
-        content_type: TEXT,
-    }
-    .append("d")
-    .await;
+    server.at("events/a", TEXT).append("d").await;
     assert!(receiver.next().await.generation() > wake.generation());
 }

@@ -1,6 +1,6 @@
 //! WebSocket connections: appends, refusals, and how they end.
 
-use super::live::{ClientSocket, close_frame, say, socket, text};
+use super::live::{ClientSocket, close_frame, send_text, socket, text};
 use super::local_server::{BINARY, JSON, LocalServer, LocalStream, TEXT};
 use futures_util::SinkExt;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ pub(crate) async fn open_far_behind(stream: &LocalStream<'_>) -> ClientSocket {
 
 /// The response to `request`; skips the stream's own frames.
 pub(crate) async fn exchange(socket: &mut ClientSocket, request: &str) -> Value {
-    say(socket, request).await;
+    send_text(socket, request).await;
     answer(socket).await
 }
 
@@ -72,7 +72,7 @@ async fn an_append_is_answered_like_a_post_and_echoed_as_data() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
-    say(
+    send_text(
         &mut socket,
         r#"{"append":{"a":9007199254740993},"id":[1,"x"]}"#,
     )
@@ -170,7 +170,7 @@ async fn closing_a_stream_ends_every_reader_and_the_writer() {
     ] {
         let stream = server.stream("it", JSON).await;
         let (mut writer, mut reader) = (open(&stream).await, open(&stream).await);
-        say(&mut writer, request).await;
+        send_text(&mut writer, request).await;
         assert_eq!(close_frame(&mut reader).await.code, CloseCode::Normal);
         assert_eq!(close_frame(&mut writer).await.code, CloseCode::Normal);
         let page = stream.get("").await;
@@ -338,7 +338,7 @@ async fn a_frame_over_the_body_limit_closes_with_a_reason() {
     let server = LocalServer::with(|config| config.body_max = 1_000);
     let stream = server.stream("it", JSON).await;
     let mut socket = open(&stream).await;
-    say(
+    send_text(
         &mut socket,
         &format!(r#"{{"append":"{}"}}"#, "x".repeat(5_000)),
     )

@@ -3,7 +3,7 @@
 use crate::process::DEADLINE;
 use crate::process::durable_server::{DurableServer, TEXT};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tailwater_protocol::headers;
+use tailwater_protocol::{headers, timestamp};
 
 #[tokio::test]
 async fn lifetimes_survive_a_crash_and_expired_streams_are_gone() {
@@ -16,7 +16,8 @@ async fn lifetimes_survive_a_crash_and_expired_streams_are_gone() {
     ];
     server.put("far", &far, "x").await.expect(201);
     let soon = SystemTime::now() + Duration::from_secs(2);
-    let text = rfc3339(soon);
+    let since_1970 = soon.duration_since(UNIX_EPOCH).unwrap();
+    let text = timestamp::print(Duration::from_secs(since_1970.as_secs()));
     server
         .put("soon", &[TEXT[0], (headers::STREAM_EXPIRES_AT, &text)], "x")
         .await
@@ -47,7 +48,6 @@ async fn lifetimes_survive_a_crash_and_expired_streams_are_gone() {
     server.put("far", &TEXT, "").await.expect(409);
 }
 
-/// A whole second in UTC as RFC 3339. Source: Howard Hinnant, chrono-compatible date algorithms, `civil_from_days`.
 #[tokio::test]
 async fn a_creation_with_a_date_can_be_repeated_after_a_restart() {
     let mut server = DurableServer::new("restart-dates");
@@ -87,28 +87,6 @@ async fn a_creation_with_a_date_can_be_repeated_after_a_restart() {
     }
     assert_eq!(server.head("past").await.status, 404);
     server.put("past", &past, "").await.expect(201);
-}
-
-fn rfc3339(at: SystemTime) -> String {
-    let seconds = at.duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let (days, time) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        time / 3_600,
-        time / 60 % 60,
-        time % 60
-    )
 }
 
 #[tokio::test]
