@@ -1,14 +1,14 @@
-//! Random operations on streams in memory, on streams on disk that are closed and opened again in between, and on a simple
-//! model: all three agree on every outcome and every byte.
+//! Random operations on streams in memory, on streams on disk that are reopened in between, and on
+//! a simple model: all three agree on every outcome and every byte.
 //!
-//! `TAILWATER_MODEL_SEED` repeats a run, `TAILWATER_MODEL_CASES` says how many.
+//! `TAILWATER_MODEL_SEED` repeats a run, `TAILWATER_MODEL_CASES` sets the number of cases.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says what is wrong by failing, in its helpers too, and with which seed"
+    reason = "tests and their helpers fail by panicking, and print the seed"
 )]
 
 mod ops;
@@ -44,7 +44,8 @@ fn memory_disk_and_the_model_agree_on_every_outcome() {
     };
     let mut runner =
         TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    // One of each for all cases: making a store costs more than a case, and old streams must not matter.
+    // One of each for all cases: opening a store takes longer than a case, and old streams must not
+    // matter.
     let (memory, disk) = (
         RefCell::new(Real::in_memory()),
         RefCell::new(Real::on_disk("model")),
@@ -67,11 +68,11 @@ fn memory_disk_and_the_model_agree_on_every_outcome() {
         .collect();
     assert!(
         cases < 64 || missing.is_empty(),
-        "TAILWATER_MODEL_SEED={seed}: never came: {missing:?}"
+        "TAILWATER_MODEL_SEED={seed}: outcomes that never occurred: {missing:?}"
     );
 }
 
-/// First words of the outcomes that a run must have seen.
+/// First words of the outcomes that a run must contain.
 const OUTCOMES: [&str; 18] = [
     "again", "beyond", "closed", "deleted", "differs", "epoch", "gap", "hidden", "inside", "made",
     "new", "no", "none", "not", "reopened", "seq", "stale", "there",
@@ -104,15 +105,15 @@ fn run(
         }
     }
     for real in [memory, disk] {
-        agree_in_the_end(&simple, real)?;
+        agree_at_the_end(&simple, real)?;
         let _reopened = real.apply(&Op::Reopen, "reopened");
-        agree_in_the_end(&simple, real)?;
+        agree_at_the_end(&simple, real)?;
     }
     Ok(())
 }
 
-/// Every stream that can be seen is whole, and stands where its producers left it.
-fn agree_in_the_end(simple: &Simple, real: &mut Real) -> Result<(), TestCaseError> {
+/// Every visible stream is complete, and its producers have the expected positions.
+fn agree_at_the_end(simple: &Simple, real: &mut Real) -> Result<(), TestCaseError> {
     for (name, stream) in simple.streams.iter().filter(|(_, stream)| !stream.hidden) {
         let whole = Op::Read {
             name: *name,
@@ -123,7 +124,7 @@ fn agree_in_the_end(simple: &Simple, real: &mut Real) -> Result<(), TestCaseErro
         prop_assert_eq!(
             real.apply(&whole, &expected),
             expected,
-            "{} in the end: {}",
+            "{} at the end: {}",
             real.label,
             name
         );
@@ -135,7 +136,7 @@ fn agree_in_the_end(simple: &Simple, real: &mut Real) -> Result<(), TestCaseErro
         prop_assert_eq!(
             real.producers(*name),
             producers,
-            "{} in the end: producers of {}",
+            "{} at the end: producers of {}",
             real.label,
             name
         );

@@ -1,9 +1,9 @@
-//! What is done to streams at random, and how it is made up.
+//! Random operations on streams, and how they are generated.
 
 use proptest::prelude::*;
 use tailwater_protocol::headers::ContentKind;
 
-/// One thing to do; names are small numbers.
+/// One operation; names are small numbers.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     Create {
@@ -38,19 +38,19 @@ pub(crate) enum Op {
 pub(crate) struct Sent {
     pub(crate) body: Option<AppendBody>,
     pub(crate) closes: bool,
-    /// Identifier, epoch and sequence number.
+    /// Producer id, epoch and sequence number.
     pub(crate) producer: Option<(u8, (u64, u64))>,
     pub(crate) seq: Option<String>,
-    /// So far behind the tail is where it is to end.
+    /// The expected tail, as the number of bytes before the real one.
     pub(crate) only_at: Option<u8>,
 }
 
-/// Lengths of a body's messages; text has one.
+/// Lengths of a body's messages; a text body has one.
 #[derive(Debug, Clone)]
 pub(crate) struct AppendBody(pub(crate) Vec<usize>);
 
 impl AppendBody {
-    /// As it is sent to a stream of this kind.
+    /// The body as it is sent to a stream of this kind.
     pub(crate) fn sent(&self, kind: ContentKind) -> String {
         match kind {
             ContentKind::Json => format!("[{}]", self.texts().join(",")),
@@ -58,7 +58,7 @@ impl AppendBody {
         }
     }
 
-    /// The messages as a stream of this kind keeps them.
+    /// The messages as a stream of this kind stores them.
     pub(crate) fn messages(&self, kind: ContentKind) -> Vec<Vec<u8>> {
         match kind {
             ContentKind::Json => self
@@ -96,7 +96,7 @@ fn kind() -> impl Strategy<Value = ContentKind> {
     prop_oneof![Just(ContentKind::Json), Just(ContentKind::Text)]
 }
 
-/// Positions: boundaries, places inside messages, and one beyond every tail; see `Simple::aim`.
+/// Positions: boundaries, positions inside messages, and one beyond every tail; see `Simple::aim`.
 fn position() -> impl Strategy<Value = usize> {
     prop_oneof![8 => 0..200_usize, 1 => Just(500_001_usize)]
 }
@@ -125,7 +125,7 @@ fn sent() -> impl Strategy<Value = Sent> {
         })
 }
 
-/// Two streams of either kind, and then anything.
+/// Two streams of either kind, then random operations.
 pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
     let create = |name| {
         (kind(), body()).prop_map(move |(kind, body)| Op::Create {
@@ -141,7 +141,7 @@ pub(crate) fn ops() -> impl Strategy<Value = Vec<Op>> {
     })
 }
 
-/// Something to do.
+/// A random operation.
 fn op() -> impl Strategy<Value = Op> {
     let first = || prop::option::weighted(0.4, body());
     let create = (name(), kind(), first(), prop::bool::weighted(0.1));

@@ -1,4 +1,4 @@
-//! The real streams, in memory or on disk, with their outcomes in the model's words.
+//! The real streams, in memory or on disk, with outcomes in the notation of the model.
 
 use super::ops::{AppendBody, Op, Sent};
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
 use tokio::runtime::Runtime;
 
-/// What no wait may exceed.
+/// The longest wait.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Streams on a store.
@@ -23,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub(crate) struct Real {
     pub(crate) label: &'static str,
     runtime: Runtime,
-    /// Taken only while it is opened anew.
+    /// `None` only while it is reopened.
     open: Option<(Arc<dyn Store>, Streams)>,
     folder: Option<PathBuf>,
     case: u64,
@@ -56,7 +56,7 @@ impl Real {
         }
     }
 
-    /// Names of their own for the streams of a case.
+    /// Starts a case, whose streams have names of their own.
     pub(crate) fn begin(&mut self, case: u64) {
         self.case = case;
     }
@@ -68,7 +68,8 @@ impl Real {
         }
     }
 
-    /// Does it, and says what came of it. What may come later is waited for: collecting what is hidden.
+    /// Applies an operation and returns its outcome. Waits for the collection of hidden streams,
+    /// which may happen later.
     pub(crate) fn apply(&mut self, op: &Op, expected: &str) -> String {
         let begun = Instant::now();
         loop {
@@ -172,7 +173,7 @@ impl Real {
         )
     }
 
-    /// How far each producer came, by name.
+    /// The position of each producer, by name.
     pub(crate) fn producers(&self, name: u8) -> Vec<(String, (u64, u64))> {
         let producers = self.find(name).unwrap().producers();
         producers
@@ -217,7 +218,7 @@ fn runtime() -> Runtime {
         .unwrap()
 }
 
-/// Little stays in memory, so that reads come from the disk, too.
+/// Little stays in memory, so that reads come from disk, too.
 fn open(folder: &Path) -> (Arc<dyn Store>, Streams) {
     let options = DiskOptions {
         sync: SyncMode::Never,
@@ -228,7 +229,7 @@ fn open(folder: &Path) -> (Arc<dyn Store>, Streams) {
     let (store, mut recovery) = loop {
         match DiskStore::open(folder, &options) {
             Ok(opened) => break opened,
-            // What reads from the disk holds the store until it is done.
+            // A read from disk holds the store until it is finished.
             Err(error) if begun.elapsed() > DEADLINE => panic!("{error}"),
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }

@@ -1,4 +1,5 @@
-//! Streams as the protocol's text has them, as simply as can be: every stream is a list of messages, and a fork is a copy.
+//! A simple model of streams as the protocol defines them: every stream is a list of messages, and
+//! a fork is a copy.
 
 use super::ops::{AppendBody, Op, Sent};
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ pub(crate) struct Simple {
 pub(crate) struct SimpleStream {
     number: u64,
     pub(crate) kind: ContentKind,
-    /// As kept: each JSON message with a comma behind it.
+    /// The stored messages: each JSON message with a comma after it.
     pub(crate) messages: Vec<Vec<u8>>,
     pub(crate) closed: bool,
     closed_by: Option<(u8, (u64, u64))>,
@@ -32,7 +33,7 @@ impl SimpleStream {
         self.messages.iter().map(Vec::len).sum()
     }
 
-    /// Positions between messages, the first and the last included.
+    /// Positions between messages, including the first and the last.
     pub(crate) fn boundaries(&self) -> Vec<usize> {
         let mut at = 0;
         let ends = self.messages.iter().map(|message| {
@@ -126,10 +127,10 @@ impl SimpleStream {
 }
 
 impl Simple {
-    /// An operation that fits what is there more often than one made up blindly.
+    /// Adapts a random operation so that it more often fits the existing streams.
     ///
-    /// - A producer's numbers mean: 0 an epoch that is over, 1 a new one (odd: not from its start), others the present one;
-    ///   0 again, 1 a gap, others next.
+    /// - A producer's numbers mean: epoch 0 an old one, 1 a new one (if odd, not from its start),
+    ///   others the current one; sequence number 0 a repetition, 1 a gap, others the next.
     /// - An even position means the message boundary of that number.
     pub(crate) fn aim(&self, op: &Op) -> Op {
         let mut op = op.clone();
@@ -179,7 +180,7 @@ impl Simple {
         op
     }
 
-    /// Does it, and says what came of it in the words of the real ones.
+    /// Applies an operation and returns its outcome in the same notation as the real streams.
     pub(crate) fn apply(&mut self, op: &Op) -> String {
         match op {
             Op::Create {
@@ -277,7 +278,7 @@ impl Simple {
         if let Some(there) = self.streams.get_mut(&name) {
             there.hidden = true;
         }
-        // What is hidden and has no forks goes, and so perhaps what it was forked from.
+        // A hidden stream without forks is deleted, and then possibly its source.
         loop {
             let sources: Vec<u64> = self.streams.values().filter_map(|it| it.source).collect();
             let before = self.streams.len();

@@ -10,13 +10,13 @@ use tailwater_core::{Payload, StreamConfig, StreamName};
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
 
-/// What no wait may exceed.
+/// The longest wait.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The time of every change, where none matters.
+/// The time of every change in tests where it does not matter.
 pub(crate) const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
-/// Streams are numbered through all checks, as a server would.
+/// Stream ids are unique across all checks, as in a server.
 pub(crate) static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 pub(crate) fn json(body: &str) -> Payload {
@@ -27,7 +27,7 @@ pub(crate) fn offset(bytes: u64) -> Offset {
     Offset::new(bytes).unwrap()
 }
 
-/// Submits a change; what comes back says what became of it, exactly once.
+/// Submits a change; the receiver gets its outcome exactly once.
 pub(crate) fn submit(
     store: &dyn Store,
     stream: StreamId,

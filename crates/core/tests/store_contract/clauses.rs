@@ -1,4 +1,4 @@
-//! The clauses of the contract, each by cases.
+//! The clauses of the contract, each tested by cases.
 
 use crate::calls::{
     DEADLINE, NEXT_ID, NOW, addition, append, commit, create, creation, json, offset, outcome,
@@ -31,7 +31,7 @@ pub(crate) fn appends_take_effect_in_the_order_of_submission(store: &dyn Store) 
     assert_eq!(
         order,
         (0..500).map(Ok).collect::<Vec<_>>(),
-        "each is told once, in the order of submission"
+        "each callback is called once, in the order of submission"
     );
     let whole: String = (0..500).map(|number| format!("{number},")).collect();
     assert_eq!(read(store, id, 0, at.bytes(), usize::MAX).unwrap(), whole);
@@ -52,7 +52,7 @@ pub(crate) fn an_append_out_of_step_changes_nothing(store: &dyn Store) {
             "a close at {wrong}"
         );
     }
-    // One fails, those submitted after it fail with it, and the next that is in step goes on.
+    // One append fails, those submitted after it fail with it, and the next one in step succeeds.
     let submitted: Vec<_> = [(5, "8"), (7, "9")]
         .map(|(at, body)| submit(store, id, addition(offset(at), Some(json(body)), false)))
         .into();
@@ -92,7 +92,7 @@ pub(crate) fn a_full_store_changes_nothing_and_frees_on_delete_and_trim(store: &
     assert_eq!(
         read(store, id, 0, end, usize::MAX).unwrap(),
         whole,
-        "nothing acknowledged is lost"
+        "no acknowledged append is lost"
     );
     let huge = format!("\"{}\"", "x".repeat(30_000));
     let refused = StreamId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
@@ -103,7 +103,7 @@ pub(crate) fn a_full_store_changes_nothing_and_frees_on_delete_and_trim(store: &
     assert_eq!(
         read(store, refused, 0, 1, 1),
         Err(StoreError::NoStream),
-        "a refused creation leaves nothing"
+        "a refused creation creates nothing"
     );
 
     commit(
@@ -131,7 +131,7 @@ pub(crate) fn a_full_store_changes_nothing_and_frees_on_delete_and_trim(store: &
     );
 }
 
-pub(crate) fn a_page_is_whole_messages_within_its_bounds(store: &dyn Store) {
+pub(crate) fn a_page_has_whole_messages_within_its_bounds(store: &dyn Store) {
     let id = create(store, Some("[1,22]")); // "1," "22," "333," "4," "55," "6,": ends at 2, 5, 9, 11, 14, 16
     append(store, id, offset(5), "333").unwrap();
     append(store, id, offset(9), "[4,55]").unwrap();
@@ -169,7 +169,7 @@ pub(crate) fn a_page_is_whole_messages_within_its_bounds(store: &dyn Store) {
     }
 }
 
-pub(crate) fn what_is_trimmed_is_gone_and_the_rest_stays(store: &dyn Store) {
+pub(crate) fn trimmed_messages_are_gone_and_the_rest_stays(store: &dyn Store) {
     let id = create(store, None);
     for number in 0..10 {
         append(store, id, offset(number * 2), &number.to_string()).unwrap();
@@ -205,10 +205,10 @@ pub(crate) fn what_is_trimmed_is_gone_and_the_rest_stays(store: &dyn Store) {
     );
 }
 
-pub(crate) fn what_is_cut_lies_between_appends(store: &dyn Store) {
+pub(crate) fn a_cut_lies_between_appends(store: &dyn Store) {
     let id = create(store, None);
     let at = |seconds| NOW + Duration::from_secs(seconds);
-    // Ends at 4, 6, 10, made at 10, 30, 20.
+    // Ends at 4, 6, 10, written at 10, 30, 20.
     for (begin, body, seconds) in [(0, "[1,2]", 10), (4, "3", 30), (6, "[4,5]", 20)] {
         let change = Change::Append {
             at: offset(begin),
@@ -247,7 +247,7 @@ pub(crate) fn what_is_cut_lies_between_appends(store: &dyn Store) {
     );
 }
 
-pub(crate) fn a_deleted_stream_is_gone_and_its_number_stays_unused(store: &dyn Store) {
+pub(crate) fn a_deleted_stream_is_gone_and_its_id_is_not_reused(store: &dyn Store) {
     let id = create(store, Some("1"));
     commit(store, id, Change::delete()).unwrap();
     assert_eq!(read(store, id, 0, 2, 100), Err(StoreError::NoStream));
@@ -266,7 +266,7 @@ pub(crate) fn a_deleted_stream_is_gone_and_its_number_stays_unused(store: &dyn S
     assert_eq!(read(store, reborn, 0, 2, 100).unwrap(), "9,");
 }
 
-pub(crate) fn streams_do_not_touch_each_other(store: &Arc<dyn Store>) {
+pub(crate) fn streams_do_not_affect_each_other(store: &Arc<dyn Store>) {
     let threads: Vec<_> = (0..4)
         .map(|_| {
             let store = Arc::clone(store);
@@ -277,7 +277,7 @@ pub(crate) fn streams_do_not_touch_each_other(store: &Arc<dyn Store>) {
                     append(&*store, id, offset(whole.len() as u64), &number.to_string()).unwrap();
                     whole += &format!("{number},");
                     let page = read(&*store, id, 0, whole.len() as u64, usize::MAX).unwrap();
-                    assert_eq!(page, whole, "what was acknowledged can be read at once");
+                    assert_eq!(page, whole, "an acknowledged append can be read at once");
                 }
             })
         })

@@ -1,10 +1,11 @@
-//! What every store must do: one `check` for all of them, by cases and by random operations against a simple model.
+//! What every store must do: one `check` for all of them, by cases and by random operations
+//! compared with a simple model.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test says what is wrong by failing, in its helpers too"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod calls;
@@ -14,11 +15,11 @@ mod model;
 use bytes::Bytes;
 use calls::{append, commit, create};
 use clauses::{
-    a_deleted_stream_is_gone_and_its_number_stays_unused,
+    a_cut_lies_between_appends, a_deleted_stream_is_gone_and_its_id_is_not_reused,
     a_full_store_changes_nothing_and_frees_on_delete_and_trim,
-    a_page_is_whole_messages_within_its_bounds, an_append_out_of_step_changes_nothing,
-    appends_take_effect_in_the_order_of_submission, streams_do_not_touch_each_other,
-    what_is_cut_lies_between_appends, what_is_trimmed_is_gone_and_the_rest_stays,
+    a_page_has_whole_messages_within_its_bounds, an_append_out_of_step_changes_nothing,
+    appends_take_effect_in_the_order_of_submission, streams_do_not_affect_each_other,
+    trimmed_messages_are_gone_and_the_rest_stays,
 };
 use model::random_operations_agree_with_the_model;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use tailwater_core::store::{
 };
 use tailwater_protocol::Offset;
 
-/// A store, and how to get an empty one that holds at most so many bytes.
+/// Opens an empty store that holds at most this number of bytes.
 type OpenStore<'a> = &'a dyn Fn(u64) -> Arc<dyn Store>;
 
 #[test]
@@ -66,7 +67,7 @@ fn the_disk_store_fulfils_the_contract() {
     check_all_but_limits(&|_| Arc::clone(&store));
 }
 
-/// A disk store in a directory that goes with it.
+/// A disk store in a temporary directory.
 #[derive(Debug)]
 struct TemporaryStore {
     store: DiskStore,
@@ -108,20 +109,20 @@ impl Store for TemporaryStore {
     }
 }
 
-/// Everything that the contract in `store/mod.rs` promises.
+/// Checks everything that the contract in `store/mod.rs` promises.
 fn check(open: OpenStore<'_>) {
     a_full_store_changes_nothing_and_frees_on_delete_and_trim(&*open(20_000));
     check_all_but_limits(open);
 }
 
-/// The same for a store whose room is that of a medium.
+/// The same for a store whose limit is the free disk space.
 fn check_all_but_limits(open: OpenStore<'_>) {
     appends_take_effect_in_the_order_of_submission(&*open(1 << 20));
     an_append_out_of_step_changes_nothing(&*open(1 << 20));
-    a_page_is_whole_messages_within_its_bounds(&*open(1 << 20));
-    what_is_trimmed_is_gone_and_the_rest_stays(&*open(1 << 20));
-    a_deleted_stream_is_gone_and_its_number_stays_unused(&*open(1 << 20));
-    streams_do_not_touch_each_other(&open(1 << 24));
-    what_is_cut_lies_between_appends(&*open(1 << 20));
+    a_page_has_whole_messages_within_its_bounds(&*open(1 << 20));
+    trimmed_messages_are_gone_and_the_rest_stays(&*open(1 << 20));
+    a_deleted_stream_is_gone_and_its_id_is_not_reused(&*open(1 << 20));
+    streams_do_not_affect_each_other(&open(1 << 24));
+    a_cut_lies_between_appends(&*open(1 << 20));
     random_operations_agree_with_the_model(open);
 }

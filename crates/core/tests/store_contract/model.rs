@@ -1,4 +1,4 @@
-//! Random operations on a store against a list of messages, which is the simplest model of a stream.
+//! Random operations on a store, compared with a list of messages, the simplest model of a stream.
 
 use crate::OpenStore;
 use crate::calls::{append, commit, create, offset, read};
@@ -7,7 +7,7 @@ use proptest::test_runner::TestRunner;
 use tailwater_core::StreamId;
 use tailwater_core::store::{Change, Store, StoreError};
 
-/// One step of the random check; numbers are taken modulo what there is.
+/// One step of the random check; numbers are taken modulo the number of possibilities.
 #[derive(Debug, Clone)]
 pub(crate) enum ContractStep {
     Append {
@@ -39,11 +39,11 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<ContractStep>> {
     prop::collection::vec(step, 1..60)
 }
 
-/// A stream as it should be: its messages as kept, and what may have been forgotten.
+/// The expected state of a stream: its stored messages, and how many of them may have been trimmed.
 #[derive(Debug, Default)]
 pub(crate) struct StoreModel {
     messages: Vec<String>,
-    /// The message before which everything may have been forgotten.
+    /// The index of the message before which everything may have been trimmed.
     trimmed_before: usize,
 }
 
@@ -63,7 +63,7 @@ impl StoreModel {
         format!("[{}]", new.join(","))
     }
 
-    /// Whole messages in `from..until`, at least one, at most `max` bytes.
+    /// Whole messages in `from..until`, at least one, of at most `max` bytes.
     fn page(&self, from: usize, until: usize, max: usize) -> String {
         let mut page = String::new();
         for message in &self.messages[from..until] {
@@ -77,7 +77,7 @@ impl StoreModel {
 }
 
 pub(crate) fn random_operations_agree_with_the_model(open: OpenStore<'_>) {
-    // `PROPTEST_CASES` asks for more; a failure prints its steps, shrunk, and its seed.
+    // `PROPTEST_CASES` sets the number of cases; a failure prints its shrunk steps and its seed.
     let config = ProptestConfig {
         failure_persistence: None,
         ..ProptestConfig::default()
@@ -141,7 +141,8 @@ pub(crate) fn take(
             let (start, end) = (model.boundary(from) as u64, model.boundary(until) as u64);
             match read(store, *id, start, end, max) {
                 Ok(page) => assert_eq!(page, model.page(from, until, max)),
-                // What was let go of may go in larger pieces or later, but nothing else, and the truth is told about it.
+                // Trimmed messages may be freed later or in larger pieces, but nothing else may,
+                // and the store reports it correctly.
                 Err(StoreError::Trimmed { earliest }) => {
                     let kept_from = model.boundary(model.trimmed_before) as u64;
                     assert!(

@@ -1,12 +1,14 @@
-//! What is answered while appends are under way: never on the strength of one that may still fail.
+//! Requests that arrive while appends are pending: no response relies on an append that may still
+//! fail.
 
 use crate::delaying_store::DelayingStore;
+use crate::name;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use std::sync::Arc;
 use tailwater_core::Streams;
 use tailwater_core::store::{Store, StoreError};
-use tailwater_core::{Accepted, Payload, Producer, ProducerId, StreamConfig, StreamName};
+use tailwater_core::{Accepted, Payload, Producer, ProducerId, StreamConfig};
 use tailwater_core::{Append, AppendError, Appended, Log};
 use tailwater_protocol::StreamOffset;
 use tailwater_protocol::headers::ContentKind;
@@ -15,9 +17,8 @@ use tailwater_protocol::headers::ContentKind;
 async fn held() -> (Arc<DelayingStore>, Arc<Log>) {
     let store = DelayingStore::new();
     let streams = Streams::new(Arc::clone(&store) as Arc<dyn Store>, 1);
-    let name = StreamName::parse("one").unwrap();
     let log = streams
-        .create(&name, StreamConfig::new("text/plain"), None, false)
+        .create(&name("one"), StreamConfig::new("text/plain"), None, false)
         .await
         .unwrap()
         .log;
@@ -50,7 +51,8 @@ fn close() -> Append {
     }
 }
 
-/// Appends `first`, then `second` while the first is held back; `fate` is what becomes of the first. What both got.
+/// Appends `first`, and `second` while the first is held back; then the first succeeds or fails, as
+/// `fate` says. Returns both outcomes.
 async fn both(first: Append, second: Append, fate: bool) -> [Result<Appended, AppendError>; 2] {
     let (store, log) = held().await;
     let mut one = Box::pin(log.append(first));
@@ -58,18 +60,18 @@ async fn both(first: Append, second: Append, fate: bool) -> [Result<Appended, Ap
     let mut two = Box::pin(log.append(second));
     assert!(
         (&mut two).now_or_never().is_none(),
-        "answered while it depends on what is not yet durable"
+        "answered while it depends on an append that is not durable yet"
     );
     store.release(fate);
     let one = one.await;
-    // At most: what showed that the first was done, then the append itself.
+    // At most two: one that shows that the first was committed, then the append itself.
     for _ in 0..2 {
         if let Some(two) = (&mut two).now_or_never() {
             return [one, two];
         }
         store.release(true);
     }
-    [one, two.now_or_never().expect("an answer")]
+    [one, two.now_or_never().expect("an outcome")]
 }
 
 fn unwritable() -> Result<Appended, AppendError> {

@@ -1,4 +1,4 @@
-//! For tests: a store that delays its commits.
+//! A store for tests that delays its commits.
 
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -10,12 +10,12 @@ use tailwater_core::store::{
 use tailwater_protocol::Offset;
 use tokio::sync::watch;
 
-/// A memory store that holds changes back until it is told what becomes of them.
+/// A memory store that holds changes back until `release`.
 #[derive(Debug)]
 pub(crate) struct DelayingStore {
     store: MemoryStore,
     held: Mutex<Option<VecDeque<HeldCommit>>>,
-    /// Whether a look for a position is answered.
+    /// Whether searches for a position are answered.
     answers: watch::Sender<bool>,
 }
 
@@ -42,17 +42,17 @@ impl DelayingStore {
         *self.held.lock().unwrap() = Some(VecDeque::new());
     }
 
-    /// Answers looks for a position, or lets them wait.
+    /// Answers searches for a position, or lets them wait.
     pub(crate) fn answer(&self, answers: bool) {
         self.answers.send_replace(answers);
     }
 
-    /// How many changes are held.
+    /// The number of changes that are held back.
     pub(crate) fn held(&self) -> usize {
         self.held.lock().unwrap().as_ref().map_or(0, VecDeque::len)
     }
 
-    /// What becomes of the first change that is held: it takes effect, or it fails.
+    /// Commits the first change that is held back, or makes it fail.
     pub(crate) fn release(&self, works: bool) {
         let HeldCommit(commit, done) = self
             .held
@@ -76,7 +76,7 @@ impl Store for DelayingStore {
         if let Some(held) = &mut *held {
             return held.push_back(HeldCommit(commit, done));
         }
-        // Not under the lock: what is done may bring the next change.
+        // Not under the lock, as the callback may submit the next change.
         drop(held);
         self.store.commit(commit, done);
     }

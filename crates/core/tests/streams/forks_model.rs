@@ -1,5 +1,6 @@
-//! Random histories of forks, appends, deletions and reads, held against a model that copies.
+//! Random histories of forks, appends, deletions and reads, compared with a model that copies.
 
+use crate::{fork_of, name};
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -10,22 +11,22 @@ use std::time::Duration;
 use tailwater_core::store::{DiskOptions, DiskStore, MemoryStore, Recovery, Store, SyncMode};
 use tailwater_core::{Absent, CreateError, ForkError, ForkPoint, ForkRequest, Streams};
 use tailwater_core::{Append, Log, ReadError};
-use tailwater_core::{Payload, StreamConfig, StreamName};
+use tailwater_core::{Payload, StreamConfig};
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
 use tokio::time::timeout;
 
 const HISTORIES: u64 = 60;
-/// Histories on disk, where the server is restarted every so many steps.
+/// Histories on disk, where the server restarts after every [`STEPS_BEFORE_RESTART`] steps.
 const HISTORIES_ON_DISK: u64 = 10;
 const STEPS_BEFORE_RESTART: usize = 50;
 const STEPS: usize = 120;
-/// What no wait may exceed.
+/// The longest wait.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// Few enough that names meet again.
+/// Few enough that names are used again.
 const NAMES: usize = 9;
 
-/// A stream as the model has it: its messages, each as it is kept, and its position among families.
+/// A stream in the model: its messages as stored, and its source.
 #[derive(Debug, Clone, Default)]
 struct ForksModel {
     messages: Vec<Bytes>,
@@ -34,7 +35,7 @@ struct ForksModel {
 }
 
 impl ForksModel {
-    /// Every message boundary.
+    /// All message boundaries.
     fn boundaries(&self) -> Vec<u64> {
         let ends = self.messages.iter().scan(0, |end, message| {
             *end += message.len() as u64;
@@ -115,7 +116,7 @@ async fn forks_read_as_copies_would_through_any_history_with_restarts() {
             history.step().await;
             if step.is_multiple_of(STEPS_BEFORE_RESTART) {
                 history.restart();
-                history.look_at_all().await;
+                history.check_all().await;
             }
         }
         history.end().await;
@@ -124,22 +125,17 @@ async fn forks_read_as_copies_would_through_any_history_with_restarts() {
 
 fn fork_request(source: &str, at: u64, sub: u64, body: Bytes) -> ForkRequest {
     ForkRequest {
-        source: ForkHistory::name(source),
         at: Offset::new(at).map(ForkPoint::Position),
         sub,
-        content_type: None,
-        expiry: None,
-        keep_bytes: None,
-        keep_age: None,
         body,
-        closed: false,
+        ..fork_of(source)
     }
 }
 
-/// What a fork holds.
+/// The content of a fork.
 ///
-/// - `first`: how many messages of its source it begins with, before what its sub-offset adds.
-/// - `own`: what it was created with.
+/// - `first`: the number of messages of its source before the fork point, without the sub-offset.
+/// - `own`: its initial content.
 fn forked(
     kind: ContentKind,
     source: &[Bytes],
@@ -155,7 +151,8 @@ fn forked(
             messages.extend_from_slice(&behind[..reaches]);
             own
         }
-        // What reaches to the end of a message is that message; an own one comes after it.
+        // A sub-offset that reaches the end of a message includes that message; a message of the
+        // fork follows it.
         _ if reaches > 0 && behind.first().map(Bytes::len) == Some(reaches) => {
             behind[..1].iter().cloned().chain(own).collect()
         }
@@ -191,10 +188,10 @@ impl ForkHistory {
         }
     }
 
-    /// Ends the server and starts it again on what the disk holds.
+    /// Stops the server and starts it again on the same directory.
     fn restart(&mut self) {
         self.streams.store().close();
-        // Only one store at a time may have the directory.
+        // Only one store at a time can use the directory.
         self.streams = Streams::new(Arc::new(MemoryStore::new(1)), 1);
         self.streams = self.home.open();
     }
@@ -206,15 +203,11 @@ impl ForkHistory {
             2..5 => self.append(&it).await,
             5..8 => self.fork(&it).await,
             8 => self.delete(&it).await,
-            _ => self.look(&it).await,
+            _ => self.check(&it).await,
         }
     }
 
-    fn name(it: &str) -> StreamName {
-        StreamName::parse(it).unwrap()
-    }
-
-    /// One to three messages (JSON), else one, as sent and as kept.
+    /// One to three messages for JSON, otherwise one, as sent and as stored.
     fn messages(&mut self) -> (Bytes, Vec<Bytes>) {
         let count = if self.kind == ContentKind::Json {
             self.rng.random_range(1..=3)
@@ -257,12 +250,7 @@ impl ForkHistory {
         };
         let created = self
             .streams
-            .create(
-                &Self::name(it),
-                StreamConfig::new(content_type),
-                None,
-                false,
-            )
+            .create(&name(it), StreamConfig::new(content_type), None, false)
             .await;
         match self.models.get(it) {
             None => {
@@ -288,7 +276,7 @@ impl ForkHistory {
     }
 
     async fn append(&mut self, it: &str) {
-        let Some(log) = self.streams.find(&Self::name(it)) else {
+        let Some(log) = self.streams.find(&name(it)) else {
             return;
         };
         let (body, kept) = self.messages();
@@ -327,7 +315,7 @@ impl ForkHistory {
             (Bytes::new(), Vec::new())
         };
         let request = fork_request(&from, at, sub, body);
-        let outcome = self.streams.fork(&Self::name(it), request.clone()).await;
+        let outcome = self.streams.fork(&name(it), request.clone()).await;
         match (self.models.get(it), model.is_hidden) {
             (Some(there), _) if there.is_hidden => {
                 assert!(
@@ -335,7 +323,7 @@ impl ForkHistory {
                     "{outcome:?}"
                 );
             }
-            // Whether it is the same fork by chance is not the model's business.
+            // Whether it is the same fork by chance is not part of the model.
             (Some(_), _) => {
                 assert!(
                     matches!(&outcome, Ok(it) if !it.is_new)
@@ -358,8 +346,8 @@ impl ForkHistory {
                 if matches!(outcome, Err(CreateError::Fork(ForkError::TooDeep { .. }))) => {}
             (None, false) => {
                 assert!(outcome.unwrap().is_new);
-                let again = self.streams.fork(&Self::name(it), request).await.unwrap();
-                assert!(!again.is_new, "a retry finds it");
+                let again = self.streams.fork(&name(it), request).await.unwrap();
+                assert!(!again.is_new, "a retry finds the fork");
                 let messages = forked(self.kind, &model.messages, first, sub, own);
                 self.models.insert(
                     it.to_owned(),
@@ -374,13 +362,13 @@ impl ForkHistory {
     }
 
     async fn delete(&mut self, it: &str) {
-        let deleted = self.streams.delete(&Self::name(it)).await.unwrap();
+        let deleted = self.streams.delete(&name(it)).await.unwrap();
         let is_there = self.models.get(it).is_some_and(|model| !model.is_hidden);
         assert_eq!(deleted, is_there);
         if is_there {
             self.models.get_mut(it).unwrap().is_hidden = true;
         }
-        // Whoever is hidden and has no forks goes, and with it perhaps its source.
+        // A hidden stream without forks is deleted, and then possibly its source.
         loop {
             let needed: Vec<String> = self
                 .models
@@ -394,7 +382,7 @@ impl ForkHistory {
                 break;
             }
         }
-        // The last fork takes its source along, a moment later where the store takes its time.
+        // The last fork deletes its source, possibly a moment later.
         let settled = async {
             while self.streams.count() != self.models.len() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -402,11 +390,11 @@ impl ForkHistory {
         };
         timeout(DEADLINE, settled)
             .await
-            .expect("what nobody needs goes");
+            .expect("unused sources are deleted");
     }
 
-    async fn look(&mut self, it: &str) {
-        let found = self.streams.lookup(&Self::name(it));
+    async fn check(&mut self, it: &str) {
+        let found = self.streams.lookup(&name(it));
         match self.models.get(it).cloned() {
             None => assert_eq!(found.unwrap_err(), Absent::Unknown),
             Some(model) if model.is_hidden => assert_eq!(found.unwrap_err(), Absent::Hidden),
@@ -418,7 +406,8 @@ impl ForkHistory {
         }
     }
 
-    /// Page after page from a boundary on: the bytes of the model, in whole messages, none larger than allowed.
+    /// Reads page by page from a boundary: the bytes of the model, in whole messages, within the
+    /// limit.
     async fn read(&self, log: &Log, model: &ForksModel, from: u64, page_max: usize) {
         let boundaries = model.boundaries();
         let bytes = model.bytes();
@@ -462,9 +451,9 @@ impl ForkHistory {
         }
     }
 
-    /// Everything can be read at the end, and with the last stream the last byte goes.
+    /// At the end everything can be read, and deleting all streams frees all bytes.
     async fn end(&mut self) {
-        self.look_at_all().await;
+        self.check_all().await;
         for it in self.models.keys().cloned().collect::<Vec<_>>() {
             self.delete(&it).await;
         }
@@ -474,9 +463,9 @@ impl ForkHistory {
         }
     }
 
-    async fn look_at_all(&mut self) {
+    async fn check_all(&mut self) {
         for it in self.models.keys().cloned().collect::<Vec<_>>() {
-            self.look(&it).await;
+            self.check(&it).await;
         }
         assert_eq!(self.streams.count(), self.models.len());
     }

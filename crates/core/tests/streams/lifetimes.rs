@@ -1,7 +1,9 @@
-//! On a clock that the tests drive: when streams and messages end, who puts that off, and what an opening makes of it.
+//! With a clock that the tests control: when streams and messages expire, what postpones that, and
+//! what opening a store does.
 
 mod opening;
 
+use crate::{fork_of, name};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,7 +14,7 @@ use tailwater_core::store::{
 };
 use tailwater_core::{Absent, CreateError, ForkPoint, ForkRequest, Streams};
 use tailwater_core::{Append, AppendError, Log, ReadError, ReadStart, ReaderGuard};
-use tailwater_core::{Expiry, Fork, Payload, StreamConfig, StreamName};
+use tailwater_core::{Expiry, Fork, Payload, StreamConfig};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, StreamOffset, Technique};
 use tokio::sync::watch;
@@ -21,11 +23,7 @@ use tokio::time::advance;
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
-fn name(text: &str) -> StreamName {
-    StreamName::parse(text).unwrap()
-}
-
-/// A position of a stream whose name had none before.
+/// A position in the first stream of a name.
 fn first_life(bytes: u64) -> StreamOffset {
     StreamOffset {
         life: 0,
@@ -37,7 +35,7 @@ fn at(bytes: u64) -> Offset {
     Offset::new(bytes).unwrap()
 }
 
-/// Streams with a sweep every second, on a driven clock.
+/// Streams with a sweep every second, on a controlled clock.
 fn streams() -> (Streams, Wall) {
     let wall = Wall::driven();
     let store = Arc::new(MemoryStore::new(1 << 20));
@@ -68,20 +66,6 @@ fn idle(time: Duration) -> impl FnOnce(&mut StreamConfig) {
     move |config| config.expiry = Some(Expiry::Idle(time))
 }
 
-fn fork_of(source: &str) -> ForkRequest {
-    ForkRequest {
-        source: name(source),
-        at: None,
-        sub: 0,
-        content_type: None,
-        expiry: None,
-        keep_bytes: None,
-        keep_age: None,
-        body: Bytes::new(),
-        closed: false,
-    }
-}
-
 fn data(text: &'static str) -> Append {
     Append {
         payload: Payload::parse(ContentKind::Text, Bytes::from_static(text.as_bytes())).ok(),
@@ -104,7 +88,7 @@ async fn text(log: &Log) -> String {
     .unwrap()
 }
 
-/// Lets time pass in steps, so that whoever waits for a moment in it gets to it then.
+/// Advances the time in steps, so that tasks that wait for a moment in between run at that moment.
 async fn pass(time: Duration) {
     let steps = time.as_millis() / 100;
     for _ in 0..steps {
@@ -125,7 +109,7 @@ async fn an_expired_stream_is_gone_at_once_and_deleted_by_a_sweep() {
     assert_eq!(
         streams.lookup(&name("it")).unwrap_err(),
         Absent::Unknown,
-        "whether it was swept or not"
+        "before the sweep, too"
     );
     assert_eq!(log.append(data("late")).await, Err(AppendError::Deleted));
     pass(SECOND).await;
@@ -192,7 +176,7 @@ async fn a_stream_with_readers_expires_at_its_date_and_wakes_them() {
     assert!(streams.find(&name("it")).is_none());
     assert!(
         tail.has_changed().unwrap(),
-        "who waits is woken by the sweep"
+        "waiting readers are woken by the sweep"
     );
 }
 
@@ -221,7 +205,7 @@ async fn an_expired_source_is_hidden_until_its_last_fork_is_gone() {
     pass(1_900 * MS).await;
     assert!(
         streams.find(&name("source")).is_some(),
-        "forks don't use their source"
+        "a fork does not count as use of its source"
     );
     advance(100 * MS).await;
     assert_eq!(

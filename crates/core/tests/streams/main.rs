@@ -1,10 +1,10 @@
-//! Streams and their logs over whole lives: slow stores, failing commits, forks, ends, names that are used again.
+//! Streams and their logs: slow stores, failing commits, forks, expiry, names that are used again.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "helpers of a test may fail it"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 mod appends_under_way;
@@ -13,3 +13,25 @@ mod forks_model;
 mod lifetimes;
 mod reused_names;
 mod slow_store;
+
+use bytes::Bytes;
+use tailwater_core::{ForkRequest, StreamName};
+
+fn name(text: &str) -> StreamName {
+    StreamName::parse(text).unwrap()
+}
+
+/// A fork at the tail of `source` that inherits all settings.
+fn fork_of(source: &str) -> ForkRequest {
+    ForkRequest {
+        source: name(source),
+        at: None,
+        sub: 0,
+        content_type: None,
+        expiry: None,
+        keep_bytes: None,
+        keep_age: None,
+        body: Bytes::new(),
+        closed: false,
+    }
+}

@@ -1,5 +1,6 @@
-//! Names that are used again: the offsets of one stream mean nothing in the next.
+//! Names that are used again: an offset of one stream is not valid in the next.
 
+use crate::name;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +9,9 @@ use tailwater_core::clock::Wall;
 use tailwater_core::store::{DiskOptions, DiskStore, MemoryStore, Recovery, Store, SyncMode};
 use tailwater_core::{Append, AppendError, Log, ReadError};
 use tailwater_core::{CreateError, ForkPoint, ForkRequest, Streams};
-use tailwater_core::{Expiry, Payload, StreamConfig, StreamName};
+use tailwater_core::{Expiry, Payload, StreamConfig};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, StreamOffset};
-
-fn name(text: &str) -> StreamName {
-    StreamName::parse(text).unwrap()
-}
 
 fn offset(life: u32, bytes: u64) -> StreamOffset {
     StreamOffset {
@@ -44,7 +41,7 @@ fn on_disk(directory: &std::path::Path, deleted_names_max: usize) -> Streams {
     )
 }
 
-/// A stream that holds `text`.
+/// A stream with the content `text`.
 async fn make(streams: &Streams, it: &str, text: &'static str) -> Arc<Log> {
     let first = Payload::parse(ContentKind::Text, Bytes::from_static(text.as_bytes())).ok();
     streams
@@ -60,15 +57,8 @@ async fn end(streams: &Streams, it: &str) {
 
 fn fork_of(source: &str, at: Option<StreamOffset>) -> ForkRequest {
     ForkRequest {
-        source: name(source),
         at: at.map(ForkPoint::Offset),
-        sub: 0,
-        content_type: None,
-        expiry: None,
-        keep_bytes: None,
-        keep_age: None,
-        body: Bytes::new(),
-        closed: false,
+        ..crate::fork_of(source)
     }
 }
 
@@ -76,7 +66,7 @@ async fn fork(streams: &Streams, it: &str, request: ForkRequest) -> Arc<Log> {
     streams.fork(&name(it), request).await.unwrap().log
 }
 
-/// Whether `log` takes an offset.
+/// Whether `log` accepts an offset.
 fn takes(log: &Log, life: u32, bytes: u64) -> bool {
     match log.position(offset(life, bytes)) {
         Ok(position) => {
@@ -194,7 +184,7 @@ async fn a_fork_accepts_its_sources_offsets_up_to_the_fork_point() {
         child.append(condition).await,
         Err(AppendError::NotAtTail { .. })
     ));
-    // Another line: the grandchild leaves after the child's own messages.
+    // Another fork of the child, after the child's own messages.
     let grandchild = fork(&streams, "grandchild", fork_of("child", None)).await;
     for (life, bytes, expected) in [(0, 13, true), (1, 10, true), (1, 11, false)] {
         assert_eq!(takes(&grandchild, life, bytes), expected, "{life} {bytes}");
@@ -290,7 +280,7 @@ async fn lives_survive_restarts_and_forgotten_names() {
     for it in ["a", "b", "there"] {
         end(&streams, it).await;
     }
-    // `a` is forgotten by now, so whatever is not remembered begins where it would.
+    // `a` has been forgotten, so names that are not remembered begin with its next life.
     for it in ["a", "new"] {
         assert_eq!(make(&streams, it, "").await.life(), 4);
     }
@@ -307,6 +297,6 @@ async fn lives_survive_restarts_and_forgotten_names() {
 
 fn close(streams: Streams) {
     streams.store().close();
-    // The directory can be opened again once nobody holds it.
+    // The directory can be opened again once the store has been dropped.
     drop(streams);
 }

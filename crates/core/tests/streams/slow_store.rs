@@ -1,6 +1,8 @@
-//! With a slow store: what was submitted is done even if no request waits for it, and its name stays locked until then.
+//! With a slow store: a submitted change completes even if no request waits for it, and its name is
+//! locked until then.
 
 use crate::delaying_store::DelayingStore;
+use crate::{fork_of, name};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use std::sync::Arc;
@@ -8,30 +10,12 @@ use std::time::Duration;
 use tailwater_core::store::{Store, StoreError};
 use tailwater_core::{Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Streams};
 use tailwater_core::{Append, Log, ReadStart};
-use tailwater_core::{Payload, StreamConfig, StreamName};
+use tailwater_core::{Payload, StreamConfig};
 use tailwater_protocol::headers::ContentKind;
 
 const TEXT: &str = "text/plain";
 
-fn name(text: &str) -> StreamName {
-    StreamName::parse(text).unwrap()
-}
-
-fn fork_of(source: &str) -> ForkRequest {
-    ForkRequest {
-        source: name(source),
-        at: None,
-        sub: 0,
-        content_type: None,
-        expiry: None,
-        keep_bytes: None,
-        keep_age: None,
-        body: Bytes::new(),
-        closed: false,
-    }
-}
-
-/// No streams, and a store that still works at once.
+/// No streams, and a store that does not hold changes back yet.
 fn streams() -> (Arc<DelayingStore>, Streams) {
     let store = DelayingStore::new();
     let streams = Streams::new(Arc::clone(&store) as Arc<dyn Store>, 10);
@@ -71,12 +55,12 @@ async fn a_creation_completes_without_its_client_and_locks_the_name() {
         assert_eq!(
             streams.lookup(&name("it")).unwrap_err(),
             Absent::Unknown,
-            "not there before it is done"
+            "not visible before it is committed"
         );
         store.release(works);
         if works {
             let second = second.await.unwrap();
-            assert!(!second.is_new, "the first was done");
+            assert!(!second.is_new, "the first was committed");
             assert_eq!(text(&second.log).await, "data");
         } else {
             assert!((&mut second).now_or_never().is_none());
@@ -97,7 +81,11 @@ async fn a_deletion_completes_without_its_client_and_locks_the_name() {
         let mut again = Box::pin(make(&streams, "it"));
         assert!((&mut again).now_or_never().is_none());
         assert_eq!(store.held(), 1, "the creation waits for the deletion");
-        assert_eq!(text(&log).await, "data", "there as long as it is not done");
+        assert_eq!(
+            text(&log).await,
+            "data",
+            "readable until the deletion is committed"
+        );
         store.release(works);
         if works {
             assert!((&mut again).now_or_never().is_none());
@@ -107,7 +95,7 @@ async fn a_deletion_completes_without_its_client_and_locks_the_name() {
             assert_ne!(again.log.id(), log.id());
             assert!(
                 log.read(log.earliest(), 9).await.is_err(),
-                "the old one is gone for those who hold it"
+                "the old stream is gone for its readers"
             );
         } else {
             assert!(!again.await.unwrap().is_new, "the deletion failed");
@@ -129,9 +117,9 @@ async fn after_a_failed_deletion_a_stream_can_be_forked_and_deleted() {
         .now_or_never()
         .map(Result::unwrap_err);
     assert_eq!(
-        going.expect("an answer at once"),
+        going.expect("a refusal at once"),
         CreateError::Fork(ForkError::NoSource(name("it"))),
-        "nothing grows from what is going"
+        "a stream that is being deleted cannot be forked"
     );
     store.release(false);
     assert_eq!(deletion.await, Err(broken()));
@@ -166,7 +154,7 @@ async fn a_source_deleted_during_a_fork_is_kept_unless_the_fork_fails() {
             assert_eq!(text(&streams.find(&name("fork")).unwrap()).await, "data");
             assert_eq!(store.held(), 0);
         } else {
-            assert_eq!(store.held(), 1, "nobody needs the hidden source any more");
+            assert_eq!(store.held(), 1, "the hidden source is not needed any more");
             assert_eq!(streams.lookup(&name("it")).unwrap_err(), Absent::Hidden);
             store.release(true);
             assert_eq!(streams.lookup(&name("it")).unwrap_err(), Absent::Unknown);
@@ -244,7 +232,7 @@ async fn a_fork_created_during_a_trim_keeps_the_old_messages() {
         let mut appending = Box::pin(log.append(append("new ")));
         assert!(
             (&mut appending).now_or_never().is_none(),
-            "it looks for what is too much"
+            "the trim has begun"
         );
         if is_forked {
             streams.fork(&name("fork"), fork_of("it")).await.unwrap();

@@ -1,8 +1,8 @@
-//! What an opening makes of streams that ended or forked before it.
+//! Opening a store whose streams have expired or have forks.
 
 use super::*;
 
-/// A stream as a store knows it after a restart.
+/// A stream as a store reports it after a restart.
 fn known(id: u64, it: &str, fork: Option<(u64, &str, u64)>, next: u64) -> Recovered {
     let fork = fork.map(|(source, source_name, leaves)| Fork {
         source: StreamId(source),
@@ -29,7 +29,7 @@ fn known(id: u64, it: &str, fork: Option<(u64, &str, u64)>, next: u64) -> Recove
     }
 }
 
-/// Writes what `known` tells of into a memory store, a byte a message, which says whose it is.
+/// Writes the stream `known` into a memory store, with messages of one byte that name the stream.
 async fn fill(store: &Arc<MemoryStore>, known: &Recovered) {
     let new = StreamCreation {
         name: known.name.clone(),
@@ -100,14 +100,14 @@ async fn opening_counts_forks_and_deletes_unneeded_sources() {
     assert_eq!(
         recovery.notes.keys().collect::<Vec<_>>(),
         ["other"],
-        "notes about streams are taken, others stay"
+        "notes about streams are removed, others stay"
     );
     let e = streams.find(&name("e")).unwrap();
     assert_eq!(text(&e).await, "aaccccee");
     assert_eq!(
         streams.count(),
         3,
-        "d and then b went, a and c are kept for e"
+        "d and then b were deleted, a and c are kept for e"
     );
     for (it, absent) in [
         ("a", Absent::Hidden),
@@ -118,7 +118,7 @@ async fn opening_counts_forks_and_deletes_unneeded_sources() {
         assert_eq!(streams.lookup(&name(it)).unwrap_err(), absent, "{it}");
     }
     let new = create(&streams, "new", |_| {}).await;
-    assert!(new.id() > StreamId(77), "numbers are never used again");
+    assert!(new.id() > StreamId(77), "ids are never used again");
     streams.delete(&name("e")).await.unwrap();
     assert_eq!(streams.count(), 1);
 }
