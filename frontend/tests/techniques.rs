@@ -1,12 +1,14 @@
-//! Each technique in a real browser against the real server: cut, changed and paused at random, nothing lost or repeated.
+//! Each technique in a real browser with a real server: connections are dropped, changed and paused
+//! at random, and no event is lost or repeated.
 //!
-//! Wants a server at `TAILWATER_TEST_URL` (compiled in; by default `http://127.0.0.1:4438`). Every failure names its seed;
-//! `TAILWATER_TEST_SEED`, compiled in too, runs one again.
+//! These tests need a server at `TAILWATER_TEST_URL` (compiled in; by default
+//! `http://127.0.0.1:4438`). Every failure prints its seed; `TAILWATER_TEST_SEED`, also compiled
+//! in, repeats a run.
 #![cfg(target_arch = "wasm32")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that can't go on says so by panicking"
+    reason = "tests and their helpers fail by panicking"
 )]
 #![allow(
     clippy::cast_possible_truncation,
@@ -29,11 +31,11 @@ use wasm_bindgen_test::{console_log, wasm_bindgen_test, wasm_bindgen_test_config
 
 wasm_bindgen_test_configure!(run_in_browser);
 
-/// Events of each test.
+/// Events in each test.
 const EVENTS: u64 = 10_000;
-/// Events in one append, at most.
+/// The most events in one append.
 const BATCH_MAX: u64 = 100;
-/// After the last event, how long to wait until it has arrived.
+/// The longest wait for the last event.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn server() -> &'static str {
@@ -42,7 +44,7 @@ fn server() -> &'static str {
         .trim_end_matches('/')
 }
 
-/// A seeded series. Source: SplitMix64.
+/// A seeded random generator. Source: SplitMix64.
 struct TestRandom(u64);
 
 impl TestRandom {
@@ -88,7 +90,8 @@ async fn until(what: impl Fn() -> String, done: impl Fn() -> bool) {
     }
 }
 
-/// The event's text: of very different lengths, so that answers are cut at all kinds of places.
+/// The text of an event, of very different lengths, so that responses are split at all kinds of
+/// positions.
 fn event(seq: u64) -> String {
     let pad = "x".repeat((seq % 97) as usize * 5);
     format!("{{\"seq\":{seq},\"pad\":\"{pad}\"}}")
@@ -138,11 +141,11 @@ async fn delete(url: &str) {
     assert_eq!(answer.status(), 204);
 }
 
-/// What arrived, and from which follower.
+/// The received events, and the follower that they came from.
 struct SeenEvents {
     next_seq: u64,
     next: Token,
-    /// Counts followers; reports of an older one must not come.
+    /// Counts followers; reports of an older one must not arrive.
     follower: u64,
     finished: bool,
     requests: u64,
@@ -179,7 +182,7 @@ impl SeenEvents {
                     let expected = event(self.next_seq);
                     if *message != expected {
                         self.wrong
-                            .get_or_insert(format!("{message} came where {expected} was due"));
+                            .get_or_insert(format!("got {message}, expected {expected}"));
                     }
                     self.next_seq += 1;
                 }
@@ -198,7 +201,7 @@ impl SeenEvents {
     }
 }
 
-/// Follows from where `seen` stands; the follower before it must have been dropped.
+/// Follows from the position of `seen`; the previous follower must have been dropped.
 fn begin(url: &str, technique: Technique, seen: &Rc<RefCell<SeenEvents>>, seed: u64) -> Follower {
     let follower = {
         let mut seen = seen.borrow_mut();
@@ -232,7 +235,7 @@ async fn produce(url: &str, random: &mut TestRandom) {
     }
 }
 
-/// Drops, changes and pauses the follower at random, until everything has arrived.
+/// Drops, changes and pauses the follower at random until everything has arrived.
 async fn disturb(
     url: &str,
     technique: Technique,
@@ -265,7 +268,7 @@ async fn disturb(
         }
         assert!(
             disturbances < 20_000,
-            "it never ends; {} of {EVENTS} came",
+            "no end; {} of {EVENTS} events arrived",
             seen.borrow().next_seq
         );
     }

@@ -234,17 +234,17 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
     on_one_thread(async {
         for event in EVENTS {
             for step in 0..STEPS_MAX {
-                let group = GroupFixture::new().await;
-                let tail = group.log.tail_now().next;
-                group.plan(step, event);
+                let fixture = GroupFixture::new().await;
+                let tail = fixture.log.tail_now().next;
+                fixture.plan(step, event);
                 let readers = [
-                    (group.read(Offset::ZERO, None), "old"),
-                    (group.read(tail, None), ""),
+                    (fixture.read(Offset::ZERO, None), "old"),
+                    (fixture.read(tail, None), ""),
                 ];
-                let waiting = group.wait();
-                let (third, start) = (group.read(Offset::ZERO, None), Instant::now());
+                let waiting = fixture.wait();
+                let (third, start) = (fixture.read(Offset::ZERO, None), Instant::now());
                 run_until_idle().await;
-                group.log.interruption.run_now();
+                fixture.log.interruption.run_now();
                 run_until_idle().await;
                 assert_eq!(start.elapsed(), Duration::ZERO);
                 let closes = matches!(event, Interference::Close | Interference::AppendAndClose);
@@ -296,23 +296,23 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
 fn a_stalled_or_lost_reader_does_not_delay_others() {
     on_one_thread(async {
         for step in 0..STEPS_MAX {
-            let group = GroupFixture::new().await;
+            let fixture = GroupFixture::new().await;
             let resume = Rc::new(Notify::new());
             let (stalled, quick) = (
-                group.read(Offset::ZERO, Some(Rc::clone(&resume))),
-                group.read(Offset::ZERO, None),
+                fixture.read(Offset::ZERO, Some(Rc::clone(&resume))),
+                fixture.read(Offset::ZERO, None),
             );
-            let leaving = group.read(Offset::ZERO, Some(Rc::new(Notify::new())));
-            group.plan(step, Interference::Append);
+            let leaving = fixture.read(Offset::ZERO, Some(Rc::new(Notify::new())));
+            fixture.plan(step, Interference::Append);
             let mut expected = "old".to_owned();
             for _ in 0..5 {
                 run_until_idle().await;
-                Interference::Append.run(&group.streams, &group.stop);
+                Interference::Append.run(&fixture.streams, &fixture.stop);
                 expected.push_str("news");
             }
             drop(leaving);
             run_until_idle().await;
-            group.log.interruption.run_now();
+            fixture.log.interruption.run_now();
             expected.push_str("news");
             run_until_idle().await;
             assert_eq!(quick.borrow().text, expected, "step {step}");
@@ -320,7 +320,7 @@ fn a_stalled_or_lost_reader_does_not_delay_others() {
             resume.notify_one();
             run_until_idle().await;
             assert_eq!(stalled.borrow().text, expected, "step {step}");
-            Interference::Close.run(&group.streams, &group.stop);
+            Interference::Close.run(&fixture.streams, &fixture.stop);
             run_until_idle().await;
             for got in [&stalled, &quick] {
                 assert!(
@@ -336,16 +336,16 @@ fn a_stalled_or_lost_reader_does_not_delay_others() {
 fn a_reader_that_stalled_is_told_when_it_is_up_to_date() {
     on_one_thread(async {
         for appends in 1..6 {
-            let group = GroupFixture::new().await;
-            let (tail, resume) = (group.log.tail_now().next, Rc::new(Notify::new()));
+            let fixture = GroupFixture::new().await;
+            let (tail, resume) = (fixture.log.tail_now().next, Rc::new(Notify::new()));
             let (stalled, quick) = (
-                group.read(tail, Some(Rc::clone(&resume))),
-                group.read(tail, None),
+                fixture.read(tail, Some(Rc::clone(&resume))),
+                fixture.read(tail, None),
             );
             run_until_idle().await;
             assert!(stalled.borrow().is_up_to_date && quick.borrow().is_up_to_date);
             // The reader accepts this one, and then stalls.
-            Interference::Append.run(&group.streams, &group.stop);
+            Interference::Append.run(&fixture.streams, &fixture.stop);
             run_until_idle().await;
             // More than a page each, so that members are reported behind before they are up to
             // date again.
@@ -354,7 +354,7 @@ fn a_reader_that_stalled_is_told_when_it_is_up_to_date() {
                     let payload =
                         Payload::parse(ContentKind::Text, Bytes::from(vec![b'x'; 400])).ok();
                     append_now(
-                        &group.log,
+                        &fixture.log,
                         Append {
                             payload,
                             ..Append::default()
@@ -380,22 +380,22 @@ fn a_reader_that_stalled_is_told_when_it_is_up_to_date() {
 #[test]
 fn an_exhausted_budget_unseats_readers_until_it_has_room() {
     on_one_thread(async {
-        let group = GroupFixture::new().await;
-        let tail = group.log.tail_now().next;
-        let readers = [group.read(Offset::ZERO, None), group.read(tail, None)];
+        let fixture = GroupFixture::new().await;
+        let tail = fixture.log.tail_now().next;
+        let readers = [fixture.read(Offset::ZERO, None), fixture.read(tail, None)];
         run_until_idle().await;
-        let budget = &group.groups.terms().budget;
+        let budget = &fixture.groups.terms().budget;
         let mut held = budget.charge();
         held.grow((1 << 20) - 1_000).unwrap();
         let long = Payload::parse(ContentKind::Text, Bytes::from(vec![b'x'; 2 * FREE_BYTES])).ok();
         append_now(
-            &group.log,
+            &fixture.log,
             Append {
                 payload: long,
                 ..Append::default()
             },
         );
-        Interference::Append.run(&group.streams, &group.stop);
+        Interference::Append.run(&fixture.streams, &fixture.stop);
         run_until_idle().await;
         assert!(readers.iter().all(|got| !got.borrow().text.contains('x')));
         drop(held);
@@ -419,8 +419,8 @@ fn an_exhausted_budget_unseats_readers_until_it_has_room() {
 #[test]
 fn a_quiet_stream_sends_heartbeats_until_the_response_ends() {
     on_one_thread(async {
-        let group = GroupFixture::new().await;
-        let got = group.read(Offset::ZERO, None);
+        let fixture = GroupFixture::new().await;
+        let got = fixture.read(Offset::ZERO, None);
         tokio::time::sleep(5 * HEARTBEAT).await;
         assert_eq!(
             got.borrow().times,
@@ -433,8 +433,8 @@ fn a_quiet_stream_sends_heartbeats_until_the_response_ends() {
 #[test]
 fn a_hold_ends_on_time() {
     on_one_thread(async {
-        let group = GroupFixture::new().await;
-        let (waiting, start) = (group.wait(), Instant::now());
+        let fixture = GroupFixture::new().await;
+        let (waiting, start) = (fixture.wait(), Instant::now());
         tokio::time::sleep(HOLD - Duration::from_millis(1)).await;
         assert!(waiting.borrow().is_none());
         tokio::time::sleep(Duration::from_secs(1)).await;

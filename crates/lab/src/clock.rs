@@ -281,7 +281,8 @@ mod tests {
     use rand::rngs::SmallRng;
     use rand::{Rng, SeedableRng};
 
-    /// A probe at client time `at_ms` over transits `up_ms` and `down_ms`, the server being `offset_ms` ahead.
+    /// A probe at client time `at_ms` with transits of `up_ms` and `down_ms`; the server's clock is
+    /// `offset_ms` ahead.
     fn probe(at_ms: f64, up_ms: f64, down_ms: f64, offset_ms: f64) -> ClockProbe {
         #[expect(
             clippy::cast_possible_truncation,

@@ -1,11 +1,11 @@
-//! What the property tests of both codecs share: frames to encode, and cuts at any place.
+//! Shared by the property tests of both codecs: frames to encode, and random splits.
 
 use crate::frame::Control;
 use crate::headers::ContentKind;
 use crate::{Data, Frame};
 use proptest::prelude::*;
 
-/// One thing to encode: a kind, the log's bytes, the control, and what a client should read.
+/// One case: a kind, the bytes of the log, the control, and what a client should decode.
 #[derive(Debug, Clone)]
 pub(crate) struct CodecCase {
     pub(crate) stored: Vec<u8>,
@@ -43,7 +43,8 @@ fn controls() -> impl Strategy<Value = Control> {
         })
 }
 
-/// JSON messages, some with line breaks of every kind between their tokens, and with strings full of escapes.
+/// JSON messages, some with line breaks of every kind between tokens, and with many escapes in
+/// strings.
 pub(crate) fn json_message() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<i64>().prop_map(|number| number.to_string()),
@@ -55,7 +56,7 @@ pub(crate) fn json_message() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Text with many line breaks and with what looks like fields of an event.
+/// Text with many line breaks and parts that look like fields of an event.
 pub(crate) fn text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         ".{0,6}",
@@ -68,7 +69,8 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 1..8).prop_map(|pieces| pieces.concat())
 }
 
-/// Cases of one kind; `expected` says what a client should read of messages or text in this format.
+/// Cases of one kind; `expected` gives what a client should decode of messages or text in this
+/// format.
 pub(crate) fn cases(
     kind: ContentKind,
     expected: fn(&str) -> String,
@@ -103,7 +105,7 @@ pub(crate) fn cases(
     prop::collection::vec(case, 1..6).boxed()
 }
 
-/// `bytes` in pieces whose lengths follow `cuts` around and around; a length of 0 is an empty piece.
+/// `bytes` in pieces whose lengths repeat `cuts`; a length of 0 is an empty piece.
 pub(crate) fn pieces<'a>(bytes: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     let mut rest = bytes;
     let mut pieces = Vec::new();

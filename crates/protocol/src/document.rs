@@ -429,7 +429,7 @@ mod tests {
             .to_string();
         assert!(
             told.len() < 1_000,
-            "a long value is not repeated: {} bytes",
+            "a long value is not quoted: {} bytes",
             told.len()
         );
         let fault = |text: &str| {

@@ -1,4 +1,4 @@
-//! Tests of the splitter: elements keep their bytes, and only arrays have any.
+//! Tests of the splitter: elements keep their bytes, and only arrays have elements.
 
 use super::*;
 use proptest::prelude::*;
@@ -53,7 +53,7 @@ fn only_an_array_has_elements() {
 #[test]
 fn brackets_may_be_nested_to_any_depth() {
     for depth in [1, 63, 64, 65, 127, 128, 129, 1_000_000] {
-        // Objects and arrays by turns, so that each bracket has to be remembered.
+        // Alternating objects and arrays, so that each bracket has to be remembered.
         let open: String = (0..depth)
             .map(|at| if at % 3 == 0 { r#"{"a":"# } else { "[" })
             .collect();

@@ -1,4 +1,4 @@
-//! What must hold of the NDJSON codec, whatever the bytes and wherever they are cut.
+//! Properties of the NDJSON codec for all bytes and splits.
 
 use super::*;
 use crate::codec_tests::{CodecCase, cases, pieces};

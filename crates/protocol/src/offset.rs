@@ -332,7 +332,7 @@ mod tests {
             .to_string();
         assert!(
             told.starts_with("`éé") && told.len() < 400,
-            "a long text is not repeated: {} bytes",
+            "a long text is not quoted: {} bytes",
             told.len()
         );
     }

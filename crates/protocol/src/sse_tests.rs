@@ -1,4 +1,4 @@
-//! What must hold of the server-sent events codec, whatever the bytes and wherever they are cut.
+//! Properties of the server-sent events codec for all bytes and splits.
 
 use super::*;
 use crate::codec_tests::{CodecCase, cases, pieces};
@@ -155,7 +155,7 @@ fn invalid_utf8_becomes_a_replacement_character() {
 
 #[test]
 fn other_valid_event_streams_are_decoded() {
-    // As the protocol's own examples show it, with fields and events that only others know.
+    // The protocol's own examples, with additional unknown fields and events.
     let wire = "\u{feff}: hello\nretry: 5\nid: 9\nevent:data\ndata:[\ndata:{\"k\":\"v\"},\ndata: {\"k\":\"w\"}\ndata:]\n\n\
                 event: other\ndata: x\n\nevent: data\n\ndata\n\nevent: data\ndata: [1]\n\n\
                 event: control\ndata: {\"streamNextOffset\":\"123456_789\",\"streamCursor\":\"abc\",\"more\":1}\n\n";
@@ -209,6 +209,6 @@ fn an_endless_event_is_refused_and_not_stored() {
     assert_eq!(
         refused,
         Some(FrameError::TooLong { limit: 100 }),
-        "data that waits for its control counts"
+        "data without its control counts towards the limit"
     );
 }

@@ -253,7 +253,7 @@ mod tests {
         }
     }
 
-    /// Texts that look like dates, and any others.
+    /// Texts that look like dates, and random texts.
     const DATES: &str = r"[0-9]{4}-[0-1][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\.[0-9]{0,12})?([Zz]|[+-][0-2][0-9]:[0-5][0-9])|\PC{0,30}";
 
     proptest! {

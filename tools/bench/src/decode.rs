@@ -95,7 +95,8 @@ impl ContentDecoder {
 mod tests {
     use super::*;
 
-    /// What `bytes` mean when they come in pieces of `step`: a line for each head and end, the content between them joined.
+    /// The meaning of `bytes` in pieces of `step`: a line for each head and end, with the content
+    /// between them joined.
     fn decoded(bytes: &[u8], step: usize) -> Result<String, BenchFault> {
         let (mut decoder, mut seen) = (ContentDecoder::new(), Vec::new());
         for piece in bytes.chunks(step) {

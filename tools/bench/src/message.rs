@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn lost_repeated_and_reordered_messages_are_counted() {
-        // Numbers as they came, how many were written; skipped, again, missing.
+        // Numbers in order of arrival, the number written; skipped, repeated, missing.
         let cases: [(&[u64], u64, [u64; 3]); 5] = [
             (&[0, 1, 2], 3, [0, 0, 0]),
             (&[0, 2], 3, [1, 0, 1]),

@@ -1,11 +1,14 @@
-//! Children end with their parent: the guard, run as the commands run it.
+//! Child processes end with their parent: tests of the guard process.
 
-#![expect(clippy::expect_used, reason = "helpers of a test may fail it")]
+#![expect(
+    clippy::expect_used,
+    reason = "tests and their helpers fail by panicking"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// A guard whose child is a shell that runs `script`; what the child prints can be read.
+/// A guard whose child is a shell that runs `script`, with the child's output as a pipe.
 fn guarded(script: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_xtask"))
         .args(["guard-child", "sh", "-c", script])
@@ -15,7 +18,7 @@ fn guarded(script: &str) -> Child {
         .expect("the guard starts")
 }
 
-/// The next line the child prints, or what is left at its end.
+/// The next line that the child prints, or the rest of its output.
 fn line(output: &mut impl BufRead) -> String {
     let mut text = String::new();
     output
@@ -26,7 +29,7 @@ fn line(output: &mut impl BufRead) -> String {
 
 #[test]
 fn a_child_and_its_own_children_end_when_the_lifeline_closes() {
-    // The grandchild holds the pipe open for as long as it lives, and would speak at the end of its time.
+    // The grandchild keeps the pipe open while it runs, and would print at the end of its sleep.
     let mut guard = guarded("(echo ready; sleep 20; echo survived) & wait");
     let mut output = BufReader::new(guard.stdout.take().expect("piped"));
     assert_eq!(line(&mut output), "ready");

@@ -1,10 +1,11 @@
-//! The reader against scripted servers that fail, refuse, fall silent or answer at once.
+//! The reader with scripted servers that fail, refuse, stop sending or answer immediately.
 
 use super::script::{ScriptedInput, ScriptedReader};
 use super::scripted_tests::CONTROL_7;
 use super::*;
 
-/// The words after the first `times` faults by repeating `plain read works, live attempt fails`.
+/// Repeats a plain read that works and a live attempt that fails, `times` times; returns the time and
+/// the last output.
 fn fail_live(play: &mut ScriptedReader, mut at_ms: u64, times: u32) -> (u64, String) {
     let mut done = String::new();
     for _ in 0..times {
@@ -128,7 +129,7 @@ fn a_silent_live_response_times_out_but_a_slow_caller_does_not() {
     play.does(0, ScriptedInput::Head("200 sse"));
     play.does(15_000, ScriptedInput::Piece(":\n\n"));
     assert_eq!(play.waits_until(15_000), Some(52_500));
-    // The owner took two minutes over its reports; the heartbeats wait to be read.
+    // The caller took two minutes to process its reports; the heartbeats are still to be read.
     assert_eq!(play.does(135_000, ScriptedInput::Nothing), "");
     assert_eq!(play.does(135_000, ScriptedInput::Piece(":\n\n")), "");
     assert_eq!(play.does(172_499, ScriptedInput::Elapsed), "");

@@ -105,7 +105,7 @@ mod tests {
             ("Sun, 06 Nov 1994 08:50:37 GMT", None, Some(60)),
             ("Sunday, 06-Nov-94 08:50:37 GMT", None, Some(60)),
             ("Sun Nov  6 08:50:37 1994", None, Some(60)),
-            // The server's own clock goes before ours.
+            // The server's own clock is used instead of ours.
             ("Sun, 06 Nov 1994 09:49:47 GMT", Some(there), Some(10)),
             ("Sun, 06 Nov 1994 08:50:37 GMT", Some("yesterday"), Some(60)),
             ("Fri, 31 Dec 1993 23:59:59 GMT", None, Some(0)),

@@ -1,4 +1,5 @@
-//! The reader against scripted servers: at each time an input, and what the reader must do then, in words.
+//! The reader with scripted servers: for each time an input, and a text of what the reader must do
+//! then.
 
 use super::script::{ScriptedInput, ScriptedReader};
 use super::*;
@@ -42,7 +43,8 @@ fn polls_are_sent_at_a_fixed_rate_whatever_responses_take() {
         ),
         (1_099, ScriptedInput::Nothing, ""),
         (1_100, ScriptedInput::Nothing, "send poll offset=6"),
-        // Two ticks pass without an answer: asked once right after it, and then again on the grid.
+        // Two ticks pass without a response: the next poll is sent right after it, later ones at
+        // the ticks again.
         (
             3_400,
             ScriptedInput::Page("200 json next=6 up", "[]"),
@@ -278,7 +280,7 @@ fn a_server_without_extensions_is_read_by_a_standard_technique() {
         (Technique::Ndjson, "400 json"),
         (Technique::Websocket, "400"),
         (Technique::Websocket, "426"),
-        // It takes no notice of `live` and answers with a page.
+        // It ignores `live` and answers with a page.
         (Technique::Ndjson, "200 json next=6 up"),
         (Technique::Websocket, "200 json next=6 up"),
     ] {

@@ -1,4 +1,5 @@
-//! The reader against a model of a server on a bad network: whatever is cut, delayed, refused or changed, nothing is lost.
+//! The reader with a model of a server on a bad network: nothing is lost, whatever is cut, delayed,
+//! refused or changed.
 
 use super::*;
 use crate::ReceivedBatch;
@@ -7,7 +8,7 @@ use tailwater_protocol::Data;
 use tailwater_protocol::frame::Control;
 use tailwater_protocol::{Offset, ndjson, sse};
 
-/// A small seeded series; the whole simulation hangs on it, so a failing seed can be run again.
+/// A seeded random generator that drives the whole simulation, so a failing seed can be repeated.
 struct SeededRandom(u64);
 
 impl SeededRandom {
@@ -24,7 +25,8 @@ impl SeededRandom {
     }
 }
 
-/// A stream whose messages are the numbers from 0 on, and whose offsets count bytes as the real server's do.
+/// A stream whose messages are the numbers from 0, and whose offsets count bytes like those of the
+/// real server.
 struct SimulatedServer {
     kind: ContentKind,
     stored: Vec<u8>,
@@ -57,7 +59,7 @@ impl SimulatedServer {
         self.ends.push(self.stored.len());
     }
 
-    /// The messages from `from` on, at most a page, and the control after them.
+    /// The messages from `from`, at most a page, and the control that follows them.
     fn read(&self, from: &str, cursor: u64) -> (Vec<u8>, Control) {
         let from = match from {
             "-1" => 0,
@@ -68,7 +70,7 @@ impl SimulatedServer {
             .ends
             .iter()
             .position(|end| *end == from)
-            .expect("an offset that was never given out");
+            .expect("an offset that was never issued");
         let end = self.ends[(index + self.page_messages).min(self.ends.len() - 1)];
         let up_to_date = end == self.stored.len();
         let next = Offset::new(end as u64).unwrap().into();
@@ -94,13 +96,13 @@ impl SimulatedServer {
     }
 }
 
-/// The answer under way, as far as the server has sent it.
+/// The current response, as far as the server has sent it.
 struct SimulatedWire {
     technique: Technique,
     at: String,
     cursor: u64,
     has_head: bool,
-    /// Bytes sent by the server that the network has not delivered.
+    /// Bytes sent by the server that the network has not delivered yet.
     pending: Vec<u8>,
     ends: bool,
 }
@@ -163,7 +165,7 @@ impl Simulation {
         );
     }
 
-    /// The driver's part: do what the reader says until it waits.
+    /// The driver's part: performs what the reader requests until it waits.
     fn act(&mut self) {
         for _ in 0..100 {
             match self.reader.poll(self.now) {
@@ -239,7 +241,7 @@ impl Simulation {
         );
     }
 
-    /// One thing that the network, the server or the owner does.
+    /// One action of the network, the server or the caller.
     fn happen(&mut self) {
         if self.faults && self.random.one_in(25) {
             let technique = Technique::ALL[usize::try_from(self.random.below(5)).unwrap()];
@@ -256,7 +258,7 @@ impl Simulation {
             return self.reader.handle(self.now, ReaderInput::Elapsed);
         };
         if self.faults && self.random.one_in(12) {
-            // Whole pieces may still arrive before the cut.
+            // Complete pieces may still arrive before the cut.
             let cut = self.piece(&mut wire);
             if wire.has_head && !cut.is_empty() {
                 self.reader.handle(self.now, ReaderInput::Piece(&cut));
@@ -354,7 +356,7 @@ impl Simulation {
                 _ => ndjson::encode(&mut wire.pending, self.server.kind, data, &control),
             }
             wire.at = control.next.to_string();
-            // Recycled now and then.
+            // Recycled at random.
             wire.ends = control.closed || self.random.one_in(20);
         }
         if before == wire.pending.len() && wire.technique != Technique::Websocket {
@@ -367,7 +369,7 @@ impl Simulation {
         }
     }
 
-    /// What the network delivers next: any number of bytes, but of a WebSocket whole lines.
+    /// What the network delivers next: any number of bytes, but whole lines for a WebSocket.
     fn piece(&mut self, wire: &mut SimulatedWire) -> Vec<u8> {
         let length = if wire.technique == Technique::Websocket {
             wire.pending

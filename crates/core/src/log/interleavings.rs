@@ -1,9 +1,9 @@
-//! For tests: something else happens at the n-th look at a log, so that every interleaving can be tried one after another.
+//! For tests: runs a call at the n-th access to a log, so that every interleaving can be tried.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What happens at which step.
+/// The planned call, and the step at which it runs.
 #[derive(Default)]
 pub struct Interruption(Mutex<Option<(usize, PlannedCall)>>);
 
@@ -22,12 +22,12 @@ impl Interruption {
         }
     }
 
-    /// Lets something happen at the look that follows `step` others.
+    /// Plans a call for the access that follows `step` others.
     pub fn plan(&self, step: usize, happen: impl FnOnce() + Send + 'static) {
         *self.planned() = Some((step, Box::new(happen)));
     }
 
-    /// Makes the planned call now if it has not been made yet.
+    /// Runs the planned call now if it has not run yet.
     pub fn run_now(&self) {
         let planned = self.planned().take();
         if let Some((_, happen)) = planned {

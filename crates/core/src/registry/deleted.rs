@@ -159,7 +159,7 @@ mod tests {
         StreamName::parse(&format!("s{number}")).unwrap()
     }
 
-    /// Keeps notes as a store does.
+    /// Keeps notes like a store.
     fn keep(kept: &mut BTreeMap<String, Bytes>, notes: Vec<NoteChange>) {
         for (key, value) in notes {
             match value {
@@ -187,7 +187,7 @@ mod tests {
             assert_eq!(
                 lives,
                 [3, 1, 1, 3],
-                "what is not remembered begins where the forgotten one stood"
+                "a name that is not remembered begins with the life of the forgotten one"
             );
         }
         assert!(kept.is_empty());
@@ -211,7 +211,8 @@ mod tests {
     }
 
     proptest! {
-        /// Names are made and deleted, the server is started anew, and commits come to the store in any order near their own.
+        /// Names are created and deleted, the server is restarted, and commits reach the store in
+        /// almost any order.
         #[test]
         fn no_name_has_the_same_life_twice(
             steps in proptest::collection::vec((0_usize..6, 0_usize..12, any::<bool>()), 1..200),

@@ -311,7 +311,7 @@ mod tests {
 
     const LIMIT: u64 = 4 << 20;
 
-    /// How many names or notes of a thousand bytes and something can't all be kept.
+    /// A number of names or notes of a little over a thousand bytes that do not all fit.
     const TOO_MANY: u64 = LIMIT / 1_000;
 
     fn long(number: u64) -> String {
@@ -336,7 +336,7 @@ mod tests {
         }
     }
 
-    /// Keeps one after the other until the store is full, which must come before `most` of them.
+    /// Stores one after the other until the store is full, which must happen before `most` of them.
     fn fill(store: &MemoryStore, most: u64, one: &dyn Fn(u64) -> Result<(), StoreError>) {
         let count = (0..=most)
             .find(|number| one(*number).is_err())

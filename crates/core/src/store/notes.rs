@@ -85,7 +85,7 @@ mod tests {
             ("a", Some(400), Some(10_600)),
             ("b", Some(20_000), None),
             ("b", Some(10_000), Some(471)),
-            // No room for so much, but it may grow a little once.
+            // There is no space for this growth, but a little growth is possible once.
             ("b", Some(11_000), Some(471)),
             ("b", Some(16_000), Some(471)),
             ("b", Some(17_000), None),

@@ -1,4 +1,4 @@
-//! What verdicts say about samples, claims and guards.
+//! Verdicts for samples, claims and guards.
 
 use super::*;
 

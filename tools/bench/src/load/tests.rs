@@ -1,4 +1,5 @@
-//! The load against LIMIT in a thread: it counts what comes, and finds what is lost, repeated or reordered on the way.
+//! The load with LIMIT in a thread: it counts messages, and detects lost, repeated and reordered
+//! ones.
 
 use super::{Load, LoadTerms, Pace};
 use crate::BenchFault;
@@ -19,7 +20,7 @@ const ALL: [BenchTechnique; 5] = [
     BenchTechnique::Websocket,
 ];
 
-/// LIMIT in a thread of this process, for as long as that lasts.
+/// Starts LIMIT in a thread of this process.
 fn limit() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let address = listener.local_addr().expect("its address");
@@ -27,10 +28,10 @@ fn limit() -> SocketAddr {
     address
 }
 
-/// What happens to the messages of an append on the way.
+/// What happens to the messages of an append in transit.
 type Mischief = fn(&mut Vec<Vec<u8>>);
 
-/// LIMIT, with appends that are changed on the way.
+/// LIMIT with appends that are changed in transit.
 #[derive(Debug)]
 struct Faulty(Mischief);
 
@@ -143,7 +144,7 @@ fn an_open_loop_load_states_when_messages_were_due() {
         Duration::from_millis(200),
     )
     .expect("it runs");
-    load.settles().expect("everything comes");
+    load.settles().expect("everything arrives");
     assert_eq!(load.tally.latencies.count(), load.tally.delivered);
     assert!(
         load.tally.delivered > 0 && load.tally.delivered <= 200,

@@ -197,7 +197,7 @@ mod tests {
         push(2, note(0));
         assert!(
             told.try_recv().is_err(),
-            "nobody is told before the committer looks"
+            "no callback is called before the committer takes the change"
         );
         let mut count = 0;
         while count < 3 {
@@ -251,11 +251,7 @@ mod tests {
         ));
         assert!(matches!(queue.take(None), NextWork::End));
         push();
-        assert_eq!(
-            told.try_recv(),
-            Ok(false),
-            "nobody is left to tell it later"
-        );
+        assert_eq!(told.try_recv(), Ok(false), "no callback is left for later");
     }
 
     #[test]
@@ -277,7 +273,7 @@ mod tests {
         assert_eq!(
             sizes[..2],
             [1, 1],
-            "two halves and their heads are more than one commit holds"
+            "two halves and their heads exceed one commit"
         );
         assert!(sizes.iter().all(|size| *size <= COMMIT_CHANGES_MAX));
     }

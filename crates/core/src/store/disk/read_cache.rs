@@ -106,14 +106,14 @@ mod tests {
         read_cache.keep(StreamId(2), page(1_000, 1));
         assert!(
             read_cache.find(StreamId(1), position(100), 1).is_none(),
-            "the oldest goes first"
+            "the oldest page is evicted first"
         );
         read_cache.keep(StreamId(3), page(0, 2 * BYTES_MAX));
         assert!(
             read_cache
                 .find(StreamId(3), position(7), usize::MAX)
                 .is_some(),
-            "the last one stays whatever its length"
+            "the last page stays whatever its length"
         );
         assert_eq!(read_cache.lock().pages.len(), 1);
     }

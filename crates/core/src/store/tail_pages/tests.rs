@@ -1,4 +1,4 @@
-//! The tail pages against a plain list of messages.
+//! The tail pages compared with a plain list of messages.
 
 use super::*;
 use crate::model::Payload;
@@ -7,7 +7,7 @@ use proptest::test_runner::TestRunner;
 use std::time::{Duration, UNIX_EPOCH};
 use tailwater_protocol::headers::ContentKind;
 
-/// One step of the random check; numbers are taken modulo what there is.
+/// One step of the random check; numbers are taken modulo the number of possibilities.
 #[derive(Debug, Clone)]
 enum PagesStep {
     Push { messages: Vec<usize> },
@@ -29,7 +29,7 @@ fn steps() -> impl Strategy<Value = Vec<PagesStep>> {
     prop::collection::vec(step, 1..120)
 }
 
-/// What should be there: all bytes, and where messages and appends end.
+/// The expected content: all bytes, and the ends of messages and appends.
 #[derive(Default)]
 struct PagesModel {
     bytes: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Tests of the codec: what is written comes back, and what was not written is damage.
+//! Tests of the codec: what was written decodes to itself, and anything else is damage.
 
 use super::*;
 use crate::model::Payload;

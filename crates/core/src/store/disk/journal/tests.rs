@@ -1,4 +1,4 @@
-//! Journals that were cut, damaged or left unfinished.
+//! Journals that are truncated, damaged or unfinished.
 
 use super::*;
 
@@ -54,7 +54,8 @@ fn bytes_like_a_commit_in_an_unfinished_one_are_not_one() {
 
 #[test]
 fn nested_batch_heads_are_skipped_in_linear_time() {
-    // Each head announces an item that reaches to the end: looked at from each of them, this would take an hour.
+    // Each head announces an item that reaches to the end: parsing from each of them would take an
+    // hour.
     let length = 8 << 20;
     let mut forged: Vec<u8> = Vec::with_capacity(length);
     while forged.len() + 64 < length {
@@ -85,9 +86,9 @@ fn a_flipped_bit_before_complete_commits_is_damage() {
         let folder = folder(&bytes);
         match examine(folder.path(), None, None) {
             Err(FilesError::Damaged(what)) => assert!(what.contains("0.jnl"), "{what}"),
-            // Numbers are not part of the checksum.
+            // Commit numbers are not part of the checksum.
             Ok(_) if (5..13).contains(&(place - first.len())) => {}
-            // Without a word of what was synced, a length that is wrong looks like an end.
+            // Without the noted synced length, a wrong length looks like the end.
             Ok(_) => assert_eq!(journal(&folder), first, "byte {place}"),
             Err(other) => panic!("{other:?}"),
         }
@@ -115,7 +116,7 @@ fn a_journal_shorter_than_its_synced_length_is_damage() {
     let at = |journal, number| Some(JournalPosition { journal, number });
     for (bytes, synced, is_whole) in [
         (&both[..], at(0, 5), true),
-        // The number of a commit is at least what was noted of it.
+        // The number of a commit is at least the one noted.
         (&both, at(0, 4), true),
         (&both, at(0, 6), false),
         (&both[..both.len() - 1], at(0, 5), false),
@@ -123,7 +124,7 @@ fn a_journal_shorter_than_its_synced_length_is_damage() {
         (&first, at(0, 5), false),
         (&[], at(0, 3), false),
         (&[], at(0, 0), true),
-        // It went with its journal, or not.
+        // It was deleted with its journal, or not.
         (&[], None, true),
         (&both, at(1, 5), false),
         (&both, at(1, 0), false),
@@ -138,7 +139,7 @@ fn a_journal_shorter_than_its_synced_length_is_damage() {
         );
         assert!(
             is_whole || journal(&folder) == bytes,
-            "what is damaged is left alone"
+            "a damaged journal is not changed"
         );
     }
     let folder = folder(&first);
@@ -151,7 +152,8 @@ fn a_journal_shorter_than_its_synced_length_is_damage() {
         }
     );
     fs::write(folder.path().join("1.jnl"), [0; 100]).unwrap();
-    // The last commit lies in an earlier journal, which may go before anything is written to this one.
+    // The last commit is in an earlier journal, which may be deleted before anything is written to
+    // this one.
     assert_eq!(
         examine(folder.path(), at(0, 3), None).unwrap(),
         JournalPosition {
@@ -162,7 +164,7 @@ fn a_journal_shorter_than_its_synced_length_is_damage() {
     fs::remove_file(folder.path().join("0.jnl")).unwrap();
     assert!(
         examine(folder.path(), at(0, 3), None).is_ok(),
-        "its journal is gone, its content rests in tables"
+        "its journal was deleted, its content is in tables"
     );
     fs::write(folder.path().join("3.jnl"), [0; 100]).unwrap();
     assert!(
@@ -200,7 +202,8 @@ fn failed_commits_are_truncated() {
 }
 
 proptest::proptest! {
-    /// Commits with values that look like commits, the last one cut: all whole ones stay, to the byte, whatever is noted.
+    /// Commits with values that look like commits, the last one truncated: all complete ones are
+    /// kept byte for byte, whatever was noted.
     #[test]
     fn a_cut_journal_keeps_its_whole_commits(
         shapes in proptest::collection::vec(
@@ -233,7 +236,7 @@ proptest::proptest! {
         }
     }
 
-    /// Whatever the bytes are, this ends, and keeps or refuses.
+    /// Whatever the bytes are, examination ends, and keeps or refuses the journal.
     #[test]
     fn any_bytes_are_read_without_a_panic(
         bytes in proptest::collection::vec(proptest::prelude::prop_oneof![0_u8..5, proptest::prelude::any::<u8>()], 0..400),

@@ -1,5 +1,5 @@
-//! Files cut short or with flipped bits: the store opens with a prefix of what was committed or says what is broken; it never
-//! gives wrong bytes.
+//! Truncated files and flipped bits: the store opens with a prefix of the commits or reports the
+//! damage; it never returns wrong bytes.
 
 use super::*;
 use rand::rngs::SmallRng;
@@ -7,14 +7,14 @@ use rand::{Rng, SeedableRng};
 use std::fs;
 use std::path::PathBuf;
 
-/// A small store on disk, and what it held after each of its commits.
+/// A small store on disk, and its content after each of its commits.
 struct DamageSample {
     directory: tempfile::TempDir,
     states: Vec<DiskModel>,
 }
 
 impl DamageSample {
-    /// - `flushes`: so that most of it rests in tables and not in the journal only.
+    /// - `flushes`: so that most of it is in tables and not only in the journal.
     fn new(flushes: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (store, _) = open(directory.path()).unwrap();
@@ -98,7 +98,7 @@ impl DamageSample {
         copy
     }
 
-    /// The files with that part in their name, relative to the directory.
+    /// The files whose name contains `part`, relative to the directory.
     fn files(&self, part: &str) -> Vec<PathBuf> {
         let mut found = Vec::new();
         collect(self.directory.path(), &mut found);
@@ -111,7 +111,8 @@ impl DamageSample {
             .collect()
     }
 
-    /// The number of commits that a damaged copy still holds, or `None` when it is refused or a read is.
+    /// The number of commits that a damaged copy still holds, or `None` if it, or a read of it, is
+    /// refused.
     fn prefix(&self, copy: &Path, what: &str) -> Option<usize> {
         let (store, recovery) = match open(copy) {
             Ok(opened) => opened,
@@ -153,7 +154,7 @@ fn copy_all(from: &Path, to: &Path) {
             fs::create_dir(&target).unwrap();
             copy_all(&path, &target);
         } else if path.extension().is_some_and(|extension| extension == "jnl") {
-            // Without the zeros behind what was written: they would be most of the time that this takes.
+            // Without the zeros after the written part, which would take most of the time.
             let bytes = fs::read(&path).unwrap();
             let written = bytes
                 .iter()
@@ -166,7 +167,7 @@ fn copy_all(from: &Path, to: &Path) {
     }
 }
 
-/// Makes the journal of a sample as short as what was written to it.
+/// Truncates the journal of a sample to the part that was written.
 fn shorten(sample: &DamageSample) -> (PathBuf, usize) {
     let [journal] = &sample.files(".jnl")[..] else {
         panic!("one journal")
@@ -185,7 +186,7 @@ fn shorten(sample: &DamageSample) -> (PathBuf, usize) {
 fn a_truncated_journal_yields_every_commit_before_the_cut() {
     let sample = DamageSample::new(false);
     let (journal, written) = shorten(&sample);
-    // As after a loss of power: what was noted as synced is older than what is there.
+    // Like after a loss of power: the noted synced length is shorter than the journal.
     fs::remove_file(sample.directory.path().join("synced")).unwrap();
     let mut held = 0;
     for length in (0..=written).step_by(61).chain([written]) {
@@ -196,10 +197,10 @@ fn a_truncated_journal_yields_every_commit_before_the_cut() {
             });
             let now = sample
                 .prefix(copy.path(), &format!("cut at {length}"))
-                .expect("a cut end is no damage");
+                .expect("a truncated end is not damage");
             assert!(
                 now >= held,
-                "cut at {length}: {now} commits, {held} when cut earlier"
+                "cut at {length}: {now} commits, but {held} when cut earlier"
             );
             held = now;
         }
@@ -218,7 +219,8 @@ fn a_journal_without_its_synced_part_is_refused() {
                 bytes.resize(length + zeros, 0);
             });
             let held = sample.prefix(copy.path(), &format!("cut at {length}"));
-            // The last commit may be one that removes what was deleted: nobody waits for that, and it is made again.
+            // The last commit may only remove what was deleted: no request waits for it, and it is
+            // repeated.
             let is_all = held == Some(sample.states.len() - 1);
             assert!(
                 held.is_none() || is_all,
@@ -248,11 +250,11 @@ fn a_flipped_bit_in_a_journal_is_refused() {
         let bit = random.random_range(0..8);
         let what = format!("seed {seed}: bit {bit} of byte {place} of {written}");
         let copy = sample.changed(&journal, |bytes| bytes[place] ^= 1 << bit);
-        // A commit's number may be another one, as long as the order is the same.
+        // A commit may have another number, as long as the order is the same.
         let held = sample.prefix(copy.path(), &what);
         assert!(
             held.is_none() || held == Some(last),
-            "{what}: {held:?} of {last} commits, without a word"
+            "{what}: {held:?} of {last} commits, without an error"
         );
     }
 }
@@ -280,7 +282,7 @@ fn an_unfinished_append_of_bytes_like_commits_is_truncated() {
     };
     commit(&store, StreamId(1), change).unwrap();
     drop(store);
-    // As a kill in the middle of this append leaves it: never synced, so never noted.
+    // Like a kill in the middle of this append: it was never synced, so never noted.
     fs::remove_file(directory.path().join("synced")).unwrap();
     let whole_journal = fs::read(&place).unwrap();
     let end = whole_journal.iter().rposition(|byte| *byte != 0).unwrap() + 1;

@@ -1,11 +1,11 @@
-//! Whose a directory is: one server's, ours, of our version, and whole.
+//! The data directory: used by one server, private, of our version, and complete.
 
 use super::*;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-/// Every file below, with what is in it.
+/// Every file below `path`, with its content.
 fn files(directory: &Path) -> BTreeSet<(String, Vec<u8>)> {
     let mut files = BTreeSet::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -81,7 +81,7 @@ fn new_and_existing_files_are_made_private() {
         fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
     });
     fs::set_permissions(data.join("db"), fs::Permissions::from_mode(0o755)).unwrap();
-    // An earlier build made it, or a copy lost its modes.
+    // Created by an earlier build, or by a copy that lost its modes.
     drop(super::super::Directory::take(&data).unwrap());
     for (file, _) in files(&data) {
         assert_eq!(mode(Path::new(&file)), 0o600, "{file}");
@@ -113,7 +113,7 @@ fn a_directory_readable_by_others_is_noticed_and_refusable() {
             );
         }
     }
-    DiskStore::check_private(&directory.path().join("none")).expect("what is made is private");
+    DiskStore::check_private(&directory.path().join("none")).expect("a new directory is private");
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
 }
 
@@ -140,7 +140,7 @@ fn symbolic_links_are_not_followed() {
             }
             std::os::unix::fs::symlink(&victim, data.join(name)).unwrap();
             let opened = open(&data);
-            // Whether that can be used or not, nothing was done through it.
+            // Whether it can be used or not, nothing was changed through it.
             if let Err(refusal) = &opened {
                 assert!(
                     refusal.to_string().contains(&*data.to_string_lossy()),

@@ -1,4 +1,5 @@
-//! A medium that is full, fails to write or fails to sync: what was acknowledged stays, reads go on, and the reason is told.
+//! A file system that is full, or fails to write or sync: acknowledged data stays, reads work, and
+//! the reason is reported.
 
 use super::*;
 
@@ -19,7 +20,7 @@ fn after_a_write_or_sync_failure_only_reads_work_until_restart() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         let always = DiskOptions { sync, ..options() };
-        // The first pass is the creation's.
+        // The first pass is that of the creation.
         let store = opened(directory.path(), &always, &format!("{point}:2:error"));
         for (position, body) in [(2, "2"), (2, "2"), (2, "3")] {
             let refusal = commit(&store, StreamId(1), append(position, body)).unwrap_err();
@@ -52,7 +53,8 @@ fn after_a_write_or_sync_failure_only_reads_work_until_restart() {
         drop(store);
         let (store, recovery) = open(directory.path()).unwrap();
         let text = whole(&store, &recovery.streams[0]).unwrap();
-        // What failed may be there: nobody knows how far it came. What was refused after it is not.
+        // The failed append may be there, as it is unknown how much was written. What was refused
+        // after it is not.
         assert!(text == "1," || text == "1,2,", "{point}: {text}");
         assert_eq!(recovery.streams.len(), 1, "{point}");
     }
@@ -97,7 +99,7 @@ fn a_failed_commit_publishes_nothing() {
     for point in ["before_write", "after_write", "after_sync", "before_done"].repeat(10) {
         let directory = tempfile::tempdir().unwrap();
         let store = opened(directory.path(), &options(), &format!("{point}:3:error"));
-        // While the first is written the others gather behind it, and leave in one commit.
+        // While the first one is written the others queue up, and are written in one commit.
         let outcomes = [
             submit(&store, StreamId(1), append(2, &"2".repeat(1 << 20))),
             submit(&store, StreamId(1), Change::Delete { notes: Vec::new() }),
@@ -125,7 +127,7 @@ fn until_it_writes(store: &DiskStore, change: impl Fn() -> Change) {
     }
 }
 
-/// Appends one byte at a time with a producer until the medium is full to the brim.
+/// Appends single bytes with a producer until the file system is completely full.
 fn fill_to_the_brim(store: &DiskStore, known: &mut DiskModel) {
     let message = format!("\"{}\"", "x".repeat(50_000));
     for seq in 0.. {
@@ -158,7 +160,7 @@ fn after_a_completely_full_disk_only_acknowledged_data_is_kept() {
         let Some(medium) = Medium::mount() else {
             return;
         };
-        // Others fill it: the room that is left free for merging does not help.
+        // Other files fill it, including the space reserved for merging.
         let limits = DiskOptions { sync, ..options() };
         let store = opened(&medium.path().join("data"), &limits, "");
         let mut known = DiskModel::default();
@@ -169,7 +171,7 @@ fn after_a_completely_full_disk_only_acknowledged_data_is_kept() {
         assert_eq!(
             read(&store, StreamId(1), 0, end, 10).as_deref(),
             Ok("1,"),
-            "reads go on"
+            "reads work"
         );
         std::fs::remove_file(medium.path().join("others")).unwrap();
         until_it_writes(&store, || append(end, "2"));
@@ -178,7 +180,7 @@ fn after_a_completely_full_disk_only_acknowledged_data_is_kept() {
         let (store, recovery) = open(&medium.path().join("data")).unwrap();
         assert!(
             DiskModel::of(&store, recovery).unwrap() == known,
-            "{sync:?}: not what was acknowledged"
+            "{sync:?}: differs from what was acknowledged"
         );
     }
 }
@@ -211,11 +213,12 @@ fn a_failed_deferred_sync_ends_writing_with_the_reason() {
     );
 }
 
-/// The bytes of a [`Medium`], and what appends must leave free.
+/// The size of a [`Medium`] in bytes, and the reserve that appends must leave free.
 const MEDIUM_BYTES: u64 = 96 << 20;
 const RESERVE_BYTES: u64 = 48 << 20;
 
-/// Appends until there is no room; returns the end of the stream and the message that it is made of.
+/// Appends until there is no space; returns the end of the stream and the message that was
+/// repeated.
 fn fill(store: &DiskStore) -> (u64, String) {
     let message = format!("\"{}\"", "x".repeat(50_000));
     let mut end = 2;
@@ -272,7 +275,7 @@ fn a_full_disk_refuses_only_growth_and_recovers_with_space() {
         read(&store, StreamId(1), end - last, end, 10).map(|page| page.len() as u64),
         Ok(last)
     );
-    // A creation needs room, too; how much there is by now depends on what was merged meanwhile.
+    // A creation needs space, too; how much is left depends on what was merged meanwhile.
     let created = commit(&store, StreamId(2), creation("b", Some(&message)));
     assert!(
         matches!(created, Ok(()) | Err(StoreError::Full { .. })),
@@ -320,7 +323,7 @@ fn on_a_full_disk_growing_notes_are_refused_and_shrinking_pass() {
     let store = opened(&medium.path().join("data"), &limits, "");
     long_note(&store, "kept", 100_000).unwrap();
     long_note(&store, "gone", 1_000_000).unwrap();
-    // What others put there stays, whatever is merged meanwhile.
+    // The space that other files take stays taken, whatever is merged meanwhile.
     std::fs::write(medium.path().join("others"), vec![1; 76 << 20]).unwrap();
     let end = 2;
     let full = |outcome: Result<(), StoreError>, what: &str| {
@@ -348,7 +351,7 @@ fn on_a_full_disk_growing_notes_are_refused_and_shrinking_pass() {
         now: at(0),
     };
     full(commit(&store, StreamId(1), marked), "a long producer id");
-    // Acks and leases of a subscription.
+    // Acknowledgements and leases of a subscription.
     for number in 0..20 {
         assert_eq!(
             long_note(&store, "kept", 100_000 + number * 10),
@@ -401,13 +404,13 @@ fn deleting_on_a_full_disk_frees_space() {
     assert_eq!(read(&store, StreamId(2), 0, end, 10).as_deref(), Ok("1,"));
 }
 
-/// A small medium of its own.
+/// A small file system of its own.
 struct Medium {
     directory: tempfile::TempDir,
 }
 
 impl Medium {
-    /// - Returns `None`, and says so, where this may not mount anything.
+    /// - Returns `None`, and prints so, where mounting is not permitted.
     fn mount() -> Option<Self> {
         let directory = tempfile::tempdir().unwrap();
         let mut command = std::process::Command::new("mount");
@@ -444,7 +447,7 @@ impl Medium {
 
 impl Drop for Medium {
     fn drop(&mut self) {
-        // Lazily: a store that a failed test left open goes first.
+        // Lazily, as a store of a failed test may still be open.
         let _gone = std::process::Command::new("umount")
             .arg("-l")
             .arg(self.path())

@@ -1,4 +1,5 @@
-//! The disk store closed, opened again, damaged and made to fail: the words in which these tests speak, and a model.
+//! Tests of the disk store: closed, reopened, damaged and failing. Helpers, and a model of the
+//! content.
 
 mod damage;
 mod directory;
@@ -19,10 +20,10 @@ use std::time::{Duration, SystemTime};
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
 
-/// What no wait may exceed.
+/// The longest wait.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Quick to open and to write, with hardly anything in memory.
+/// Fast to open and to write, with little data in memory.
 fn options() -> DiskOptions {
     DiskOptions {
         sync: SyncMode::Never,
@@ -114,7 +115,7 @@ fn read(
     Ok(String::from_utf8(page.to_vec()).unwrap())
 }
 
-/// Everything from the earliest position kept to the end, in pages.
+/// All pages from the earliest position to the end.
 fn whole(store: &DiskStore, known: &Recovered) -> Result<String, StoreError> {
     let mut whole = String::new();
     let (begin, end) = (known.earliest.bytes(), known.next.bytes());
@@ -124,7 +125,7 @@ fn whole(store: &DiskStore, known: &Recovered) -> Result<String, StoreError> {
     Ok(whole)
 }
 
-/// What a store should hold: each stream as it is recovered, and its text from position 0.
+/// The expected content of a store: each stream as it is recovered, and its text from position 0.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct DiskModel {
     streams: BTreeMap<StreamId, (Recovered, String)>,
@@ -132,7 +133,7 @@ struct DiskModel {
 }
 
 impl DiskModel {
-    /// Takes a change that the store takes.
+    /// Applies a change that the store accepted.
     fn apply(&mut self, id: StreamId, change: &Change) {
         if let Change::Create(new) = change {
             let text = new.first.as_ref().map(text).unwrap_or_default();
@@ -185,7 +186,7 @@ impl DiskModel {
         }
     }
 
-    /// What an opened store says that it holds, and what it gives.
+    /// The streams that an opened store reports, and their content.
     fn of(store: &DiskStore, recovery: Recovery) -> Result<Self, StoreError> {
         let mut streams = BTreeMap::new();
         for known in recovery.streams {
@@ -199,7 +200,7 @@ impl DiskModel {
         })
     }
 
-    /// The same with everything that is not kept left blank.
+    /// The same with trimmed content left blank.
     fn kept(mut self) -> Self {
         for (known, text) in self.streams.values_mut() {
             let gone = usize::try_from(known.earliest.bytes()).unwrap();

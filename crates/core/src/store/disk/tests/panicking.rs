@@ -1,4 +1,4 @@
-//! A panic behind the store: whoever waits and whoever comes is told the reason, reads go on, and nothing is silent.
+//! A panic in the store: waiting and later callers get the reason, and reads work.
 
 use super::*;
 use std::time::Instant;
@@ -13,7 +13,7 @@ fn opened(directory: &Path, fault: &str) -> DiskStore {
     store
 }
 
-/// Checks that nothing is taken any more, with the reason, and that reads go on.
+/// Checks that further changes are refused with the reason, and that reads work.
 fn check_refuses(store: &DiskStore, reason: &str) {
     let refusals = [
         commit(store, StreamId(1), append(2, "2")),
@@ -40,7 +40,7 @@ fn a_panic_in_a_commit_fails_waiting_and_later_changes() {
         "before_done",
     ] {
         let directory = tempfile::tempdir().unwrap();
-        // The first pass is the creation's.
+        // The first pass is that of the creation.
         let store = opened(directory.path(), &format!("{point}:2:panic"));
         let waiting: Vec<_> = (0..20)
             .map(|_| submit(&store, StreamId(1), append(2, "2")))
@@ -55,7 +55,7 @@ fn a_panic_in_a_commit_fails_waiting_and_later_changes() {
         drop(store);
         let (store, recovery) = open(directory.path()).unwrap();
         let text = whole(&store, &recovery.streams[0]).unwrap();
-        // What broke off may be there: nobody knows how far it came.
+        // The interrupted append may be there, as it is unknown how much was written.
         assert!(text == "1," || text == "1,2,", "{point}: {text}");
     }
 }
@@ -124,7 +124,7 @@ fn a_change_the_engine_refuses_does_not_stop_the_store() {
         },
         now: at(0),
     };
-    // A key is the stream's number, a kind, and the name: 9 bytes and 65,526 are the most.
+    // A key is the stream's id, a kind, and the name: 9 bytes and at most 65,526.
     for (length, fits) in [(65_527, false), (1 << 20, false), (65_526, true)] {
         for close in [false, true] {
             let outcome = commit(
@@ -155,7 +155,7 @@ fn a_change_the_engine_refuses_does_not_stop_the_store() {
     assert_eq!(
         commit(&store, StreamId(1), append(4, "4")),
         Ok(()),
-        "nothing of what was refused took effect"
+        "no refused change took effect"
     );
     drop(store);
     let (store, recovery) = open(directory.path()).unwrap();

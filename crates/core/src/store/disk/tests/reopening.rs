@@ -1,4 +1,4 @@
-//! What was committed is there when the store is opened again, and nothing else.
+//! A reopened store holds what was committed, and nothing else.
 
 use super::*;
 use crate::model::{Expiry, Fork};
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use std::sync::atomic::Ordering;
 
-/// One step of the random check; numbers are taken modulo what there is.
+/// One step of the random check; numbers are taken modulo the number of possibilities.
 #[derive(Debug, Clone)]
 enum ReopeningStep {
     Create {
@@ -65,7 +65,7 @@ fn steps() -> impl Strategy<Value = Vec<ReopeningStep>> {
 
 #[test]
 fn a_reopened_store_holds_exactly_what_was_committed() {
-    // `PROPTEST_CASES` asks for more; a failure prints its steps, shrunk, and its seed.
+    // `PROPTEST_CASES` sets the number of cases; a failure prints its shrunk steps and its seed.
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -90,7 +90,7 @@ struct ReopeningRun<'a> {
     directory: &'a Path,
     store: Option<DiskStore>,
     model: DiskModel,
-    /// Where messages end, by stream.
+    /// The ends of messages, by stream.
     boundaries: BTreeMap<StreamId, Vec<u64>>,
     next_id: u64,
 }
@@ -245,7 +245,7 @@ impl<'a> ReopeningRun<'a> {
             .map(|length| {
                 end += *length as u64 + 1;
                 boundaries.push(end);
-                // Digits that tell one place from another.
+                // Digits that differ at each position.
                 (0..*length as u64)
                     .map(|digit| char::from(b'1' + u8::try_from((end + digit) % 9).unwrap()))
                     .collect()
@@ -378,7 +378,7 @@ fn deleting_a_large_stream_deletes_its_tables_only() {
     while rows(&store) > 0 {
         assert!(
             begun.elapsed() < DEADLINE,
-            "{} appends are left",
+            "{} appends remain",
             rows(&store)
         );
         std::thread::sleep(Duration::from_millis(5));
@@ -396,7 +396,7 @@ fn deleting_a_large_stream_deletes_its_tables_only() {
         while rows(&store) > 0 {
             assert!(
                 begun.elapsed() < DEADLINE,
-                "{} appends came back",
+                "{} appends were recovered",
                 rows(&store)
             );
             std::thread::sleep(Duration::from_millis(5));

@@ -1,4 +1,4 @@
-//! One lane against reports in the order in which a follower makes them.
+//! A lane with reports in the order of a follower.
 
 use super::*;
 use tailwater_protocol::Data;
@@ -41,7 +41,7 @@ impl LaneBench {
             });
     }
 
-    /// An answer at `at_ms` with lab events that were due at these moments of the page's clock.
+    /// A response at `at_ms` with lab events that were due at these times of the page's clock.
     fn answer(&mut self, id: u64, at_ms: f64, events: &[(u64, f64)]) {
         let messages = events.iter().map(|(seq, due_ms)| {
             let due_us = CLOCK.clock.unwrap().to_server_us(*due_ms);

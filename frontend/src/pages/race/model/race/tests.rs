@@ -1,4 +1,4 @@
-//! What a race concludes from what its lanes report.
+//! The conclusions of a race from the reports of its lanes.
 
 use super::*;
 use crate::widgets::connection::ServerConnection;
@@ -13,7 +13,7 @@ const MAPPING: ClockMapping = ClockMapping {
     script_ms: 0.2,
 };
 
-/// A race on `lab/host` whose lanes have caught up at 0 ms.
+/// A race on `lab/host` whose lanes caught up at 0 ms.
 fn started() -> RaceState {
     let mut race = RaceState::new(RaceSettings::default(), 0.0);
     race.open(StreamName::parse("lab/host").ok().as_ref(), 0.0);

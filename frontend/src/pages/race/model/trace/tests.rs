@@ -1,4 +1,4 @@
-//! Claims about the trace: what it keeps, what it joins, what it forgets.
+//! Tests of the trace: what it keeps, merges and drops.
 
 use super::*;
 use tailwater_client::ReceivedBatch;
@@ -155,7 +155,7 @@ fn a_high_rate_stays_within_limits_and_keeps_the_time_span() {
     let oldest = trace.events(0.0, f64::MAX).next().unwrap().at_ms;
     assert!(
         (oldest - 180_049.0).abs() < 20.0,
-        "the oldest mark is of {oldest} ms"
+        "the oldest mark is at {oldest} ms"
     );
     let count: u32 = trace.events(0.0, f64::MAX).map(|run| run.count).sum();
     assert!(
@@ -329,6 +329,6 @@ fn a_clone_is_frozen() {
     assert_eq!(frozen.events(0.0, 1e9).count(), 1);
     assert!(
         live.events(0.0, 1e9).all(|run| run.first_seq > 70),
-        "the live trace went on and forgot"
+        "the live trace continued and dropped old marks"
     );
 }

@@ -1,4 +1,4 @@
-//! What is drawn of few and of many samples, on both scales.
+//! Drawings of few and of many samples, on both scales.
 
 use super::*;
 use crate::widgets::canvas::scene::Series;

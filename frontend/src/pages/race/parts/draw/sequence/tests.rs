@@ -1,4 +1,4 @@
-//! Claims about the sequence diagram: what stands where, and how it becomes denser.
+//! Tests of the sequence diagram: the positions of its parts, and how it becomes denser.
 
 use super::*;
 use crate::pages::race::model::trace::{EventMark, Trace};
@@ -291,7 +291,7 @@ fn several_in_one_answer_share_a_shape_with_their_number() {
     assert_eq!(
         shapes(scene, SeriesKind::Hollow(Technique::Poll)).len(),
         3,
-        "each hangs at its own due time"
+        "each event is drawn at its own due time"
     );
     assert!(scene.labels().iter().any(|label| label.text == "\u{d7}3"));
 }
