@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shapes_are_alike_in_area() {
+    fn the_shapes_have_similar_areas() {
         let area = |corners: &[(f64, f64)]| {
             let next = corners.iter().cycle().skip(1);
             corners

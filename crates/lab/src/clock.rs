@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_probe_is_no_step() {
+    fn a_slow_probe_is_not_a_clock_step() {
         let mut clock = ClockEstimator::new(0.1);
         clock.add(probe(0.0, 0.2, 0.2, 1_000.0));
         assert_eq!(

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn the_distance_to_ones_own_curve_is_small_and_to_another_large() {
+    fn a_sample_is_close_to_its_own_curve_and_far_from_others() {
         let all = of((0..10_000).map(|step| step * 100));
         let line = |at_us: f64| (at_us / 1e6).clamp(0.0, 1.0);
         assert!(all.distance_to(line) < 0.005, "{}", all.distance_to(line));

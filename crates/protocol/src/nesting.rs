@@ -48,7 +48,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn brackets_count_where_they_are_brackets() {
+    fn brackets_inside_strings_do_not_count() {
         for (json, depth) in [
             ("", 0),
             ("1", 0),

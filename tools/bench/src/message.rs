@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_message_is_no_message() {
+    fn a_damaged_message_is_rejected() {
         let mut bytes = message(1).bytes(100);
         bytes[99] = b'x';
         let mut found = Vec::new();

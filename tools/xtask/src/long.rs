@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_become_the_variables_of_the_test() {
+    fn options_become_environment_variables_of_the_test() {
         let given = |test: &LongTest, text: &str| {
             test.variables(
                 &text

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_is_all_but_the_message() {
+    fn an_envelope_is_everything_but_the_message() {
         let line = r#"{"data":[],"streamNextOffset":"0000000000000000"}"#;
         assert_eq!(
             WireSizes::of(Technique::Websocket).envelope_bytes,

@@ -176,7 +176,7 @@ mod tests {
     };
 
     #[test]
-    fn steps_are_round_and_few() {
+    fn axis_steps_are_round_and_few() {
         for (span, most, step) in [
             (10_000.0, 10.0, 1_000.0),
             (10_000.0, 4.0, 5_000.0),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_carry_the_unit_that_suits_them() {
+    fn durations_have_a_suitable_unit() {
         for (ms, text) in [
             (0.1, "0.1 ms"),
             (250.0, "250 ms"),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wire_is_cut_where_the_axis_ends() {
+    fn lines_are_clipped_at_the_end_of_the_axis() {
         assert_eq!(
             AXIS.wire((1_900.0, 0.0), (2_100.0, 40.0)),
             Some([100.0, 0.0, 110.0, 20.0])

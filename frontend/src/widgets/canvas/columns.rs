@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn one_event_is_seen_and_ten_thousand_fit() {
+    fn one_event_is_visible_and_ten_thousand_fit() {
         assert!(share_of_height(1.0) > 0.2);
         assert!(share_of_height(10_000.0) <= 1.0);
     }

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn every_hue_stands_out_from_both_grounds() {
+    fn every_hue_contrasts_with_both_backgrounds() {
         for theme in [Palette::light(), Palette::dark()] {
             for technique in Technique::ALL {
                 let ratio = contrast(theme.colour(Ink::Hue(technique)), &theme.ground);

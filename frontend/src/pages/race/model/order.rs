@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn lanes_that_agree_have_lost_and_repeated_nothing() {
+    fn lanes_with_equal_events_have_no_loss_and_no_repeat() {
         let mut ledger = Ledger::default();
         for at_ms in [1.0, 2.0, 3.0] {
             let order = feed(&mut ledger, (0..100).map(|digest| plain(digest % 3)), at_ms);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sources_count_finds_gaps_even_in_the_only_lane() {
+    fn gaps_are_found_by_sequence_number_in_a_single_lane() {
         let mut ledger = Ledger::default();
         let order = feed(
             &mut ledger,
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn published_messages_between_lab_events_keep_their_place() {
+    fn published_messages_between_lab_events_keep_their_order() {
         let mut ledger = Ledger::default();
         let mixed = || [stamped(1, 10), plain(77), stamped(2, 20), plain(78)];
         for at_ms in [5.0, 9.0] {
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_is_behind_by_the_time_since_the_first_had_it() {
+    fn a_lanes_lag_is_the_time_since_the_first_lane_had_it() {
         let mut ledger = Ledger::default();
         let (mut fast, mut slow) = (Order::default(), Order::default());
         assert_eq!(

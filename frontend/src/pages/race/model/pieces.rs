@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_the_same_however_the_bytes_were_chunked() {
+    fn lines_do_not_depend_on_chunk_boundaries() {
         let text = format!("one\ntwo\n\n{}\nlast", "x".repeat(10_000));
         let whole = cut_all(&[Data::Text(text.clone())]);
         assert_eq!(
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn stamps_are_read_beside_other_fields_and_only_with_a_due_time() {
+    fn stamps_are_read_among_other_fields_given_a_due_time() {
         let host = r#"{"cpu":0.5,"seq":7,"due_us":1000,"sent_us":1010,"load":[1,2]}"#;
         assert_eq!(
             MessageStamps::read(host),
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_preview_is_short_and_whole_characters() {
+    fn the_preview_is_short_and_ends_between_characters() {
         let mut cutter = Cutter::default();
         cutter.cut(&Data::Json(vec!["한".repeat(200)]), |_| ());
         assert!(

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_ring_forgets_the_oldest_first() {
+    fn a_full_ring_drops_the_oldest_first() {
         let mut ring = Ring::new(3);
         for value in 0..5 {
             ring.push(value);

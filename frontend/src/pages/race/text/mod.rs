@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_is_the_same_in_both_languages_by_oversight() {
+    fn both_languages_differ_and_have_lists_of_equal_length() {
         let [english, korean] = Language::ALL.map(RaceText::of);
         assert_ne!(english.help_intro, korean.help_intro);
         assert_eq!(english.measured.len(), korean.measured.len());

@@ -149,7 +149,7 @@ mod tests {
     use crate::decode::{ContentDecoder, ContentPart};
 
     #[test]
-    fn a_position_is_what_the_next_request_says() {
+    fn a_position_becomes_the_fields_of_the_next_request() {
         let nchan = Nchan {
             nginx: "nginx".into(),
             module: "module.so".into(),

@@ -52,7 +52,7 @@ fn event(seq: u64, due_ms: u64) -> String {
 }
 
 #[test]
-fn five_lanes_become_one_sentence_with_its_numbers() {
+fn the_headline_compares_five_lanes_with_numbers() {
     let mut race = started();
     for seq in 0..20 {
         let due_ms = 2_000 + seq * 250;

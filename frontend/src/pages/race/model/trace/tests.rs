@@ -84,7 +84,7 @@ fn a_request_collects_its_head_chunks_and_end() {
 }
 
 #[test]
-fn an_answer_without_data_is_not_filled() {
+fn a_response_without_data_is_not_filled() {
     let mut trace = Trace::new();
     trace.report(&requested(0, 0.0, Technique::Poll));
     trace.report(&batch(0, 1.0, vec![]));
@@ -184,7 +184,7 @@ fn a_batch_keeps_the_due_times_of_its_events_apart() {
 }
 
 #[test]
-fn ten_due_at_once_are_one_run_of_ten() {
+fn ten_events_due_at_once_are_one_run_of_ten() {
     let mut trace = Trace::new();
     for seq in 0..10 {
         trace.event(event(seq, 5.0, 55.0));
@@ -297,7 +297,7 @@ fn faults_and_changes_are_bounded_and_keep_their_text() {
 }
 
 #[test]
-fn steps_visit_every_mark_of_every_lane_once_and_back() {
+fn stepping_visits_every_mark_once_and_goes_back() {
     let (mut poll, mut stream) = (Trace::new(), Trace::new());
     poll.report(&requested(0, 100.0, Technique::Poll));
     poll.report(&ended(0, 200.0, None));
@@ -315,7 +315,7 @@ fn steps_visit_every_mark_of_every_lane_once_and_back() {
 }
 
 #[test]
-fn a_clone_is_frozen() {
+fn a_clone_does_not_change_with_the_live_trace() {
     let mut live = Trace::new();
     live.event(event(0, 0.0, 50.0));
     let frozen = live.clone();

@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn more_bytes_have_higher_ticks_and_none_is_higher_than_the_bar() {
+    fn ticks_grow_with_bytes_up_to_the_height_of_the_bar() {
         assert!(tick_height(1) < tick_height(1_000));
         assert!(tick_height(u64::MAX) <= BAR);
     }

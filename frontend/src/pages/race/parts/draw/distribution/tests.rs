@@ -135,7 +135,7 @@ fn a_uniform_theory_bends_on_the_logarithmic_scale() {
 }
 
 #[test]
-fn the_axis_keeps_its_range_while_the_extremes_waver() {
+fn the_axis_range_is_stable_while_extremes_vary() {
     let range = LatencyRange::default().keep((2.0, 1_000.0));
     assert_eq!((range.least_ms, range.most_ms), (1.0, 1_100.0));
     for wanted in [(1.0, 1_099.0), (15.0, 600.0), (2.0, 1_100.0)] {

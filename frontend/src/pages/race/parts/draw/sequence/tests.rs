@@ -78,7 +78,7 @@ fn poll_answer(trace: &mut Trace, id: u64, sent: f64, data: Vec<String>) {
 }
 
 #[test]
-fn the_same_event_hangs_at_the_same_x_in_every_lane() {
+fn an_event_has_the_same_x_in_every_lane() {
     let (mut poll, mut sse) = (Trace::new(), Trace::new());
     event(&mut poll, 3, 4_000.0, 4_800.0);
     event(&mut sse, 3, 4_000.0, 4_050.0);
@@ -275,7 +275,7 @@ fn an_event_in_transit_is_drawn_on_its_line_at_the_right_edge() {
 }
 
 #[test]
-fn several_in_one_answer_share_a_shape_with_their_number() {
+fn several_events_in_a_response_share_a_numbered_shape() {
     let mut trace = Trace::new();
     for seq in 0..3_u32 {
         event(
@@ -345,7 +345,7 @@ fn detail_does_not_flicker_around_its_thresholds() {
 }
 
 #[test]
-fn the_geometry_grows_with_the_lanes_and_shrinks_on_a_telephone() {
+fn lanes_do_not_overlap_and_a_narrow_page_is_lower() {
     let (wide, narrow) = (
         SequenceGeometry::new(1_440.0, 5),
         SequenceGeometry::new(320.0, 5),
