@@ -200,8 +200,8 @@ pub struct Config {
     /// Whether connections are served outside of the HTTP library once their client waits at the
     /// tail of a stream, by whatever technique, or sends further plain requests (reads, appends)
     /// behind its first. Answers are the same either way; it saves memory and time (BENCHMARKS.md)
-    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HAND_OFF", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL"))]
-    pub hand_off: bool,
+    #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_TAKEOVER", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL"))]
+    pub takeover: bool,
 
     /// How long a stop waits for responses in progress before it closes their connections
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_DRAIN", default_value = "10s", value_parser = duration_value, value_name = "TIME"))]
@@ -366,7 +366,7 @@ impl Default for Config {
             live_readers_max: 15_000,
             keep_alive: Duration::from_secs(90),
             write_silence_max: Duration::from_secs(60),
-            hand_off: true,
+            takeover: true,
             drain: Duration::from_secs(10),
             cors_origins: Vec::new(),
             lab: false,

@@ -149,7 +149,7 @@ fn slot(config: &Config) -> Rc<Slot> {
         stalled: config.write_silence_max,
         linger: LINGER,
     };
-    Rc::new(Slot::new(config.hand_off, deadlines))
+    Rc::new(Slot::new(config.takeover, deadlines))
 }
 
 /// Serves requests until the connection leaves the dispatcher or ends. Boxed, so that its memory is

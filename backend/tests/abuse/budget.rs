@@ -79,9 +79,9 @@ async fn check_memory(subject: &Subject, request: &str, more: &[u8], growth_max:
 #[tokio::test]
 async fn bytes_sent_ahead_of_a_response_are_charged() {
     for live in ["sse", "ndjson", "long-poll&hold=60"] {
-        for hand_off in ["true", "false"] {
-            println!("{live}, --hand-off {hand_off}");
-            let subject = with_small_budget("ahead", &["--hand-off", hand_off]);
+        for takeover in ["true", "false"] {
+            println!("{live}, --takeover {takeover}");
+            let subject = with_small_budget("ahead", &["--takeover", takeover]);
             subject.create("it", "text/plain").await;
             let request = get(&format!("/v1/stream/it?offset=-1&live={live}"), "");
             check_memory(&subject, &request, &[b'x'; 64 << 10], GROWTH_MAX_MIB).await;
@@ -161,11 +161,11 @@ async fn small_requests_work_while_large_bodies_exhaust_the_budget() {
 async fn unread_pages_are_charged_and_other_readers_catch_up() {
     const SILENT: usize = 200;
     // The HTTP library copies each piece into a buffer of its own.
-    for (live, hand_off, growth_max) in [("sse", "true", 20), ("ndjson", "false", 40)] {
-        println!("{live}, --hand-off {hand_off}");
+    for (live, takeover, growth_max) in [("sse", "true", 20), ("ndjson", "false", 40)] {
+        println!("{live}, --takeover {takeover}");
         let subject = with_small_budget(
             "pages",
-            &["--hand-off", hand_off, "--write-silence-max", "1h"],
+            &["--takeover", takeover, "--write-silence-max", "1h"],
         );
         subject.create("it", "text/plain").await;
         for _ in 0..16 * 64 {

@@ -53,8 +53,8 @@ fn long_polls(name: &str, hold: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_long_poll_ends_with_exactly_one_complete_response() {
-    for hand_off in ["true", "false"] {
-        let subject = Subject::start("endings", &["--hand-off", hand_off]);
+    for takeover in ["true", "false"] {
+        let subject = Subject::start("endings", &["--takeover", takeover]);
         for (number, (what, status)) in ENDINGS.into_iter().enumerate() {
             let name = format!("it-{number}");
             subject.create(&name, "text/plain").await;
@@ -78,7 +78,7 @@ async fn a_long_poll_ends_with_exactly_one_complete_response() {
             }
             end_wait(&subject, &name, what).await;
             for (mut wire, ask) in waiting {
-                let what = format!("{what}, --hand-off {hand_off}, {ask}");
+                let what = format!("{what}, --takeover {takeover}, {ask}");
                 let answer = wire.response().await;
                 assert_eq!(answer.status, status, "{what}: {answer:?}");
                 assert!(
@@ -102,8 +102,8 @@ async fn a_long_poll_ends_with_exactly_one_complete_response() {
 
 #[tokio::test]
 async fn a_stop_ends_long_polls_with_one_complete_response() {
-    for hand_off in ["true", "false"] {
-        let mut subject = Subject::start("stopped", &["--hand-off", hand_off]);
+    for takeover in ["true", "false"] {
+        let mut subject = Subject::start("stopped", &["--takeover", takeover]);
         subject.create("it", "text/plain").await;
         let asks = long_polls("it", "60");
         let mut waiting = Vec::new();
@@ -121,11 +121,11 @@ async fn a_stop_ends_long_polls_with_one_complete_response() {
             assert_eq!(
                 (answer.status, answer.says_close()),
                 (204, true),
-                "--hand-off {hand_off}, {ask}: {answer:?}"
+                "--takeover {takeover}, {ask}: {answer:?}"
             );
             assert!(
                 within("the end", wire.rest()).await.is_empty(),
-                "--hand-off {hand_off}, {ask}"
+                "--takeover {takeover}, {ask}"
             );
         }
         within("the server to end", stopped).await.unwrap().unwrap();

@@ -24,8 +24,8 @@ const MALFORMED: [&str; 5] = [
 
 #[tokio::test]
 async fn a_refusal_is_sent_after_the_responses_before_it() {
-    for (hand_off, numbers) in [("true", 70..71), ("false", ANSWERS)] {
-        let subject = Subject::start("order", &["--hand-off", hand_off]);
+    for (takeover, numbers) in [("true", 70..71), ("false", ANSWERS)] {
+        let subject = Subject::start("order", &["--takeover", takeover]);
         subject.create("it", "text/plain").await;
         subject
             .append("it", "text/plain", &[b'x'; ANSWER_BYTES])
@@ -42,7 +42,7 @@ async fn a_refusal_is_sent_after_the_responses_before_it() {
             tokio::time::sleep(Duration::from_millis(300)).await;
             for (mut wire, number, malformed) in wires {
                 let what =
-                    format!("{number} responses before {malformed:?}, --hand-off {hand_off}");
+                    format!("{number} responses before {malformed:?}, --takeover {takeover}");
                 for answer in 0..*number {
                     let answer = wire
                         .response_or_end()

@@ -264,8 +264,8 @@ async fn bytes_after_a_refused_handshake_are_read_as_http() {
 
 #[tokio::test]
 async fn a_handshake_with_another_technique_gets_that_technique() {
-    for hand_off in ["true", "false"] {
-        let subject = Subject::start("handshake-technique", &["--hand-off", hand_off]);
+    for takeover in ["true", "false"] {
+        let subject = Subject::start("handshake-technique", &["--takeover", takeover]);
         subject.create("it", "text/plain").await;
         subject.append("it", "text/plain", b"abc").await;
         for live in ["sse", "ndjson"] {
@@ -280,19 +280,19 @@ async fn a_handshake_with_another_technique_gets_that_technique() {
             )
             .await;
             let head = wire.head().await;
-            assert_eq!(head.status, 200, "{live}, --hand-off {hand_off}: {head:?}");
+            assert_eq!(head.status, 200, "{live}, --takeover {takeover}: {head:?}");
             let chunk = wire.chunk().await.expect("a chunk");
-            assert!(chunk.contains("abc"), "{live}, --hand-off {hand_off}");
+            assert!(chunk.contains("abc"), "{live}, --takeover {takeover}");
         }
         let answer = subject.ask(get("/v1/stream/it?offset=-1", "")).await;
-        assert_eq!(answer.text(), "abc", "--hand-off {hand_off}");
+        assert_eq!(answer.text(), "abc", "--takeover {takeover}");
     }
 }
 
 #[tokio::test]
 async fn an_upgrade_beside_a_body_is_ignored() {
-    for hand_off in ["true", "false"] {
-        let subject = Subject::start("upgrade-body", &["--hand-off", hand_off]);
+    for takeover in ["true", "false"] {
+        let subject = Subject::start("upgrade-body", &["--takeover", takeover]);
         subject.create("it", "text/plain").await;
         subject.append("it", "text/plain", b"abc").await;
         for (live, status) in [
@@ -307,7 +307,7 @@ async fn an_upgrade_beside_a_body_is_ignored() {
                 "Content-Length: 2\r\n\r\nhi",
                 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             ] {
-                let what = format!("{live:?} with {body:?}, --hand-off {hand_off}");
+                let what = format!("{live:?} with {body:?}, --takeover {takeover}");
                 let mut wire = RawConnection::open(subject.address()).await;
                 let head = get(&format!("/v1/stream/it?offset=-1{live}"), UPGRADE);
                 wire.send([head.trim_end(), "\r\n", body].concat()).await;

@@ -178,7 +178,7 @@ impl CrashRun {
         }
         if self.random.random_ratio(1, 2) {
             // With takeover in some runs, and through the HTTP library in others.
-            more.extend(["--hand-off", "false"].map(str::to_owned));
+            more.extend(["--takeover", "false"].map(str::to_owned));
         }
         ServerOptions {
             store: self.store,

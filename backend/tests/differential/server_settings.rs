@@ -13,7 +13,7 @@ pub(crate) const BODY_MAX: usize = 2_000;
 
 /// Sets whether connections may be taken over, which is the difference between the two servers.
 pub(crate) fn set_takeover(config: &mut Config, may: bool) {
-    config.hand_off = may;
+    config.takeover = may;
 }
 
 /// A server with a memory store, with one worker, so that the order of its actions is defined, and

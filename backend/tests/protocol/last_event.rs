@@ -14,7 +14,7 @@ const END: &str = "0000000000000011";
 /// A server with the takeover and one without it, each with the same text stream.
 async fn servers() -> [LocalServer; 2] {
     let servers =
-        [true, false].map(|hand_off| LocalServer::with(|config| config.hand_off = hand_off));
+        [true, false].map(|takeover| LocalServer::with(|config| config.takeover = takeover));
     for server in &servers {
         let stream = server.stream("it", TEXT).await;
         for append in APPENDS {

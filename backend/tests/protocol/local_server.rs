@@ -35,11 +35,11 @@ impl LocalServer {
     /// Starts a server with the default settings after `change`.
     pub(crate) fn with(change: impl FnOnce(&mut Config)) -> Self {
         // The same tests must pass with and without the takeover of connections.
-        let hand_off = std::env::var_os("TAILWATER_TEST_WITHOUT_HAND_OFF").is_none();
+        let takeover = std::env::var_os("TAILWATER_TEST_WITHOUT_TAKEOVER").is_none();
         let mut config = Config {
             workers: Some(2),
             store: StoreKind::Memory,
-            hand_off,
+            takeover,
             ..Config::default()
         };
         change(&mut config);

@@ -170,7 +170,7 @@ async fn a_stalled_reader_is_disconnected_and_others_continue() {
     let server = LocalServer::with(|config| {
         config.write_silence_max = Duration::from_secs(2);
         // A dispatcher has no deadline for a client that does not read.
-        config.hand_off = true;
+        config.takeover = true;
     });
     let stream = server.stream("it", JSON).await;
     let message = format!("\"{}\"", "x".repeat(1 << 20));

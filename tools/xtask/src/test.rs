@@ -264,7 +264,7 @@ fn native(bench: &StepContext<'_>) -> Result<(), TaskFault> {
     let mut within = bench.cargo(&["test", "--package", "tailwater", "--test", "protocol"]);
     bench
         .log
-        .run(within.env("TAILWATER_TEST_WITHOUT_HAND_OFF", "1"))?;
+        .run(within.env("TAILWATER_TEST_WITHOUT_TAKEOVER", "1"))?;
     // Natively the dashboard is only its models; it is no default member because Trunk builds it.
     bench
         .log
