@@ -28,7 +28,7 @@ pub fn StreamsPage() -> impl IntoView {
         <main class="shelf" data-chosen=move || chosen.get().is_some().to_string()>
             <Gone />
             <ListSection />
-            <div class="chosen" id="chosen" tabindex="-1">
+            <div class="detail" id="chosen" tabindex="-1">
                 {move || match chosen.get() {
                     Some(name) => view! { <StreamPanel name /> }.into_any(),
                     None => view! { <Create /> }.into_any(),

@@ -177,6 +177,8 @@ fn Against(technique: Technique) -> impl IntoView {
     view! {
         <p class="against">
             <span class="line">{line}</span>
+            // So that they stand apart where they are read aloud or copied, too.
+            " "
             {finding}
         </p>
     }

@@ -36,7 +36,7 @@ pub fn CurlButton(
         });
     };
     view! {
-        <span class="line">
+        <span class="curl">
             <button
                 class="tool wide quiet"
                 type="button"
