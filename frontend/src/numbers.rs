@@ -1,4 +1,66 @@
-//! Numbers for people: thousands apart, as many digits as they are worth, units beside them. Alike in both languages.
+//! Numbers for people: thousands apart, as many digits as they are worth, and their units as each language writes them.
+
+use crate::app::language::Language;
+
+/// A unit beside a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// A thousandth of a second.
+    Millisecond,
+    /// A second.
+    Second,
+    /// 60 seconds.
+    Minute,
+    /// 60 minutes.
+    Hour,
+    /// 24 hours.
+    Day,
+    /// A byte.
+    Byte,
+    /// 1,000 bytes.
+    Kilobyte,
+    /// 1,000,000 bytes.
+    Megabyte,
+    /// 1,000,000,000 bytes.
+    Gigabyte,
+    /// Of something in each second.
+    PerSecond,
+    /// A hundredth.
+    Percent,
+}
+
+impl Unit {
+    /// What follows a number: English sets a unit apart (`8 s`), Korean does not (`8초`).
+    pub fn suffix(self, language: Language) -> &'static str {
+        let (english, korean) = match self {
+            Self::Millisecond => (" ms", "ms"),
+            Self::Second => (" s", "초"),
+            Self::Minute => (" min", "분"),
+            Self::Hour => (" h", "시간"),
+            Self::Day => (" d", "일"),
+            Self::Byte => (" B", "B"),
+            Self::Kilobyte => (" kB", "kB"),
+            Self::Megabyte => (" MB", "MB"),
+            Self::Gigabyte => (" GB", "GB"),
+            Self::PerSecond => ("/s", "/초"),
+            Self::Percent => (" %", "%"),
+        };
+        match language {
+            Language::English => english,
+            Language::Korean => korean,
+        }
+    }
+
+    /// The unit alone, as beside a field.
+    pub fn symbol(self, language: Language) -> &'static str {
+        self.suffix(language).trim_start()
+    }
+
+    /// A number that is already digits, with this unit.
+    pub fn of(self, number: &str, language: Language) -> String {
+        format!("{number}{}", self.suffix(language))
+    }
+}
 
 /// With so many decimals; a tiny negative number has no sign.
 pub fn fixed(value: f64, decimals: usize) -> String {
@@ -42,13 +104,49 @@ pub fn bound_ms(value: f64) -> String {
     }
 }
 
-/// A span of time in the unit that suits it: `20 ms`, `250 ms`, `1 s`, `2.5 s`.
-pub fn span_ms(value: f64) -> String {
-    if value < 1_000.0 {
-        format!("{} ms", trimmed(value))
-    } else {
-        format!("{} s", trimmed(value / 1_000.0))
+/// Milliseconds: `506 ms`.
+pub fn in_ms(value: f64, language: Language) -> String {
+    Unit::Millisecond.of(&ms(value), language)
+}
+
+/// An error bound that is already digits: `± 0.06`.
+pub fn plus_minus(bound: &str, language: Language) -> String {
+    match language {
+        Language::English => format!("± {bound}"),
+        Language::Korean => format!("±{bound}"),
     }
+}
+
+/// A span of time in the unit that suits it: `20 ms`, `250 ms`, `1 s`, `2.5 s`.
+pub fn span_ms(value: f64, language: Language) -> String {
+    if value < 1_000.0 {
+        Unit::Millisecond.of(&trimmed(value), language)
+    } else {
+        Unit::Second.of(&trimmed(value / 1_000.0), language)
+    }
+}
+
+/// A span of time in the units people count it in, two at most: `45 s`, `2 min 5 s`, `3 h 20 min`, `2 d 4 h`.
+pub fn span_s(seconds: u64, language: Language) -> String {
+    let units = [
+        (86_400, Unit::Day),
+        (3_600, Unit::Hour),
+        (60, Unit::Minute),
+        (1, Unit::Second),
+    ];
+    let first = units
+        .iter()
+        .position(|(size, _)| seconds >= *size)
+        .unwrap_or(units.len() - 1);
+    let mut left = seconds;
+    let mut parts = Vec::new();
+    for (size, unit) in units.iter().skip(first).take(2) {
+        if left >= *size || parts.is_empty() {
+            parts.push(unit.of(&(left / size).to_string(), language));
+        }
+        left %= size;
+    }
+    parts.join(" ")
 }
 
 /// Bytes per event, without the unit: whole numbers, thousands apart.
@@ -61,22 +159,20 @@ pub fn bytes(value: f64) -> String {
 }
 
 /// Bytes in the unit that suits them: `640 B`, `1.2 kB`, `34 MB`.
-pub fn size(value: u64) -> String {
+pub fn size(value: u64, language: Language) -> String {
     let mut amount = value as f64;
-    for unit in ["B", "kB", "MB"] {
+    for unit in [Unit::Byte, Unit::Kilobyte, Unit::Megabyte] {
         if amount < 999.5 {
-            return format!(
-                "{} {unit}",
-                if unit == "B" || amount >= 99.95 {
-                    whole(amount)
-                } else {
-                    fixed(amount, 1)
-                }
-            );
+            let number = if unit == Unit::Byte || amount >= 99.95 {
+                whole(amount)
+            } else {
+                fixed(amount, 1)
+            };
+            return unit.of(&number, language);
         }
         amount /= 1_000.0;
     }
-    format!("{} GB", fixed(amount, 1))
+    Unit::Gigabyte.of(&fixed(amount, 1), language)
 }
 
 /// A rate per second, without the unit: two decimals below 10, one below 100.
@@ -96,8 +192,8 @@ pub fn seconds(ms: f64) -> String {
 }
 
 /// A share of 0 to 1 in percent, without decimals: `37 %`.
-pub fn percent(share: f64) -> String {
-    format!("{} %", whole(share * 100.0))
+pub fn percent(share: f64, language: Language) -> String {
+    Unit::Percent.of(&whole(share * 100.0), language)
 }
 
 /// At most two decimals, none that say nothing.
@@ -169,21 +265,59 @@ mod tests {
             ["0.01", "0.09", "1.2"]
         );
         assert_eq!(
-            [span_ms(20.0), span_ms(1_000.0), span_ms(2_500.0)],
-            ["20 ms", "1 s", "2.5 s"]
-        );
-        assert_eq!(
-            [size(640), size(1_234), size(999_999), size(34_000_000)],
-            ["640 B", "1.2 kB", "1.0 MB", "34.0 MB"]
-        );
-        assert_eq!(
             [rate(0.4), rate(99.99), rate(1_999.8)],
             ["0.40", "100", "2,000"]
         );
-        assert_eq!(percent(0.3679), "37 %");
         assert_eq!(
             [trimmed(0.1), trimmed(2_000.0), trimmed(12.5)],
             ["0.1", "2000", "12.5"]
         );
+    }
+
+    /// Each figure in English and in Korean.
+    fn assert_written(write: impl Fn(Language) -> String, english: &str, korean: &str) {
+        assert_eq!(write(Language::English), english);
+        assert_eq!(write(Language::Korean), korean);
+    }
+
+    #[test]
+    fn each_language_writes_units_in_its_own_way() {
+        for (ms, english, korean) in [
+            (0.1, "0.1 ms", "0.1ms"),
+            (20.0, "20 ms", "20ms"),
+            (3.0 * 100.000_000_000_1, "300 ms", "300ms"),
+            (1_000.0, "1 s", "1초"),
+            (2_500.0, "2.5 s", "2.5초"),
+        ] {
+            assert_written(|language| span_ms(ms, language), english, korean);
+        }
+        for (seconds, english, korean) in [
+            (0, "0 s", "0초"),
+            (45, "45 s", "45초"),
+            (60, "1 min", "1분"),
+            (125, "2 min 5 s", "2분 5초"),
+            (3_600, "1 h", "1시간"),
+            (12_000, "3 h 20 min", "3시간 20분"),
+            (187_200, "2 d 4 h", "2일 4시간"),
+        ] {
+            assert_written(|language| span_s(seconds, language), english, korean);
+        }
+        for (bytes, english, korean) in [
+            (640, "640 B", "640B"),
+            (1_234, "1.2 kB", "1.2kB"),
+            (999_999, "1.0 MB", "1.0MB"),
+            (34_000_000, "34.0 MB", "34.0MB"),
+            (2_000_000_000, "2.0 GB", "2.0GB"),
+        ] {
+            assert_written(|language| size(bytes, language), english, korean);
+        }
+        assert_written(|language| in_ms(506.4, language), "506 ms", "506ms");
+        assert_written(|language| percent(0.3679, language), "37 %", "37%");
+        assert_written(|language| plus_minus("0.06", language), "± 0.06", "±0.06");
+        assert_eq!(
+            Language::ALL.map(|it| Unit::PerSecond.symbol(it)),
+            ["/s", "/초"]
+        );
+        assert_eq!(Language::ALL.map(|it| Unit::Second.symbol(it)), ["s", "초"]);
     }
 }

@@ -10,8 +10,8 @@ use crate::app::theme::ThemeColour;
 pub struct TechniqueLook {
     /// Which technique.
     pub technique: Technique,
-    /// Its name as a person reads it; the same in every language.
-    pub label: &'static str,
+    /// Its name as it stands alone.
+    pub label: Bilingual,
     /// Its shape, in which its letter stands.
     pub shape: Shape,
     /// Its colour.
@@ -33,7 +33,7 @@ pub struct TechniqueLook {
 pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
     TechniqueLook {
         technique: Technique::Poll,
-        label: "Polling",
+        label: Bilingual::same("Polling"),
         shape: Shape::Circle,
         hue: ThemeColour {
             property: "--hue-poll",
@@ -57,7 +57,10 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
     },
     TechniqueLook {
         technique: Technique::LongPoll,
-        label: "Long-polling",
+        label: Bilingual {
+            english: "Long-polling",
+            korean: "Long Polling",
+        },
         shape: Shape::Square,
         hue: ThemeColour {
             property: "--hue-long-poll",
@@ -82,7 +85,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
     },
     TechniqueLook {
         technique: Technique::Ndjson,
-        label: "NDJSON",
+        label: Bilingual::same("NDJSON"),
         shape: Shape::Triangle,
         hue: ThemeColour {
             property: "--hue-ndjson",
@@ -93,10 +96,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             english: "asks once; lines that never end",
             korean: "한 번 묻고, 끝나지 않는 줄을 받는다",
         },
-        spoken: Bilingual {
-            english: "NDJSON",
-            korean: "NDJSON",
-        },
+        spoken: Bilingual::same("NDJSON"),
         asks: false,
         theory: Bilingual {
             english: "the way down, every time",
@@ -106,7 +106,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
     },
     TechniqueLook {
         technique: Technique::Sse,
-        label: "SSE",
+        label: Bilingual::same("SSE"),
         shape: Shape::Diamond,
         hue: ThemeColour {
             property: "--hue-sse",
@@ -117,10 +117,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             english: "asks once; events that never end",
             korean: "한 번 묻고, 끝나지 않는 이벤트를 받는다",
         },
-        spoken: Bilingual {
-            english: "SSE",
-            korean: "SSE",
-        },
+        spoken: Bilingual::same("SSE"),
         asks: false,
         theory: Bilingual {
             english: "the way down, every time",
@@ -130,7 +127,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
     },
     TechniqueLook {
         technique: Technique::Websocket,
-        label: "WebSocket",
+        label: Bilingual::same("WebSocket"),
         shape: Shape::Hexagon,
         hue: ThemeColour {
             property: "--hue-websocket",
@@ -141,10 +138,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             english: "upgrades; both sides may speak",
             korean: "연결을 바꿔 양쪽이 말한다",
         },
-        spoken: Bilingual {
-            english: "WebSocket",
-            korean: "WebSocket",
-        },
+        spoken: Bilingual::same("WebSocket"),
         asks: false,
         theory: Bilingual {
             english: "the way down, every time",
@@ -237,7 +231,7 @@ mod tests {
             assert!(
                 (2.4..3.3).contains(&area),
                 "{}: {area:.2} beside the circle's 3.14",
-                row.label
+                row.label.english
             );
         }
     }

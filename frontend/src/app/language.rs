@@ -56,6 +56,14 @@ pub struct Bilingual {
 }
 
 impl Bilingual {
+    /// A name that both languages write alike.
+    pub const fn same(text: &'static str) -> Self {
+        Self {
+            english: text,
+            korean: text,
+        }
+    }
+
     /// The text in `language`.
     pub fn say(self, language: Language) -> &'static str {
         match language {

@@ -2,6 +2,8 @@
 
 use super::palette::Ink;
 use super::scene::{Align, Label, Scene, SeriesId};
+use crate::app::language::Language;
+use crate::numbers::{Unit, span_ms, trimmed};
 use std::borrow::Cow;
 
 /// Height that a row of tick labels takes, pixels.
@@ -79,14 +81,14 @@ impl TimeAxis {
     }
 
     /// Ticks at round seconds before the right end, with labels (`−2 s`), into `ticks`, below `y`.
-    pub fn ticks(&self, scene: &mut Scene, ticks: SeriesId, y: f64) {
+    pub fn ticks(&self, scene: &mut Scene, ticks: SeriesId, y: f64, language: Language) {
         let span = self.to_ms - self.from_ms;
         let step = step_for(span, ((self.right - self.left) / 60.0).min(TICKS_MAX));
         let say = |ago: f64| {
             if span < 1_000.0 {
-                duration(ago)
+                span_ms(ago, language)
             } else {
-                format!("{} s", rounded(ago / 1_000.0))
+                Unit::Second.of(&trimmed(ago / 1_000.0), language)
             }
         };
         for (ago, x) in steps(0.0, span, step).map(|ago| (ago, self.x(self.to_ms - ago))) {
@@ -149,21 +151,6 @@ pub fn steps(from: f64, to: f64, step: f64) -> impl Iterator<Item = f64> {
         .take_while(move |at| *at <= to + step * 1e-6)
 }
 
-/// A duration as people write it: `0.1 ms`, `250 ms`, `1.5 s`.
-pub fn duration(ms: f64) -> String {
-    let (value, unit) = if ms.abs() < 1_000.0 {
-        (ms, "ms")
-    } else {
-        (ms / 1_000.0, "s")
-    };
-    format!("{} {unit}", rounded(value))
-}
-
-/// Ticks are round: what differs from them in the seventh digit is the error of adding.
-fn rounded(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,18 +190,6 @@ mod tests {
         }
         assert!((by_factors(2.0, 200.0, 0.5) - 20.0).abs() < 1e-9);
         assert!((by_factors(2.0, 200.0, 1.0) - 200.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn durations_have_a_suitable_unit() {
-        for (ms, text) in [
-            (0.1, "0.1 ms"),
-            (250.0, "250 ms"),
-            (1_500.0, "1.5 s"),
-            (3.0 * 100.000_000_000_1, "300 ms"),
-        ] {
-            assert_eq!(duration(ms), text);
-        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::draw::distribution::{Curve, DistributionChart, Scale};
 use super::draw::sequence::{self, SequenceDiagram};
 use super::draw::waterfall::{self, WaterfallChart};
 use super::draw::{self, LaneView};
+use crate::app::language::Language;
 use crate::browser;
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::race::RaceState;
@@ -26,14 +27,16 @@ pub struct RaceCanvases {
     distribution: DistributionChart,
     palette: Palette,
     width: RwSignal<f64>,
+    language: Memo<Language>,
 }
 
 impl RaceCanvases {
-    /// The canvases inside of `host`, whose width is written to `width`.
+    /// The canvases inside of `host`, whose width is written to `width`; numbers are in `language`.
     pub fn new(
         host: web_sys::HtmlDivElement,
         surfaces: [Surface; 3],
         width: RwSignal<f64>,
+        language: Memo<Language>,
     ) -> Self {
         let canvases = Self {
             surfaces,
@@ -43,6 +46,7 @@ impl RaceCanvases {
             palette: Palette::read(&host),
             host,
             width,
+            language,
         };
         canvases.measure();
         canvases
@@ -73,6 +77,7 @@ impl RaceCanvases {
             width,
             span_ms: race.settings.window_s * 1_000.0,
             now_ms,
+            language: self.language.get_untracked(),
         };
         let height = sequence::SequenceGeometry::new(width, lanes.len()).height;
         let context = self.surfaces[0].begin(width, height, density);
@@ -133,6 +138,7 @@ impl RaceCanvases {
             &curves,
             scale,
             (width, DISTRIBUTION_HEIGHT),
+            self.language.get_untracked(),
             &self.palette,
         );
     }

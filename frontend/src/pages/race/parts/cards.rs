@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use tailwater_lab::Finding;
 use tailwater_protocol::Technique;
 
-use crate::numbers;
+use crate::numbers::{self, Unit};
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::{LaneSummary, Measure};
@@ -71,20 +71,21 @@ fn CardHead(technique: Technique, phase: Memo<LanePhase>) -> impl IntoView {
     let gloss = move || {
         if technique == Technique::Poll {
             let interval_ms = page.settings.with(|settings| settings.interval_ms);
-            return (page.text().asks_every)(&numbers::span_ms(interval_ms));
+            return (page.text().asks_every)(&numbers::span_ms(interval_ms, page.language.get()));
         }
         look.gloss.say(page.language.get()).to_owned()
     };
+    let label = move || look.label.say(page.language.get());
     view! {
         <header>
             <TechniqueBadge technique />
-            <h2>{look.label}</h2>
+            <h2>{label}</h2>
             <span class="phase">{move || (page.text().phase)(phase.get())}</span>
             <input
                 type="checkbox"
                 role="switch"
                 class="switch"
-                aria-label=move || (page.text().lane_switch)(look.label)
+                aria-label=move || (page.text().lane_switch)(label())
                 prop:checked=is_on
                 on:change=move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event))
             />
@@ -108,16 +109,22 @@ fn Lateness(technique: Technique) -> impl IntoView {
         summary
             .clock
             .filter(|_| counts)
-            .map(|clock| format!("± {}", numbers::bound_ms(clock.bound_ms)))
+            .map(|clock| numbers::bound_ms(clock.bound_ms))
     });
     let samples = figure(page, technique, |lane, _| lane.samples);
+    let ms = move || Unit::Millisecond.suffix(page.language.get());
+    let bound = move || {
+        bound.get().map_or_else(String::new, |bound| {
+            format!(" {}", numbers::plus_minus(&bound, page.language.get()))
+        })
+    };
     view! {
         <dl class="lateness">
             <div>
                 <dt>{page.say(|text| text.median)}</dt>
                 <dd>
                     <span class="big" data-testid="p50">{move || p50.get()}</span>
-                    <span class="unit">" ms " {move || bound.get()}</span>
+                    <span class="unit">{ms} {bound}</span>
                 </dd>
             </div>
             <div>
@@ -127,7 +134,7 @@ fn Lateness(technique: Technique) -> impl IntoView {
                     <span class="unit">
                         {move || {
                             let samples = samples.get();
-                            if samples < P99_SAMPLES { format!(" {samples}/{P99_SAMPLES}") } else { " ms".to_owned() }
+                            if samples < P99_SAMPLES { format!(" {samples}/{P99_SAMPLES}") } else { ms().to_owned() }
                         }}
                     </span>
                 </dd>
@@ -148,19 +155,10 @@ fn Against(technique: Technique) -> impl IntoView {
         match (verdict.get(), predicted.get(), measure.get()) {
             (_, _, Measure::BehindFirst) => text.no_prediction.to_owned(),
             (Some(verdict), _, _) => {
-                let allowed = verdict
-                    .allowed
-                    .is_finite()
-                    .then(|| numbers::bound_ms(verdict.allowed));
-                let (mean, predicted) = (
-                    numbers::ms(verdict.sample.value),
-                    numbers::ms(verdict.claim.predicted),
-                );
-                (text.against)(&mean, &predicted, allowed.as_deref())
+                let allowed_ms = Some(verdict.allowed).filter(|allowed| allowed.is_finite());
+                (text.against)(verdict.sample.value, verdict.claim.predicted, allowed_ms)
             }
-            (None, Some(predicted), _) => {
-                format!("{} {} ms", text.predicted, numbers::ms(predicted))
-            }
+            (None, Some(predicted_ms), _) => (text.predicts)(predicted_ms),
             (None, None, _) => String::new(),
         }
     };

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use tailwater_protocol::lab::Pattern;
 
 use crate::browser;
-use crate::numbers;
+use crate::numbers::{self, Unit};
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::settings::{
     self, NumberLimits, RaceSettings, RaceSource, pattern_from_name, pattern_name,
@@ -125,7 +125,7 @@ fn GeneratorControls() -> impl IntoView {
     view! {
         <fieldset disabled=move || off.get()>
             <legend>{page.say(|text| text.generator)}</legend>
-            <Dial id="rate" label=|text| text.rate unit=|text| text.per_second limits=settings::RATE log=true
+            <Dial id="rate" label=|text| text.rate unit=Unit::PerSecond limits=settings::RATE log=true
                 get=|settings| settings.rate set=|settings, value| settings.rate = value />
             <div class="dial">
                 <label for="pattern">{page.say(|text| text.pattern)}</label>
@@ -150,7 +150,7 @@ fn GeneratorControls() -> impl IntoView {
                         .collect_view()}
                 </select>
             </div>
-            <Dial id="size" label=|text| text.size unit=|_| "B" limits=settings::SIZE log=true
+            <Dial id="size" label=|text| text.size unit=Unit::Byte limits=settings::SIZE log=true
                 get=|settings| settings.size set=|settings, value| settings.size = value.round() />
             <p class="hint" hidden=move || !off.get()>{page.say(|text| text.generator_hint)}</p>
         </fieldset>
@@ -168,18 +168,18 @@ fn Timing() -> impl IntoView {
     view! {
         <fieldset>
             <legend>{page.say(|text| text.timing)}</legend>
-            <Dial id="interval" label=|text| text.interval unit=|_| "ms" limits=settings::INTERVAL_MS log=true
+            <Dial id="interval" label=|text| text.interval unit=Unit::Millisecond limits=settings::INTERVAL_MS log=true
                 get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
-            <Dial id="hold" label=|text| text.hold unit=|_| "s" limits=settings::HOLD_S log=false
+            <Dial id="hold" label=|text| text.hold unit=Unit::Second limits=settings::HOLD_S log=false
                 get=|settings| settings.hold_s set=|settings, value| settings.hold_s = value.round() />
             <fieldset disabled=move || !relayed.get()>
-            <Dial id="up" label=|text| text.delay_up unit=|_| "ms" limits=settings::DELAY_MS log=false
+            <Dial id="up" label=|text| text.delay_up unit=Unit::Millisecond limits=settings::DELAY_MS log=false
                 get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
-            <Dial id="down" label=|text| text.delay_down unit=|_| "ms" limits=settings::DELAY_MS log=false
+            <Dial id="down" label=|text| text.delay_down unit=Unit::Millisecond limits=settings::DELAY_MS log=false
                 get=|settings| settings.down_ms set=|settings, value| settings.down_ms = value.round() />
             <p class="hint">{page.say(|text| text.delay_hint)}</p>
             </fieldset>
-            <Dial id="window" label=|text| text.window unit=|_| "s" limits=settings::WINDOW_S log=true
+            <Dial id="window" label=|text| text.window unit=Unit::Second limits=settings::WINDOW_S log=true
                 get=|settings| settings.window_s set=|settings, value| settings.window_s = (value * 10.0).round() / 10.0 />
         </fieldset>
     }
@@ -193,7 +193,7 @@ const STEPS: f64 = 400.0;
 fn Dial(
     id: &'static str,
     label: fn(&RaceText) -> &'static str,
-    unit: fn(&RaceText) -> &'static str,
+    unit: Unit,
     limits: NumberLimits,
     log: bool,
     get: fn(&RaceSettings) -> f64,
@@ -228,7 +228,7 @@ fn Dial(
                     prop:value=shown
                     on:change=move |event| choose(parse(&event))
                 />
-                <span class="unit">{move || unit(page.text())}</span>
+                <span class="unit">{move || unit.symbol(page.language.get())}</span>
             </span>
             <input
                 type="range"

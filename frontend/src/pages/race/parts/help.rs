@@ -38,7 +38,7 @@ fn Explained(technique: Technique) -> impl IntoView {
         <li class=format!("t-{}", technique.name())>
             <TechniqueBadge technique />
             <div>
-                <strong>{look.label}</strong>
+                <strong>{move || look.label.say(shell.language.get())}</strong>
                 " "
                 {move || look.gloss.say(shell.language.get())}
                 <small>{move || look.theory.say(shell.language.get())}</small>

@@ -33,7 +33,7 @@ pub fn StageView() -> impl IntoView {
         let [Some(one), Some(two), Some(three)] = surfaces else {
             return;
         };
-        let canvases = RaceCanvases::new(host, [one, two, three], width);
+        let canvases = RaceCanvases::new(host, [one, two, three], width, page.language);
         *page.canvas().borrow_mut() = Some(canvases);
     });
     // Without a stream there is nothing to draw, and the notice says why.
@@ -115,7 +115,7 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
                     .zip(sequence::SequenceGeometry::new(width, count).lanes)
                     .enumerate()
                     .map(|(index, (technique, band))| {
-                        let name = look(technique).label;
+                        let name = move || look(technique).label.say(page.language.get());
                         let server = (roomy || index == 0).then(|| view! { " " {page.say(|text| text.server)} }.into_any());
                         let client = (roomy || index + 1 == count).then(|| {
                             view! { <span style:top=px(band.client_y + 3.0)>{page.say(|text| text.client)}</span> }.into_any()

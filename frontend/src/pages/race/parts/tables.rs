@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
+use crate::app::language::Language;
 use crate::browser;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
@@ -70,7 +71,7 @@ pub fn RequestTable(
                             .map(|row| {
                                 view! {
                                     <tr>
-                                        <th scope="row">{look(row.technique).label}</th>
+                                        <th scope="row">{look(row.technique).label.say(page.language.get())}</th>
                                         <td>{numbers::fixed(row.ago_s, 1)}</td>
                                         <td>{if row.status == 0 { "…".to_owned() } else { row.status.to_string() }}</td>
                                         <td>{numbers::count(row.bytes)}</td>
@@ -130,7 +131,7 @@ pub fn FigureTable() -> impl IntoView {
                         {move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_view()}
                     </tr>
                 </thead>
-                <tbody>{move || lanes().iter().map(figure_row).collect_view()}</tbody>
+                <tbody>{move || lanes().iter().map(|lane| figure_row(lane, page.language.get())).collect_view()}</tbody>
             </table>
         </div>
     }
@@ -156,7 +157,7 @@ fn columns(page: RaceContext) -> [&'static str; 14] {
     ]
 }
 
-fn figure_row(lane: &LaneSummary) -> impl IntoView + use<> {
+fn figure_row(lane: &LaneSummary, language: Language) -> impl IntoView + use<> {
     let ms = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), numbers::ms);
     let counts = lane.counts;
     let bytes = |take: fn(&tailwater_protocol::lab::LaneCounts) -> u64| {
@@ -181,7 +182,7 @@ fn figure_row(lane: &LaneSummary) -> impl IntoView + use<> {
     ];
     view! {
         <tr>
-            <th scope="row">{look(lane.technique).label}</th>
+            <th scope="row">{look(lane.technique).label.say(language)}</th>
             {cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}
         </tr>
     }

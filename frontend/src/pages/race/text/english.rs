@@ -7,11 +7,16 @@ use tailwater_protocol::Technique;
 use tailwater_protocol::lab::Pattern;
 
 use super::RaceText;
-use crate::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};
+use crate::app::language::Language;
+use crate::numbers::{
+    Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, seconds, size, span_ms,
+};
 use crate::pages::race::model::headline::{Cost, Headline, Rung};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::Measure;
 use crate::techniques::look;
+
+const LANGUAGE: Language = Language::English;
 
 /// English.
 pub(super) const TEXT: RaceText = RaceText {
@@ -31,12 +36,7 @@ pub(super) const TEXT: RaceText = RaceText {
     cost,
     announced: |state, headline| format!("{state}. {headline}"),
     phase,
-    clock: |bound, probes| {
-        format!(
-            "clocks agree within ± {} ms ({probes} probes)",
-            bound_ms(bound)
-        )
-    },
+    clock: |bound, probes| format!("clocks agree within {} ({probes} probes)", within_ms(bound)),
     clock_unknown: "comparing the clocks…",
     relay_counts: "bytes counted at the server's socket, each lane on a port of its own",
     lab_off: "the server's lab is off: lanes share the page's origin, and header bytes can't be counted",
@@ -54,7 +54,7 @@ pub(super) const TEXT: RaceText = RaceText {
     from_tail: |skipped| {
         format!(
             "followed from now on; {} before it are not read",
-            size(skipped)
+            size(skipped, LANGUAGE)
         )
     },
     lanes: "Lanes",
@@ -69,10 +69,14 @@ pub(super) const TEXT: RaceText = RaceText {
     lost: "lost",
     repeated: "repeated",
     asks_every: |interval| format!("asks every {interval}"),
-    against: |mean, predicted, allowed| match allowed {
-        Some(allowed) => format!("mean {mean}, predicted {predicted} ± {allowed} ms"),
-        None => format!("mean {mean}, predicted {predicted} ms"),
+    against: |mean_ms, predicted_ms, allowed_ms| {
+        let predicted = match allowed_ms {
+            Some(allowed_ms) => format!("{} {}", ms(predicted_ms), within_ms(allowed_ms)),
+            None => in_ms(predicted_ms, LANGUAGE),
+        };
+        format!("mean {}, predicted {predicted}", ms(mean_ms))
     },
+    predicts: |predicted_ms| format!("predicted mean {}", in_ms(predicted_ms, LANGUAGE)),
     predicted: "predicted mean",
     no_prediction: "no prediction without due times",
     judged,
@@ -88,8 +92,8 @@ pub(super) const TEXT: RaceText = RaceText {
     client: "client",
     stepped: |by| {
         format!(
-            "stopped {} s {} the moment of the pause",
-            crate::numbers::seconds(by.abs()),
+            "stopped {} {} the moment of the pause",
+            Unit::Second.of(&seconds(by.abs()), LANGUAGE),
             if by < 0.0 { "before" } else { "after" }
         )
     },
@@ -122,7 +126,6 @@ pub(super) const TEXT: RaceText = RaceText {
     generator: "Generated events",
     generator_hint: "Rate, pattern and size belong to generated events.",
     rate: "Rate",
-    per_second: "/s",
     pattern: "Pattern",
     pattern_name: |pattern| match pattern {
         Pattern::Poisson => "Poisson",
@@ -191,6 +194,11 @@ fn phase(phase: LanePhase) -> &'static str {
         LanePhase::Ended => "ended",
         LanePhase::Failed => "failed",
     }
+}
+
+/// A bound to both sides: `± 0.06 ms`.
+fn within_ms(bound: f64) -> String {
+    Unit::Millisecond.of(&plus_minus(&bound_ms(bound), LANGUAGE), LANGUAGE)
 }
 
 /// Names in a sentence: `NDJSON, SSE and WebSocket`.
@@ -289,7 +297,7 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
     let step = |(index, rung): (usize, &Rung)| {
         let mut who = names(&rung.techniques);
         if rung.techniques == [Technique::Poll] {
-            who.push_str(&format!(" every {}", span_ms(interval_ms)));
+            who.push_str(&format!(" every {}", span_ms(interval_ms, LANGUAGE)));
         }
         match (index, measure) {
             (0, Measure::FromDue) => {
@@ -299,14 +307,14 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
                     "show"
                 };
                 format!(
-                    "{who} {verb} an event {} ms after it was due",
-                    ms(rung.late_ms)
+                    "{who} {verb} an event {} after it was due",
+                    in_ms(rung.late_ms, LANGUAGE)
                 )
             }
             (0, Measure::BehindFirst) if rungs.len() == 1 => {
                 format!(
-                    "{who} show a message within {} ms of each other",
-                    ms(rung.late_ms.max(0.1))
+                    "{who} show a message within {} of each other",
+                    in_ms(rung.late_ms.max(0.1), LANGUAGE)
                 )
             }
             (0, Measure::BehindFirst) => {
@@ -319,8 +327,8 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
                     }
                 )
             }
-            (_, Measure::FromDue) => format!("{who} {} ms", ms(rung.late_ms)),
-            (_, Measure::BehindFirst) => format!("{who} {} ms later", ms(rung.late_ms)),
+            (_, Measure::FromDue) => format!("{who} {}", in_ms(rung.late_ms, LANGUAGE)),
+            (_, Measure::BehindFirst) => format!("{who} {} later", in_ms(rung.late_ms, LANGUAGE)),
         }
     };
     let steps: Vec<String> = rungs.iter().enumerate().map(step).collect();
@@ -342,7 +350,7 @@ fn cost(cost: &Cost) -> String {
     if let Some(share) = cost.empty_polls.filter(|share| *share >= 0.005) {
         text.push_str(&format!(
             "; {} of the polls came back empty",
-            percent(share)
+            percent(share, LANGUAGE)
         ));
     }
     text.push('.');
@@ -366,12 +374,14 @@ fn needs(doubt: Doubt) -> String {
         Doubt::Hidden => "the tab was hidden".to_owned(),
         Doubt::ClockStepped => "a clock was set or slept".to_owned(),
         Doubt::ClockUnsure { bound_ms: bound } => {
-            format!("clocks known to ± {} ms only", bound_ms(bound))
+            format!("clocks known to {} only", within_ms(bound))
         }
         Doubt::BeforeItsTime { .. } => {
             "an event came before its time: the clocks are wrong".to_owned()
         }
-        Doubt::SourceLate { late_ms } => format!("the source itself was {} ms late", ms(late_ms)),
+        Doubt::SourceLate { late_ms } => {
+            format!("the source itself was {} late", in_ms(late_ms, LANGUAGE))
+        }
     }
 }
 

@@ -6,11 +6,16 @@ use tailwater_protocol::lab::Pattern;
 
 use super::RaceText;
 use super::english::whole_s;
-use crate::numbers::{bound_ms, bytes, count, ms, percent, size, span_ms};
+use crate::app::language::Language;
+use crate::numbers::{
+    Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, seconds, size, span_ms,
+};
 use crate::pages::race::model::headline::{Cost, Headline, Rung};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::Measure;
 use crate::techniques::look;
+
+const LANGUAGE: Language = Language::Korean;
 
 /// 한국어.
 pub(super) const TEXT: RaceText = RaceText {
@@ -30,7 +35,7 @@ pub(super) const TEXT: RaceText = RaceText {
     cost,
     announced: |state, headline| format!("{state}. {headline}"),
     phase,
-    clock: |bound, probes| format!("시계 오차 ± {} ms 이내 (탐침 {probes}회)", bound_ms(bound)),
+    clock: |bound, probes| format!("시계 오차 {} 이내 (탐침 {probes}회)", within_ms(bound)),
     clock_unknown: "시계를 맞추어 보는 중…",
     relay_counts: "바이트는 서버 소켓에서 셈, 레인마다 포트가 따로 있음",
     lab_off: "서버의 실험실이 꺼져 있음: 레인들이 페이지의 출처를 함께 쓰며 헤더 바이트는 셀 수 없음",
@@ -45,7 +50,12 @@ pub(super) const TEXT: RaceText = RaceText {
     behind_first: "이 메시지에는 예정 시각이 없습니다. ‘늦음’은 같은 메시지를 가장 먼저 받은 레인보다 늦은 정도입니다",
     paused_note: "멈춤. 측정은 계속되며 숫자와 그림만 멈춰 있습니다.",
     server_gone: "서버가 답하지 않습니다. 페이지가 계속 시도하며, 되면 스스로 이어 갑니다.",
-    from_tail: |skipped| format!("지금부터 따라감; 앞의 {}는 읽지 않음", size(skipped)),
+    from_tail: |skipped| {
+        format!(
+            "지금부터 따라감; 앞의 {}는 읽지 않음",
+            size(skipped, LANGUAGE)
+        )
+    },
     lanes: "레인",
     lane_switch: |name| format!("{name} 레인"),
     median: "p50",
@@ -58,10 +68,14 @@ pub(super) const TEXT: RaceText = RaceText {
     lost: "유실",
     repeated: "중복",
     asks_every: |interval| format!("{interval}마다 묻는다"),
-    against: |mean, predicted, allowed| match allowed {
-        Some(allowed) => format!("평균 {mean}, 예측 {predicted} ± {allowed} ms"),
-        None => format!("평균 {mean}, 예측 {predicted} ms"),
+    against: |mean_ms, predicted_ms, allowed_ms| {
+        let predicted = match allowed_ms {
+            Some(allowed_ms) => format!("{}{}", ms(predicted_ms), within_ms(allowed_ms)),
+            None => in_ms(predicted_ms, LANGUAGE),
+        };
+        format!("평균 {}, 예측 {predicted}", in_ms(mean_ms, LANGUAGE))
     },
+    predicts: |predicted_ms| format!("예측 평균 {}", in_ms(predicted_ms, LANGUAGE)),
     predicted: "예측 평균",
     no_prediction: "예정 시각이 없어 예측하지 않음",
     judged,
@@ -77,8 +91,8 @@ pub(super) const TEXT: RaceText = RaceText {
     client: "클라이언트",
     stepped: |by| {
         format!(
-            "멈춘 순간보다 {}초 {}",
-            crate::numbers::seconds(by.abs()),
+            "멈춘 순간보다 {} {}",
+            Unit::Second.of(&seconds(by.abs()), LANGUAGE),
             if by < 0.0 { "앞" } else { "뒤" }
         )
     },
@@ -111,7 +125,6 @@ pub(super) const TEXT: RaceText = RaceText {
     generator: "만들어 낸 이벤트",
     generator_hint: "빈도, 양상, 크기는 만들어 낸 이벤트에만 해당합니다.",
     rate: "빈도",
-    per_second: "/초",
     pattern: "양상",
     pattern_name: |pattern| match pattern {
         Pattern::Poisson => "푸아송",
@@ -182,6 +195,11 @@ fn phase(phase: LanePhase) -> &'static str {
     }
 }
 
+/// A bound to both sides: `±0.06ms`.
+fn within_ms(bound: f64) -> String {
+    Unit::Millisecond.of(&plus_minus(&bound_ms(bound), LANGUAGE), LANGUAGE)
+}
+
 fn names(techniques: &[Technique]) -> String {
     let names: Vec<&str> = techniques
         .iter()
@@ -244,15 +262,15 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
     let step = |(index, rung): (usize, &Rung)| {
         let mut who = names(&rung.techniques);
         if rung.techniques == [Technique::Poll] {
-            who.push_str(&format!("({}마다)", span_ms(interval_ms)));
+            who.push_str(&format!("({}마다)", span_ms(interval_ms, LANGUAGE)));
         }
         match (index, measure) {
-            (_, Measure::FromDue) => format!("{who} {} ms", ms(rung.late_ms)),
+            (_, Measure::FromDue) => format!("{who} {}", in_ms(rung.late_ms, LANGUAGE)),
             (0, Measure::BehindFirst) if rungs.len() == 1 => {
-                format!("{who} 모두 {} ms 안", ms(rung.late_ms.max(0.1)))
+                format!("{who} 모두 {} 안", in_ms(rung.late_ms.max(0.1), LANGUAGE))
             }
             (0, Measure::BehindFirst) => format!("{who} 가장 먼저"),
-            (_, Measure::BehindFirst) => format!("{who} {} ms 뒤", ms(rung.late_ms)),
+            (_, Measure::BehindFirst) => format!("{who} {} 뒤", in_ms(rung.late_ms, LANGUAGE)),
         }
     };
     let steps: Vec<String> = rungs.iter().enumerate().map(step).collect();
@@ -273,7 +291,7 @@ fn cost(cost: &Cost) -> String {
         bytes(cost.most.1)
     );
     if let Some(share) = cost.empty_polls.filter(|share| *share >= 0.005) {
-        text.push_str(&format!("; 폴링의 {}는 빈 응답", percent(share)));
+        text.push_str(&format!("; 폴링의 {}는 빈 응답", percent(share, LANGUAGE)));
     }
     text.push('.');
     text
@@ -296,9 +314,9 @@ fn needs(doubt: Doubt) -> String {
         Doubt::Hidden => "탭이 가려져 있었음".to_owned(),
         Doubt::ClockStepped => "시계가 바뀌었거나 잠들었음".to_owned(),
         Doubt::ClockUnsure { bound_ms: bound } => {
-            format!("시계를 ± {} ms까지만 앎", bound_ms(bound))
+            format!("시계를 {}까지만 앎", within_ms(bound))
         }
         Doubt::BeforeItsTime { .. } => "이벤트가 예정보다 먼저 옴: 시계가 틀림".to_owned(),
-        Doubt::SourceLate { late_ms } => format!("근원 자체가 {} ms 늦음", ms(late_ms)),
+        Doubt::SourceLate { late_ms } => format!("근원 자체가 {} 늦음", in_ms(late_ms, LANGUAGE)),
     }
 }

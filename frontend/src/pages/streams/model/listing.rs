@@ -126,24 +126,6 @@ pub fn followers(details: &StreamDetails) -> Vec<Followers> {
         .collect()
 }
 
-/// A span of time in the units people count it in: `45 s`, `2 min 5 s`, `3 h 20 min`, `2 d 4 h`.
-pub fn span(seconds: u64) -> String {
-    let units = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
-    let first = units
-        .iter()
-        .position(|(unit, _)| seconds >= *unit)
-        .unwrap_or(units.len() - 1);
-    let mut left = seconds;
-    let mut parts = Vec::new();
-    for (unit, name) in units.iter().skip(first).take(2) {
-        if left >= *unit || parts.is_empty() {
-            parts.push(format!("{} {name}", left / unit));
-        }
-        left %= unit;
-    }
-    parts.join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,22 +156,5 @@ mod tests {
         assert_eq!(listing.turn_back(), None);
         let mut linked = Listing::default();
         assert_eq!(linked.turn_back(), None);
-    }
-
-    #[test]
-    fn spans_have_two_units_at_most() {
-        let spans = [0, 45, 60, 125, 3_600, 12_000, 187_200].map(span);
-        assert_eq!(
-            spans,
-            [
-                "0 s",
-                "45 s",
-                "1 min",
-                "2 min 5 s",
-                "1 h",
-                "3 h 20 min",
-                "2 d 4 h"
-            ]
-        );
     }
 }

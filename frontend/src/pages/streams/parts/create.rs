@@ -7,6 +7,7 @@ use crate::api::name::typed as typed_name;
 use crate::api::request::{ApiRequest, NewStreamForm};
 use crate::app::HistoryChange;
 use crate::browser;
+use crate::numbers::Unit;
 use crate::pages::streams::context::{LastAction, StreamsContext};
 use crate::pages::streams::text::StreamsText;
 use crate::widgets::field::TextField;
@@ -136,9 +137,9 @@ fn CreateFields(typed: Typed) -> impl IntoView {
         <details class="limits">
             <summary>{streams.say(|text| text.limits)}</summary>
             <p class="hint">{streams.say(|text| text.limits_hint)}</p>
-            <Number id="create-ttl" value=typed.ttl_seconds label=|text| text.ttl unit=|text| text.seconds />
-            <Number id="create-keep-bytes" value=typed.keep_bytes label=|text| text.keep_bytes unit=|_| "B" />
-            <Number id="create-keep-seconds" value=typed.keep_seconds label=|text| text.keep_seconds unit=|text| text.seconds />
+            <Number id="create-ttl" value=typed.ttl_seconds label=|text| text.ttl unit=Unit::Second />
+            <Number id="create-keep-bytes" value=typed.keep_bytes label=|text| text.keep_bytes unit=Unit::Byte />
+            <Number id="create-keep-seconds" value=typed.keep_seconds label=|text| text.keep_seconds unit=Unit::Second />
         </details>
         <label for="create-first">{streams.say(|text| text.first)}</label>
         <textarea
@@ -185,7 +186,7 @@ fn Number(
     id: &'static str,
     value: RwSignal<String>,
     label: fn(&'static StreamsText) -> &'static str,
-    unit: fn(&'static StreamsText) -> &'static str,
+    unit: Unit,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     view! {
@@ -193,7 +194,7 @@ fn Number(
             <label for=id>{streams.say(label)}</label>
             <span class="field">
                 <TextField id value placeholder=String::new() numeric=true />
-                <span class="unit">{streams.say(unit)}</span>
+                <span class="unit">{move || unit.symbol(streams.shell.language.get())}</span>
             </span>
         </div>
     }

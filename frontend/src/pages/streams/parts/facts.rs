@@ -4,10 +4,10 @@ use leptos::prelude::*;
 use tailwater_protocol::inspect::{Configuration, StreamDetails};
 
 use crate::app::HistoryChange;
+use crate::app::language::Language;
 use crate::browser;
-use crate::numbers::{count, size};
+use crate::numbers::{count, size, span_s};
 use crate::pages::streams::context::StreamsContext;
-use crate::pages::streams::model::listing::span;
 use crate::widgets::nav::is_plain;
 
 /// The facts, each with its name.
@@ -17,9 +17,14 @@ pub fn StreamFacts(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let of = move |part: fn(&StreamDetails) -> String| {
+    let of = move |part: fn(&StreamDetails, Language) -> String| {
         Signal::derive(move || {
-            details.with(|details| details.as_ref().map(part).unwrap_or_default())
+            details.with(|details| {
+                details
+                    .as_ref()
+                    .map(|details| part(details, streams.shell.language.get()))
+                    .unwrap_or_default()
+            })
         })
     };
     let state = Signal::derive(move || {
@@ -47,10 +52,10 @@ pub fn StreamFacts(
                 <dt>{streams.say(|text| text.state)}</dt>
                 <dd data-testid="state">{state}</dd>
             </div>
-            <div><dt>{streams.say(|text| text.content_type)}</dt><dd>{of(|details| details.configuration.content_type.clone())}</dd></div>
-            <div><dt>{streams.say(|text| text.tail)}</dt><dd class="offset" data-testid="tail">{of(|details| details.next_offset.to_string())}</dd></div>
-            <div><dt>{streams.say(|text| text.earliest)}</dt><dd class="offset">{of(|details| details.earliest_offset.to_string())}</dd></div>
-            <div><dt>{streams.say(|text| text.size)}</dt><dd data-testid="kept">{of(|details| size(details.kept_bytes))}</dd></div>
+            <div><dt>{streams.say(|text| text.content_type)}</dt><dd>{of(|details, _| details.configuration.content_type.clone())}</dd></div>
+            <div><dt>{streams.say(|text| text.tail)}</dt><dd class="offset" data-testid="tail">{of(|details, _| details.next_offset.to_string())}</dd></div>
+            <div><dt>{streams.say(|text| text.earliest)}</dt><dd class="offset">{of(|details, _| details.earliest_offset.to_string())}</dd></div>
+            <div><dt>{streams.say(|text| text.size)}</dt><dd data-testid="kept">{of(|details, language| size(details.kept_bytes, language))}</dd></div>
             <div><dt>{streams.say(|text| text.retention)}</dt><dd>{configured(retention)}</dd></div>
             <div><dt>{streams.say(|text| text.ends)}</dt><dd>{configured(ends)}</dd></div>
             <Family details />
@@ -59,25 +64,22 @@ pub fn StreamFacts(
 }
 
 fn ends(streams: StreamsContext, configuration: &Configuration) -> String {
-    let text = streams.text();
+    let (text, language) = (streams.text(), streams.shell.language.get());
     match (configuration.ttl_seconds, configuration.expires_at_ms) {
-        (Some(seconds), _) => (text.ends_idle)(&span(seconds)),
-        (None, Some(ms)) => (text.ends_at)(&browser::moment(
-            ms as f64,
-            streams.shell.language.get().name(),
-        )),
+        (Some(seconds), _) => (text.ends_idle)(&span_s(seconds, language)),
+        (None, Some(ms)) => (text.ends_at)(&browser::moment(ms as f64, language.name())),
         (None, None) => text.never.to_owned(),
     }
 }
 
 fn retention(streams: StreamsContext, configuration: &Configuration) -> String {
-    let text = streams.text();
+    let (text, language) = (streams.text(), streams.shell.language.get());
     let bytes = configuration
         .keep_bytes
-        .map(|bytes| (text.keeps_bytes)(&size(bytes)));
+        .map(|bytes| (text.keeps_bytes)(&size(bytes, language)));
     let time = configuration
         .keep_seconds
-        .map(|seconds| (text.keeps_for)(&span(seconds)));
+        .map(|seconds| (text.keeps_for)(&span_s(seconds, language)));
     let parts: Vec<String> = bytes.into_iter().chain(time).collect();
     if parts.is_empty() {
         text.keeps_all.to_owned()

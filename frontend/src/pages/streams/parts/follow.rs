@@ -110,7 +110,7 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
                                 }
                             />
                             <TechniqueBadge technique />
-                            <span>{look(technique).label}</span>
+                            <span>{move || look(technique).label.say(streams.shell.language.get())}</span>
                         </label>
                     }
                 })
@@ -134,7 +134,9 @@ fn FollowStatus(wished: Memo<Technique>) -> impl IntoView {
                 .filter(|one| *one != wished.get() && *one != Technique::Poll);
             let parts = [
                 Some((text.standing)(&tailing.standing)),
-                other.map(|other| (text.stands_in)(look(other).label)),
+                other.map(|other| {
+                    (text.stands_in)(look(other).label.say(streams.shell.language.get()))
+                }),
                 Some((text.counts)(
                     tailing.count,
                     tailing.bytes,
@@ -183,15 +185,14 @@ fn MessageList() -> impl IntoView {
 #[component]
 fn MessageEntry(message: ShownMessage) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let whole = size(message.bytes as u64);
-    let of = whole.clone();
+    let whole = move || size(message.bytes as u64, streams.shell.language.get());
     view! {
         <li>
             <span class="offset" aria-hidden="true">{message.next.map(|next| next.to_string())}</span>
             <code>
-                {message.is_hex.then(|| view! { <small>{move || (streams.text().bytes_of)(&of)} " "</small> }.into_any())}
+                {message.is_hex.then(|| view! { <small>{move || (streams.text().bytes_of)(&whole())} " "</small> }.into_any())}
                 {message.text}
-                {message.is_cut.then(|| view! { <small>{move || (streams.text().cut)(&whole)}</small> }.into_any())}
+                {message.is_cut.then(|| view! { <small>{move || (streams.text().cut)(&whole())}</small> }.into_any())}
             </code>
         </li>
     }

@@ -6,6 +6,7 @@ use tailwater_protocol::inspect::StreamSummary;
 
 use crate::api::request::ApiRequest;
 use crate::app::HistoryChange;
+use crate::app::language::Language;
 use crate::browser;
 use crate::numbers;
 use crate::pages::streams::context::StreamsContext;
@@ -152,31 +153,33 @@ fn Rows() -> impl IntoView {
 fn ListRow(name: String) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let name = StoredValue::new(name);
-    let with = move |part: fn(&StreamSummary) -> String| {
+    let with = move |part: fn(&StreamSummary, Language) -> String| {
         Signal::derive(move || {
             streams.listing.with(|listing| {
                 let rows = listing.page.here().map_or(&[][..], |page| &page.streams);
                 let stream =
                     name.with_value(|name| rows.iter().find(|stream| stream.name == *name));
-                stream.map(part).unwrap_or_default()
+                stream
+                    .map(|stream| part(stream, streams.shell.language.get()))
+                    .unwrap_or_default()
             })
         })
     };
-    let live = with(|stream| {
+    let live = with(|stream, _| {
         if stream.readers > 0 {
             numbers::count(stream.readers as u64)
         } else {
             String::new()
         }
     });
-    let is_fork = with(|stream| {
+    let is_fork = with(|stream, _| {
         if stream.forked_from.is_some() {
             "fork".to_owned()
         } else {
             String::new()
         }
     });
-    let is_closed = with(|stream| {
+    let is_closed = with(|stream, _| {
         if stream.closed {
             "closed".to_owned()
         } else {
@@ -211,16 +214,17 @@ fn ListRow(name: String) -> impl IntoView {
                     <span class="badge" hidden=move || is_fork.with(String::is_empty)>{streams.say(|text| text.is_fork)}</span>
                     <span class="badge" hidden=move || is_closed.with(String::is_empty)>{streams.say(|text| text.closed)}</span>
                 </span>
-                <span class="type">{with(|stream| stream.content_type.clone())}</span>
+                <span class="type">{with(|stream, _| stream.content_type.clone())}</span>
                 <span class="kept">{with(kept)}</span>
             </a>
         </li>
     }
 }
 
-fn kept(stream: &StreamSummary) -> String {
+fn kept(stream: &StreamSummary, language: Language) -> String {
     let bytes = |token: &Token| token.as_str().parse::<u64>().unwrap_or(0);
-    numbers::size(bytes(&stream.next_offset).saturating_sub(bytes(&stream.earliest_offset)))
+    let kept = bytes(&stream.next_offset).saturating_sub(bytes(&stream.earliest_offset));
+    numbers::size(kept, language)
 }
 
 /// No stream at all, or none that fits the search.

@@ -4,9 +4,10 @@ use leptos::prelude::*;
 use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 
-use crate::numbers::{self, count, size};
+use crate::app::language::Language;
+use crate::numbers::{self, count, size, span_s};
 use crate::pages::streams::context::StreamsContext;
-use crate::pages::streams::model::listing::{followers, span};
+use crate::pages::streams::model::listing::followers;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 
@@ -35,16 +36,16 @@ pub fn ReaderSection(
         format!("{about} {}", (text.plain_reads)(&count(plain as u64)))
     });
     let lines = move || {
-        let text = streams.text();
+        let (text, language) = (streams.text(), streams.shell.language.get());
         let lag = |lag| {
             if lag == 0 {
                 text.at_tail.to_owned()
             } else {
-                (text.slowest)(&size(lag))
+                (text.slowest)(&size(lag, language))
             }
         };
         by().into_iter()
-            .map(|one| view! { <ReaderLine technique=one.technique count=one.count lag=lag(one.lag_bytes) /> })
+            .map(|one| view! { <ReaderLine language technique=one.technique count=one.count lag=lag(one.lag_bytes) /> })
             .collect_view()
     };
     view! {
@@ -58,11 +59,16 @@ pub fn ReaderSection(
 }
 
 #[component]
-fn ReaderLine(technique: Technique, count: usize, lag: String) -> impl IntoView {
+fn ReaderLine(
+    language: Language,
+    technique: Technique,
+    count: usize,
+    lag: String,
+) -> impl IntoView {
     view! {
         <li class=format!("t-{}", technique.name())>
             <TechniqueBadge technique />
-            <span class="label">{look(technique).label}</span>
+            <span class="label">{look(technique).label.say(language)}</span>
             <span class="count">{numbers::count(count as u64)}</span>
             <span class="hint">{lag}</span>
         </li>
@@ -102,9 +108,10 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let rows = move || {
         // A table that nobody sees is not built.
         is_open.get().then(|| {
+            let language = streams.shell.language.get();
             readers()
                 .into_iter()
-                .map(|reader| view! { <ReaderRow reader /> })
+                .map(|reader| view! { <ReaderRow language reader /> })
                 .collect_view()
         })
     };
@@ -142,7 +149,7 @@ fn is_details_open(event: &leptos::ev::Event) -> bool {
 }
 
 #[component]
-fn ReaderRow(reader: LiveReader) -> impl IntoView {
+fn ReaderRow(language: Language, reader: LiveReader) -> impl IntoView {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -151,10 +158,10 @@ fn ReaderRow(reader: LiveReader) -> impl IntoView {
     let seconds = reader.seconds.max(0.0) as u64;
     view! {
         <tr>
-            <th scope="row">{look(reader.technique).label}</th>
+            <th scope="row">{look(reader.technique).label.say(language)}</th>
             <td class="offset">{reader.offset.to_string()}</td>
-            <td>{size(reader.lag_bytes)}</td>
-            <td>{span(seconds)}</td>
+            <td>{size(reader.lag_bytes, language)}</td>
+            <td>{span_s(seconds, language)}</td>
         </tr>
     }
 }

@@ -2,6 +2,7 @@
 
 use super::StreamsText;
 use crate::api::request::InvalidField;
+use crate::app::language::Language;
 use crate::numbers::{count, size};
 use crate::pages::streams::model::tailing::FollowState;
 
@@ -35,7 +36,6 @@ pub(super) const TEXT: StreamsText = StreamsText {
     ttl: "Ends after idle for",
     keep_bytes: "Keep at most",
     keep_seconds: "Keep messages for",
-    seconds: "s",
     limits: "Limits",
     limits_hint: "Empty means without limit. Reading and writing renew the idle time.",
     first: "First content, if any",
@@ -119,7 +119,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
         format!(
             "{}, {}, {}",
             plural(messages, "message"),
-            size(bytes),
+            size(bytes, Language::English),
             plural(requests, "request")
         )
     },

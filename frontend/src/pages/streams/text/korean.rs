@@ -5,6 +5,7 @@ use tailwater_protocol::NameError;
 use super::StreamsText;
 use crate::api::name::NameFault;
 use crate::api::request::InvalidField;
+use crate::app::language::Language;
 use crate::numbers::{count, size};
 use crate::pages::streams::model::tailing::FollowState;
 
@@ -38,7 +39,6 @@ pub(super) const TEXT: StreamsText = StreamsText {
     ttl: "쓰이지 않으면 끝남",
     keep_bytes: "보관할 크기",
     keep_seconds: "보관할 시간",
-    seconds: "초",
     limits: "한도",
     limits_hint: "비워 두면 한도가 없습니다. 읽거나 쓰면 쓰이지 않은 시간은 처음부터 다시 셉니다.",
     first: "처음 내용 (없어도 됨)",
@@ -113,7 +113,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
         format!(
             "메시지 {}개, {}, 요청 {}회",
             count(messages),
-            size(bytes),
+            size(bytes, Language::Korean),
             count(requests)
         )
     },

@@ -44,7 +44,6 @@ pub struct StreamsText {
     pub ttl: &'static str,
     pub keep_bytes: &'static str,
     pub keep_seconds: &'static str,
-    pub seconds: &'static str,
     pub limits: &'static str,
     pub limits_hint: &'static str,
     pub first: &'static str,

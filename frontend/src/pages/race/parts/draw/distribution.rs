@@ -5,8 +5,10 @@
 //! know what lies between them. Each curve carries its technique's shape and letter, at a height of its own, so that curves
 //! which coincide can be told apart.
 
+use crate::app::language::Language;
+use crate::numbers::{percent, span_ms};
 use crate::techniques::look;
-use crate::widgets::canvas::axis::{by_factors, decade, duration, step_for, steps, tick_label};
+use crate::widgets::canvas::axis::{by_factors, decade, step_for, steps, tick_label};
 use crate::widgets::canvas::palette::Ink;
 use crate::widgets::canvas::scene::{Align, Dash, Label, Scene, SeriesId, SeriesKind, Style};
 use tailwater_protocol::Technique;
@@ -59,13 +61,13 @@ struct LatencyRange {
 }
 
 impl DistributionChart {
-    /// Lays out the curves in `width` times `height` pixels.
+    /// Lays out the curves in `width` times `height` pixels, with `language` at the axes.
     pub fn layout(
         &mut self,
         curves: &[Curve<'_>],
         scale: Scale,
-        width: f64,
-        height: f64,
+        (width, height): (f64, f64),
+        language: Language,
     ) -> &Scene {
         let ends = curves
             .iter()
@@ -77,7 +79,7 @@ impl DistributionChart {
         self.range = self.range.keep(wanted);
         let plot = Plot::new(scale, self.range, width, height);
         self.scene.clear();
-        plot.axes(&mut self.scene);
+        plot.axes(&mut self.scene, language);
         for curve in curves {
             plot.theory(&mut self.scene, curve);
         }
@@ -97,12 +99,13 @@ impl DistributionChart {
         context: &web_sys::CanvasRenderingContext2d,
         curves: &[Curve<'_>],
         scale: Scale,
-        (width, height): (f64, f64),
+        size: (f64, f64),
+        language: Language,
         palette: &crate::widgets::canvas::palette::Palette,
     ) {
         crate::widgets::canvas::surface::paint(
             context,
-            self.layout(curves, scale, width, height),
+            self.layout(curves, scale, size, language),
             palette,
         );
     }
@@ -187,15 +190,16 @@ impl Plot {
         self.bottom - share * (self.bottom - self.top)
     }
 
-    fn axes(&self, scene: &mut Scene) {
+    fn axes(&self, scene: &mut Scene, language: Language) {
         let grid = scene.open(Style::new(SeriesKind::Lines, Ink::Rule).alpha(0.6));
         for quarter in 0..=4_u32 {
-            let y = self.y(f64::from(quarter) / 4.0).floor() + 0.5;
+            let share = f64::from(quarter) / 4.0;
+            let y = self.y(share).floor() + 0.5;
             scene.add(grid, [self.left, y, self.right, y]);
             scene.label(tick_label(
                 self.left - 8.0,
                 y,
-                format!("{}%", quarter * 25),
+                percent(share, language),
                 Align::End,
             ));
         }
@@ -203,14 +207,14 @@ impl Plot {
         match self.scale {
             Scale::Linear => {
                 for ms in steps(0.0, self.range.most_ms, step_for(self.range.most_ms, room)) {
-                    self.tick(scene, grid, ms, true);
+                    self.tick(scene, grid, ms, Some(language));
                 }
             }
-            Scale::Log => self.decades(scene, grid, room),
+            Scale::Log => self.decades(scene, grid, room, language),
         }
     }
 
-    fn decades(&self, scene: &mut Scene, grid: SeriesId, room: f64) {
+    fn decades(&self, scene: &mut Scene, grid: SeriesId, room: f64, language: Language) {
         let LatencyRange { least_ms, most_ms } = self.range;
         let every_digit = (most_ms / least_ms).log10() * 3.0 <= room;
         for decade in (0..9)
@@ -221,25 +225,26 @@ impl Plot {
                 let ms = decade * f64::from(digit);
                 let labelled = digit == 1 || (every_digit && (digit == 2 || digit == 5));
                 if ms <= most_ms * 1.000_001 {
-                    self.tick(scene, grid, ms, labelled);
+                    self.tick(scene, grid, ms, labelled.then_some(language));
                 }
             }
         }
     }
 
-    fn tick(&self, scene: &mut Scene, grid: SeriesId, ms: f64, labelled: bool) {
+    /// A line of the grid with its label, or a short one without.
+    fn tick(&self, scene: &mut Scene, grid: SeriesId, ms: f64, label: Option<Language>) {
         let x = self.x(ms);
-        let top = if labelled {
+        let top = if label.is_some() {
             self.top
         } else {
             self.bottom - 4.0
         };
         scene.add(grid, [x, top, x, self.bottom + 4.0]);
-        if labelled {
+        if let Some(language) = label {
             scene.label(tick_label(
                 x,
                 self.bottom + 14.0,
-                duration(ms),
+                span_ms(ms, language),
                 Align::Middle,
             ));
         }

@@ -12,6 +12,7 @@ pub mod distribution;
 pub mod sequence;
 pub mod waterfall;
 
+use crate::app::language::Language;
 use crate::pages::race::model::trace::Trace;
 use crate::techniques::look;
 use crate::widgets::canvas::axis::TimeAxis;
@@ -41,6 +42,8 @@ pub struct View {
     pub span_ms: f64,
     /// The right end, on the client's clock. About one transit behind the real now, answers are seen on their way.
     pub now_ms: f64,
+    /// The language of what stands at the axis.
+    pub language: Language,
 }
 
 /// Space at the left for the lanes' badges, pixels.
@@ -59,11 +62,11 @@ impl View {
             right: (self.width - RIGHT_MARGIN).max(GUTTER + 1.0),
         }
     }
+}
 
-    /// Whether there is little room.
-    pub fn is_narrow(&self) -> bool {
-        self.width < NARROW
-    }
+/// Whether a drawing of this width has little room.
+fn is_narrow(width: f64) -> bool {
+    width < NARROW
 }
 
 /// The technique's shape with its letter, at the left end of a lane.

@@ -13,7 +13,8 @@ mod lane;
 #[cfg(test)]
 mod tests;
 
-use super::{LaneView, View, badge};
+use super::{LaneView, View, badge, is_narrow};
+use crate::app::language::Language;
 use crate::pages::race::model::trace::EventRun;
 use crate::widgets::canvas::axis::{AXIS_HEIGHT, TimeAxis};
 use crate::widgets::canvas::columns::Columns;
@@ -48,13 +49,7 @@ pub struct SequenceGeometry {
 impl SequenceGeometry {
     /// The geometry for so many lanes at this width.
     pub fn new(width: f64, lanes: usize) -> Self {
-        let narrow = View {
-            width,
-            span_ms: 1.0,
-            now_ms: 0.0,
-        }
-        .is_narrow();
-        let (above, between, below) = if narrow {
+        let (above, between, below) = if is_narrow(width) {
             (15.5, 34.0, 17.5)
         } else {
             (18.5, 46.0, 17.5)
@@ -135,7 +130,7 @@ impl SequenceDiagram {
             .detail
             .next((axis.right - axis.left) / busiest(lanes, &axis));
         self.collect_news(lanes, &axis);
-        self.frame(&geometry, &axis);
+        self.frame(&geometry, &axis, view.language);
         let waiting_most = self.count_waiting(lanes, &axis);
         for ((view, band), waiting) in lanes.iter().zip(&geometry.lanes).zip(&self.waiting) {
             badge(
@@ -182,7 +177,7 @@ impl SequenceDiagram {
     }
 
     /// Life lines, the axis, and a guide through all lanes at each due time.
-    fn frame(&mut self, geometry: &SequenceGeometry, axis: &TimeAxis) {
+    fn frame(&mut self, geometry: &SequenceGeometry, axis: &TimeAxis, language: Language) {
         let scene = &mut self.scene;
         let (Some(first), Some(last)) = (geometry.lanes.first(), geometry.lanes.last()) else {
             return;
@@ -202,7 +197,7 @@ impl SequenceDiagram {
             scene.add(lines, [axis.left, band.client_y, axis.right, band.client_y]);
         }
         let ticks = scene.open(Style::new(SeriesKind::Lines, Ink::Rule));
-        axis.ticks(scene, ticks, geometry.axis_y);
+        axis.ticks(scene, ticks, geometry.axis_y, language);
     }
 
     /// Counts what waits at each lane's server, and returns the largest count. It is one stream: what the best informed lane

@@ -4,7 +4,7 @@
 //! bytes come: a tick per chunk, higher for more bytes. The technique's shape on top is an event; hollow is an answer without
 //! one. Long-polling is a picket fence, a stream one long bar with ticks.
 
-use super::{LaneView, Thin, View, badge};
+use super::{LaneView, Thin, View, badge, is_narrow};
 use crate::pages::race::model::trace::RequestMark;
 use crate::widgets::canvas::axis::{AXIS_HEIGHT, TimeAxis};
 use crate::widgets::canvas::palette::Ink;
@@ -34,17 +34,7 @@ pub struct WaterfallGeometry {
 impl WaterfallGeometry {
     /// The geometry for so many lanes at this width.
     pub fn new(width: f64, lanes: usize) -> Self {
-        let row = if (View {
-            width,
-            span_ms: 1.0,
-            now_ms: 0.0,
-        })
-        .is_narrow()
-        {
-            30.0
-        } else {
-            32.0
-        };
+        let row = if is_narrow(width) { 30.0 } else { 32.0 };
         let middles: Vec<f64> = (0_u32..)
             .take(lanes)
             .map(|lane| f64::from(lane) * row + row / 2.0 + 5.0)
@@ -72,7 +62,7 @@ impl WaterfallChart {
         let geometry = WaterfallGeometry::new(view.width, lanes.len());
         self.scene.clear();
         let ticks = self.scene.open(Style::new(SeriesKind::Lines, Ink::Rule));
-        axis.ticks(&mut self.scene, ticks, geometry.axis_y);
+        axis.ticks(&mut self.scene, ticks, geometry.axis_y, view.language);
         for (view, middle) in lanes.iter().zip(&geometry.middles) {
             badge(&mut self.scene, view.technique, 14.0, *middle);
             let row = WaterfallRow {
@@ -241,6 +231,7 @@ fn tick_height(bytes: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::language::Language;
     use crate::pages::race::model::trace::{EventMark, Trace};
     use crate::widgets::canvas::scene::Series;
     use tailwater_client::FollowReport;
@@ -250,6 +241,7 @@ mod tests {
         width: 1_040.0,
         span_ms: 1_000.0,
         now_ms: 1_000.0,
+        language: Language::English,
     };
 
     fn long_poll(ends: impl Iterator<Item = f64>) -> Trace {

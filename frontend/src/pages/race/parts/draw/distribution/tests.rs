@@ -29,7 +29,7 @@ fn few_samples_are_dots_and_many_a_line() {
             theory: &[],
         };
         let mut distribution = DistributionChart::default();
-        let scene = distribution.layout(&[curve], Scale::Linear, 600.0, 200.0);
+        let scene = distribution.layout(&[curve], Scale::Linear, (600.0, 200.0), Language::English);
         assert_eq!(
             series(scene, |series| series.style.kind == SeriesKind::Path).is_empty(),
             dots,
@@ -48,7 +48,7 @@ fn theory_is_dashed_and_a_uniform_one_is_a_straight_line() {
         theory: &theory,
     };
     let mut distribution = DistributionChart::default();
-    let scene = distribution.layout(&[curve], Scale::Linear, 600.0, 200.0);
+    let scene = distribution.layout(&[curve], Scale::Linear, (600.0, 200.0), Language::English);
     let dashed = series(scene, |series| series.style.dash == Dash::Dashed);
     let [_, a, b, c, ..] = dashed[0].items[..] else {
         panic!("expected four points, got {dashed:?}")
@@ -81,7 +81,7 @@ fn everything_stands_inside_the_drawing_on_both_scales() {
         (Scale::Log, 900.0),
     ] {
         let mut distribution = DistributionChart::default();
-        let scene = distribution.layout(&curves, scale, width, 180.0);
+        let scene = distribution.layout(&curves, scale, (width, 180.0), Language::Korean);
         for [x, y, ..] in scene.series().flat_map(|series| &series.items) {
             assert!(
                 (0.0..=width).contains(x) && (0.0..=180.0).contains(y),
@@ -117,7 +117,7 @@ fn a_uniform_theory_bends_on_the_logarithmic_scale() {
         theory: &theory,
     };
     let mut distribution = DistributionChart::default();
-    let scene = distribution.layout(&[curve], Scale::Log, 600.0, 200.0);
+    let scene = distribution.layout(&[curve], Scale::Log, (600.0, 200.0), Language::English);
     let points = series(scene, |series| series.style.dash == Dash::Dashed)[0]
         .items
         .clone();

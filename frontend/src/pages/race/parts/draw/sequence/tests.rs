@@ -1,8 +1,8 @@
 //! Tests of the sequence diagram: the positions of its parts, and how it becomes denser.
 
 use super::*;
+use crate::numbers::Unit;
 use crate::pages::race::model::trace::{EventMark, Trace};
-use crate::widgets::canvas::axis::duration;
 use crate::widgets::canvas::scene::Series;
 use tailwater_client::{FollowReport, ReceivedBatch};
 use tailwater_protocol::{Data, Technique, Token};
@@ -12,6 +12,7 @@ const VIEW: View = View {
     width: 1_040.0,
     span_ms: 10_000.0,
     now_ms: 10_000.0,
+    language: Language::English,
 };
 
 fn lane(technique: Technique, trace: &Trace) -> LaneView<'_> {
@@ -365,42 +366,40 @@ fn lanes_do_not_overlap_and_a_narrow_page_is_lower() {
 fn no_two_ticks_overlap_at_any_width_and_span() {
     for width in [320.0, 700.0, 1_440.0] {
         for span_ms in [500.0, 2_000.0, 4_000.0, 10_000.0, 30_000.0, 120_000.0] {
-            let mut sequence = SequenceDiagram::default();
-            let scene = sequence.layout(
-                &[],
-                &View {
+            for language in Language::ALL {
+                let view = View {
                     width,
                     span_ms,
                     now_ms: 1e6,
-                },
-            );
-            assert!(scene.labels().is_empty(), "an axis without lanes");
-            let trace = Trace::new();
-            let scene = sequence.layout(
-                &[lane(Technique::Poll, &trace)],
-                &View {
-                    width,
-                    span_ms,
-                    now_ms: 1e6,
-                },
-            );
-            let ticks = scene
-                .labels()
-                .iter()
-                .filter(|label| label.text.contains(' '))
-                .collect::<Vec<_>>();
-            assert!(
-                ticks.len() >= 2,
-                "{} ticks of {} on {width} px",
-                ticks.len(),
-                duration(span_ms)
-            );
-            assert!(
-                ticks
-                    .windows(2)
-                    .all(|pair| (pair[0].x - pair[1].x).abs() > 50.0),
-                "{ticks:?}"
-            );
+                    language,
+                };
+                let mut sequence = SequenceDiagram::default();
+                let scene = sequence.layout(&[], &view);
+                assert!(scene.labels().is_empty(), "an axis without lanes");
+                let trace = Trace::new();
+                let scene = sequence.layout(&[lane(Technique::Poll, &trace)], &view);
+                let unit = if span_ms < 1_000.0 {
+                    Unit::Millisecond
+                } else {
+                    Unit::Second
+                };
+                let ticks = scene
+                    .labels()
+                    .iter()
+                    .filter(|label| label.text.ends_with(unit.suffix(language)))
+                    .collect::<Vec<_>>();
+                assert!(
+                    ticks.len() >= 2,
+                    "{} ticks of {span_ms} ms on {width} px",
+                    ticks.len()
+                );
+                assert!(
+                    ticks
+                        .windows(2)
+                        .all(|pair| (pair[0].x - pair[1].x).abs() > 50.0),
+                    "{ticks:?}"
+                );
+            }
         }
     }
 }
