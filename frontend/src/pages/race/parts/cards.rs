@@ -113,6 +113,13 @@ fn Lateness(technique: Technique) -> impl IntoView {
     });
     let samples = figure(page, technique, |lane, _| lane.samples);
     let ms = move || Unit::Millisecond.suffix(page.language.get());
+    let p50_unit = move || {
+        if p50.with(|p50| p50 == NONE) {
+            ""
+        } else {
+            ms()
+        }
+    };
     let bound = move || {
         bound.get().map_or_else(String::new, |bound| {
             format!(" {}", numbers::plus_minus(&bound, page.language.get()))
@@ -124,7 +131,7 @@ fn Lateness(technique: Technique) -> impl IntoView {
                 <dt>{page.say(|text| text.median)}</dt>
                 <dd>
                     <span class="big" data-testid="p50">{move || p50.get()}</span>
-                    <span class="unit">{ms} {bound}</span>
+                    <span class="unit">{p50_unit} {bound}</span>
                 </dd>
             </div>
             <div>
