@@ -42,16 +42,16 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
         },
         gloss: Bilingual {
             english: "asks every so often",
-            korean: "주기마다 묻는다",
+            korean: "일정 주기로 요청합니다",
         },
         spoken: Bilingual {
             english: "polling",
-            korean: "폴링",
+            korean: "Polling",
         },
         asks: true,
         theory: Bilingual {
             english: "half an interval and the way down; a straight line",
-            korean: "주기의 절반과 내려오는 시간 — 곧은 직선",
+            korean: "지연은 평균적으로 주기의 절반에 서버에서 클라이언트까지의 전달 시간을 더한 값이며, 누적 분포는 직선입니다",
         },
         tag_share: 0.6,
     },
@@ -69,17 +69,17 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
         },
         gloss: Bilingual {
             english: "asks, and the question is held",
-            korean: "묻고, 답이 생길 때까지 기다린다",
+            korean: "요청해 두고, 이벤트가 생길 때까지 응답을 기다립니다",
         },
-        // The hyphen does not break: it stands in sentences that wrap.
+        // Neither the hyphen nor the space breaks: they stand in sentences that wrap.
         spoken: Bilingual {
             english: "long\u{2011}polling",
-            korean: "롱 폴링",
+            korean: "Long\u{a0}Polling",
         },
         asks: true,
         theory: Bilingual {
             english: "the way down; events that fall into the re-arm gap wait for it",
-            korean: "내려오는 시간 — 다시 묻는 틈에 든 이벤트만 그만큼 기다린다",
+            korean: "지연은 서버에서 클라이언트까지의 전달 시간이며, 다음 요청이 도착하기 전에 생긴 이벤트는 그 요청을 기다립니다",
         },
         tag_share: 0.84,
     },
@@ -94,13 +94,13 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
         },
         gloss: Bilingual {
             english: "asks once; lines that never end",
-            korean: "한 번 묻고, 끝나지 않는 줄을 받는다",
+            korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 한 줄씩 받습니다",
         },
         spoken: Bilingual::same("NDJSON"),
         asks: false,
         theory: Bilingual {
             english: "the way down, every time",
-            korean: "늘 내려오는 시간만큼",
+            korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
         },
         tag_share: 0.45,
     },
@@ -115,13 +115,13 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
         },
         gloss: Bilingual {
             english: "asks once; events that never end",
-            korean: "한 번 묻고, 끝나지 않는 이벤트를 받는다",
+            korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 이벤트로 받습니다",
         },
         spoken: Bilingual::same("SSE"),
         asks: false,
         theory: Bilingual {
             english: "the way down, every time",
-            korean: "늘 내려오는 시간만큼",
+            korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
         },
         tag_share: 0.3,
     },
@@ -136,13 +136,13 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
         },
         gloss: Bilingual {
             english: "upgrades; both sides may speak",
-            korean: "연결을 바꿔 양쪽이 말한다",
+            korean: "연결을 업그레이드해 양방향으로 주고받습니다",
         },
         spoken: Bilingual::same("WebSocket"),
         asks: false,
         theory: Bilingual {
             english: "the way down, every time",
-            korean: "늘 내려오는 시간만큼",
+            korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
         },
         tag_share: 0.15,
     },

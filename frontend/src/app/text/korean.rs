@@ -1,4 +1,4 @@
-//! What all pages say in Korean.
+//! What all pages say in Korean; docs/korean.md has the words and the rules.
 
 use super::SharedText;
 use crate::app::theme::Theme;
@@ -17,15 +17,15 @@ pub(super) const TEXT: SharedText = SharedText {
     help: "도움말",
     close: "닫기",
     copy: "복사",
-    copied: "복사함",
+    copied: "복사됨",
     keys_title: "단축키",
-    key_help: "이 도움말",
+    key_help: "도움말 열기",
     technique: "방식",
     connection: |connection| match connection {
         ServerConnection::Connecting => "연결 중",
         ServerConnection::Live => "실시간",
-        ServerConnection::Paused => "멈춤",
-        ServerConnection::Lost => "서버 없음",
+        ServerConnection::Paused => "일시 정지",
+        ServerConnection::Lost => "서버 연결 끊김",
         ServerConnection::Reconnecting => "다시 연결 중",
     },
 };

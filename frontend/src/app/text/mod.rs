@@ -2,6 +2,8 @@
 
 mod english;
 mod korean;
+#[cfg(test)]
+pub(crate) mod rules;
 
 use super::language::Language;
 use super::theme::Theme;

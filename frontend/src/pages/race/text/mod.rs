@@ -165,11 +165,77 @@ impl RaceText {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::text::rules::korean_faults;
+    use crate::pages::race::model::headline::Rung;
+    use crate::pages::race::model::lane_summary::Measure;
+    use tailwater_protocol::Technique;
 
     #[test]
     fn both_languages_differ_and_have_lists_of_equal_length() {
         let [english, korean] = Language::ALL.map(RaceText::of);
         assert_ne!(english.help_intro, korean.help_intro);
         assert_eq!(english.measured.len(), korean.measured.len());
+    }
+
+    /// Every text of the page that has numbers in it, with some.
+    fn with_numbers(text: &RaceText) -> Vec<String> {
+        let ladder = |measure, count| {
+            let rungs = Technique::ALL.iter().take(count).map(|technique| Rung {
+                techniques: vec![*technique],
+                late_ms: 506.4,
+            });
+            (text.headline)(&Headline::Ladder {
+                measure,
+                rungs: rungs.collect(),
+                interval_ms: 1_000.0,
+            })
+        };
+        let cost = Cost {
+            least: (Technique::Websocket, 70.0),
+            most: (Technique::Poll, 1_234.0),
+            empty_polls: Some(0.75),
+        };
+        let doubts = [
+            Doubt::TooFew { more_s: Some(20.0) },
+            Doubt::TooFew { more_s: None },
+            Doubt::Hidden,
+            Doubt::ClockStepped,
+            Doubt::ClockUnsure { bound_ms: 2.5 },
+            Doubt::BeforeItsTime { latency_ms: -1.0 },
+            Doubt::SourceLate { late_ms: 30.0 },
+        ];
+        let mut texts = vec![
+            ladder(Measure::FromDue, 5),
+            ladder(Measure::BehindFirst, 5),
+            ladder(Measure::BehindFirst, 1),
+            (text.cost)(&cost),
+            (text.clock)(0.06, 43),
+            (text.hidden)(34),
+            (text.from_tail)(1_200_000),
+            (text.against)(506.0, 502.0, Some(149.0)),
+            (text.against)(506.0, 502.0, None),
+            (text.predicts)(502.0),
+            (text.stepped)(-1_234.0),
+        ];
+        texts.extend(doubts.map(text.needs));
+        texts
+    }
+
+    #[test]
+    fn korean_texts_keep_to_the_rules_with_numbers_in_them() {
+        for korean in with_numbers(RaceText::of(Language::Korean)) {
+            assert_eq!(korean_faults(&korean), [""; 0], "{korean}");
+        }
+        let english = with_numbers(RaceText::of(Language::English));
+        assert!(english.iter().any(|text| !korean_faults(text).is_empty()));
+    }
+
+    #[test]
+    fn a_prediction_has_its_unit_in_each_language() {
+        let [english, korean] = Language::ALL
+            .map(RaceText::of)
+            .map(|text| (text.against)(506.0, 502.0, Some(149.0)));
+        assert_eq!(english, "mean 506, predicted 502 ± 149 ms");
+        assert_eq!(korean, "평균 506ms, 예측 502±149ms");
     }
 }
