@@ -1,5 +1,7 @@
 //! Numbers for people: thousands apart, as many digits as they are worth, and their units as each language writes them.
 
+pub use tailwater_lab::digits::fixed;
+
 use crate::app::language::Language;
 
 /// A unit beside a number.
@@ -59,15 +61,6 @@ impl Unit {
     /// A number that is already digits, with this unit.
     pub fn of(self, number: &str, language: Language) -> String {
         format!("{number}{}", self.suffix(language))
-    }
-}
-
-/// With so many decimals; a tiny negative number has no sign.
-pub fn fixed(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
-    match text.strip_prefix('-') {
-        Some(zero) if zero.bytes().all(|digit| matches!(digit, b'0' | b'.')) => zero.to_owned(),
-        _ => text,
     }
 }
 
