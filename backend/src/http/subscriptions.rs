@@ -29,7 +29,7 @@ use tailwater_protocol::{StreamOffset, document};
 /// Maximum request body: 10,000 streams of the usual length.
 const BODY_BYTES_MAX: u64 = 1 << 20;
 
-type Answer = Result<HttpResponse, SubscriptionRefusal>;
+type SubscriptionResult = Result<HttpResponse, SubscriptionRefusal>;
 
 /// Registers the reserved paths; the state is a `web::Data<App>`.
 pub(super) fn configure(service: &mut web::ServiceConfig) {
@@ -47,7 +47,11 @@ pub(super) fn handler_refusal(
         .map(|refusal| refusal.error_response())
 }
 
-async fn handle(request: HttpRequest, payload: web::Payload, app: web::Data<App>) -> Answer {
+async fn handle(
+    request: HttpRequest,
+    payload: web::Payload,
+    app: web::Data<App>,
+) -> SubscriptionResult {
     let (id, task) = match SubscriptionRoute::of(
         request.method(),
         app.local_path(request.uri().path()),
@@ -100,7 +104,7 @@ async fn put(
     payload: web::Payload,
     app: &App,
     id: SubscriptionId,
-) -> Answer {
+) -> SubscriptionResult {
     let definition_request: DefinitionRequest =
         read(request, payload, app, Example::Subscription).await?;
     // Behind a proxy that is not declared by --public-url, the client may be remote.
@@ -132,7 +136,7 @@ async fn add(
     payload: web::Payload,
     app: &App,
     id: &SubscriptionId,
-) -> Answer {
+) -> SubscriptionResult {
     let StreamsBody { streams } = read(request, payload, app, Example::Streams).await?;
     let names = definition::names(&streams).map_err(Refused::from)?;
     app.subscriptions.add(id, names).await?;
@@ -149,7 +153,7 @@ async fn claim(
     payload: web::Payload,
     app: &App,
     id: &SubscriptionId,
-) -> Answer {
+) -> SubscriptionResult {
     let ClaimBody { worker } = read(request, payload, app, Example::Claim).await?;
     let worker = WorkerName::parse(&worker).map_err(Refused::from)?;
     Ok(no_store(HttpResponse::Ok()).json(app.subscriptions.claim(id, worker).await?))
@@ -186,7 +190,7 @@ async fn report(
     id: &SubscriptionId,
     way: DeliveryWay,
     token: &str,
-) -> Answer {
+) -> SubscriptionResult {
     let ReportBody {
         wake_id,
         generation,
@@ -229,7 +233,7 @@ async fn release(
     app: &App,
     id: &SubscriptionId,
     token: &str,
-) -> Answer {
+) -> SubscriptionResult {
     let ReleaseBody {
         wake_id,
         generation,

@@ -1,233 +1,30 @@
-//! Every interleaving of readers and their group with an append, a close, a deletion, a stop, a
-//! disconnect and a stall, one interruption point after the other.
+//! Every interleaving of readers and their group with an append, a close, a deletion, a stop, and
+//! a reader that leaves or stalls, one interruption point after the other.
 //!
 //! The steps are the calls that read the log. For k = 0, 1, 2, ... the event happens at the k-th
 //! step, on a paused clock. Whatever k is, every reader must see it without any time passing: a
 //! lost wake-up would only show when a hold or a heartbeat ends.
 
-use super::encoding::Encoding;
-use super::{AnswerReader, Groups, Inlet, LiveTerms};
-use crate::api::{Budget, Cursors, FREE_BYTES, LiveAnswer, LongPollWait, Presence};
+mod fixture;
+
+use crate::api::FREE_BYTES;
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
+use fixture::{
+    EVENTS, GroupFixture, HEARTBEAT, HOLD, Interference, append_now, on_one_thread, run_until_idle,
+};
 use http::StatusCode;
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tailwater_core::store::MemoryStore;
-use tailwater_core::{Append, Log, Payload, ReaderGuard, StreamConfig, StreamName, Streams};
+use tailwater_core::{Append, Payload};
+use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
-use tailwater_protocol::{Data, Frame, Offset, Technique, ndjson};
-use tokio::sync::{Notify, Semaphore, watch};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-const HOLD: Duration = Duration::from_secs(25);
-const HEARTBEAT: Duration = Duration::from_secs(15);
-const RECYCLE: Duration = Duration::from_secs(59);
 /// More steps than all readers together take; the event then happens when all of them wait.
 const STEPS_MAX: usize = 40;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Interference {
-    Append,
-    Close,
-    AppendAndClose,
-    Delete,
-    Stop,
-}
-
-const EVENTS: [Interference; 5] = [
-    Interference::Append,
-    Interference::Close,
-    Interference::AppendAndClose,
-    Interference::Delete,
-    Interference::Stop,
-];
-
-impl Interference {
-    fn run(self, streams: &Streams, stop: &watch::Sender<bool>) {
-        let news = || Payload::parse(ContentKind::Text, Bytes::from_static(b"news")).ok();
-        let (payload, close) = match self {
-            Self::Append => (news(), false),
-            Self::Close => (None, true),
-            Self::AppendAndClose => (news(), true),
-            Self::Delete => {
-                let deleted = streams.delete(&name()).now_or_never();
-                assert!(matches!(deleted, Some(Ok(true))), "{deleted:?}");
-                return;
-            }
-            Self::Stop => {
-                stop.send_replace(true);
-                return;
-            }
-        };
-        append_now(
-            &streams.find(&name()).unwrap(),
-            Append {
-                payload,
-                close,
-                ..Append::default()
-            },
-        );
-    }
-}
-
-/// Appends without waiting, as a store in memory does.
-fn append_now(log: &Arc<Log>, append: Append) {
-    let appended = log.append(append).now_or_never();
-    assert!(matches!(appended, Some(Ok(_))), "{appended:?}");
-}
-
-fn name() -> StreamName {
-    StreamName::parse("one").unwrap()
-}
-
-struct GroupFixture {
-    streams: Streams,
-    log: Arc<Log>,
-    groups: Rc<Groups>,
-    stop: Arc<watch::Sender<bool>>,
-}
-
-impl GroupFixture {
-    async fn new() -> Self {
-        let streams = Streams::new(Arc::new(MemoryStore::new(1 << 20)), 1);
-        let first = Payload::parse(ContentKind::Text, Bytes::from_static(b"old")).ok();
-        let log = streams
-            .create(&name(), StreamConfig::new("text/plain"), first, false)
-            .await
-            .unwrap()
-            .log;
-        let (stop, stopping) = watch::channel(false);
-        let terms = LiveTerms {
-            page_max: 1024,
-            message_max: 1024,
-            heartbeat: HEARTBEAT,
-            stalled_max: HOLD,
-            unfinished_max: HOLD,
-            budget: Budget::new(1 << 20),
-            stop: stopping,
-        };
-        Self {
-            streams,
-            log,
-            groups: Groups::new(terms),
-            stop: Arc::new(stop),
-        }
-    }
-
-    fn presence(&self, technique: Technique, from: Offset) -> Presence {
-        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        Presence::new(
-            ReaderGuard::new(Arc::clone(&self.log), technique, from),
-            permit,
-        )
-    }
-
-    /// A reader from `from` on, whose body is not polled between its first piece and `resume`.
-    fn read(&self, from: Offset, resume: Option<Rc<Notify>>) -> Rc<RefCell<ReceivedPieces>> {
-        let live = LiveAnswer {
-            log: Arc::clone(&self.log),
-            from,
-            technique: Technique::Ndjson,
-            cursors: Cursors::common(),
-            recycle_at: Some(Instant::now() + RECYCLE),
-            presence: self.presence(Technique::Ndjson, from),
-        };
-        let body = AnswerReader::body(
-            Rc::clone(&self.groups),
-            live,
-            Encoding::Ndjson,
-            Inlet::Nothing,
-        );
-        let got = Rc::new(RefCell::new(ReceivedPieces::default()));
-        let filled = Rc::clone(&got);
-        spawn_local(async move {
-            let (mut body, mut decoder, mut resume) =
-                (Box::pin(body), ndjson::NdjsonDecoder::default(), resume);
-            let start = Instant::now();
-            while let Some(Ok(piece)) = body.next().await {
-                let mut frames = Vec::new();
-                decoder.push(&piece, &mut frames).unwrap();
-                filled.borrow_mut().take(start.elapsed(), frames);
-                if let Some(resume) = resume.take() {
-                    resume.notified().await;
-                }
-            }
-            filled.borrow_mut().has_ended = true;
-        });
-        got
-    }
-
-    /// A long-poll at the tail.
-    fn wait(&self) -> Rc<RefCell<Option<(StatusCode, Bytes)>>> {
-        let at = self.log.tail_now().next;
-        let wait = Box::new(LongPollWait::at_tail(
-            &self.log,
-            HOLD,
-            self.presence(Technique::LongPoll, at),
-        ));
-        let got = Rc::new(RefCell::new(None));
-        let (filled, groups) = (Rc::clone(&got), Rc::clone(&self.groups));
-        spawn_local(async move {
-            let answer = super::wait(&groups, wait).await;
-            let body = answer
-                .content
-                .map_or(Bytes::new(), |content| content.parts.concat().into());
-            *filled.borrow_mut() = Some((answer.status, body));
-        });
-        got
-    }
-
-    fn plan(&self, step: usize, event: Interference) {
-        let (streams, stop) = (self.streams.clone(), Arc::clone(&self.stop));
-        self.log
-            .interruption
-            .plan(step, move || event.run(&streams, &stop));
-    }
-}
-
-/// What a reader received.
-#[derive(Debug, Default)]
-struct ReceivedPieces {
-    text: String,
-    is_closed: bool,
-    is_up_to_date: bool,
-    has_ended: bool,
-    /// The second in which each piece arrived, and whether it held no object.
-    times: Vec<(u64, bool)>,
-}
-
-impl ReceivedPieces {
-    fn take(&mut self, after: Duration, frames: Vec<Frame>) {
-        self.times.push((after.as_secs(), frames.is_empty()));
-        for frame in frames {
-            if let Some(Data::Text(text)) = frame.data {
-                self.text.push_str(&text);
-            }
-            self.is_closed |= frame.closed;
-            self.is_up_to_date = frame.up_to_date;
-        }
-    }
-}
-
-/// Runs everything that is ready without time passing.
-async fn run_until_idle() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
-    }
-}
-
-fn on_one_thread(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    LocalSet::new().block_on(&runtime, test);
-}
 
 #[test]
 fn no_reader_loses_or_repeats_an_event_at_any_step() {
@@ -287,6 +84,62 @@ fn no_reader_loses_or_repeats_an_event_at_any_step() {
                     }
                     Interference::Delete => assert_eq!(status, StatusCode::NOT_FOUND),
                 }
+            }
+        }
+    });
+}
+
+#[test]
+fn readers_that_leave_or_stall_at_any_step_affect_no_other() {
+    on_one_thread(async {
+        for leaves in [true, false] {
+            for (is_at_tail, step) in [true, false].into_iter().cycle().zip(0..2 * STEPS_MAX) {
+                let (fixture, start) = (GroupFixture::new().await, Instant::now());
+                let tail = fixture.log.tail_now().next;
+                let (from, has_stalled) = (
+                    if is_at_tail { tail } else { Offset::ZERO },
+                    Arc::new(AtomicBool::new(false)),
+                );
+                let (lost, handle) = fixture.reader(from, None, Arc::clone(&has_stalled));
+                let others = [
+                    (fixture.read(Offset::ZERO, None), "old"),
+                    (fixture.read(tail, None), ""),
+                ];
+                let waiting = fixture.wait();
+                fixture.log.interruption.plan(step / 2, move || {
+                    if leaves {
+                        handle.abort();
+                    } else {
+                        has_stalled.store(true, Ordering::Relaxed);
+                    }
+                });
+                for _ in 0..3 {
+                    run_until_idle().await;
+                    Interference::Append.run(&fixture.streams, &fixture.stop);
+                }
+                run_until_idle().await;
+                fixture.log.interruption.run_now();
+                Interference::AppendAndClose.run(&fixture.streams, &fixture.stop);
+                run_until_idle().await;
+                assert_eq!(start.elapsed(), Duration::ZERO);
+                let at = format!(
+                    "leaves: {leaves}, step {}, at the tail: {is_at_tail}",
+                    step / 2
+                );
+                for (got, old) in &others {
+                    let got = got.borrow();
+                    assert_eq!(got.text, format!("{old}newsnewsnewsnews"), "{at}: {got:?}");
+                    assert!(got.is_closed && got.has_ended, "{at}: {got:?}");
+                }
+                let waited = waiting.borrow().clone();
+                assert_eq!(
+                    waited,
+                    Some((StatusCode::OK, Bytes::from_static(b"news"))),
+                    "{at}"
+                );
+                let all = if is_at_tail { "" } else { "old" }.to_owned() + "newsnewsnewsnews";
+                let lost = lost.borrow();
+                assert!(all.starts_with(&lost.text), "{at}: {lost:?}");
             }
         }
     });

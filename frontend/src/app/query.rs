@@ -1,7 +1,7 @@
 //! The query of an address: names with their values, in order.
 //!
-//! `UrlSearchParams` would take a `+` for a space. Names of streams may contain one, and in the server's own queries a `+`
-//! is a plus, so that links which people write by hand must be read in the same way here.
+//! `UrlSearchParams` would take a `+` for a space. Names of streams may contain one, and in a path a `+` is a plus: a link that
+//! a person writes by hand with such a name works. Addresses are also tested natively, where there is no `UrlSearchParams`.
 
 use std::fmt;
 
