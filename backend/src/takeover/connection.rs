@@ -9,7 +9,7 @@ use crate::live::encoding::Encoding;
 use crate::live::{AnswerReader, Finished, Groups, Inlet, Outlet};
 use futures_util::future::{FutureExt as _, LocalBoxFuture, ready};
 use std::future::poll_fn;
-use std::io::{self};
+use std::io;
 use std::rc::Rc;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;

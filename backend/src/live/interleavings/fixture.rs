@@ -22,6 +22,8 @@ use tokio::time::Instant;
 pub(super) const HOLD: Duration = Duration::from_secs(25);
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 pub(super) const RECYCLE: Duration = Duration::from_secs(59);
+
+/// What happens to the stream while readers follow it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Interference {
     Append,
