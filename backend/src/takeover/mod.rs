@@ -17,7 +17,7 @@
 //!    new dispatcher.
 //!
 //! This relies on two facts about actix-http, whose version is therefore pinned; they are tested in
-//! `backend/tests/protocol/facts.rs`: the dispatcher flushes its connection only when nothing is
+//! `backend/tests/protocol/actix_flush.rs`: the dispatcher flushes its connection only when nothing is
 //! left to write, and an error from that flush ends it without a shutdown. Requests that are served
 //! by another server (TLS, HTTP/2, an embedding application) find no slot and stay in their
 //! dispatcher.

@@ -8,24 +8,23 @@
     reason = "tests and their helpers fail by panicking"
 )]
 
+mod actix_flush;
 mod bodies;
 mod both_ways;
 mod caching;
 mod codings;
-mod crowd;
+mod concurrent_clients;
+mod disconnecting;
 mod exporting;
-mod facts;
 mod forks;
 #[path = "../in_process/mod.rs"]
 mod in_process;
 mod inspecting;
 mod json;
 mod last_event;
-mod leaving;
 mod lifetimes;
 mod limits;
 mod live;
-mod lives;
 mod local_server;
 mod long_poll;
 mod mounted;
@@ -35,6 +34,7 @@ mod producers;
 mod refusals;
 mod restarting;
 mod retention;
+mod reused_names;
 mod security;
 mod stopping;
 mod streaming;
