@@ -45,25 +45,20 @@ pub async fn run(
 /// Serves the streams of a store, and closes it afterwards; see [`serve`].
 ///
 /// # Errors
-/// Only when the listener can't be used.
+/// When the listener can't be used, a stored subscription can't be read, or the store can't be
+/// closed.
 pub async fn run_on(
     listener: TcpListener,
     config: Config,
-    Opened {
-        store,
-        mut recovery,
-    }: Opened,
+    opened: Opened,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    let streams = Arc::new(Streams::open(
-        Arc::clone(&store),
-        &mut recovery,
-        config.stream_limits(),
-    ));
     let drain = config.drain;
-    let served = serve_with_notes(listener, config, streams, &recovery.notes, shutdown).await;
-    let closing = Arc::clone(&store);
-    let closed = tokio::task::spawn_blocking(move || closing.close()).await;
+    let store = Arc::clone(&opened.store);
+    let mount = Mount::new("", listening_on(&listener, config)?, opened)?;
+    let served = serve_mount(listener, &mount, shutdown).await;
+    let closed = mount.close().await;
+    drop(mount);
     // The workers' threads end shortly after they reported their end. Until then the store is open,
     // and its directory locked.
     let store_released = async {
@@ -74,7 +69,7 @@ pub async fn run_on(
     if timeout(drain, store_released).await.is_err() {
         tracing::warn!("the server has stopped, but the store is still in use");
     }
-    served.and(closed.map_err(std::io::Error::other))
+    served.and(closed)
 }
 
 /// Serves `streams` on `listener` until `shutdown` completes; then ends every live response and
@@ -90,28 +85,28 @@ pub async fn serve(
     streams: Arc<Streams>,
     shutdown: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
-    serve_with_notes(listener, config, streams, &BTreeMap::new(), shutdown).await
+    let config = listening_on(&listener, config)?;
+    let mount = Mount::of("", config, streams, &BTreeMap::new())?;
+    let served = serve_mount(listener, &mount, shutdown).await;
+    mount.delete_ended().await;
+    served
 }
 
-/// As [`serve`], with the store's notes ([`tailwater_core::store::Recovery::notes`]): subscriptions
-/// and their keys.
-///
-/// # Errors
-/// When the listener can't be used or a note can't be read.
-pub async fn serve_with_notes(
-    listener: TcpListener,
-    config: Config,
-    streams: Arc<Streams>,
-    notes: &BTreeMap<String, Bytes>,
-    shutdown: impl Future<Output = ()>,
-) -> std::io::Result<()> {
-    let config = Config {
+/// The configuration with the address that `listener` is bound to.
+fn listening_on(listener: &TcpListener, config: Config) -> std::io::Result<Config> {
+    Ok(Config {
         listen: listener.local_addr()?,
         ..config
-    };
-    let mount = Mount::of("", config, streams, notes)?;
-    let lab = lab(&mount);
-    let server = listen(listener, &mount, lab.clone())?;
+    })
+}
+
+async fn serve_mount(
+    listener: TcpListener,
+    mount: &Mount,
+    shutdown: impl Future<Output = ()>,
+) -> std::io::Result<()> {
+    let lab = lab(mount);
+    let server = listen(listener, mount, lab.clone())?;
     let handle = server.handle();
     let serving = actix_web::rt::spawn(server);
     shutdown.await;
@@ -120,9 +115,7 @@ pub async fn serve_with_notes(
     }
     mount.end();
     handle.stop(true).await;
-    let served = serving.await.unwrap_or(Ok(()));
-    mount.delete_ended().await;
-    served
+    serving.await.unwrap_or(Ok(()))
 }
 
 /// Starts to serve the routes on `listener`.
