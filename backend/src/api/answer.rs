@@ -1,11 +1,16 @@
 //! A whole response: status, header fields and content, independent of how it is sent.
 
-use super::Charge;
 use super::fields::{FieldValue, Fields};
+use super::{Charge, names};
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{ALLOW, CACHE_CONTROL, HeaderName};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use serde::Serialize;
+use tailwater_protocol::StreamOffset;
 use tailwater_protocol::headers::ContentKind;
+
+/// `Cache-Control` of responses that are valid only now.
+pub const NO_STORE: &str = "no-store";
 
 /// A whole response.
 #[derive(Debug)]
@@ -44,8 +49,30 @@ impl Answer {
     pub fn options(allowed: &'static str) -> Self {
         let mut answer = Self::new(StatusCode::NO_CONTENT);
         answer.put(&ALLOW, allowed);
-        answer.put(&CACHE_CONTROL, "no-store");
+        answer.forbid_storing();
         answer
+    }
+
+    /// Forbids every cache to keep the response.
+    pub fn forbid_storing(&mut self) {
+        self.put(&CACHE_CONTROL, NO_STORE);
+    }
+
+    /// Adds the offset after the response's data, and whether the stream is closed there.
+    pub fn put_end(&mut self, next: StreamOffset, closed: bool) {
+        self.put(&names::STREAM_NEXT_OFFSET, &next);
+        if closed {
+            self.put(&names::STREAM_CLOSED, "true");
+        }
+    }
+
+    /// Adds a JSON document as the content.
+    ///
+    /// - `content_type`: its media type.
+    pub fn put_json(&mut self, content_type: &str, document: &impl Serialize) {
+        self.put(&CONTENT_TYPE, content_type);
+        let text = serde_json::to_string(document).unwrap_or_default();
+        self.content = Some(Content::of(text));
     }
 
     /// Adds one field, as [`Fields::put`].

@@ -218,10 +218,7 @@ impl AppendReply {
     pub(super) fn answer(self) -> Answer {
         let mut answer = Answer::new(self.status);
         if let Some(tail) = self.tail {
-            answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
-            if tail.closed() {
-                answer.put(&names::STREAM_CLOSED, "true");
-            }
+            answer.put_end(tail.offset(), tail.closed());
         }
         for ((name, _), number) in NUMBERS.iter().zip(self.numbers) {
             if let Some(number) = number {

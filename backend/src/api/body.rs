@@ -4,9 +4,9 @@ use super::charged::charge_piece;
 use super::coding::{Coding, decode};
 use super::headers::{Headers, single, text};
 use super::names::CONTENT_ENCODING;
-use super::{App, Charge, Refusal};
+use super::{App, BodyLength, Charge, Refusal};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use std::borrow::Cow;
 use std::future::Future;
 use tailwater_core::offload::{LONG_BYTES, offload};
@@ -97,8 +97,7 @@ pub fn check_announced(map: &impl Headers, limit: u64) -> Result<(), Refusal> {
 
 /// The body's coding, if the announced length is within `limit`.
 fn announced(map: &impl Headers, limit: u64) -> Result<Option<Coding>, Refusal> {
-    let announced = single(map, &CONTENT_LENGTH)?
-        .and_then(|value| std::str::from_utf8(value).ok()?.parse::<u64>().ok());
+    let announced = BodyLength::of(map).bytes();
     if announced.is_some_and(|bytes| bytes > limit) {
         return Err(Refusal::BodyTooLarge { limit });
     }

@@ -95,11 +95,8 @@ fn answer<H>(app: &App, call: Call<'_, H>, Created { log, is_new }: &Created) ->
         );
     }
     answer.put(&CONTENT_TYPE, &*log.config().content_type);
-    answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
+    answer.put_end(tail.offset(), tail.closed());
     answer.put(&names::STREAM_EXTENSIONS, EXTENSIONS);
-    if tail.closed() {
-        answer.put(&names::STREAM_CLOSED, "true");
-    }
     answer
 }
 

@@ -5,8 +5,8 @@ use super::{Answer, Fields, Refusal, names};
 use crate::config::Config;
 use http::header::{
     self, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,
-    CACHE_CONTROL, HOST, HeaderName, ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HOST,
+    HeaderName, ORIGIN,
 };
 use http::{Method, StatusCode};
 use std::net::IpAddr;
@@ -255,7 +255,7 @@ impl Drop for CountedConnection {
 /// The header fields of every response.
 ///
 /// - `allowed`: the origin that may read it, if any.
-pub fn standing(allowed: Option<&str>) -> Fields {
+pub fn common_fields(allowed: Option<&str>) -> Fields {
     let mut fields = Fields::default();
     fields.put(&header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     fields.put(&CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin");
@@ -269,17 +269,17 @@ pub fn standing(allowed: Option<&str>) -> Fields {
 }
 
 /// The response to a preflight. Whether the origin is allowed is in `Access-Control-Allow-Origin`,
-/// one of the standing fields.
+/// one of the [`common_fields`].
 pub fn preflight() -> Answer {
     let mut answer = Answer::new(StatusCode::NO_CONTENT);
     for (name, value) in [
         (ACCESS_CONTROL_ALLOW_METHODS, METHODS),
         (ACCESS_CONTROL_ALLOW_HEADERS, REQUEST_HEADERS.as_str()),
         (ACCESS_CONTROL_MAX_AGE, PREFLIGHT_AGE),
-        (CACHE_CONTROL, "no-store"),
     ] {
         answer.put(&name, value);
     }
+    answer.forbid_storing();
     answer
 }
 

@@ -4,7 +4,7 @@ use super::headers::Headers;
 use super::page::SANDBOX;
 use super::{Answer, App, Call, EXTENSIONS, Refusal, lifetime_headers, names};
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 
 /// Source: Durable Streams protocol, section 5.5.
 pub(super) fn head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Answer, Refusal> {
@@ -13,12 +13,9 @@ pub(super) fn head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Answer, R
     let mut answer = Answer::new(StatusCode::OK);
     answer.put(&CONTENT_TYPE, &*log.config().content_type);
     answer.put(&CONTENT_SECURITY_POLICY, SANDBOX);
-    answer.put(&CACHE_CONTROL, "no-store");
-    answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
+    answer.forbid_storing();
+    answer.put_end(tail.offset(), tail.closed());
     answer.put(&names::STREAM_EXTENSIONS, EXTENSIONS);
     lifetime_headers::show(log.config(), &mut answer);
-    if tail.closed() {
-        answer.put(&names::STREAM_CLOSED, "true");
-    }
     Ok(answer)
 }

@@ -8,6 +8,7 @@
 mod answer;
 mod append;
 mod body;
+mod body_length;
 mod budget;
 mod charged;
 mod coding;
@@ -26,8 +27,9 @@ mod query;
 mod read;
 mod refusal;
 
-pub use answer::{Answer, Content};
+pub use answer::{Answer, Content, NO_STORE};
 pub use body::{ReceivedBody, RequestBody, Whole, check_announced, check_uncoded, receive};
+pub use body_length::{BodyLength, content_length};
 pub use budget::{Budget, Charge, Exhausted, FREE_BYTES};
 pub use charged::read_charged;
 pub use cursor::Cursors;
@@ -35,6 +37,7 @@ pub use fields::{FieldValue, Fields};
 pub use frame::answer_frame;
 pub use headers::{Headers, single};
 pub use page::{PageAnswer, SANDBOX};
+pub use query::set_once;
 pub use read::{LiveAnswer, LongPollWait, Presence};
 pub(crate) use refusal::store_class;
 pub use refusal::{OtherRefusal, ProblemClass, Refusal};

@@ -1,7 +1,7 @@
 //! The response to a plain read or a long-poll.
 
 use super::fields::{FieldValue, Fields};
-use super::{Answer, Charge, Content, names};
+use super::{Answer, Charge, Content, NO_STORE, names};
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
 use std::borrow::Cow;
@@ -9,8 +9,6 @@ use tailwater_core::{Batch, Log, ReadStart};
 
 /// A page with data never changes, so it may be cached.
 const CACHE_PAGE: &str = "public, max-age=60, stale-while-revalidate=300";
-/// For responses that are only valid at this moment.
-const CACHE_NEVER: &str = "no-store";
 /// Keeps browsers from running scripts in a stream's data.
 pub const SANDBOX: &str = "sandbox";
 
@@ -57,19 +55,16 @@ impl PageAnswer<'_> {
             () if is_long_poll && is_empty => StatusCode::NO_CONTENT,
             () => StatusCode::OK,
         });
-        answer.put(&names::STREAM_NEXT_OFFSET, &batch.next_offset());
+        answer.put_end(batch.next_offset(), batch.closed());
         if batch.up_to_date() {
             answer.put(&names::STREAM_UP_TO_DATE, "true");
-        }
-        if batch.closed() {
-            answer.put(&names::STREAM_CLOSED, "true");
         }
         if let Some(etag) = &etag {
             answer.put(&ETAG, etag);
         }
         answer.put(&CONTENT_SECURITY_POLICY, SANDBOX);
         let cache = if is_empty || requested == ReadStart::Now {
-            CACHE_NEVER.into()
+            NO_STORE.into()
         } else {
             cacheable(log)
         };

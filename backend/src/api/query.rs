@@ -60,12 +60,7 @@ impl ReadQuery {
                 "hold" => &mut hold,
                 _ => continue,
             };
-            if slot.is_some() {
-                return Err(Refusal::Query(format!(
-                    "`{name}` is given twice, expected once"
-                )));
-            }
-            *slot = Some(value);
+            set_once(slot, &name, value)?;
         }
         let technique = technique(live.as_deref())?;
         if offset.is_none() && technique != Technique::Poll {
@@ -80,6 +75,19 @@ impl ReadQuery {
             hold: hold.as_deref().map(seconds).transpose()?,
         })
     }
+}
+
+/// Stores the value of a parameter that may be given once.
+///
+/// # Errors
+/// [`Refusal::Query`] (400) when it has been given before.
+pub fn set_once<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Refusal> {
+    if slot.replace(value).is_some() {
+        return Err(Refusal::Query(format!(
+            "`{name}` is given twice, expected once"
+        )));
+    }
+    Ok(())
 }
 
 /// A name and its value, decoded; `None` for an empty text.

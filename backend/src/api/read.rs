@@ -299,9 +299,8 @@ fn live_head(content_type: &str) -> Answer {
 /// Source: WHATWG HTML, section 9.2.3: 204 ends the reconnecting.
 fn end_of_stream(tail: Tail) -> Answer {
     let mut answer = Answer::new(StatusCode::NO_CONTENT);
-    answer.put(&names::STREAM_NEXT_OFFSET, &tail.offset());
-    answer.put(&names::STREAM_CLOSED, "true");
-    answer.put(&CACHE_CONTROL, "no-store");
+    answer.put_end(tail.offset(), true);
+    answer.forbid_storing();
     answer
 }
 

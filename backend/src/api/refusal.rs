@@ -6,12 +6,9 @@ pub(crate) use class::store_class;
 
 use super::append::AppendReply;
 use super::budget::Exhausted;
-use super::{Answer, Content, names};
+use super::{Answer, names};
 use http::StatusCode;
-use http::header::{
-    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
-};
+use http::header::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use std::error::Error;
 use std::fmt;
 use std::time::Duration;
@@ -168,16 +165,13 @@ impl Refusal {
     pub fn answer(&self) -> Answer {
         let problem = self.problem();
         let mut answer = AppendReply::refused(self).answer();
-        answer.put(&CACHE_CONTROL, "no-store");
+        answer.forbid_storing();
         self.put_fields(&mut answer);
         if let Some(seconds) = self.retry_after() {
             answer.put(&RETRY_AFTER, &seconds);
         }
         answer.closes = self.closes();
-        answer.put(&CONTENT_TYPE, Problem::CONTENT_TYPE);
-        answer.content = Some(Content::of(
-            serde_json::to_string(&problem).unwrap_or_default(),
-        ));
+        answer.put_json(Problem::CONTENT_TYPE, &problem);
         answer
     }
 

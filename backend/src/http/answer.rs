@@ -1,9 +1,10 @@
 //! Converts responses to actix's.
 
-use crate::api::{Answer, Charge, Content, Refusal};
+use crate::api::{Answer, Charge, Content, NO_STORE, Refusal};
 use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, Responder, ResponseError};
 use bytes::Bytes;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -37,6 +38,12 @@ pub(crate) fn respond(answer: Answer) -> HttpResponse {
         }),
         None => response.finish(),
     }
+}
+
+/// A response that no cache may keep.
+pub(super) fn no_store(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
+    response.insert_header((CACHE_CONTROL, NO_STORE));
+    response
 }
 
 /// Converts the response to a HEAD, which has no content length. Source: RFC 9110, section 8.6.

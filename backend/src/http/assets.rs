@@ -6,6 +6,7 @@
 //! with 304 when it is unchanged. Paths without an extension are routes of the dashboard and get
 //! the page; `/v1` is excluded, so that a wrong URL of the protocol gets a problem document.
 
+use super::answer::no_store;
 use actix_web::dev::RequestHead;
 use actix_web::http::header::{
     self, AcceptEncoding, ContentEncoding, ETag, Encoding, EntityTag, Header as _, IfNoneMatch,
@@ -67,9 +68,8 @@ fn configure_with(service: &mut web::ServiceConfig, dashboard: Option<&'static D
         }
         None => {
             let page = || async {
-                HttpResponse::Ok()
+                no_store(HttpResponse::Ok())
                     .content_type("text/html; charset=utf-8")
-                    .insert_header((header::CACHE_CONTROL, "no-store"))
                     .insert_header((
                         header::CONTENT_SECURITY_POLICY,
                         "default-src 'none'; style-src 'unsafe-inline'",

@@ -1,8 +1,10 @@
 //! A request's body as received by actix.
 
 use super::head::ActixHeaders;
-use crate::api::{App, Budget, FREE_BYTES, ReceivedBody, Refusal, RequestBody, receive};
-use actix_web::http::header::{CONTENT_LENGTH, EXPECT};
+use crate::api::{
+    App, BodyLength, Budget, FREE_BYTES, ReceivedBody, Refusal, RequestBody, receive,
+};
+use actix_web::http::header::EXPECT;
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -54,10 +56,8 @@ pub(super) async fn discard_body(request: &HttpRequest, payload: web::Payload, a
 
 /// The announced length of a body that is short enough to be received in any case.
 pub(super) fn short_body(request: &HttpRequest, app: &App) -> Option<usize> {
-    let length = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let length = BodyLength::of(&ActixHeaders(request.headers())).bytes();
+    let length = length.and_then(|bytes| usize::try_from(bytes).ok());
     length.filter(|bytes| app.reads_first(*bytes) && !request.headers().contains_key(EXPECT))
 }
 

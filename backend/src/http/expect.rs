@@ -1,6 +1,6 @@
 //! `Expect: 100-continue`: checks a request's head before its body is requested.
 
-use super::gate::put_standing;
+use super::gate::put_common_fields;
 use super::head::{ActixHeaders, gate_head_of};
 #[cfg(feature = "lab")]
 use super::lab;
@@ -38,7 +38,10 @@ pub fn check_expectation(
     response
         .head_mut()
         .set_connection_type(ConnectionType::Close);
-    put_standing(response.headers_mut(), &gate::standing(admission.allowed));
+    put_common_fields(
+        response.headers_mut(),
+        &gate::common_fields(admission.allowed),
+    );
     Err(response.into())
 }
 

@@ -1,12 +1,11 @@
 //! GET of an export: a stream as a file, from its earliest message to its tail when the export
 //! began.
 
+use super::answer::no_store;
 use crate::api::{App, Budget, Charge, Refusal, SANDBOX, read_charged};
 use crate::live::encoding::encoded_bytes;
 use actix_web::HttpResponse;
-use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-};
+use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use std::sync::Arc;
@@ -27,9 +26,8 @@ pub(super) async fn export(app: &App, log: Arc<Log>) -> Result<HttpResponse, Ref
     let one_message = 1;
     // After this an error can't be reported by a status, only by truncation.
     let from = log.read_from(ReadStart::Beginning, one_message).await?.from;
-    let mut response = HttpResponse::Ok();
+    let mut response = no_store(HttpResponse::Ok());
     response.insert_header((CONTENT_TYPE, export::CONTENT_TYPE));
-    response.insert_header((CACHE_CONTROL, "no-store"));
     response.insert_header((CONTENT_SECURITY_POLICY, SANDBOX));
     response.insert_header((
         CONTENT_DISPOSITION,

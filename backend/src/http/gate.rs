@@ -3,12 +3,12 @@
 use super::answer::respond;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::gate::{self, CROSS_ORIGIN_RESOURCE_POLICY, Gate};
-use crate::api::{App, Fields, Refusal};
+use crate::api::{App, BodyLength, Fields, Refusal};
 use crate::takeover::{Slot, TakeoverGuard};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
@@ -34,12 +34,12 @@ pub async fn guard(
     if let Some(slot) = &slot {
         slot.begin_answer();
     }
-    let (standing, checked, is_preflight) = {
+    let (common, checked, is_preflight) = {
         let map = ActixHeaders(request.headers());
         let head = gate_head(request.request(), &map);
         let admission = gate.admit(&head);
         (
-            gate::standing(admission.allowed),
+            gate::common_fields(admission.allowed),
             admission.checked,
             head.is_preflight(),
         )
@@ -55,7 +55,7 @@ pub async fn guard(
         Ok(()) => match next.call(request).await {
             Ok(response) => response.map_into_left_body(),
             // A handler panicked. Refusals by handlers are responses.
-            Err(error) => return Err(failed(error, slot.as_deref(), &standing)),
+            Err(error) => return Err(failed(error, slot.as_deref(), &common)),
         },
     };
     // actix only does this once it drains, which is shortly after the stop signal is answered.
@@ -81,7 +81,7 @@ pub async fn guard(
         head.no_chunking(true);
         head.set_connection_type(ConnectionType::Close);
     }
-    put_standing(response.headers_mut(), &standing);
+    put_common_fields(response.headers_mut(), &common);
     let may_reuse = response
         .request()
         .extensions_mut()
@@ -102,7 +102,7 @@ pub async fn guard(
 }
 
 /// The response after an internal error; it closes the connection, whose state is unknown.
-fn failed(error: actix_web::Error, slot: Option<&Slot>, standing: &Fields) -> actix_web::Error {
+fn failed(error: actix_web::Error, slot: Option<&Slot>, common: &Fields) -> actix_web::Error {
     if let Some(slot) = slot {
         slot.end_answer(true);
     }
@@ -110,13 +110,13 @@ fn failed(error: actix_web::Error, slot: Option<&Slot>, standing: &Fields) -> ac
     response
         .head_mut()
         .set_connection_type(ConnectionType::Close);
-    put_standing(response.headers_mut(), standing);
+    put_common_fields(response.headers_mut(), common);
     InternalError::from_response(error, response).into()
 }
 
 /// Adds the header fields of every response.
-pub(super) fn put_standing(map: &mut HeaderMap, standing: &Fields) {
-    for (name, value) in standing.iter() {
+pub(super) fn put_common_fields(map: &mut HeaderMap, common: &Fields) {
+    for (name, value) in common.iter() {
         // Also without an origin: a cache must not give a page a response without CORS headers.
         if name == header::VARY {
             map.append(name, value);
@@ -132,10 +132,10 @@ pub(super) fn put_standing(map: &mut HeaderMap, standing: &Fields) {
 /// A response may be complete before its request's body has arrived. The rest is not awaited: the
 /// connection is closed, and the response must say so.
 fn watch_end_of_body(request: &mut ServiceRequest) -> Rc<Cell<bool>> {
-    let is_long = |length: &HeaderValue| length.as_bytes().iter().any(|digit| *digit != b'0');
-    let headers = request.headers();
-    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
-        || headers.get(header::CONTENT_LENGTH).is_some_and(is_long);
+    let has_body = match BodyLength::of(&ActixHeaders(request.headers())) {
+        BodyLength::Absent | BodyLength::Bytes(0) => false,
+        BodyLength::Bytes(_) | BodyLength::Unknown => true,
+    };
     let has_ended = Rc::new(Cell::new(!has_body));
     if has_body {
         let ended_flag = Rc::clone(&has_ended);

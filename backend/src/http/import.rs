@@ -1,17 +1,18 @@
 //! PUT of an export: creates the stream from it, atomically.
 
+use super::answer::respond;
 use super::body::IncomingBody;
 use super::head::{ActixHeaders, gate_head};
-use crate::api::{App, OtherRefusal, ProblemClass, Refusal, RequestBody, STREAM_PREFIX};
+use crate::api::{Answer, App, OtherRefusal, ProblemClass, Refusal, RequestBody, STREAM_PREFIX};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use tailwater_core::offload::{LONG_BYTES, offload};
 use tailwater_core::{Append, Importing, Log, Payload, StreamConfig, StreamName, ValueError};
 use tailwater_protocol::export::{
     ContentLimits, ExportDecoder, ExportEnd, ExportError, ExportHead, ExportLine, Imported,
 };
-use tailwater_protocol::headers::{self, ContentKind};
+use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Data, Frame, Offset, Token};
 
 /// Path prefix of imports.
@@ -160,20 +161,18 @@ fn answer(app: &App, request: &HttpRequest, log: &Log, shift_bytes: u64) -> Http
         .host()
         .unwrap_or_default()
         .to_owned();
-    let mut response = HttpResponse::Created();
-    response.insert_header((LOCATION, app.url(&host, &path)));
-    response.insert_header((CACHE_CONTROL, "no-store"));
-    response.insert_header((headers::STREAM_NEXT_OFFSET, tail.offset().to_string()));
-    if tail.closed() {
-        response.insert_header((headers::STREAM_CLOSED, "true"));
-    }
-    let (name, next_offset) = (log.name().to_string(), tail.offset().into());
-    response.json(Imported {
-        name,
-        next_offset,
+    let mut answer = Answer::new(StatusCode::CREATED);
+    answer.put(&LOCATION, &*app.url(&host, &path));
+    answer.put_end(tail.offset(), tail.closed());
+    answer.forbid_storing();
+    let imported = Imported {
+        name: log.name().to_string(),
+        next_offset: tail.offset().into(),
         closed: tail.closed(),
         shift_bytes,
-    })
+    };
+    answer.put_json("application/json", &imported);
+    respond(answer)
 }
 
 /// A stream that is being imported.

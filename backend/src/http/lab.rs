@@ -1,13 +1,14 @@
 //! The lab's endpoints (clock, sources and races), as described in `tailwater_protocol::lab`.
 
 use super::Methods;
+use super::answer::no_store;
 use super::body::{discard_body, received};
 use super::head::{ActixHeaders, is_forwarded};
 use crate::api::{App, OtherRefusal, ProblemClass, Refusal, check_announced};
 use crate::lab::Lab;
 use crate::lab::races::RaceError;
 use crate::lab::source::SourceError;
-use actix_web::http::header::{CACHE_CONTROL, LOCATION};
+use actix_web::http::header::LOCATION;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
@@ -289,10 +290,4 @@ async fn read<T: DeserializeOwned>(
 
 fn answer(response: HttpResponseBuilder, value: &impl Serialize) -> Result<HttpResponse, Refusal> {
     Ok(no_store(response).json(value))
-}
-
-/// Responses of the lab are `no-store`.
-fn no_store(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
-    response.insert_header((CACHE_CONTROL, "no-store"));
-    response
 }

@@ -6,14 +6,14 @@ use super::body::{IncomingBody, short_body};
 use super::gate::MayReuseConnection;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::{
-    self, App, Call, LiveAnswer, LongPollWait, Refusal, Reply, STREAM_PREFIX, Whole, gate,
+    self, App, BodyLength, Call, LiveAnswer, LongPollWait, Refusal, Reply, STREAM_PREFIX, Whole,
+    gate,
 };
 use crate::live::encoding::Encoding;
 use crate::live::{self, AnswerReader, Groups, Inlet, LiveTerms};
 use crate::takeover::{Slot, TakenSeat, WaitingLongPoll};
 use actix_http::ResponseBuilder;
 use actix_web::body::{BodyStream, BoxBody};
-use actix_web::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use actix_web::http::{ConnectionType, Method, Version};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
@@ -89,12 +89,12 @@ async fn wait(
 ) -> HttpResponse {
     if let Some(slot) = slot(request) {
         let map = ActixHeaders(request.headers());
-        let standing = Rc::new(gate::standing(
+        let common = Rc::new(gate::common_fields(
             gate.admit(&gate_head(request, &map)).allowed,
         ));
         slot.seat(TakenSeat::Wait(WaitingLongPoll {
             wait,
-            standing,
+            common,
             keep_alive: is_keep_alive(request),
         }));
         return pending().await;
@@ -181,9 +181,7 @@ fn handshake(request: &HttpRequest) -> Option<ResponseBuilder> {
 
 /// Whether the request announces a body, empty or not.
 fn has_body(request: &HttpRequest) -> bool {
-    [CONTENT_LENGTH, TRANSFER_ENCODING]
-        .iter()
-        .any(|name| request.headers().contains_key(name))
+    BodyLength::of(&ActixHeaders(request.headers())) != BodyLength::Absent
 }
 
 fn is_keep_alive(request: &HttpRequest) -> bool {

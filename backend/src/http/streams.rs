@@ -1,14 +1,13 @@
 //! The list of streams, the details of a stream, and routes to export and import.
 
 use super::Methods;
+use super::answer::no_store;
 use super::export::export;
 use super::head::ActixHeaders;
 use super::import::{IMPORT_PREFIX, import};
-use crate::api::{App, Headers, Refusal, check_uncoded};
+use crate::api::{App, Headers, Refusal, check_uncoded, set_once};
 use actix_web::http::Method;
-use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Serialize;
 use std::sync::Arc;
 use tailwater_core::{Accepted, ListQuery, Log, ProducerId, ReaderStatus, StreamName};
 use tailwater_protocol::inspect::{
@@ -122,7 +121,7 @@ async fn list(app: &App, wanted: &ListQuery) -> HttpResponse {
         .last()
         .filter(|_| has_more)
         .map(|log| log.name().to_string());
-    no_store(&StreamList {
+    no_store(HttpResponse::Ok()).json(&StreamList {
         streams: logs.iter().map(|log| summary(log)).collect(),
         after,
     })
@@ -143,7 +142,7 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
     };
     let producers = log.producers();
     let waiting = Technique::waiting();
-    no_store(&StreamDetails {
+    no_store(HttpResponse::Ok()).json(&StreamDetails {
         name: log.name().to_string(),
         configuration: log.config().into(),
         earliest_offset: log.offset(earliest).into(),
@@ -200,12 +199,7 @@ fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
             "limit" => &mut limit,
             _ => continue,
         };
-        if slot.is_some() {
-            return Err(Refusal::Query(format!(
-                "`{name}` is given twice, expected once"
-            )));
-        }
-        *slot = Some(value);
+        set_once(slot, &name, value)?;
     }
     let limit = match limit {
         None => LIST_LIMIT,
@@ -225,11 +219,4 @@ fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
         after: after.filter(|after| !after.is_empty()),
         limit,
     })
-}
-
-/// A `no-store` response.
-fn no_store(value: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(value)
 }

@@ -10,6 +10,7 @@ pub(super) use self::route::is_reserved;
 
 use self::refusal::SubscriptionRefusal;
 use self::route::{SubscriptionRoute, SubscriptionTask};
+use super::answer::no_store;
 use super::body::{discard_body, received};
 use super::head::is_forwarded;
 use super::head::{ActixHeaders, gate_head};
@@ -21,7 +22,7 @@ use crate::subscriptions::state::{DeliveryWay, WakeKey};
 use crate::subscriptions::{Refused, WorkerReport};
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tailwater_protocol::{StreamOffset, document};
@@ -301,12 +302,6 @@ fn base(request: &HttpRequest, app: &App) -> Result<String, SubscriptionRefusal>
     // Only HTTP/1.0 allows an absent host.
     let base = definition::base_url(host.unwrap_or("localhost")).map_err(Refused::from)?;
     Ok(base + &app.prefix)
-}
-
-/// Responses are `no-store`.
-fn no_store(mut response: HttpResponseBuilder) -> HttpResponseBuilder {
-    response.insert_header((CACHE_CONTROL, "no-store"));
-    response
 }
 
 fn no_content() -> HttpResponse {

@@ -74,7 +74,7 @@ impl Outlet {
                 (written < piece.wire.len())
                     .then(|| Rest::new(piece.wire.slice(written..), piece.charge.clone()))
             }
-            Self::LongPoll(socket, standing) => {
+            Self::LongPoll(socket, common) => {
                 let own = piece
                     .cursor
                     .as_ref()
@@ -86,7 +86,7 @@ impl Outlet {
                 let (before, after) = piece.wire.split_at(piece.member_fields_at);
                 let parts = [
                     before,
-                    standing.lines(),
+                    common.lines(),
                     cursor.map_or(&[], Fields::lines),
                     after,
                 ];

@@ -207,7 +207,7 @@ impl Io {
         self.groups.heads().write(
             &mut self.final_response,
             &answer,
-            gate::standing(None).lines(),
+            gate::common_fields(None).lines(),
             true,
         );
         if !self.unread.starts_with(b"HEAD ") {

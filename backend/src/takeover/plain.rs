@@ -71,13 +71,13 @@ pub(super) async fn answer_wait(
 ) -> Option<()> {
     let WaitingLongPoll {
         mut wait,
-        standing,
+        common,
         keep_alive,
     } = waiting;
     let (encoding, outlet) = if wait.is_common() && keep_alive {
         (
             Encoding::Page,
-            Outlet::LongPoll(Rc::clone(&connection.socket), Rc::clone(&standing)),
+            Outlet::LongPoll(Rc::clone(&connection.socket), Rc::clone(&common)),
         )
     } else {
         (Encoding::Notice, Outlet::WakeOnly)
@@ -98,13 +98,7 @@ pub(super) async fn answer_wait(
     if rest.is_empty() {
         let answering = Box::pin(wait.answer());
         let answer = answering.await;
-        let sending = Box::pin(send(
-            shared,
-            connection,
-            answer,
-            standing.lines(),
-            keep_alive,
-        ));
+        let sending = Box::pin(send(shared, connection, answer, common.lines(), keep_alive));
         return sending.await.then_some(());
     }
     let stalled_max = shared.app.config.write_silence_max;
@@ -165,11 +159,11 @@ pub(super) async fn send(
     shared: &WorkerContext,
     connection: &PlainConnection,
     answer: Answer,
-    standing: &[u8],
+    common: &[u8],
     keep_alive: bool,
 ) -> bool {
     let closes = answer.closes || !keep_alive || shared.app.is_stopping();
-    let is_sent = match try_send(shared, connection, answer, standing, closes) {
+    let is_sent = match try_send(shared, connection, answer, common, closes) {
         Ok(None) => true,
         Ok(Some(rest)) => {
             // Boxed, since most responses are short and have been sent by now.
@@ -186,14 +180,14 @@ fn try_send(
     shared: &WorkerContext,
     connection: &PlainConnection,
     answer: Answer,
-    standing: &[u8],
+    common: &[u8],
     closes: bool,
 ) -> io::Result<Option<Content>> {
     let mut head = Vec::with_capacity(512);
     shared
         .groups
         .heads()
-        .write(&mut head, &answer, standing, closes);
+        .write(&mut head, &answer, common, closes);
     let Content { mut parts, charge } = answer.content.unwrap_or_default();
     if parts.iter().map(Bytes::len).sum::<usize>() <= JOINED_MAX {
         parts

@@ -2,7 +2,7 @@
 //! plain enough to be answered without actix. No I/O.
 
 use crate::api::gate::{CountedConnection, GateHead};
-use crate::api::{Headers, Refusal, STREAM_PREFIX};
+use crate::api::{Headers, Refusal, STREAM_PREFIX, content_length};
 use http::{Method, Uri};
 use httparse::Header;
 
@@ -356,14 +356,6 @@ impl FramingFields {
         fields.is_upgraded &= !fields.is_chunked && fields.length.is_none();
         Ok(fields)
     }
-}
-
-/// The value of a `Content-Length` that consists of digits only.
-fn content_length(value: &[u8]) -> Option<u64> {
-    let digits = std::str::from_utf8(value)
-        .ok()
-        .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    digits.and_then(|digits| digits.parse().ok())
 }
 
 /// Whether every line ends with CR LF. The parser has already refused a bare CR.

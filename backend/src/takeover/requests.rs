@@ -38,7 +38,7 @@ pub(super) fn serve(
     waiting: Option<WaitingLongPoll>,
 ) -> LocalBoxFuture<'static, Option<Box<Connected>>> {
     Box::pin(async move {
-        let mut last = LastStandingFields::default();
+        let mut last = LastCommonFields::default();
         let mut stop = shared.app.stop.clone();
         let mut stopped = pin!(stop.wait_for(|stop| *stop));
         let mut idle = Idle::new(shared.app.config.keep_alive);
@@ -93,17 +93,17 @@ pub(super) fn serve(
 
 /// The header fields of every response, cached for the last origin.
 #[derive(Default)]
-struct LastStandingFields {
-    standing: Option<(Option<String>, Rc<Fields>)>,
+struct LastCommonFields {
+    last: Option<(Option<String>, Rc<Fields>)>,
 }
 
-impl LastStandingFields {
-    fn standing(&mut self, allowed: Option<&str>) -> Rc<Fields> {
-        match &self.standing {
+impl LastCommonFields {
+    fn for_origin(&mut self, allowed: Option<&str>) -> Rc<Fields> {
+        match &self.last {
             Some((before, fields)) if before.as_deref() == allowed => Rc::clone(fields),
             _ => {
-                let fields = Rc::new(gate::standing(allowed));
-                self.standing = Some((allowed.map(str::to_owned), Rc::clone(&fields)));
+                let fields = Rc::new(gate::common_fields(allowed));
+                self.last = Some((allowed.map(str::to_owned), Rc::clone(&fields)));
                 fields
             }
         }
@@ -115,7 +115,7 @@ async fn answer(
     shared: &Rc<WorkerContext>,
     connection: &mut PlainConnection,
     counted: &CountedConnection,
-    last: &mut LastStandingFields,
+    last: &mut LastCommonFields,
 ) -> RequestOutcome {
     let unread = std::mem::take(&mut connection.unread);
     let is_plain = |request: &PlainRequest<'_>| {
@@ -139,7 +139,7 @@ async fn answer(
         connection.unread = unread;
         return RequestOutcome::Other;
     };
-    let standing = last.standing(allowed);
+    let common = last.for_origin(allowed);
     let call = Call {
         method: &request.method,
         path: request.path,
@@ -160,7 +160,7 @@ async fn answer(
     connection.unread.consume(length);
     match reply {
         Reply::Answer(answer) => {
-            if send(shared, connection, answer, standing.lines(), true).await {
+            if send(shared, connection, answer, common.lines(), true).await {
                 RequestOutcome::Answered
             } else {
                 RequestOutcome::Ended
@@ -168,7 +168,7 @@ async fn answer(
         }
         Reply::Wait(wait) => RequestOutcome::Waits(WaitingLongPoll {
             wait,
-            standing,
+            common,
             keep_alive: true,
         }),
         // `is_live` has left these to a dispatcher.

@@ -70,7 +70,7 @@ pub struct WaitingLongPoll {
     /// The long-poll.
     pub wait: Box<LongPollWait>,
     /// Header fields of every response to this client.
-    pub standing: Rc<Fields>,
+    pub common: Rc<Fields>,
     /// Whether the connection may serve another request afterwards.
     pub keep_alive: bool,
 }

@@ -2,11 +2,12 @@
 //! error alone where the protocol fixes it.
 
 use crate::api::{Refusal, store_class};
+use crate::http::answer::no_store;
 use crate::subscriptions::Refused;
 use crate::subscriptions::definition::DefinitionError;
 use crate::subscriptions::state::SubscriptionFault;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use serde::Serialize;
 use std::fmt;
@@ -268,9 +269,7 @@ impl<'a> ErrorMember<'a> {
 
 /// 409 in the form fixed by the protocol.
 fn fixed(error: ErrorMember<'_>) -> HttpResponse {
-    HttpResponse::Conflict()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(FixedBody { error })
+    no_store(HttpResponse::Conflict()).json(FixedBody { error })
 }
 
 fn problem(
@@ -294,8 +293,7 @@ fn problem(
         message: Some(detail),
         ..ErrorMember::code(code)
     };
-    let mut response = HttpResponse::build(status);
-    response.insert_header((CACHE_CONTROL, "no-store"));
+    let mut response = no_store(HttpResponse::build(status));
     add_headers(&mut response);
     let body = ProblemBody {
         problem: &problem,

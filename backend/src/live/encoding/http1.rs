@@ -28,11 +28,11 @@ impl fmt::Debug for Heads {
 impl Heads {
     /// Appends the head of a response.
     ///
-    /// - `standing`: header lines of every response to this client.
+    /// - `common`: header lines of every response to this client.
     /// - `closes`: whether the connection is closed afterwards.
-    pub fn write(&self, out: &mut Vec<u8>, answer: &Answer, standing: &[u8], closes: bool) {
+    pub fn write(&self, out: &mut Vec<u8>, answer: &Answer, common: &[u8], closes: bool) {
         begin(out, answer, closes);
-        out.extend_from_slice(standing);
+        out.extend_from_slice(common);
         self.end(out);
     }
 
