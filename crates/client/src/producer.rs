@@ -10,7 +10,7 @@ pub struct ProducerSession {
     id: String,
     epoch: u64,
     seq: u64,
-    is_understood: bool,
+    is_supported: bool,
 }
 
 impl ProducerSession {
@@ -23,7 +23,7 @@ impl ProducerSession {
             id: id.to_owned(),
             epoch,
             seq: 0,
-            is_understood: false,
+            is_supported: false,
         }
     }
 
@@ -42,13 +42,13 @@ impl ProducerSession {
     }
 
     /// The server has shown that it knows producers; one that does not would append a repetition twice.
-    pub fn understood(&mut self) {
-        self.is_understood = true;
+    pub fn mark_supported(&mut self) {
+        self.is_supported = true;
     }
 
     /// Whether an append with an unknown outcome may be sent again.
-    pub fn may_repeat(&self) -> bool {
-        self.is_understood
+    pub fn may_retry(&self) -> bool {
+        self.is_supported
     }
 }
 
@@ -73,8 +73,8 @@ mod tests {
     fn no_retry_is_sent_to_a_server_without_producer_support() {
         let mut producer = ProducerSession::new("p", 0);
         producer.acknowledged();
-        assert!(!producer.may_repeat());
-        producer.understood();
-        assert!(producer.may_repeat());
+        assert!(!producer.may_retry());
+        producer.mark_supported();
+        assert!(producer.may_retry());
     }
 }

@@ -12,31 +12,31 @@
 //! - A technique that keeps failing while plain reads work gives way to the next one (the order stands in `reader/technique_choice.rs`); the wanted one
 //!   is tried again later.
 
-mod answer;
 mod arrival;
 mod head;
 mod options;
 mod pace;
 mod recovery;
+mod response;
 mod technique_choice;
 
-pub use head::AnswerHead;
+pub use head::StreamResponseHead;
 pub use options::FollowOptions;
-pub use pace::Pauses;
+pub use pace::Backoff;
 
 use crate::FollowReport;
-use answer::{AnswerPage, AnswerProgress, PendingRequest};
-use pace::Ticks;
+use pace::PollSchedule;
+use response::{PendingRequest, ResponseProgress, UndecodedPage};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Data, Technique, Token};
-use technique_choice::{TechniqueChoice, needs_before_live};
+use technique_choice::{TechniqueChoice, requirements_of};
 
 /// A live answer that ends sooner than this is not asked for again before it has passed.
 const LIVE_MIN: Duration = Duration::from_secs(1);
 /// Empty long-poll answers in a row that may come at once before they are paced.
-const QUICK_EMPTIES_MAX: u32 = 3;
+const QUICK_EMPTY_RESPONSES_MAX: u32 = 3;
 
 /// What a driver has to do next.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +68,7 @@ pub struct ReadRequest {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReaderInput<'a> {
     /// The answer's head; for WebSocket the opened connection with status 101.
-    Head(AnswerHead),
+    Head(StreamResponseHead),
     /// A piece of its body, or the text of one WebSocket frame.
     Piece(&'a [u8]),
     /// The answer ended as it should; a WebSocket was closed by the server on purpose.
@@ -89,9 +89,9 @@ enum ReaderPhase {
     /// Ask then.
     Waiting(Duration),
     /// A request is under way.
-    Asking(Box<PendingRequest>),
+    Requesting(Box<PendingRequest>),
     /// The last page came and waits to be opened.
-    Closing,
+    LastPage,
     /// The owner wants nothing for now.
     Paused,
     /// The end.
@@ -102,7 +102,7 @@ enum ReaderPhase {
 enum ReaderOutput {
     Report(FollowReport),
     /// A page that came whole but is opened only after the next request has left.
-    Page(AnswerPage),
+    Page(UndecodedPage),
 }
 
 /// A position with what belongs to it.
@@ -125,9 +125,9 @@ pub struct StreamReader {
     requests: u64,
     /// Faults since anything came whole.
     faults: u32,
-    quick_empties: u32,
-    ticks: Ticks,
-    pauses: Pauses,
+    quick_empty_responses: u32,
+    polls: PollSchedule,
+    backoff: Backoff,
     abort: bool,
     out: VecDeque<ReaderOutput>,
 }
@@ -142,14 +142,14 @@ impl StreamReader {
         };
         Self {
             choice: TechniqueChoice::new(options.technique, options.fallback),
-            ticks: Ticks::new(options.poll_interval),
-            pauses: Pauses::new(options.seed),
+            polls: PollSchedule::new(options.poll_interval),
+            backoff: Backoff::new(options.seed),
             position,
             kind: None,
             phase: ReaderPhase::Ready,
             requests: 0,
             faults: 0,
-            quick_empties: 0,
+            quick_empty_responses: 0,
             abort: false,
             out: VecDeque::new(),
             options,
@@ -171,8 +171,8 @@ impl StreamReader {
     /// The next request comes before the reports about the last answer, so that no time is lost on them.
     pub fn poll(&mut self, now: Duration) -> ReaderAction {
         loop {
-            if self.choice.wants_another_try(now) && self.is_active() {
-                self.try_wanted_again(now);
+            if self.choice.is_retry_due(now) && self.is_active() {
+                self.retry_wanted(now);
             }
             if std::mem::take(&mut self.abort) {
                 return ReaderAction::Abort;
@@ -180,17 +180,17 @@ impl StreamReader {
             let due = match self.phase {
                 ReaderPhase::Ready => true,
                 ReaderPhase::Waiting(until) => now >= until,
-                ReaderPhase::Asking(_)
-                | ReaderPhase::Closing
+                ReaderPhase::Requesting(_)
+                | ReaderPhase::LastPage
                 | ReaderPhase::Paused
                 | ReaderPhase::Done => false,
             };
             if due {
-                return ReaderAction::Send(self.ask(now));
+                return ReaderAction::Send(self.next_request(now));
             }
             match self.out.pop_front() {
                 Some(ReaderOutput::Report(report)) => return ReaderAction::Report(report),
-                Some(ReaderOutput::Page(page)) => self.open(now, page),
+                Some(ReaderOutput::Page(page)) => self.decode_page(now, page),
                 None if matches!(self.phase, ReaderPhase::Done) => return ReaderAction::Done,
                 None => return ReaderAction::Wait(self.deadline()),
             }
@@ -199,21 +199,21 @@ impl StreamReader {
 
     /// Takes what came. Without a request under way it changes nothing.
     pub fn handle(&mut self, now: Duration, input: ReaderInput<'_>) {
-        let ReaderPhase::Asking(exchange) = &mut self.phase else {
+        let ReaderPhase::Requesting(pending) = &mut self.phase else {
             return;
         };
-        let id = exchange.id;
+        let id = pending.id;
         let at_ms = ms(now);
         let was_over = matches!(input, ReaderInput::End | ReaderInput::Fault(_));
-        let came = match input {
+        let progress = match input {
             ReaderInput::Head(head) => {
                 self.out
-                    .push_back(ReaderOutput::Report(FollowReport::Answered {
+                    .push_back(ReaderOutput::Report(FollowReport::Responded {
                         id,
                         at_ms,
                         status: head.status,
                     }));
-                exchange.head(now, head, self.kind)
+                pending.head(now, head, self.kind)
             }
             ReaderInput::Piece(bytes) => {
                 self.out
@@ -222,17 +222,17 @@ impl StreamReader {
                         at_ms,
                         bytes: bytes.len(),
                     }));
-                exchange.piece(now, bytes)
+                pending.piece(now, bytes)
             }
-            ReaderInput::End => exchange.end(now),
-            ReaderInput::Fault(text) => exchange.fault(text),
-            ReaderInput::Elapsed => match exchange.silent(now) {
-                Some(fault) => AnswerProgress::fault(fault),
+            ReaderInput::End => pending.end(now),
+            ReaderInput::Fault(text) => pending.fault(text),
+            ReaderInput::Elapsed => match pending.timed_out(now) {
+                Some(fault) => ResponseProgress::fault(fault),
                 None => return,
             },
         };
-        self.abort |= came.end.is_some() && !was_over;
-        self.take(now, came);
+        self.abort |= progress.end.is_some() && !was_over;
+        self.handle_progress(now, progress);
     }
 
     /// Goes on by another technique at once, at the same position.
@@ -240,25 +240,25 @@ impl StreamReader {
         let from = self.choice.current();
         self.choice = TechniqueChoice::new(technique, self.options.fallback);
         if from != technique {
-            self.switched(now, from, technique, None);
+            self.technique_changed(now, from, technique, None);
         }
     }
 
     /// Polls at another rate, counted from the last poll.
     pub fn set_poll_interval(&mut self, now: Duration, interval: Duration) {
-        self.ticks.set_interval(now, interval);
+        self.polls.set_interval(now, interval);
         if self.choice.current() == Technique::Poll
             && self.faults == 0
             && matches!(self.phase, ReaderPhase::Waiting(_))
         {
-            self.wait_for_tick(now);
+            self.wait_for_poll(now);
         }
     }
 
     /// Drops what is under way and asks no more until [`StreamReader::resume`].
     pub fn pause(&mut self, now: Duration) {
         if self.is_active() {
-            self.leave(now);
+            self.abort_request(now);
             self.phase = ReaderPhase::Paused;
         }
     }
@@ -273,27 +273,27 @@ impl StreamReader {
     fn is_active(&self) -> bool {
         matches!(
             self.phase,
-            ReaderPhase::Ready | ReaderPhase::Waiting(_) | ReaderPhase::Asking(_)
+            ReaderPhase::Ready | ReaderPhase::Waiting(_) | ReaderPhase::Requesting(_)
         )
     }
 
     fn deadline(&self) -> Option<Duration> {
         let own = match &self.phase {
             ReaderPhase::Waiting(until) => Some(*until),
-            ReaderPhase::Asking(exchange) => Some(exchange.deadline()),
-            ReaderPhase::Ready | ReaderPhase::Closing | ReaderPhase::Paused | ReaderPhase::Done => {
+            ReaderPhase::Requesting(pending) => Some(pending.deadline()),
+            ReaderPhase::Ready
+            | ReaderPhase::LastPage
+            | ReaderPhase::Paused
+            | ReaderPhase::Done => {
                 return None;
             }
         };
-        [own, self.choice.try_again_at()]
-            .into_iter()
-            .flatten()
-            .min()
+        [own, self.choice.retry_at()].into_iter().flatten().min()
     }
 
-    fn ask(&mut self, now: Duration) -> ReadRequest {
+    fn next_request(&mut self, now: Duration) -> ReadRequest {
         let wanted = self.choice.current();
-        let needs = needs_before_live(wanted);
+        let needs = requirements_of(wanted);
         let must_catch_up = (needs.offset && self.position.next == Token::now())
             || (needs.caught_up && !self.position.caught_up)
             || (needs.kind && self.kind.is_none());
@@ -303,22 +303,22 @@ impl StreamReader {
             wanted
         };
         if wanted == Technique::Poll {
-            self.ticks.asked(now);
+            self.polls.sent(now);
         }
         let id = self.requests;
         self.requests += 1;
-        let query = answer::query(
+        let query = response::query(
             technique,
             &self.position.next,
             self.position.cursor.as_deref(),
             self.options.hold,
         );
-        let patience = answer::AnswerTimeouts {
+        let timeouts = response::ResponseTimeouts {
             hold: self.options.hold,
             silence_max: self.options.silence_max,
         };
         self.phase =
-            ReaderPhase::Asking(Box::new(PendingRequest::new(id, technique, now, patience)));
+            ReaderPhase::Requesting(Box::new(PendingRequest::new(id, technique, now, timeouts)));
         self.report(FollowReport::Requested {
             id,
             at_ms: ms(now),

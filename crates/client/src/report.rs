@@ -31,7 +31,7 @@ pub enum FollowReport {
         technique: Technique,
     },
     /// Its answer's head arrived (for WebSocket: the connection opened).
-    Answered {
+    Responded {
         /// Which request.
         id: u64,
         /// When.

@@ -11,7 +11,7 @@ mod websocket;
 pub use super::drive::Follower;
 pub use crate::reader::FollowOptions;
 
-use super::drive::{self, AnswerPart, Transport};
+use super::drive::{self, Transport, TransportEvent};
 use crate::FollowReport;
 use crate::reader::{ReadRequest, StreamReader};
 use futures_util::stream::LocalBoxStream;
@@ -70,7 +70,7 @@ struct BrowserTransport {
 }
 
 impl Transport for BrowserTransport {
-    type Answer = LocalBoxStream<'static, AnswerPart>;
+    type Response = LocalBoxStream<'static, TransportEvent>;
     type Sleep = Sleep;
 
     fn now(&self) -> Duration {
@@ -81,7 +81,7 @@ impl Transport for BrowserTransport {
         Sleep::new(at.saturating_sub(self.now()))
     }
 
-    fn send(&self, request: &ReadRequest) -> Self::Answer {
+    fn send(&self, request: &ReadRequest) -> Self::Response {
         let url = drive::with_query(&self.stream_url, &request.query);
         match request.technique {
             Technique::Websocket => websocket::connect(drive::websocket_url(&url)),
@@ -152,7 +152,7 @@ fn absolute(url: &str) -> String {
 }
 
 /// What JavaScript threw, in words.
-fn in_words(thrown: &JsValue) -> String {
+fn error_text(thrown: &JsValue) -> String {
     match thrown.dyn_ref::<js_sys::Error>() {
         Some(error) => String::from(error.to_string()),
         None => format!("{thrown:?}"),

@@ -1,7 +1,7 @@
 //! What both drivers share: the loop between reader, network, clock and owner, and the owner's handle.
 
 use crate::FollowReport;
-use crate::reader::{AnswerHead, ReadRequest, ReaderAction, ReaderInput, StreamReader};
+use crate::reader::{ReadRequest, ReaderAction, ReaderInput, StreamReader, StreamResponseHead};
 use bytes::Bytes;
 use futures_util::stream::{Peekable, Stream, StreamExt};
 use futures_util::task::AtomicWaker;
@@ -13,10 +13,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tailwater_protocol::Technique;
 
-/// What a request's answer brings, in this order: a head, pieces, an end. A fault may take the place of any.
+/// What a request's response brings, in this order: a head, pieces, an end. A fault may take the place of any.
 #[derive(Debug)]
-pub(super) enum AnswerPart {
-    Head(AnswerHead),
+pub(super) enum TransportEvent {
+    Head(StreamResponseHead),
     Piece(Bytes),
     End,
     Fault(String),
@@ -24,8 +24,8 @@ pub(super) enum AnswerPart {
 
 /// A network and a clock.
 pub(super) trait Transport {
-    /// The answer to one request; dropping it aborts the request.
-    type Answer: Stream<Item = AnswerPart> + Unpin;
+    /// The response to one request; dropping it aborts the request.
+    type Response: Stream<Item = TransportEvent> + Unpin;
     /// Done when a time has come.
     type Sleep: Future<Output = ()> + Unpin;
 
@@ -34,7 +34,7 @@ pub(super) trait Transport {
     /// Done as soon as [`Transport::now`] is `at` or later.
     fn sleep_until(&self, at: Duration) -> Self::Sleep;
     /// Sends a request.
-    fn send(&self, request: &ReadRequest) -> Self::Answer;
+    fn send(&self, request: &ReadRequest) -> Self::Response;
 }
 
 /// The owner's handle of something that follows a stream. Dropping it aborts what is under way and ends the following.
@@ -157,17 +157,17 @@ pub(super) async fn drive<T: Transport>(
     control: Arc<FollowerControl>,
     mut on_report: impl FnMut(FollowReport) -> ControlFlow<()>,
 ) {
-    let mut answer = None;
-    // Set anew only when it is due too late: most waits end with an arrival, and timers are not free in a browser.
+    let mut response = None;
+    // Set anew only when it is due too late: most waits end with an event, and timers are not free in a browser.
     let mut alarm: Option<(Duration, T::Sleep)> = None;
     while control.apply(&mut reader, transport.now()) {
         match reader.poll(transport.now()) {
-            ReaderAction::Abort => answer = None,
+            ReaderAction::Abort => response = None,
             ReaderAction::Send(request) => {
                 let mut sent = Box::pin(transport.send(&request).peekable());
                 // A first look sets it going before anything else is done.
                 poll_fn(|context| Poll::Ready(sent.as_mut().poll_peek(context).is_ready())).await;
-                answer = Some(sent);
+                response = Some(sent);
             }
             ReaderAction::Report(report) => {
                 if on_report(report).is_break() {
@@ -178,13 +178,15 @@ pub(super) async fn drive<T: Transport>(
             ReaderAction::Wait(until) => {
                 alarm = alarm.filter(|(set, _)| until.is_some_and(|at| *set <= at));
                 alarm = alarm.or_else(|| until.map(|at| (at, transport.sleep_until(at))));
-                match poll_fn(|context| next(context, &mut answer, &control, &mut alarm)).await {
+                match poll_fn(|context| next(context, &mut response, &control, &mut alarm)).await {
                     DriveEvent::Change => {}
                     DriveEvent::Elapsed => {
                         alarm = None;
                         reader.handle(transport.now(), ReaderInput::Elapsed);
                     }
-                    DriveEvent::Arrival(arrival) => hand_on(&mut reader, transport.now(), arrival),
+                    DriveEvent::Transport(event) => {
+                        handle_event(&mut reader, transport.now(), event);
+                    }
                 }
             }
         }
@@ -192,29 +194,32 @@ pub(super) async fn drive<T: Transport>(
 }
 
 enum DriveEvent {
-    Arrival(AnswerPart),
+    Transport(TransportEvent),
     Change,
     Elapsed,
 }
 
 /// The next thing to happen. What has arrived comes before the clock: a late look is not a silent server.
-fn next<A: Stream<Item = AnswerPart>, S: Future<Output = ()> + Unpin>(
+fn next<A: Stream<Item = TransportEvent>, S: Future<Output = ()> + Unpin>(
     context: &mut Context<'_>,
-    answer: &mut Option<Pin<Box<Peekable<A>>>>,
+    response: &mut Option<Pin<Box<Peekable<A>>>>,
     control: &FollowerControl,
     alarm: &mut Option<(Duration, S)>,
 ) -> Poll<DriveEvent> {
     if control.poll_any(context).is_ready() {
         return Poll::Ready(DriveEvent::Change);
     }
-    if let Some(some) = answer
-        && let Poll::Ready(arrival) = some.as_mut().poll_next(context)
+    if let Some(open) = response
+        && let Poll::Ready(event) = open.as_mut().poll_next(context)
     {
-        if !matches!(arrival, Some(AnswerPart::Head(_) | AnswerPart::Piece(_))) {
-            *answer = None;
+        if !matches!(
+            event,
+            Some(TransportEvent::Head(_) | TransportEvent::Piece(_))
+        ) {
+            *response = None;
         }
-        let broke_off = || AnswerPart::Fault("the answer broke off".to_owned());
-        return Poll::Ready(DriveEvent::Arrival(arrival.unwrap_or_else(broke_off)));
+        let broke_off = || TransportEvent::Fault("the response broke off".to_owned());
+        return Poll::Ready(DriveEvent::Transport(event.unwrap_or_else(broke_off)));
     }
     match alarm {
         Some((_, sleep)) => Pin::new(sleep).poll(context).map(|()| DriveEvent::Elapsed),
@@ -222,12 +227,12 @@ fn next<A: Stream<Item = AnswerPart>, S: Future<Output = ()> + Unpin>(
     }
 }
 
-fn hand_on(reader: &mut StreamReader, now: Duration, arrival: AnswerPart) {
-    match arrival {
-        AnswerPart::Head(head) => reader.handle(now, ReaderInput::Head(head)),
-        AnswerPart::Piece(bytes) => reader.handle(now, ReaderInput::Piece(&bytes)),
-        AnswerPart::End => reader.handle(now, ReaderInput::End),
-        AnswerPart::Fault(text) => reader.handle(now, ReaderInput::Fault(text)),
+fn handle_event(reader: &mut StreamReader, now: Duration, event: TransportEvent) {
+    match event {
+        TransportEvent::Head(head) => reader.handle(now, ReaderInput::Head(head)),
+        TransportEvent::Piece(bytes) => reader.handle(now, ReaderInput::Piece(&bytes)),
+        TransportEvent::End => reader.handle(now, ReaderInput::End),
+        TransportEvent::Fault(text) => reader.handle(now, ReaderInput::Fault(text)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The native driver: reqwest for HTTP, tokio-tungstenite for WebSocket, inside a tokio runtime.
 
-mod answer;
 mod append;
+mod refusal;
 mod transfer;
 mod websocket;
 
@@ -10,9 +10,9 @@ pub use crate::reader::FollowOptions;
 pub use append::{StreamWriteError, StreamWriter, WriteReceipt};
 pub use transfer::TransferError;
 
-use super::drive::{self, AnswerPart, Transport};
+use super::drive::{self, Transport, TransportEvent};
 use crate::FollowReport;
-use crate::reader::{AnswerHead, ReadRequest, StreamReader};
+use crate::reader::{ReadRequest, StreamReader, StreamResponseHead};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::error::Error;
@@ -48,7 +48,7 @@ impl NativeClient {
     /// # Errors
     /// [`SetupError`] when there is no usable TLS on this system.
     pub fn new() -> Result<Self, SetupError> {
-        let setup = |fault: &(dyn Error + 'static)| SetupError(in_words(fault));
+        let setup = |fault: &(dyn Error + 'static)| SetupError(error_text(fault));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -65,7 +65,7 @@ impl NativeClient {
         };
         let http = builder().build().map_err(|fault| setup(&fault))?;
         let writes = builder()
-            .redirect(answer::redirects())
+            .redirect(refusal::redirect_policy())
             .build()
             .map_err(|fault| setup(&fault))?;
         Ok(Self {
@@ -148,7 +148,7 @@ struct NativeTransport {
 }
 
 impl Transport for NativeTransport {
-    type Answer = BoxStream<'static, AnswerPart>;
+    type Response = BoxStream<'static, TransportEvent>;
     type Sleep = Pin<Box<tokio::time::Sleep>>;
 
     fn now(&self) -> Duration {
@@ -159,7 +159,7 @@ impl Transport for NativeTransport {
         Box::pin(tokio::time::sleep_until((self.begin + at).into()))
     }
 
-    fn send(&self, request: &ReadRequest) -> Self::Answer {
+    fn send(&self, request: &ReadRequest) -> Self::Response {
         let url = drive::with_query(&self.stream_url, &request.query);
         match request.technique {
             Technique::Websocket => {
@@ -173,36 +173,36 @@ impl Transport for NativeTransport {
 }
 
 /// Where an answer stands between two arrivals.
-enum NativeAnswer {
-    Asked(reqwest::RequestBuilder),
-    Answered(reqwest::Response),
-    Over,
+enum GetState {
+    Unsent(reqwest::RequestBuilder),
+    Started(reqwest::Response),
+    Done,
 }
 
-fn get(request: reqwest::RequestBuilder) -> BoxStream<'static, AnswerPart> {
-    stream::unfold(NativeAnswer::Asked(request), |answer| async {
-        match answer {
-            NativeAnswer::Asked(request) => Some(match request.send().await {
+fn get(request: reqwest::RequestBuilder) -> BoxStream<'static, TransportEvent> {
+    stream::unfold(GetState::Unsent(request), |state| async {
+        match state {
+            GetState::Unsent(request) => Some(match request.send().await {
                 Ok(response) => (
-                    AnswerPart::Head(head(&response)),
-                    NativeAnswer::Answered(response),
+                    TransportEvent::Head(head(&response)),
+                    GetState::Started(response),
                 ),
-                Err(fault) => (AnswerPart::Fault(in_words(&fault)), NativeAnswer::Over),
+                Err(fault) => (TransportEvent::Fault(error_text(&fault)), GetState::Done),
             }),
-            NativeAnswer::Answered(mut response) => Some(match response.chunk().await {
-                Ok(Some(bytes)) => (AnswerPart::Piece(bytes), NativeAnswer::Answered(response)),
-                Ok(None) => (AnswerPart::End, NativeAnswer::Over),
-                Err(fault) => (AnswerPart::Fault(in_words(&fault)), NativeAnswer::Over),
+            GetState::Started(mut response) => Some(match response.chunk().await {
+                Ok(Some(bytes)) => (TransportEvent::Piece(bytes), GetState::Started(response)),
+                Ok(None) => (TransportEvent::End, GetState::Done),
+                Err(fault) => (TransportEvent::Fault(error_text(&fault)), GetState::Done),
             }),
-            NativeAnswer::Over => None,
+            GetState::Done => None,
         }
     })
     .boxed()
 }
 
-fn head(response: &reqwest::Response) -> AnswerHead {
+fn head(response: &reqwest::Response) -> StreamResponseHead {
     let headers = response.headers();
-    AnswerHead::read(response.status().as_u16(), since_1970(), |name| {
+    StreamResponseHead::read(response.status().as_u16(), since_1970(), |name| {
         headers.get(name)?.to_str().ok().map(str::to_owned)
     })
 }
@@ -215,7 +215,7 @@ fn since_1970() -> Duration {
 /// A fault and its deepest cause: `error sending request: Connection refused (os error 111)`.
 ///
 /// The layers between say less than the cause, and the URL is left out, since its query may hold secrets.
-fn in_words(fault: &(dyn Error + 'static)) -> String {
+fn error_text(fault: &(dyn Error + 'static)) -> String {
     let text = without_url(&fault.to_string());
     let mut cause = fault;
     while let Some(deeper) = cause.source() {

@@ -1,35 +1,36 @@
 //! How the reader handles frames and pages that arrive.
 
-use super::answer::{AnswerFault, AnswerPage, AnswerProgress};
+use super::response::{ResponseFault, ResponseProgress, UndecodedPage};
 use super::{
-    LIVE_MIN, QUICK_EMPTIES_MAX, ReaderOutput, ReaderPhase, ReaderPosition, StreamReader, ms,
+    LIVE_MIN, QUICK_EMPTY_RESPONSES_MAX, ReaderOutput, ReaderPhase, ReaderPosition, StreamReader,
+    ms,
 };
 use crate::{FollowReport, ReceivedBatch};
 use std::time::Duration;
 use tailwater_protocol::{Frame, Technique, Token};
 
 impl StreamReader {
-    pub(super) fn take(&mut self, now: Duration, came: AnswerProgress) {
-        for frame in came.frames {
-            if self.take_frame(now, frame) {
+    pub(super) fn handle_progress(&mut self, now: Duration, progress: ResponseProgress) {
+        for frame in progress.frames {
+            if self.handle_frame(now, frame) {
                 return;
             }
         }
-        match came.end {
+        match progress.end {
             None => {}
-            Some(Ok(Some(page))) => self.take_page(now, page),
-            Some(Ok(None)) => self.live_ended(now),
+            Some(Ok(Some(page))) => self.handle_page(now, page),
+            Some(Ok(None)) => self.live_response_ended(now),
             Some(Err(fault)) => self.fail(now, &fault),
         }
     }
 
     /// One frame of a live answer; returns whether it was the last.
-    fn take_frame(&mut self, now: Duration, frame: Frame) -> bool {
-        let ReaderPhase::Asking(exchange) = &self.phase else {
+    fn handle_frame(&mut self, now: Duration, frame: Frame) -> bool {
+        let ReaderPhase::Requesting(pending) = &self.phase else {
             return true;
         };
-        let id = exchange.id;
-        self.choice.works();
+        let id = pending.id;
+        self.choice.succeeded();
         self.faults = 0;
         self.position.next = frame.next.clone();
         self.position.cursor = frame.cursor.or(self.position.cursor.take());
@@ -59,11 +60,11 @@ impl StreamReader {
     }
 
     /// A page came whole: what its head says holds from now on, before its body is looked at.
-    fn take_page(&mut self, now: Duration, mut page: AnswerPage) {
-        let ReaderPhase::Asking(exchange) = &self.phase else {
+    fn handle_page(&mut self, now: Duration, mut page: UndecodedPage) {
+        let ReaderPhase::Requesting(pending) = &self.phase else {
             return;
         };
-        let (technique, begun) = (exchange.technique, exchange.begun);
+        let (technique, started) = (pending.technique, pending.started);
         let before = self.position.clone();
         let next = page.next.clone().unwrap_or_else(|| before.next.clone());
         let progress = !page.is_empty() && next != before.next;
@@ -77,38 +78,42 @@ impl StreamReader {
         page.before = Some(before);
         self.out.push_back(ReaderOutput::Page(page));
         self.phase = if closed {
-            ReaderPhase::Closing
+            ReaderPhase::LastPage
         } else {
             ReaderPhase::Ready
         };
         match technique {
             _ if closed => {}
-            Technique::LongPoll => self.pace_long_poll(now, begun, progress),
+            Technique::LongPoll => self.pace_long_poll(now, started, progress),
             _ if self.choice.current() == Technique::Poll && self.position.caught_up => {
-                self.wait_for_tick(now);
+                self.wait_for_poll(now);
             }
             _ => {}
         }
     }
 
     /// A server (or a cache) that answers "nothing" at once, again and again, must not be asked as fast as it answers.
-    fn pace_long_poll(&mut self, now: Duration, begun: Duration, progress: bool) {
+    fn pace_long_poll(&mut self, now: Duration, started: Duration, progress: bool) {
         let expected = self
             .options
             .hold
             .map_or(LIVE_MIN, |hold| LIVE_MIN.min(hold / 2));
-        let quick = !progress && now.saturating_sub(begun) < expected;
-        self.quick_empties = if quick { self.quick_empties + 1 } else { 0 };
-        if self.quick_empties > QUICK_EMPTIES_MAX {
-            self.wait(now, begun + LIVE_MIN, false);
+        let quick = !progress && now.saturating_sub(started) < expected;
+        self.quick_empty_responses = if quick {
+            self.quick_empty_responses + 1
+        } else {
+            0
+        };
+        if self.quick_empty_responses > QUICK_EMPTY_RESPONSES_MAX {
+            self.wait(now, started + LIVE_MIN, false);
         }
     }
 
     /// Opens a page; the next request may be under way already.
-    pub(super) fn open(&mut self, now: Duration, page: AnswerPage) {
+    pub(super) fn decode_page(&mut self, now: Duration, page: UndecodedPage) {
         let (id, at_ms) = (page.id, ms(page.at));
         let decoded = page.decode();
-        let AnswerPage {
+        let UndecodedPage {
             before,
             up_to_date,
             closed,
@@ -117,7 +122,7 @@ impl StreamReader {
         match decoded {
             Ok(data) => {
                 self.faults = 0;
-                self.choice.worked(page.technique);
+                self.choice.succeeded_by(page.technique);
                 let next = page
                     .next
                     .or(before.map(|before| before.next))
@@ -154,9 +159,9 @@ impl StreamReader {
                         at_ms,
                         fault: Some(fault.clone()),
                     }));
-                self.leave(now);
+                self.abort_request(now);
                 self.position = before.unwrap_or_else(|| self.position.clone());
-                self.after_fault(now, page.technique, &AnswerFault::transient(fault));
+                self.after_fault(now, page.technique, &ResponseFault::transient(fault));
             }
         }
     }

@@ -5,7 +5,7 @@ use tailwater_protocol::{headers, timestamp};
 
 /// What the reader needs of an answer's head.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AnswerHead {
+pub struct StreamResponseHead {
     /// The status code; 101 for an opened WebSocket.
     pub status: u16,
     /// `Content-Type`.
@@ -24,7 +24,7 @@ pub struct AnswerHead {
     pub retry_after: Option<Duration>,
 }
 
-impl AnswerHead {
+impl StreamResponseHead {
     /// Reads a head.
     ///
     /// - `now`: time since 1970, by which a `Retry-After` date counts where the answer has no `Date` of its own.
@@ -86,7 +86,7 @@ mod tests {
             "stream-up-to-date" => Some("yes".to_owned()),
             _ => None,
         };
-        let head = AnswerHead::read(503, Duration::ZERO, header);
+        let head = StreamResponseHead::read(503, Duration::ZERO, header);
         assert_eq!(
             (head.retry_after, head.closed, head.up_to_date),
             (Some(Duration::from_secs(7)), true, false)
@@ -115,7 +115,7 @@ mod tests {
             ("", None, None),
             ("soon", None, None),
         ] {
-            let head = AnswerHead::read(503, here, |name| match name {
+            let head = StreamResponseHead::read(503, here, |name| match name {
                 "retry-after" => Some(format!(" {value} ")),
                 "date" => date.map(str::to_owned),
                 _ => None,

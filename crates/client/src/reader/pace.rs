@@ -1,4 +1,4 @@
-//! When to ask again: the polling clock's ticks, and pauses after faults.
+//! When to ask again: the polling clock's polls, and pauses after faults.
 
 use std::time::Duration;
 
@@ -8,26 +8,26 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
 
-/// Ticks at a fixed rate, whatever the answers do: a late answer makes one tick late, never the ones after it.
+/// PollSchedule at a fixed rate, whatever the answers do: a late answer makes one tick late, never the ones after it.
 #[derive(Debug)]
-pub(super) struct Ticks {
+pub(super) struct PollSchedule {
     interval: Duration,
-    asked: Option<Duration>,
+    last_sent: Option<Duration>,
     next: Option<Duration>,
 }
 
-impl Ticks {
+impl PollSchedule {
     pub(super) fn new(interval: Duration) -> Self {
         Self {
             interval: interval.max(INTERVAL_MIN),
-            asked: None,
+            last_sent: None,
             next: None,
         }
     }
 
     /// A poll leaves: if it is the due one (or the first), the next one is due on the grid's next line after `now`.
-    pub(super) fn asked(&mut self, now: Duration) {
-        self.asked = Some(now);
+    pub(super) fn sent(&mut self, now: Duration) {
+        self.last_sent = Some(now);
         let first = now + self.interval;
         self.next = Some(match self.next {
             None => first,
@@ -46,38 +46,38 @@ impl Ticks {
     }
 
     /// The grid begins anew at the next poll.
-    pub(super) fn forget(&mut self) {
-        self.asked = None;
+    pub(super) fn reset(&mut self) {
+        self.last_sent = None;
         self.next = None;
     }
 
     pub(super) fn set_interval(&mut self, now: Duration, interval: Duration) {
         self.interval = interval.max(INTERVAL_MIN);
-        self.next = self.asked.map(|asked| (asked + self.interval).max(now));
+        self.next = self.last_sent.map(|asked| (asked + self.interval).max(now));
     }
 }
 
-/// Pauses that double from fault to fault, spread so that many readers do not come back at the same instant.
+/// Backoff that double from fault to fault, spread so that many readers do not come back at the same instant.
 #[derive(Debug, Clone)]
-pub struct Pauses {
-    random: u64,
+pub struct Backoff {
+    state: u64,
 }
 
-impl Pauses {
-    /// Pauses of one client; `seed` should differ between clients.
+impl Backoff {
+    /// Backoff of one client; `seed` should differ between clients.
     pub fn new(seed: u64) -> Self {
-        Self { random: seed }
+        Self { state: seed }
     }
 
     /// The pause after the `faults`-th fault in a row, counted from 1.
     ///
     /// Between a tenth and the whole of 0.5 s, 1 s, 2 s ... 30 s; never less than the server asked for, and then at most a
     /// tenth (and a second) more.
-    pub fn after(&mut self, faults: u32, retry_after: Option<Duration>) -> Duration {
+    pub fn delay_after(&mut self, faults: u32, retry_after: Option<Duration>) -> Duration {
         let whole = PAUSE_FIRST
             .saturating_mul(1 << faults.saturating_sub(1).min(10))
             .min(PAUSE_MAX);
-        let share = self.share();
+        let share = self.uniform();
         match retry_after {
             Some(asked) => {
                 let asked = asked.min(RETRY_AFTER_MAX);
@@ -88,9 +88,9 @@ impl Pauses {
     }
 
     /// The next of a uniform series over 0..1. Source: SplitMix64.
-    fn share(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
+    fn uniform(&mut self) -> f64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^= mixed >> 31;
@@ -108,8 +108,8 @@ mod tests {
 
     #[test]
     fn a_late_poll_does_not_shift_later_polls() {
-        let mut ticks = Ticks::new(at(100));
-        assert_eq!(ticks.next(), None);
+        let mut polls = PollSchedule::new(at(100));
+        assert_eq!(polls.next(), None);
         for (asked, next) in [
             (5, 105),
             (105, 205),
@@ -119,47 +119,51 @@ mod tests {
             (1_005, 1_105),
             (1_190, 1_205),
         ] {
-            ticks.asked(at(asked));
-            assert_eq!(ticks.next(), Some(at(next)), "asked at {asked}");
+            polls.sent(at(asked));
+            assert_eq!(polls.next(), Some(at(next)), "asked at {asked}");
         }
     }
 
     #[test]
     fn a_new_interval_counts_from_the_last_poll() {
-        let mut ticks = Ticks::new(at(1_000));
-        ticks.asked(at(0));
-        ticks.set_interval(at(300), at(500));
-        assert_eq!(ticks.next(), Some(at(500)));
-        ticks.set_interval(at(300), at(100));
-        assert_eq!(ticks.next(), Some(at(300)));
+        let mut polls = PollSchedule::new(at(1_000));
+        polls.sent(at(0));
+        polls.set_interval(at(300), at(500));
+        assert_eq!(polls.next(), Some(at(500)));
+        polls.set_interval(at(300), at(100));
+        assert_eq!(polls.next(), Some(at(300)));
     }
 
     #[test]
     fn pauses_grow_to_a_limit_and_differ_between_seeds() {
         for seed in 0..50 {
-            let mut pauses = Pauses::new(seed);
+            let mut backoff = Backoff::new(seed);
             for (fault, whole) in [(1, 500), (2, 1_000), (3, 2_000), (7, 30_000), (100, 30_000)] {
-                let pause = pauses.after(fault, None);
+                let pause = backoff.delay_after(fault, None);
                 assert!(
                     pause >= at(whole / 10) && pause <= at(whole),
                     "seed {seed}, fault {fault}: {pause:?}"
                 );
             }
         }
-        assert_ne!(Pauses::new(1).after(5, None), Pauses::new(2).after(5, None));
+        assert_ne!(
+            Backoff::new(1).delay_after(5, None),
+            Backoff::new(2).delay_after(5, None)
+        );
     }
 
     #[test]
     fn retry_after_is_a_lower_bound_of_the_pause() {
         for seed in 0..50 {
-            let pause = Pauses::new(seed).after(1, Some(at(20_000)));
+            let pause = Backoff::new(seed).delay_after(1, Some(at(20_000)));
             assert!(
                 pause >= at(20_000) && pause <= at(23_000),
                 "seed {seed}: {pause:?}"
             );
         }
         assert!(
-            Pauses::new(0).after(1, Some(Duration::from_secs(u64::MAX / 2))) <= RETRY_AFTER_MAX * 2
+            Backoff::new(0).delay_after(1, Some(Duration::from_secs(u64::MAX / 2)))
+                <= RETRY_AFTER_MAX * 2
         );
     }
 }

@@ -25,11 +25,11 @@ pub(super) enum ScriptedInput<'a> {
     Resume,
 }
 
-fn head(words: &str) -> AnswerHead {
+fn head(words: &str) -> StreamResponseHead {
     let mut words = words.split_whitespace();
-    let mut head = AnswerHead {
+    let mut head = StreamResponseHead {
         status: words.next().unwrap().parse().unwrap(),
-        ..AnswerHead::default()
+        ..StreamResponseHead::default()
     };
     for word in words {
         match word.split_once('=').unwrap_or((word, "")) {
@@ -54,7 +54,7 @@ fn words(report: &FollowReport) -> Option<String> {
     Some(match report {
         // What a send says already, and what every head and piece brings.
         FollowReport::Requested { .. }
-        | FollowReport::Answered { .. }
+        | FollowReport::Responded { .. }
         | FollowReport::Chunk { .. } => return None,
         FollowReport::Batch { batch, .. } => {
             let data = match &batch.data {
@@ -79,7 +79,7 @@ fn words(report: &FollowReport) -> Option<String> {
         } => format!("waits {for_ms:.0}"),
         FollowReport::Waiting {
             after_fault: true, ..
-        } => "pauses".to_owned(),
+        } => "backs off".to_owned(),
         FollowReport::Changed {
             from, to, fault, ..
         } => {
@@ -109,7 +109,7 @@ impl ScriptedReader {
         }
     }
 
-    fn say(&mut self, now: Duration, input: &ScriptedInput<'_>) {
+    fn apply(&mut self, now: Duration, input: &ScriptedInput<'_>) {
         let reader = &mut self.reader;
         match input {
             ScriptedInput::Nothing => {}
@@ -130,9 +130,9 @@ impl ScriptedReader {
     }
 
     /// Says something at `at_ms` and returns everything the reader does then, separated by `; `.
-    pub(super) fn does(&mut self, at_ms: u64, input: ScriptedInput<'_>) -> String {
+    pub(super) fn step(&mut self, at_ms: u64, input: ScriptedInput<'_>) -> String {
         let now = Duration::from_millis(at_ms);
-        self.say(now, &input);
+        self.apply(now, &input);
         let mut done = String::new();
         for _ in 0..50 {
             let words = match self.reader.poll(now) {
@@ -158,9 +158,9 @@ impl ScriptedReader {
     pub(super) fn check(&mut self, script: &[(u64, ScriptedInput<'_>, &str)]) {
         for (step, (at_ms, input, expected)) in script.iter().enumerate() {
             let now = Duration::from_millis(*at_ms);
-            self.say(now, input);
+            self.apply(now, input);
             assert_eq!(
-                self.does(*at_ms, ScriptedInput::Nothing),
+                self.step(*at_ms, ScriptedInput::Nothing),
                 *expected,
                 "step {step} at {at_ms} ms"
             );

@@ -13,8 +13,8 @@ use tailwater_protocol::Technique;
 
 /// Failures in a row, nothing whole between them, after which the next technique steps in.
 const FAULTS_MAX: u32 = 3;
-const TRY_AGAIN_FIRST: Duration = Duration::from_secs(60);
-const TRY_AGAIN_MAX: Duration = Duration::from_secs(15 * 60);
+const RETRY_DELAY_MIN: Duration = Duration::from_secs(60);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// The technique in use and those that replace it.
 #[derive(Debug)]
@@ -24,14 +24,14 @@ pub(super) struct TechniqueChoice {
     current: Technique,
     faults: u32,
     /// The technique to go back to when a new try of the wanted one fails.
-    trying_from: Option<Technique>,
-    try_again_at: Option<Duration>,
-    try_again_after: Duration,
+    retried_from: Option<Technique>,
+    retry_at: Option<Duration>,
+    retry_delay: Duration,
 }
 
 /// What a reader has to know before it can ask by a technique; a plain read tells all of it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct LiveNeeds {
+pub(super) struct LiveRequirements {
     /// An offset, not `now`.
     pub(super) offset: bool,
     /// That it is at the tail.
@@ -40,21 +40,21 @@ pub(super) struct LiveNeeds {
     pub(super) kind: bool,
 }
 
-pub(super) fn needs_before_live(technique: Technique) -> LiveNeeds {
+pub(super) fn requirements_of(technique: Technique) -> LiveRequirements {
     match technique {
-        Technique::Poll | Technique::LongPoll => LiveNeeds {
+        Technique::Poll | Technique::LongPoll => LiveRequirements {
             offset: true,
-            ..LiveNeeds::default()
+            ..LiveRequirements::default()
         },
         // The responses do not tell the kind.
-        Technique::Sse => LiveNeeds {
+        Technique::Sse => LiveRequirements {
             caught_up: true,
             kind: true,
-            ..LiveNeeds::default()
+            ..LiveRequirements::default()
         },
-        Technique::Ndjson | Technique::Websocket => LiveNeeds {
+        Technique::Ndjson | Technique::Websocket => LiveRequirements {
             caught_up: true,
-            ..LiveNeeds::default()
+            ..LiveRequirements::default()
         },
     }
 }
@@ -66,9 +66,9 @@ impl TechniqueChoice {
             fallback,
             current: wanted,
             faults: 0,
-            trying_from: None,
-            try_again_at: None,
-            try_again_after: TRY_AGAIN_FIRST,
+            retried_from: None,
+            retry_at: None,
+            retry_delay: RETRY_DELAY_MIN,
         }
     }
 
@@ -82,19 +82,19 @@ impl TechniqueChoice {
     }
 
     /// Something came whole by the current technique.
-    pub(super) fn works(&mut self) {
+    pub(super) fn succeeded(&mut self) {
         self.faults = 0;
         if self.current == self.wanted {
-            self.trying_from = None;
-            self.try_again_at = None;
-            self.try_again_after = TRY_AGAIN_FIRST;
+            self.retried_from = None;
+            self.retry_at = None;
+            self.retry_delay = RETRY_DELAY_MIN;
         }
     }
 
     /// Something came whole by `technique`, which is another one while catching up.
-    pub(super) fn worked(&mut self, technique: Technique) {
+    pub(super) fn succeeded_by(&mut self, technique: Technique) {
         if technique == self.current {
-            self.works();
+            self.succeeded();
         }
     }
 
@@ -108,9 +108,9 @@ impl TechniqueChoice {
     /// - `unsupported`: the server does not know it, so that trying it again now is useless.
     pub(super) fn failed(&mut self, now: Duration, unsupported: bool) -> bool {
         self.faults += 1;
-        let enough = unsupported || self.trying_from.is_some() || self.faults >= FAULTS_MAX;
+        let enough = unsupported || self.retried_from.is_some() || self.faults >= FAULTS_MAX;
         let Some(next) = self
-            .trying_from
+            .retried_from
             .take()
             .or_else(|| self.next())
             .filter(|_| enough && self.fallback)
@@ -119,25 +119,25 @@ impl TechniqueChoice {
         };
         self.current = next;
         self.faults = 0;
-        self.try_again_at = Some(now + self.try_again_after);
+        self.retry_at = Some(now + self.retry_delay);
         true
     }
 
     /// When to try the wanted technique again.
-    pub(super) fn try_again_at(&self) -> Option<Duration> {
-        self.try_again_at
+    pub(super) fn retry_at(&self) -> Option<Duration> {
+        self.retry_at
     }
 
-    pub(super) fn wants_another_try(&self, now: Duration) -> bool {
-        self.try_again_at.is_some_and(|at| now >= at)
+    pub(super) fn is_retry_due(&self, now: Duration) -> bool {
+        self.retry_at.is_some_and(|at| now >= at)
     }
 
     /// Goes back to the wanted technique for one try, and returns it.
-    pub(super) fn try_again(&mut self, now: Duration) -> Technique {
-        self.trying_from = Some(self.current);
-        self.try_again_after = (self.try_again_after * 2).min(TRY_AGAIN_MAX);
+    pub(super) fn retry(&mut self, now: Duration) -> Technique {
+        self.retried_from = Some(self.current);
+        self.retry_delay = (self.retry_delay * 2).min(RETRY_DELAY_MAX);
         // If neither success nor failure comes of it, it is not tried twice at once.
-        self.try_again_at = Some(now + self.try_again_after);
+        self.retry_at = Some(now + self.retry_delay);
         self.current = self.wanted;
         self.faults = 0;
         self.wanted
@@ -183,7 +183,7 @@ mod tests {
         let mut choice = TechniqueChoice::new(Technique::Sse, true);
         for _ in 0..10 {
             assert!(!choice.failed(NOW, false) && !choice.failed(NOW, false));
-            choice.works();
+            choice.succeeded();
         }
         assert!(
             !choice.failed(NOW, false) && !choice.failed(NOW, false) && choice.failed(NOW, false)
@@ -194,11 +194,11 @@ mod tests {
     fn a_failed_retry_of_a_technique_backs_off_longer() {
         let mut choice = TechniqueChoice::new(Technique::Websocket, true);
         while !choice.failed(NOW, false) {}
-        let first = choice.try_again_at().unwrap();
-        assert_eq!(choice.try_again(first), Technique::Websocket);
+        let first = choice.retry_at().unwrap();
+        assert_eq!(choice.retry(first), Technique::Websocket);
         assert!(choice.failed(first, false), "one fault is enough");
         assert_eq!(choice.current(), Technique::Sse);
-        assert!(choice.try_again_at().unwrap() - first > first - NOW);
+        assert!(choice.retry_at().unwrap() - first > first - NOW);
     }
 
     #[test]

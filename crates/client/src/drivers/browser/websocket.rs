@@ -2,8 +2,8 @@
 //!
 //! A browser never says why a connection could not be opened, nor shows it pings; heartbeats are empty text frames.
 
-use crate::drivers::drive::AnswerPart;
-use crate::reader::AnswerHead;
+use crate::drivers::drive::TransportEvent;
+use crate::reader::StreamResponseHead;
 use bytes::Bytes;
 use futures_util::sink::Sink;
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
@@ -17,17 +17,17 @@ use std::task::Poll;
 const ON_PURPOSE: [u16; 3] = [1000, 1001, 1012];
 
 enum BrowserConnection {
-    Closed(String),
+    Unopened(String),
     Open(Box<WebSocket>),
 }
 
 /// Upgrades a connection to `url`.
-pub(super) fn connect(url: String) -> LocalBoxStream<'static, AnswerPart> {
-    stream::unfold(Some(BrowserConnection::Closed(url)), |connection| async {
+pub(super) fn connect(url: String) -> LocalBoxStream<'static, TransportEvent> {
+    stream::unfold(Some(BrowserConnection::Unopened(url)), |connection| async {
         Some(match connection? {
-            BrowserConnection::Closed(url) => match WebSocket::open(&url) {
+            BrowserConnection::Unopened(url) => match WebSocket::open(&url) {
                 Ok(socket) => open(Box::new(socket)).await,
-                Err(fault) => (AnswerPart::Fault(fault.to_string()), None),
+                Err(fault) => (TransportEvent::Fault(fault.to_string()), None),
             },
             BrowserConnection::Open(socket) => receive(socket).await,
         })
@@ -37,9 +37,9 @@ pub(super) fn connect(url: String) -> LocalBoxStream<'static, AnswerPart> {
 
 /// A socket that is being opened. One that is dropped before that is closed as soon as it is open: closed earlier, the browser
 /// would write an error to its console.
-struct Opening(Option<Box<WebSocket>>);
+struct OpeningSocket(Option<Box<WebSocket>>);
 
-impl Opening {
+impl OpeningSocket {
     async fn ready(&mut self) {
         // Ready to send means open, or failed.
         let socket = &mut self.0;
@@ -51,7 +51,7 @@ impl Opening {
     }
 }
 
-impl Drop for Opening {
+impl Drop for OpeningSocket {
     fn drop(&mut self) {
         let Some(socket) = self
             .0
@@ -67,50 +67,50 @@ impl Drop for Opening {
     }
 }
 
-async fn open(socket: Box<WebSocket>) -> (AnswerPart, Option<BrowserConnection>) {
-    let mut opening = Opening(Some(socket));
+async fn open(socket: Box<WebSocket>) -> (TransportEvent, Option<BrowserConnection>) {
+    let mut opening = OpeningSocket(Some(socket));
     opening.ready().await;
     if let Some(socket) = opening.0.take()
         && matches!(socket.state(), State::Open)
     {
-        let head = AnswerHead {
+        let head = StreamResponseHead {
             status: 101,
-            ..AnswerHead::default()
+            ..StreamResponseHead::default()
         };
         return (
-            AnswerPart::Head(head),
+            TransportEvent::Head(head),
             Some(BrowserConnection::Open(socket)),
         );
     }
     (
-        AnswerPart::Fault(
+        TransportEvent::Fault(
             "the WebSocket could not be opened; a browser does not say why".to_owned(),
         ),
         None,
     )
 }
 
-async fn receive(mut socket: Box<WebSocket>) -> (AnswerPart, Option<BrowserConnection>) {
-    let arrival = match socket.next().await {
+async fn receive(mut socket: Box<WebSocket>) -> (TransportEvent, Option<BrowserConnection>) {
+    let event = match socket.next().await {
         Some(Ok(Message::Text(text))) => {
             return (
-                AnswerPart::Piece(Bytes::from(text)),
+                TransportEvent::Piece(Bytes::from(text)),
                 Some(BrowserConnection::Open(socket)),
             );
         }
-        Some(Ok(Message::Bytes(bytes))) => AnswerPart::Fault(format!(
+        Some(Ok(Message::Bytes(bytes))) => TransportEvent::Fault(format!(
             "a binary frame of {} bytes came: expected text",
             bytes.len()
         )),
         Some(Err(WebSocketError::ConnectionClose(close))) if ON_PURPOSE.contains(&close.code) => {
-            AnswerPart::End
+            TransportEvent::End
         }
-        Some(Err(WebSocketError::ConnectionClose(close))) => AnswerPart::Fault(format!(
+        Some(Err(WebSocketError::ConnectionClose(close))) => TransportEvent::Fault(format!(
             "the WebSocket was closed: {} {}",
             close.code, close.reason
         )),
-        Some(Err(fault)) => AnswerPart::Fault(fault.to_string()),
-        None => AnswerPart::Fault("the WebSocket broke off without a goodbye".to_owned()),
+        Some(Err(fault)) => TransportEvent::Fault(fault.to_string()),
+        None => TransportEvent::Fault("the WebSocket broke off without a goodbye".to_owned()),
     };
-    (arrival, None)
+    (event, None)
 }

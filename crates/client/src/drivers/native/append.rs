@@ -1,6 +1,6 @@
 //! The writing half: create a stream, append to it, close it, with errors that say what the server said.
 
-use super::{NativeClient, answer, head, in_words};
+use super::{NativeClient, error_text, head, refusal};
 use crate::ProducerSession;
 use crate::acknowledgement::{position, position_of_closed, unconfirmed};
 use bytes::Bytes;
@@ -29,7 +29,7 @@ pub struct WriteReceipt {
     /// Whether the stream is new.
     pub created: bool,
     /// Whether the answer shows that the server knows idempotent producers.
-    pub knows_producers: bool,
+    pub supports_producers: bool,
 }
 
 /// Why nothing was acknowledged.
@@ -149,7 +149,7 @@ impl StreamWriter {
     /// Source: Durable Streams protocol, section 5.2.1.
     ///
     /// # Errors
-    /// [`StreamWriteError`]; besides [`StreamWriteError::may_retry`], [`ProducerSession::may_repeat`] says whether to send it again after
+    /// [`StreamWriteError`]; besides [`StreamWriteError::may_retry`], [`ProducerSession::may_retry`] says whether to send it again after
     /// [`StreamWriteError::Unknown`].
     pub async fn append_as(
         &self,
@@ -168,8 +168,8 @@ impl StreamWriter {
         }
         let appended = self.send(request, false).await?;
         producer.acknowledged();
-        if appended.knows_producers {
-            producer.understood();
+        if appended.supports_producers {
+            producer.mark_supported();
         }
         Ok(appended)
     }
@@ -198,7 +198,7 @@ impl StreamWriter {
         closes: bool,
     ) -> Result<WriteReceipt, StreamWriteError> {
         let response = request.timeout(REQUEST_MAX).send().await.map_err(|fault| {
-            let text = in_words(&fault);
+            let text = error_text(&fault);
             // Refused, no route, no such host: the body never left.
             if fault.is_connect() || fault.is_builder() {
                 StreamWriteError::Unreachable(text)
@@ -209,7 +209,7 @@ impl StreamWriter {
         let head = head(&response);
         let tells = |name| response.headers().contains_key(name);
         // Servers that announce extensions are ours.
-        let knows_producers = tells(headers::PRODUCER_SEQ) || tells(headers::STREAM_EXTENSIONS);
+        let supports_producers = tells(headers::PRODUCER_SEQ) || tells(headers::STREAM_EXTENSIONS);
         if (200..300).contains(&head.status) {
             let next = head.next.as_deref();
             let told = if closes {
@@ -226,10 +226,10 @@ impl StreamWriter {
                 content_type,
                 closed,
                 created,
-                knows_producers,
+                supports_producers,
             });
         }
-        let text = answer::refused(response).await;
+        let text = refusal::refusal_text(response).await;
         let may_retry = matches!(head.status, 408 | 425 | 429 | 503);
         let (status, retry_after, closed) = (head.status, head.retry_after, head.closed);
         // What a gateway says about a server that it lost tells nothing about the append.

@@ -1,6 +1,6 @@
 //! Downloads and uploads exports, piece by piece.
 
-use super::{NativeClient, answer, head, in_words};
+use super::{NativeClient, error_text, head, refusal};
 use crate::acknowledgement::{self, position};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -41,14 +41,16 @@ impl NativeClient {
         url: &str,
         mut put: impl FnMut(Bytes) -> io::Result<()>,
     ) -> Result<(), TransferError> {
-        let broken = |fault: reqwest::Error| TransferError::Broken(in_words(&fault));
+        let broken = |fault: reqwest::Error| TransferError::Broken(error_text(&fault));
         let silent = |_| TransferError::Silent(SILENCE_MAX);
         let mut response = tokio::time::timeout(SILENCE_MAX, self.http.get(url).send())
             .await
             .map_err(silent)?
             .map_err(broken)?;
         if !response.status().is_success() {
-            return Err(TransferError::Refused(answer::refused(response).await));
+            return Err(TransferError::Refused(
+                refusal::refusal_text(response).await,
+            ));
         }
         let head = head(&response);
         let content_type = head.content_type.unwrap_or_default();
@@ -79,7 +81,7 @@ impl NativeClient {
         pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> Result<Imported, TransferError> {
         let body = reqwest::Body::wrap_stream(pieces);
-        let broken = |fault: reqwest::Error| TransferError::Broken(in_words(&fault));
+        let broken = |fault: reqwest::Error| TransferError::Broken(error_text(&fault));
         let response = self
             .writes
             .put(url)
@@ -89,7 +91,9 @@ impl NativeClient {
             .await
             .map_err(broken)?;
         if !response.status().is_success() {
-            return Err(TransferError::Refused(answer::refused(response).await));
+            return Err(TransferError::Refused(
+                refusal::refusal_text(response).await,
+            ));
         }
         let head = head(&response);
         let unconfirmed = |lacks: &str| {

@@ -13,7 +13,7 @@ const LOCATION_CHARS_MAX: usize = 200;
 /// other one the request would become a GET, whose success says nothing about the write.
 ///
 /// Source: RFC 9110, section 15.4.
-pub(super) fn redirects() -> reqwest::redirect::Policy {
+pub(super) fn redirect_policy() -> reqwest::redirect::Policy {
     reqwest::redirect::Policy::custom(|attempt| {
         let from = attempt.previous().last().map(reqwest::Url::scheme);
         let is_as_safe = match attempt.url().scheme() {
@@ -31,7 +31,7 @@ pub(super) fn redirects() -> reqwest::redirect::Policy {
 }
 
 /// A refusal or a redirect that was not followed, in words; at most 64 KiB of its body are read.
-pub(super) async fn refused(mut response: reqwest::Response) -> String {
+pub(super) async fn refusal_text(mut response: reqwest::Response) -> String {
     let status = response.status().as_u16();
     let location = response
         .headers()
