@@ -22,28 +22,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tailwater_protocol::Technique;
 
-/// How long a connection may take to be made.
+/// Timeout for establishing a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept; above every sensible poll interval.
+/// How long an idle connection is kept; longer than usual poll intervals.
 const IDLE_MAX: Duration = Duration::from_secs(85);
 
-/// HTTP and WebSocket over one TLS configuration; cheap to clone, and clones share their connections.
+/// An HTTP and WebSocket client with one TLS configuration. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct NativeClient {
     /// For reads, which follow redirects.
     http: reqwest::Client,
-    /// For requests that change something.
+    /// For requests with side effects.
     writes: reqwest::Client,
     tls: Arc<rustls::ClientConfig>,
 }
 
-/// The client can't be set up: the system's certificates or TLS are unusable.
+/// The client can't be set up: TLS or the system's certificates are unusable.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client can't be set up: {0}")]
 pub struct SetupError(String);
 
 impl NativeClient {
-    /// A client that trusts what this system trusts.
+    /// A client that trusts the certificates of this system.
     ///
     /// # Errors
     /// [`SetupError`] when there is no usable TLS on this system.
@@ -75,10 +75,10 @@ impl NativeClient {
         })
     }
 
-    /// Follows a stream as long as the returned future is polled; dropping it aborts everything.
+    /// Follows a stream while the returned future is polled; dropping it aborts the current request.
     ///
-    /// - `on_report`: hears of all that happens, in order, and says whether to go on. While it works nothing more is read:
-    ///   a slow owner slows the server's writes to itself, and nothing piles up.
+    /// - `on_report`: called for every report, in order; returns whether to continue. Nothing is read while it runs, so a
+    ///   slow callback applies backpressure to the server.
     pub async fn run(
         &self,
         stream_url: &str,
@@ -98,7 +98,7 @@ impl NativeClient {
 
     /// Follows a stream in a task of its own, until the stream ends or the [`Follower`] is dropped.
     ///
-    /// Has to be called inside a tokio runtime.
+    /// Must be called within a tokio runtime.
     pub fn follow(
         &self,
         stream_url: &str,
@@ -172,7 +172,7 @@ impl Transport for NativeTransport {
     }
 }
 
-/// Where an answer stands between two arrivals.
+/// The state of a request and its response.
 enum GetState {
     Unsent(reqwest::RequestBuilder),
     Started(reqwest::Response),
@@ -207,14 +207,13 @@ fn head(response: &reqwest::Response) -> StreamResponseHead {
     })
 }
 
-/// What this machine's clock says.
 fn since_1970() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
-/// A fault and its deepest cause: `error sending request: Connection refused (os error 111)`.
+/// An error and its root cause: `error sending request: Connection refused (os error 111)`.
 ///
-/// The layers between say less than the cause, and the URL is left out, since its query may hold secrets.
+/// Without the errors between them, and without the URL, whose query may contain secrets.
 fn error_text(fault: &(dyn Error + 'static)) -> String {
     let text = without_url(&fault.to_string());
     let mut cause = fault;

@@ -1,4 +1,4 @@
-//! How the reader handles frames and pages that arrive.
+//! How the reader handles frames and pages.
 
 use super::response::{ResponseFault, ResponseProgress, UndecodedPage};
 use super::{
@@ -24,7 +24,7 @@ impl StreamReader {
         }
     }
 
-    /// One frame of a live answer; returns whether it was the last.
+    /// Reports a frame of a live response; returns whether it was the last one.
     fn handle_frame(&mut self, now: Duration, frame: Frame) -> bool {
         let ReaderPhase::Requesting(pending) = &self.phase else {
             return true;
@@ -59,7 +59,7 @@ impl StreamReader {
         closed
     }
 
-    /// A page came whole: what its head says holds from now on, before its body is looked at.
+    /// Handles a complete page: takes the next offset from its head, and queues its body for decoding.
     fn handle_page(&mut self, now: Duration, mut page: UndecodedPage) {
         let ReaderPhase::Requesting(pending) = &self.phase else {
             return;
@@ -82,17 +82,20 @@ impl StreamReader {
         } else {
             ReaderPhase::Ready
         };
+        if closed {
+            return;
+        }
         match technique {
-            _ if closed => {}
             Technique::LongPoll => self.pace_long_poll(now, started, progress),
-            _ if self.choice.current() == Technique::Poll && self.position.caught_up => {
-                self.wait_for_poll(now);
+            Technique::Poll | Technique::Ndjson | Technique::Sse | Technique::Websocket => {
+                if self.choice.current() == Technique::Poll && self.position.caught_up {
+                    self.wait_for_poll(now);
+                }
             }
-            _ => {}
         }
     }
 
-    /// A server (or a cache) that answers "nothing" at once, again and again, must not be asked as fast as it answers.
+    /// Delays the next long-poll if a server (or a cache) keeps returning empty responses without holding them.
     fn pace_long_poll(&mut self, now: Duration, started: Duration, progress: bool) {
         let expected = self
             .options
@@ -109,7 +112,7 @@ impl StreamReader {
         }
     }
 
-    /// Opens a page; the next request may be under way already.
+    /// Decodes and reports a page; the next request may have been sent already.
     pub(super) fn decode_page(&mut self, now: Duration, page: UndecodedPage) {
         let (id, at_ms) = (page.id, ms(page.at));
         let decoded = page.decode();
@@ -134,7 +137,7 @@ impl StreamReader {
                     up_to_date: up_to_date || closed,
                     closed,
                 };
-                // In front of what was queued since: the reports about the next request.
+                // Before the reports about the next request, which are queued already.
                 let ended = FollowReport::Ended {
                     id,
                     at_ms,

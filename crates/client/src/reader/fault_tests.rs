@@ -4,19 +4,19 @@ use super::script::{ScriptedInput, ScriptedReader};
 use super::scripted_tests::CONTROL_7;
 use super::*;
 
-/// Repeats a plain read that works and a live attempt that fails, `times` times; returns the time and
-/// the last output.
+/// Repeats a successful plain read and a failing live request `times` times; returns the time and the
+/// last actions.
 fn fail_live(script: &mut ScriptedReader, mut at_ms: u64, times: u32) -> (u64, String) {
-    let mut done = String::new();
+    let mut actions = String::new();
     for _ in 0..times {
         at_ms += 40_000;
         let sent = script.step(at_ms, ScriptedInput::Nothing);
         if sent.starts_with("send poll") {
             script.step(at_ms, ScriptedInput::Page("200 json next=5 up", "[]"));
         }
-        done = script.step(at_ms + 1, ScriptedInput::Fault);
+        actions = script.step(at_ms + 1, ScriptedInput::Fault);
     }
-    (at_ms, done)
+    (at_ms, actions)
 }
 
 #[test]
@@ -25,16 +25,16 @@ fn a_permanent_refusal_ends_the_reader_with_its_reason() {
     for status in [400, 401, 403, 404, 410, 414] {
         let mut script = ScriptedReader::new(Technique::Sse, "5");
         script.step(0, ScriptedInput::Nothing);
-        let done = script.step(1, ScriptedInput::Page(&status.to_string(), problem));
+        let actions = script.step(1, ScriptedInput::Page(&status.to_string(), problem));
         let text = "No such stream (404): `a` does not exist";
-        assert_eq!(done, format!("ended: {text}; finished: {text}; done"));
+        assert_eq!(actions, format!("ended: {text}; finished: {text}; done"));
     }
     let mut script = ScriptedReader::new(Technique::Poll, "5");
     script.step(0, ScriptedInput::Nothing);
-    let done = script.step(1, ScriptedInput::Page("404", " plain words "));
+    let actions = script.step(1, ScriptedInput::Page("404", " plain words "));
     assert!(
-        done.contains("finished: the server answered with status 404: plain words"),
-        "{done}"
+        actions.contains("finished: the server answered with status 404: plain words"),
+        "{actions}"
     );
 }
 
@@ -43,9 +43,9 @@ fn temporary_refusals_are_retried_after_retry_after() {
     for status in [408, 425, 429, 500, 502, 503, 504, 507] {
         let mut script = ScriptedReader::new(Technique::Poll, "5");
         script.step(0, ScriptedInput::Nothing);
-        let done = script.step(0, ScriptedInput::Page(&format!("{status} retry=20"), ""));
+        let actions = script.step(0, ScriptedInput::Page(&format!("{status} retry=20"), ""));
         assert_eq!(
-            done,
+            actions,
             format!("ended: the server answered with status {status}; backs off")
         );
         let until = script.waits_until(0).unwrap();
@@ -58,7 +58,7 @@ fn temporary_refusals_are_retried_after_retry_after() {
 }
 
 #[test]
-fn pauses_grow_while_all_requests_fail() {
+fn the_backoff_grows_while_all_requests_fail() {
     let mut script = ScriptedReader::new(Technique::LongPoll, "5");
     let (mut now, mut longest) = (0, 0);
     for _ in 0..30 {
@@ -74,8 +74,8 @@ fn pauses_grow_while_all_requests_fail() {
 #[test]
 fn a_failing_technique_is_replaced_and_tried_again_later() {
     let mut script = ScriptedReader::new(Technique::Websocket, "5");
-    let (now, done) = fail_live(&mut script, 0, 3);
-    assert_eq!(done, "ended: cut; websocket -> sse: cut; backs off");
+    let (now, actions) = fail_live(&mut script, 0, 3);
+    assert_eq!(actions, "ended: cut; websocket -> sse: cut; backs off");
     script.step(now + 2_000, ScriptedInput::Nothing);
     script.step(now + 2_001, ScriptedInput::Page("200 json next=5 up", "[]"));
     script.step(now + 2_002, ScriptedInput::Head("200 sse"));
@@ -86,7 +86,7 @@ fn a_failing_technique_is_replaced_and_tried_again_later() {
     assert_eq!(
         script.waits_until(now + 30_000),
         Some(now + 39_503),
-        "first the watchdog"
+        "the timeout comes first"
     );
     script.step(now + 39_000, ScriptedInput::Piece(":\n\n"));
     let again = now + 1 + 60_000;
@@ -120,9 +120,9 @@ fn a_lost_network_does_not_change_the_technique() {
         now += 31_000;
     }
     script.step(now, ScriptedInput::Nothing);
-    let done = script.step(now, ScriptedInput::Page("200 json next=5 up", "[]"));
+    let actions = script.step(now, ScriptedInput::Page("200 json next=5 up", "[]"));
     assert_eq!(
-        done,
+        actions,
         "send websocket live=websocket&offset=5; batch [] 5 up; ended"
     );
 }
@@ -139,10 +139,10 @@ fn a_silent_live_response_times_out_but_a_slow_caller_does_not() {
     assert_eq!(script.step(135_000, ScriptedInput::Nothing), "");
     assert_eq!(script.step(135_000, ScriptedInput::Piece(":\n\n")), "");
     assert_eq!(script.step(172_499, ScriptedInput::Elapsed), "");
-    let done = script.step(172_500, ScriptedInput::Elapsed);
+    let actions = script.step(172_500, ScriptedInput::Elapsed);
     assert_eq!(
-        done,
-        "abort; ended: the answer went silent: nothing came for 37.5 s; backs off"
+        actions,
+        "abort; ended: the response stalled: nothing was received for 37.5 s; backs off"
     );
 }
 
@@ -152,10 +152,10 @@ fn a_response_that_never_begins_times_out() {
         let mut script = ScriptedReader::new(technique, "5");
         script.step(0, ScriptedInput::Nothing);
         assert_eq!(script.waits_until(0), Some(deadline));
-        let done = script.step(deadline, ScriptedInput::Elapsed);
+        let actions = script.step(deadline, ScriptedInput::Elapsed);
         assert!(
-            done.starts_with("abort; ended: no answer: nothing came for"),
-            "{done}"
+            actions.starts_with("abort; ended: no response: nothing was received for"),
+            "{actions}"
         );
     }
 }

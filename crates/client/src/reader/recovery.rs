@@ -1,4 +1,4 @@
-//! What the reader does when an answer ends or fails: it pauses, changes the technique, or ends.
+//! What the reader does when a response ends or fails: it backs off, changes the technique, or ends.
 
 use super::response::ResponseFault;
 use super::{LIVE_MIN, ReaderPhase, StreamReader, ms};
@@ -11,15 +11,15 @@ impl StreamReader {
         let ReaderPhase::Requesting(pending) = &self.phase else {
             return;
         };
-        let (id, again) = (pending.id, pending.started + LIVE_MIN);
+        let (id, earliest) = (pending.id, pending.started + LIVE_MIN);
         self.report(FollowReport::Ended {
             id,
             at_ms: ms(now),
             fault: None,
         });
         self.phase = ReaderPhase::Ready;
-        if now < again {
-            self.wait(now, again, false);
+        if now < earliest {
+            self.wait(now, earliest, false);
         }
     }
 
@@ -61,19 +61,19 @@ impl StreamReader {
             self.phase = ReaderPhase::Ready;
             return;
         }
-        let pause = self
+        let delay = self
             .backoff
             .delay_after(self.faults.max(self.choice.faults()), fault.retry_after);
-        self.wait(now, now + pause, true);
+        self.wait(now, now + delay, true);
     }
 
-    pub(super) fn retry_wanted(&mut self, now: Duration) {
+    pub(super) fn retry_preferred(&mut self, now: Duration) {
         let from = self.choice.current();
         let to = self.choice.retry(now);
         self.technique_changed(now, from, to, Some(format!("trying {to} again")));
     }
 
-    /// Another technique is in use: drops the old one's request and asks by the new one at once.
+    /// Reports a change of the technique, aborts the current request and sends the next one immediately.
     pub(super) fn technique_changed(
         &mut self,
         now: Duration,
@@ -95,7 +95,7 @@ impl StreamReader {
         }
     }
 
-    /// Drops the request under way, if any; no fault of anybody.
+    /// Aborts the current request, if any; this does not count as a fault.
     pub(super) fn abort_request(&mut self, now: Duration) {
         if let ReaderPhase::Requesting(pending) = &self.phase {
             let id = pending.id;
@@ -111,8 +111,8 @@ impl StreamReader {
 
     pub(super) fn wait_for_poll(&mut self, now: Duration) {
         self.phase = ReaderPhase::Ready;
-        if let Some(tick) = self.polls.next().filter(|tick| *tick > now) {
-            self.wait(now, tick, false);
+        if let Some(due) = self.polls.next().filter(|due| *due > now) {
+            self.wait(now, due, false);
         }
     }
 

@@ -1,4 +1,4 @@
-//! One answer on its way in: what its head allows, and the whole batches in its pieces.
+//! A request and its response: decodes the body into frames or a page.
 
 use super::ReaderPosition;
 use super::head::StreamResponseHead;
@@ -9,20 +9,20 @@ use tailwater_protocol::{
     Data, Frame, FrameError, Problem, Technique, Token, json, ndjson, percent, sse,
 };
 
-/// How long a plain read or a live answer may take to begin.
+/// Timeout for the head of a plain read or a live response.
 const HEAD_MAX: Duration = Duration::from_secs(30);
-/// How long a long-poll is taken to be held when no hold was asked for.
+/// The assumed hold of a long-poll when none was requested.
 const HOLD_MAX: Duration = Duration::from_secs(60);
-/// Bytes of a refusal that are read to say why.
+/// Limit of bytes kept from the body of a refusal.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
-/// Why an answer was of no use.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ResponseFault {
     pub(super) text: String,
-    /// Asking again can't help.
+    /// A retry can't succeed.
     pub(super) is_final: bool,
-    /// The server does not know this technique; another one may do, and without another one this is the end.
+    /// The server does not support this technique; final unless there is a fallback.
     pub(super) is_unsupported: bool,
     pub(super) retry_after: Option<Duration>,
 }
@@ -45,11 +45,11 @@ impl ResponseFault {
     }
 }
 
-/// What an input brought: frames, and whether the answer is over and how.
+/// The result of an input: decoded frames, and how the response ended if it did.
 #[derive(Debug, Default)]
 pub(super) struct ResponseProgress {
     pub(super) frames: Vec<Frame>,
-    /// A page, a live answer's end, or a fault; `None` while the answer goes on.
+    /// A page, the end of a live response, or a fault; `None` while the response continues.
     pub(super) end: Option<Result<Option<UndecodedPage>, ResponseFault>>,
 }
 
@@ -69,12 +69,12 @@ impl ResponseProgress {
     }
 }
 
-/// A plain read's or long-poll's answer, whole but not yet opened.
+/// A complete page of a plain read or a long-poll, with an undecoded body.
 #[derive(Debug)]
 pub(super) struct UndecodedPage {
     pub(super) id: u64,
     pub(super) technique: Technique,
-    /// When its last byte came.
+    /// When its last byte was received.
     pub(super) at: Duration,
     pub(super) kind: Option<ContentKind>,
     pub(super) next: Option<Token>,
@@ -82,19 +82,19 @@ pub(super) struct UndecodedPage {
     pub(super) up_to_date: bool,
     pub(super) closed: bool,
     body: Vec<u8>,
-    /// Where the reader stood before it.
+    /// The position of the reader before this page.
     pub(super) before: Option<ReaderPosition>,
 }
 
 impl UndecodedPage {
-    /// Whether nothing is in it, as far as its bytes show.
+    /// Whether the body is empty or an empty JSON array.
     pub(super) fn is_empty(&self) -> bool {
         let body = json::trim(&self.body);
         self.body.is_empty()
             || (self.kind == Some(ContentKind::Json) && (body.is_empty() || body == b"[]"))
     }
 
-    /// What is in it; `None` when nothing is.
+    /// Decodes the body; `None` if it is empty.
     pub(super) fn decode(&self) -> Result<Option<Data>, FrameError> {
         if self.is_empty() {
             return Ok(None);
@@ -103,7 +103,7 @@ impl UndecodedPage {
     }
 }
 
-/// How long to wait for what.
+/// The timeouts of a request that depend on the options.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ResponseTimeouts {
     pub(super) hold: Option<Duration>,
@@ -112,11 +112,11 @@ pub(super) struct ResponseTimeouts {
 
 #[derive(Debug)]
 enum BodyState {
-    /// The head has not come yet.
-    Unknown,
-    /// Counts only as a whole.
+    /// The head was not received yet.
+    NoHead,
+    /// The bytes received of a page.
     Page(Vec<u8>),
-    /// The text of a refusal.
+    /// The bytes received of a refusal.
     Refusal(Vec<u8>),
     Ndjson(ndjson::NdjsonDecoder),
     Sse(Box<sse::SseDecoder>),
@@ -125,7 +125,7 @@ enum BodyState {
     },
 }
 
-/// A request under way and what has come of its answer.
+/// A request, and what has been received of its response.
 #[derive(Debug)]
 pub(super) struct PendingRequest {
     pub(super) id: u64,
@@ -145,7 +145,7 @@ impl PendingRequest {
         now: Duration,
         timeouts: ResponseTimeouts,
     ) -> Self {
-        let (head, body) = (StreamResponseHead::default(), BodyState::Unknown);
+        let (head, body) = (StreamResponseHead::default(), BodyState::NoHead);
         Self {
             id,
             technique,
@@ -158,36 +158,46 @@ impl PendingRequest {
         }
     }
 
-    /// When silence becomes a fault.
+    /// When the request times out unless something is received.
     pub(super) fn deadline(&self) -> Duration {
-        let timeouts = match (&self.body, self.technique) {
-            (BodyState::Unknown, Technique::LongPoll) => {
+        let timeout = match (&self.body, self.technique) {
+            (BodyState::NoHead, Technique::LongPoll) => {
                 HEAD_MAX + self.timeouts.hold.unwrap_or(HOLD_MAX)
             }
-            (BodyState::Unknown, _) => HEAD_MAX,
-            _ => self.timeouts.silence_max,
+            (
+                BodyState::NoHead,
+                Technique::Poll | Technique::Ndjson | Technique::Sse | Technique::Websocket,
+            ) => HEAD_MAX,
+            (
+                BodyState::Page(_)
+                | BodyState::Refusal(_)
+                | BodyState::Ndjson(_)
+                | BodyState::Sse(_)
+                | BodyState::Websocket { .. },
+                _,
+            ) => self.timeouts.silence_max,
         };
-        self.last_received + timeouts
+        self.last_received + timeout
     }
 
-    /// The fault that silence until `now` is, if it is one.
+    /// The fault if the request has timed out at `now`.
     pub(super) fn timed_out(&self, now: Duration) -> Option<ResponseFault> {
         (now >= self.deadline()).then(|| {
             let silent = now.saturating_sub(self.last_received);
-            let what = if matches!(self.body, BodyState::Unknown) {
-                "no answer"
+            let missing = if matches!(self.body, BodyState::NoHead) {
+                "no response"
             } else {
-                "the answer went silent"
+                "the response stalled"
             };
             ResponseFault::transient(format!(
-                "{what}: nothing came for {}.{} s",
+                "{missing}: nothing was received for {}.{} s",
                 silent.as_secs(),
                 silent.subsec_millis() / 100
             ))
         })
     }
 
-    /// - `kind`: the stream's, as earlier answers told it.
+    /// - `kind`: the content kind of the stream, if known from an earlier response.
     pub(super) fn head(
         &mut self,
         now: Duration,
@@ -199,9 +209,9 @@ impl PendingRequest {
             (Some(body), _) => body,
             (None, 200..=299) => {
                 let technique = self.technique;
-                let came = head.content_type.as_deref().unwrap_or("no content type");
+                let content_type = head.content_type.as_deref().unwrap_or("no content type");
                 let text = format!(
-                    "the server does not know {technique}: status {} with {came} came",
+                    "the server does not support {technique}: it returned status {} with {content_type}",
                     head.status
                 );
                 return ResponseProgress::fault(ResponseFault::unsupported(text));
@@ -216,7 +226,7 @@ impl PendingRequest {
         self.last_received = now;
         let mut progress = ResponseProgress::default();
         let result = match &mut self.body {
-            BodyState::Unknown => Ok(()),
+            BodyState::NoHead => Ok(()),
             BodyState::Page(body) if body.len() + bytes.len() > FRAME_BYTES_MAX => {
                 Err(FrameError::TooLong {
                     limit: FRAME_BYTES_MAX,
@@ -250,24 +260,35 @@ impl PendingRequest {
     }
 
     pub(super) fn end(&mut self, now: Duration) -> ResponseProgress {
-        match std::mem::replace(&mut self.body, BodyState::Unknown) {
-            BodyState::Unknown => ResponseProgress::fault(ResponseFault::transient(
-                "the answer ended before its head",
+        match std::mem::replace(&mut self.body, BodyState::NoHead) {
+            BodyState::NoHead => ResponseProgress::fault(ResponseFault::transient(
+                "the response ended before its head",
             )),
             BodyState::Page(body) => self.page(now, body),
             BodyState::Refusal(body) => ResponseProgress::fault(self.refusal(&body)),
-            _ if self.frames == 0 => ResponseProgress::fault(ResponseFault::transient(
-                "the live answer ended before its first frame",
-            )),
-            _ => ResponseProgress::end(None),
+            BodyState::Ndjson(_) | BodyState::Sse(_) | BodyState::Websocket { .. } => {
+                if self.frames == 0 {
+                    ResponseProgress::fault(ResponseFault::transient(
+                        "the live response ended before its first frame",
+                    ))
+                } else {
+                    ResponseProgress::end(None)
+                }
+            }
         }
     }
 
-    /// The answer broke off. Of a refusal, what came is enough.
+    /// The response ended early. For a refusal, the text that was received is reported.
     pub(super) fn fault(&mut self, text: String) -> ResponseProgress {
         match &self.body {
             BodyState::Refusal(body) => ResponseProgress::fault(self.refusal(body)),
-            _ => ResponseProgress::fault(ResponseFault::transient(text)),
+            BodyState::NoHead
+            | BodyState::Page(_)
+            | BodyState::Ndjson(_)
+            | BodyState::Sse(_)
+            | BodyState::Websocket { .. } => {
+                ResponseProgress::fault(ResponseFault::transient(text))
+            }
         }
     }
 
@@ -275,7 +296,7 @@ impl PendingRequest {
         let head = std::mem::take(&mut self.head);
         let next = match head.next.as_deref().map(str::parse::<Token>) {
             Some(Ok(next)) if next.is_reserved() => {
-                let text = format!("Stream-Next-Offset is `{next}`, which no server gives out");
+                let text = format!("Stream-Next-Offset is `{next}`: expected an offset");
                 return ResponseProgress::fault(ResponseFault::transient(text));
             }
             Some(Ok(next)) => Some(next),
@@ -287,7 +308,7 @@ impl PendingRequest {
             None if head.status != 304 => {
                 let status = head.status;
                 let text = format!(
-                    "status {status} without Stream-Next-Offset: expected an answer about a stream"
+                    "status {status} without Stream-Next-Offset: expected a response from a stream"
                 );
                 return ResponseProgress::fault(ResponseFault::transient(text));
             }
@@ -353,9 +374,9 @@ pub(super) fn query(
     query
 }
 
-/// The decoder for the body of an answer that is as its technique has it.
+/// The decoder for the body of a response; `None` if the head is not that of a successful response of the technique.
 ///
-/// - `kind`: the stream's, as earlier answers told it.
+/// - `kind`: the content kind of the stream, if known from an earlier response.
 fn body_state(
     technique: Technique,
     head: &StreamResponseHead,

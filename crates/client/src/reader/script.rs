@@ -1,14 +1,14 @@
-//! A script for tests: inputs in a few words go into a reader, and what it does comes out in words.
+//! Scripted tests of the reader: inputs and actions are written as short texts.
 
 use super::*;
 use std::fmt::Write;
 
-/// A reader whose actions are written down in words, one after the other, up to the next wait.
+/// A reader whose actions up to the next wait are returned as text.
 pub(super) struct ScriptedReader {
     pub(super) reader: StreamReader,
 }
 
-/// Inputs as a script writes them.
+/// An input of a script.
 #[derive(Clone, Copy)]
 pub(super) enum ScriptedInput<'a> {
     Nothing,
@@ -52,7 +52,7 @@ fn head(words: &str) -> StreamResponseHead {
 
 fn words(report: &FollowReport) -> Option<String> {
     Some(match report {
-        // What a send says already, and what every head and piece brings.
+        // Implied by the send, the head or the piece.
         FollowReport::Requested { .. }
         | FollowReport::Responded { .. }
         | FollowReport::Chunk { .. } => return None,
@@ -129,11 +129,11 @@ impl ScriptedReader {
         }
     }
 
-    /// Says something at `at_ms` and returns everything the reader does then, separated by `; `.
+    /// Passes an input at `at_ms` and returns all actions of the reader, separated by `; `.
     pub(super) fn step(&mut self, at_ms: u64, input: ScriptedInput<'_>) -> String {
         let now = Duration::from_millis(at_ms);
         self.apply(now, &input);
-        let mut done = String::new();
+        let mut actions = String::new();
         for _ in 0..50 {
             let words = match self.reader.poll(now) {
                 ReaderAction::Abort => Some("abort".to_owned()),
@@ -141,18 +141,18 @@ impl ScriptedReader {
                     Some(format!("send {} {}", request.technique, request.query))
                 }
                 ReaderAction::Report(report) => words(&report),
-                ReaderAction::Wait(_) => return done,
+                ReaderAction::Wait(_) => return actions,
                 ReaderAction::Done => Some("done".to_owned()),
             };
             if let Some(words) = words {
-                let separator = if done.is_empty() { "" } else { "; " };
-                write!(done, "{separator}{words}").unwrap();
+                let separator = if actions.is_empty() { "" } else { "; " };
+                write!(actions, "{separator}{words}").unwrap();
                 if words == "done" {
-                    return done;
+                    return actions;
                 }
             }
         }
-        panic!("the reader never waits: {done}");
+        panic!("the reader did not wait after 50 actions: {actions}");
     }
 
     pub(super) fn check(&mut self, script: &[(u64, ScriptedInput<'_>, &str)]) {
@@ -167,7 +167,7 @@ impl ScriptedReader {
         }
     }
 
-    /// The time until which it waits now, in whole ms, rounded up.
+    /// The deadline of the current wait, in ms, rounded up.
     pub(super) fn waits_until(&mut self, at_ms: u64) -> Option<u64> {
         match self.reader.poll(Duration::from_millis(at_ms)) {
             ReaderAction::Wait(until) => {

@@ -33,7 +33,7 @@ fn pages_are_read_in_order_then_live_with_the_cursor() {
 }
 
 #[test]
-fn polls_are_sent_at_a_fixed_rate_whatever_responses_take() {
+fn polls_are_sent_at_a_fixed_rate_despite_slow_responses() {
     ScriptedReader::new(Technique::Poll, "5").check(&[
         (100, ScriptedInput::Nothing, "send poll offset=5"),
         (
@@ -43,8 +43,8 @@ fn polls_are_sent_at_a_fixed_rate_whatever_responses_take() {
         ),
         (1_099, ScriptedInput::Nothing, ""),
         (1_100, ScriptedInput::Nothing, "send poll offset=6"),
-        // Two ticks pass without a response: the next poll is sent right after it, later ones at
-        // the ticks again.
+        // Two polls are due before the response arrives: the next one is sent right after it, later
+        // ones on schedule.
         (
             3_400,
             ScriptedInput::Page("200 json next=6 up", "[]"),
@@ -121,14 +121,14 @@ fn the_hold_is_requested_and_added_to_the_timeout() {
 fn an_unreadable_page_aborts_the_request_sent_after_it() {
     let mut script = ScriptedReader::new(Technique::LongPoll, "5");
     script.step(0, ScriptedInput::Nothing);
-    let done = script.step(9_000, ScriptedInput::Page("200 json next=6 up", "[1,"));
+    let actions = script.step(9_000, ScriptedInput::Page("200 json next=6 up", "[1,"));
     assert!(
-        done.starts_with(
+        actions.starts_with(
             "send long-poll live=long-poll&offset=6; abort; ended: the page can't be read"
         ),
-        "{done}"
+        "{actions}"
     );
-    assert!(done.ends_with("ended; backs off"), "{done}");
+    assert!(actions.ends_with("ended; backs off"), "{actions}");
     assert_eq!(
         script.step(20_000, ScriptedInput::Nothing),
         "send long-poll live=long-poll&offset=5"
@@ -276,23 +276,26 @@ fn a_closed_stream_ends_the_reader_by_every_technique() {
 
 #[test]
 fn a_server_without_extensions_is_read_by_a_standard_technique() {
-    for (technique, answer) in [
+    for (technique, refusal) in [
         (Technique::Ndjson, "400 json"),
         (Technique::Websocket, "400"),
         (Technique::Websocket, "426"),
-        // It ignores `live` and answers with a page.
+        // It ignores `live` and returns a page.
         (Technique::Ndjson, "200 json next=6 up"),
         (Technique::Websocket, "200 json next=6 up"),
     ] {
         let mut script = ScriptedReader::new(technique, "5");
         script.step(0, ScriptedInput::Nothing);
         script.step(1, ScriptedInput::Page("200 json next=5 up", "[]"));
-        let done = script.step(2, ScriptedInput::Page(answer, "[5]"));
+        let actions = script.step(2, ScriptedInput::Page(refusal, "[5]"));
         assert!(
-            done.contains(&format!("{technique} -> sse: ")),
-            "{answer}: {done}"
+            actions.contains(&format!("{technique} -> sse: ")),
+            "{refusal}: {actions}"
         );
-        assert!(done.contains("send poll offset=5"), "{answer}: {done}");
+        assert!(
+            actions.contains("send poll offset=5"),
+            "{refusal}: {actions}"
+        );
         assert_eq!(
             script.step(3, ScriptedInput::Page("200 json next=5 up", "[]")),
             "send sse live=sse&offset=5; batch [] 5 up; ended"
@@ -310,10 +313,10 @@ fn without_fallback_an_unknown_technique_ends_the_reader() {
     let mut script = ScriptedReader::with(options);
     script.step(0, ScriptedInput::Nothing);
     script.step(1, ScriptedInput::Page("200 json next=5 up", "[]"));
-    let done = script.step(2, ScriptedInput::Page("400", ""));
+    let actions = script.step(2, ScriptedInput::Page("400", ""));
     assert!(
-        done.ends_with("finished: the server answered with status 400; done"),
-        "{done}"
+        actions.ends_with("finished: the server answered with status 400; done"),
+        "{actions}"
     );
 }
 
@@ -330,18 +333,18 @@ fn immediate_responses_do_not_cause_a_busy_loop() {
         "send ndjson live=ndjson&offset=5"
     );
     script.step(1_001, ScriptedInput::Head("200 ndjson"));
-    let done = script.step(1_002, ScriptedInput::End);
+    let actions = script.step(1_002, ScriptedInput::End);
     assert_eq!(
-        done,
-        "ended: the live answer ended before its first frame; backs off"
+        actions,
+        "ended: the live response ended before its first frame; backs off"
     );
 
     let mut script = ScriptedReader::new(Technique::LongPoll, "5");
     script.step(0, ScriptedInput::Nothing);
     for _ in 0..3 {
-        let done = script.step(0, ScriptedInput::Page("204 next=5 up", ""));
+        let actions = script.step(0, ScriptedInput::Page("204 next=5 up", ""));
         assert_eq!(
-            done,
+            actions,
             "send long-poll live=long-poll&offset=5; batch [] 5 up; ended"
         );
     }
@@ -355,13 +358,13 @@ fn immediate_responses_do_not_cause_a_busy_loop() {
 fn a_page_without_an_offset_is_not_accepted() {
     let mut script = ScriptedReader::new(Technique::Poll, "5");
     script.step(0, ScriptedInput::Nothing);
-    let done = script.step(
+    let actions = script.step(
         1,
         ScriptedInput::Page("200 text", "<html>Welcome to our Wi-Fi</html>"),
     );
     assert!(
-        done.starts_with("ended: status 200 without Stream-Next-Offset"),
-        "{done}"
+        actions.starts_with("ended: status 200 without Stream-Next-Offset"),
+        "{actions}"
     );
     assert_eq!(script.reader.next().as_str(), "5");
 }

@@ -204,7 +204,7 @@ impl Simulation {
                 ReaderAction::Wait(_) | ReaderAction::Done => return,
             }
         }
-        panic!("the reader never waits");
+        panic!("the reader did not wait after 100 actions");
     }
 
     fn check_batch(&mut self, batch: &ReceivedBatch) {
@@ -354,12 +354,17 @@ impl Simulation {
         if data.is_some() || control.closed || self.random.one_in(9) {
             match response.technique {
                 Technique::Sse => {
-                    sse::encode(&mut response.pending, self.server.kind, data, &control)
+                    sse::encode(&mut response.pending, self.server.kind, data, &control);
                 }
-                _ => ndjson::encode(&mut response.pending, self.server.kind, data, &control),
+                Technique::Ndjson
+                | Technique::Websocket
+                | Technique::Poll
+                | Technique::LongPoll => {
+                    ndjson::encode(&mut response.pending, self.server.kind, data, &control);
+                }
             }
             response.at = control.next.to_string();
-            // Recycled at random.
+            // The server recycles the response at random.
             response.ends = control.closed || self.random.one_in(20);
         }
         if before == response.pending.len() && response.technique != Technique::Websocket {
@@ -401,7 +406,7 @@ proptest! {
         let kind = [ContentKind::Json, ContentKind::Text, ContentKind::Binary][kind];
         let mut simulation = Simulation::new(seed, kind, Technique::ALL[technique]);
         simulation.run();
-        prop_assert_eq!(simulation.received.len(), simulation.server.stored.len(), "the end was reached before everything had come");
+        prop_assert_eq!(simulation.received.len(), simulation.server.stored.len(), "the reader ended before it had received everything");
         prop_assert_eq!(&simulation.next, simulation.reader.next());
     }
 }

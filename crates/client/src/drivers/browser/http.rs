@@ -1,4 +1,4 @@
-//! Requests by fetch: a page read as a whole, or a live answer read piece by piece.
+//! HTTP requests with fetch: the body of a page is read completely, a live response in pieces.
 
 use super::error_text;
 use crate::drivers::drive::TransportEvent;
@@ -11,7 +11,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache};
 
-/// Aborts its request when dropped, unless that is over.
+/// Aborts its request when dropped; without effect once the response is complete.
 struct FetchAbort(Option<AbortController>);
 
 impl Drop for FetchAbort {
@@ -22,7 +22,7 @@ impl Drop for FetchAbort {
     }
 }
 
-/// Where an answer stands between two arrivals.
+/// The state of a request and its response.
 enum FetchState {
     Unsent(String),
     Started(Response, FetchAbort),
@@ -30,12 +30,12 @@ enum FetchState {
     Complete,
 }
 
-/// Asks for an answer that counts only as a whole.
+/// Requests a page, whose body is read completely.
 pub(super) fn page(url: String) -> LocalBoxStream<'static, TransportEvent> {
     fetch(url, true)
 }
 
-/// Asks for an answer that never ends.
+/// Requests a live response, which is read in pieces.
 pub(super) fn live(url: String) -> LocalBoxStream<'static, TransportEvent> {
     fetch(url, false)
 }
@@ -112,7 +112,7 @@ async fn read(
         ),
         Err(other) => (
             TransportEvent::Fault(format!(
-                "the browser read something that is not bytes: {other:?}"
+                "expected bytes from the response body, got {other:?}"
             )),
             None,
         ),

@@ -1,6 +1,6 @@
-//! A WebSocket as an answer: the opened connection is the head, each text frame a piece.
+//! A WebSocket as a response: the opened connection is its head, each text frame a piece of its body.
 //!
-//! A browser never says why a connection could not be opened, nor shows it pings; heartbeats are empty text frames.
+//! A browser does not report why a connection failed, and hides pings; therefore heartbeats are empty text frames.
 
 use crate::drivers::drive::TransportEvent;
 use crate::reader::StreamResponseHead;
@@ -13,8 +13,8 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
-/// Close codes of a server that ends the connection on purpose: done, going away, restarting.
-const ON_PURPOSE: [u16; 3] = [1000, 1001, 1012];
+/// Close codes of a regular end: normal closure, going away, service restart.
+const REGULAR_CLOSE_CODES: [u16; 3] = [1000, 1001, 1012];
 
 enum BrowserConnection {
     Unopened(String),
@@ -35,13 +35,13 @@ pub(super) fn connect(url: String) -> LocalBoxStream<'static, TransportEvent> {
     .boxed_local()
 }
 
-/// A socket that is being opened. One that is dropped before that is closed as soon as it is open: closed earlier, the browser
-/// would write an error to its console.
+/// A socket that is being opened. If it is dropped while connecting, it is closed once it is open: the browser logs an
+/// error when a connecting socket is closed.
 struct OpeningSocket(Option<Box<WebSocket>>);
 
 impl OpeningSocket {
     async fn ready(&mut self) {
-        // Ready to send means open, or failed.
+        // The socket is ready to send once it is open or has failed.
         let socket = &mut self.0;
         poll_fn(|context| match socket {
             Some(socket) => Pin::new(&mut **socket).poll_ready(context).map(drop),
@@ -84,7 +84,7 @@ async fn open(socket: Box<WebSocket>) -> (TransportEvent, Option<BrowserConnecti
     }
     (
         TransportEvent::Fault(
-            "the WebSocket could not be opened; a browser does not say why".to_owned(),
+            "the WebSocket could not be opened (the browser reports no reason)".to_owned(),
         ),
         None,
     )
@@ -99,10 +99,12 @@ async fn receive(mut socket: Box<WebSocket>) -> (TransportEvent, Option<BrowserC
             );
         }
         Some(Ok(Message::Bytes(bytes))) => TransportEvent::Fault(format!(
-            "a binary frame of {} bytes came: expected text",
+            "expected a text frame, received a binary frame of {} bytes",
             bytes.len()
         )),
-        Some(Err(WebSocketError::ConnectionClose(close))) if ON_PURPOSE.contains(&close.code) => {
+        Some(Err(WebSocketError::ConnectionClose(close)))
+            if REGULAR_CLOSE_CODES.contains(&close.code) =>
+        {
             TransportEvent::End
         }
         Some(Err(WebSocketError::ConnectionClose(close))) => TransportEvent::Fault(format!(
@@ -110,7 +112,9 @@ async fn receive(mut socket: Box<WebSocket>) -> (TransportEvent, Option<BrowserC
             close.code, close.reason
         )),
         Some(Err(fault)) => TransportEvent::Fault(fault.to_string()),
-        None => TransportEvent::Fault("the WebSocket broke off without a goodbye".to_owned()),
+        None => TransportEvent::Fault(
+            "the WebSocket connection was lost without a close frame".to_owned(),
+        ),
     };
     (event, None)
 }

@@ -1,4 +1,4 @@
-//! A WebSocket as an answer: the opened connection is the head, each text frame a piece.
+//! A WebSocket as a response: the opened connection is its head, each text frame a piece of its body.
 
 use super::{CONNECT_MAX, error_text, since_1970};
 use crate::drivers::drive::TransportEvent;
@@ -18,7 +18,7 @@ type NativeSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 enum NativeConnection {
     Unopened(String, Arc<rustls::ClientConfig>),
     Open(Box<NativeSocket>),
-    /// A refusal was read: its text, if any, is still to come.
+    /// The head of a refusal was returned; its body, if any, was not.
     Refused(Option<Bytes>),
     Done,
 }
@@ -97,7 +97,7 @@ async fn receive(mut socket: Box<NativeSocket>) -> (TransportEvent, NativeConnec
                 let bytes = Bytes::from(text);
                 return (TransportEvent::Piece(bytes), NativeConnection::Open(socket));
             }
-            // Answered by the library itself. A ping says "still here" as a heartbeat does.
+            // The library sends the pong. A ping counts as a heartbeat.
             Some(Ok(Message::Ping(_))) => {
                 return (
                     TransportEvent::Piece(Bytes::new()),
@@ -106,7 +106,7 @@ async fn receive(mut socket: Box<NativeSocket>) -> (TransportEvent, NativeConnec
             }
             Some(Ok(Message::Pong(_) | Message::Frame(_))) => continue,
             Some(Ok(Message::Binary(bytes))) => TransportEvent::Fault(format!(
-                "a binary frame of {} bytes came: expected text",
+                "expected a text frame, received a binary frame of {} bytes",
                 bytes.len()
             )),
             Some(Ok(Message::Close(None))) => TransportEvent::End,
