@@ -68,14 +68,14 @@ pub(crate) fn serve(listener: &TcpListener, joined: bool) -> Result<(), BenchFau
                 limit.accept(listener)?;
                 continue;
             }
-            let alive =
-                (!writable || limit.goes_on(id)?) && (!readable || limit.reads(id, &mut buffer)?);
+            let alive = (!writable || limit.write_more(id)?)
+                && (!readable || limit.read_input(id, &mut buffer)?);
             if !alive {
-                limit.closes(id);
+                limit.close(id);
             }
         }
         for log in std::mem::take(&mut limit.moved) {
-            limit.fans_out(log)?;
+            limit.fan_out(log)?;
         }
     }
 }
@@ -124,7 +124,7 @@ impl LimitServer {
         }
     }
 
-    fn closes(&mut self, id: usize) {
+    fn close(&mut self, id: usize) {
         if self.connections[id].take().is_some() {
             self.free.push(id);
             for log in &mut self.logs {
@@ -135,27 +135,27 @@ impl LimitServer {
     }
 
     /// Reads what came; false when the connection has ended.
-    fn reads(&mut self, id: usize, buffer: &mut [u8]) -> io::Result<bool> {
+    fn read_input(&mut self, id: usize, buffer: &mut [u8]) -> io::Result<bool> {
         let Some(mut connection) = self.connections[id].take() else {
             return Ok(true);
         };
         let alive = match unless_blocked(connection.socket.read(buffer)) {
             Ok(Some(0)) | Err(_) => false,
             Ok(None) => true,
-            Ok(Some(bytes)) => self.serves(id, &mut connection, &buffer[..bytes])?,
+            Ok(Some(bytes)) => self.handle_input(id, &mut connection, &buffer[..bytes])?,
         };
         self.connections[id] = Some(connection);
         if self.joined {
             return Ok(alive);
         }
         for log in std::mem::take(&mut self.moved) {
-            self.fans_out(log)?;
+            self.fan_out(log)?;
         }
         Ok(alive)
     }
 
     /// Answers every whole request; false when it is none of ours.
-    fn serves(
+    fn handle_input(
         &mut self,
         id: usize,
         connection: &mut LimitConnection,
@@ -172,7 +172,7 @@ impl LimitServer {
             let Some(request) = request else {
                 return Ok(false);
             };
-            if !self.answers(id, connection, &request)? {
+            if !self.respond(id, connection, &request)? {
                 return Ok(false);
             }
             rest = &rest[length..];
@@ -185,7 +185,7 @@ impl LimitServer {
         Ok(true)
     }
 
-    fn answers(
+    fn respond(
         &mut self,
         id: usize,
         connection: &mut LimitConnection,
@@ -193,51 +193,55 @@ impl LimitServer {
     ) -> io::Result<bool> {
         if request.is_put {
             let log = self.logs.len();
-            self.logs.push(LimitLog::new(request.what));
+            self.logs.push(LimitLog::new(request.letter));
             self.names.insert(request.stream.to_vec(), log);
-            return connection.sends(&self.poller, id, CREATED);
+            return connection.send(&self.poller, id, CREATED);
         }
         let Some(&number) = self.names.get(request.stream) else {
             return Ok(false);
         };
         let log = &mut self.logs[number];
         let tail = log.bytes.len();
-        match request.what {
+        match request.letter {
             b'a' => {
                 log.append(request.body);
                 if !self.moved.contains(&number) {
                     self.moved.push(number);
                 }
-                connection.sends(&self.poller, id, APPENDED)
+                connection.send(&self.poller, id, APPENDED)
             }
-            b'u' if request.offset == tail => connection.sends(&self.poller, id, UNCHANGED),
+            b'u' if request.offset == tail => connection.send(&self.poller, id, UNCHANGED),
             b'l' if request.offset == tail => {
                 log.waiting.push((id, tail));
                 Ok(true)
             }
             b'p' | b'u' | b'l' if request.offset <= tail => {
                 let end = tail.min(request.offset + PAGE_MAX);
-                match log.answer(request.offset, end) {
-                    Some(answer) => connection.sends(&self.poller, id, answer),
+                match log.response(request.offset, end) {
+                    Some(response) => connection.send(&self.poller, id, response),
                     None => {
                         let head = LimitLog::head(end, end - request.offset);
-                        connection.begins(number, request.offset, end);
-                        connection.goes_on(&self.poller, id, Some(&head), &log.bytes)
+                        connection.write_range(number, request.offset, end);
+                        connection.write_more(&self.poller, id, Some(&head), &log.bytes)
                     }
                 }
             }
             b'n' | b's' | b'w' if request.offset == 0 => {
                 log.readers.push(id);
-                connection.begins(number, 0, usize::MAX);
-                let head = if request.what == b'w' { SOCKET } else { STREAM };
-                connection.goes_on(&self.poller, id, Some(head), &log.bytes)
+                connection.write_range(number, 0, usize::MAX);
+                let head = if request.letter == b'w' {
+                    SOCKET
+                } else {
+                    STREAM
+                };
+                connection.write_more(&self.poller, id, Some(head), &log.bytes)
             }
             _ => Ok(false),
         }
     }
 
     /// There is room again for what could not be written.
-    fn goes_on(&mut self, id: usize) -> io::Result<bool> {
+    fn write_more(&mut self, id: usize) -> io::Result<bool> {
         let Some(connection) = &mut self.connections[id] else {
             return Ok(true);
         };
@@ -245,18 +249,18 @@ impl LimitServer {
             .range
             .map(|range| &self.logs[range.log].bytes[..])
             .unwrap_or_default();
-        connection.goes_on(&self.poller, id, None, bytes)
+        connection.write_more(&self.poller, id, None, bytes)
     }
 
     /// Whoever reads or waits gets everything up to the tail.
-    fn fans_out(&mut self, number: usize) -> io::Result<()> {
+    fn fan_out(&mut self, number: usize) -> io::Result<()> {
         let log = &mut self.logs[number];
         for &id in &log.readers {
             if let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut)
                 && !connection.blocked
             {
                 // A connection that failed is noticed when it is read.
-                let _alive = connection.goes_on(&self.poller, id, None, &log.bytes)?;
+                let _alive = connection.write_more(&self.poller, id, None, &log.bytes)?;
             }
         }
         let tail = log.bytes.len();
@@ -264,7 +268,7 @@ impl LimitServer {
             if from == tail {
                 log.waiting.push((id, from));
             } else if let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) {
-                let _alive = connection.sends(&self.poller, id, log.built(from, tail))?;
+                let _alive = connection.send(&self.poller, id, log.build_response(from, tail))?;
             }
         }
         Ok(())

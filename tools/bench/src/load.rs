@@ -12,8 +12,8 @@ mod writers;
 pub(crate) use pace::Pace;
 
 use crate::BenchFault;
+use crate::connections::LoadConnections;
 use crate::decode::ContentPart;
-use crate::lines::Lines;
 use crate::target::{BenchTarget, BenchTechnique};
 use readers::LoadReader;
 use std::collections::VecDeque;
@@ -30,7 +30,7 @@ const CREATORS: usize = 16;
 
 /// What is read, and by whom.
 #[derive(Debug, Clone)]
-pub(crate) struct LoadTerms {
+pub(crate) struct LoadOptions {
     pub(crate) technique: BenchTechnique,
     /// How many streams; reader number `r` follows stream `r` modulo that.
     pub(crate) streams: usize,
@@ -46,7 +46,7 @@ pub(crate) struct LoadTerms {
     pub(crate) silence_max: Duration,
 }
 
-impl LoadTerms {
+impl LoadOptions {
     /// One stream; polls that are answered ask again.
     pub(crate) fn new(technique: BenchTechnique, size: usize, writers: usize) -> Self {
         Self {
@@ -65,10 +65,10 @@ impl LoadTerms {
 #[derive(Debug)]
 pub(crate) struct Load<'a> {
     target: &'a dyn BenchTarget,
-    terms: LoadTerms,
-    lines: Lines,
+    options: LoadOptions,
+    connections: LoadConnections,
     /// By number of connection.
-    ends: Vec<LoadEnd>,
+    roles: Vec<ConnectionRole>,
     readers: Vec<LoadReader>,
     writers: Vec<LoadWriter>,
     /// Writers that wait for work.
@@ -78,21 +78,21 @@ pub(crate) struct Load<'a> {
     /// Messages by stream and writer.
     written: Vec<Vec<u64>>,
     /// Stream of the next append.
-    turn: usize,
+    next_stream: usize,
     begun: Instant,
-    pub(crate) tally: LoadTally,
+    pub(crate) counts: LoadCounts,
 }
 
 /// Who is at a connection's near end.
 #[derive(Debug, Clone, Copy)]
-enum LoadEnd {
+enum ConnectionRole {
     Reader(usize),
     Writer(usize),
 }
 
-/// What was counted since the last [`Load::tally_anew`].
+/// What was counted since the last [`Load::reset_counts`].
 #[derive(Debug)]
-pub(crate) struct LoadTally {
+pub(crate) struct LoadCounts {
     /// Messages that came, each counted for each reader.
     pub(crate) delivered: u64,
     /// Messages that have to come.
@@ -100,7 +100,7 @@ pub(crate) struct LoadTally {
     /// Bytes that readers received, heads and framing included.
     pub(crate) received: u64,
     /// Answers to polls and long-polls.
-    pub(crate) answers: u64,
+    pub(crate) responses: u64,
     /// Appended and acknowledged messages.
     pub(crate) appended: u64,
     /// From when a message was due to when a reader had it.
@@ -111,13 +111,13 @@ pub(crate) struct LoadTally {
     last: Instant,
 }
 
-impl LoadTally {
+impl LoadCounts {
     fn new() -> Self {
         Self {
             delivered: 0,
             expected: 0,
             received: 0,
-            answers: 0,
+            responses: 0,
             appended: 0,
             latencies: Latencies::new(),
             acknowledged: Latencies::new(),
@@ -127,7 +127,7 @@ impl LoadTally {
     }
 
     /// Time counts from now on.
-    pub(crate) fn starts(&mut self) {
+    pub(crate) fn start_timer(&mut self) {
         self.since = Instant::now();
         self.last = self.since;
     }
@@ -146,38 +146,38 @@ impl<'a> Load<'a> {
     pub(crate) fn new(
         target: &'a dyn BenchTarget,
         address: SocketAddr,
-        terms: LoadTerms,
+        options: LoadOptions,
     ) -> Result<Self, BenchFault> {
         let mut load = Self {
             target,
-            lines: Lines::new(address)?,
-            ends: Vec::new(),
+            connections: LoadConnections::new(address)?,
+            roles: Vec::new(),
             readers: Vec::new(),
             writers: Vec::new(),
             idle: Vec::new(),
             polls: VecDeque::new(),
-            written: vec![Vec::new(); terms.streams],
-            turn: 0,
+            written: vec![Vec::new(); options.streams],
+            next_stream: 0,
             begun: Instant::now(),
-            tally: LoadTally::new(),
-            terms,
+            counts: LoadCounts::new(),
+            options,
         };
         load.create(address)?;
         Ok(load)
     }
 
     /// Counts from zero; everything that was expected has to have come.
-    pub(crate) fn tally_anew(&mut self) {
-        self.tally = LoadTally::new();
+    pub(crate) fn reset_counts(&mut self) {
+        self.counts = LoadCounts::new();
     }
 
     /// Leaves all connections; what was written is still owed to readers to come, from the beginning on.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn leaves_for(&mut self, address: SocketAddr) -> Result<(), BenchFault> {
-        self.lines = Lines::new(address)?;
-        self.ends.clear();
+    pub(crate) fn reconnect(&mut self, address: SocketAddr) -> Result<(), BenchFault> {
+        self.connections = LoadConnections::new(address)?;
+        self.roles.clear();
         self.readers.clear();
         self.writers.clear();
         self.idle.clear();
@@ -186,9 +186,9 @@ impl<'a> Load<'a> {
     }
 
     fn create(&mut self, address: SocketAddr) -> Result<(), BenchFault> {
-        let names = (0..self.terms.streams).map(stream);
-        let requests = names.filter_map(|name| self.target.create(&name, self.terms.technique));
-        ask_all(address, requests.collect())
+        let names = (0..self.options.streams).map(stream);
+        let requests = names.filter_map(|name| self.target.create(&name, self.options.technique));
+        send_all(address, requests.collect())
     }
 
     fn now(&self) -> u64 {
@@ -196,13 +196,13 @@ impl<'a> Load<'a> {
     }
 
     /// Takes part in what happens for at most `timeout`.
-    fn turn(&mut self, timeout: Duration) -> Result<usize, BenchFault> {
-        let count = self.lines.wait(timeout)?;
+    fn handle_events(&mut self, timeout: Duration) -> Result<usize, BenchFault> {
+        let count = self.connections.wait(timeout)?;
         for at in 0..count {
-            let id = self.lines.ready(at);
-            match self.ends[id] {
-                LoadEnd::Reader(reader) => self.reader_has(reader)?,
-                LoadEnd::Writer(writer) => self.writer_has(writer)?,
+            let id = self.connections.ready(at);
+            match self.roles[id] {
+                ConnectionRole::Reader(reader) => self.handle_reader(reader)?,
+                ConnectionRole::Writer(writer) => self.handle_writer(writer)?,
             }
         }
         Ok(count)
@@ -213,36 +213,36 @@ impl<'a> Load<'a> {
     ///
     /// # Errors
     /// [`BenchFault::Lost`] when a message was lost, repeated, reordered or damaged.
-    pub(crate) fn settles(&mut self) -> Result<(), BenchFault> {
+    pub(crate) fn wait_until_delivered(&mut self) -> Result<(), BenchFault> {
         let mut heard = Instant::now();
-        while self.tally.delivered < self.tally.expected || self.idle.len() < self.writers.len() {
+        while self.counts.delivered < self.counts.expected || self.idle.len() < self.writers.len() {
             let due = self.polls_due()?;
-            let before = (self.tally.delivered, self.idle.len());
-            self.turn(due.min(Duration::from_millis(100)))?;
-            if (self.tally.delivered, self.idle.len()) != before {
+            let before = (self.counts.delivered, self.idle.len());
+            self.handle_events(due.min(Duration::from_millis(100)))?;
+            if (self.counts.delivered, self.idle.len()) != before {
                 heard = Instant::now();
-            } else if heard.elapsed() > self.terms.silence_max {
+            } else if heard.elapsed() > self.options.silence_max {
                 break;
             }
         }
-        self.judge()
+        self.check_messages()
     }
 
-    fn judge(&self) -> Result<(), BenchFault> {
-        let (mut lost, mut again, mut damaged) = (0, 0, 0);
+    fn check_messages(&self) -> Result<(), BenchFault> {
+        let (mut lost, mut repeated, mut damaged) = (0, 0, 0);
         for reader in &self.readers {
-            lost += reader.seen.missing(&self.written[reader.stream]);
-            again += reader.seen.again;
-            damaged += reader.seen.damaged;
+            lost += reader.received.missing(&self.written[reader.stream]);
+            repeated += reader.received.repeated;
+            damaged += reader.received.damaged;
         }
         let waiting = self.writers.len() - self.idle.len();
-        if lost + again + damaged == 0 && waiting == 0 {
+        if lost + repeated + damaged == 0 && waiting == 0 {
             return Ok(());
         }
         Err(BenchFault::Lost {
-            deliveries: self.tally.expected,
+            deliveries: self.counts.expected,
             lost,
-            again,
+            repeated,
             damaged,
             waiting,
         })
@@ -259,24 +259,24 @@ fn micros(duration: Duration) -> u64 {
 }
 
 /// Sends requests over a few connections and expects a success for each.
-fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), BenchFault> {
-    let mut lines = Lines::new(address)?;
+fn send_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), BenchFault> {
+    let mut connections = LoadConnections::new(address)?;
     let mut open = 0;
     for request in requests.split_off(requests.len().saturating_sub(CREATORS)) {
-        let id = lines.open()?;
-        lines.send(id, &request)?;
+        let id = connections.open()?;
+        connections.send(id, &request)?;
         open += 1;
     }
     while open > 0 {
-        let count = lines.wait(SILENCE_MAX)?;
+        let count = connections.wait(SILENCE_MAX)?;
         if count == 0 {
             return Err(BenchFault::Server(format!(
                 "{open} requests were not answered within {SILENCE_MAX:?}"
             )));
         }
         for at in 0..count {
-            let (id, mut answered) = (lines.ready(at), false);
-            lines.read(id, &mut |part| {
+            let (id, mut answered) = (connections.ready(at), false);
+            connections.read(id, &mut |part| {
                 match part {
                     ContentPart::Head(head) => expect_ok(&head)?,
                     ContentPart::End => answered = true,
@@ -286,7 +286,7 @@ fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), BenchF
             })?;
             if answered {
                 match requests.pop() {
-                    Some(request) => lines.send(id, &request)?,
+                    Some(request) => connections.send(id, &request)?,
                     None => open -= 1,
                 }
             }

@@ -9,7 +9,7 @@
 //! | `instructions.rs` | what Valgrind counts, of inner pieces and of the whole server |
 //! | `process.rs` | a fresh server for each run, and what it used of processor and memory |
 //! | `load.rs` | readers and writers in one thread |
-//! | `lines.rs` | their connections; `poller.rs` waits for them, `decode.rs` says what comes on them, with the harness's decoders |
+//! | `connections.rs` | their connections; `poller.rs` waits for them, `decode.rs` says what comes on them, with the harness's decoders |
 //! | `message.rs` | what is sent, and how a reader finds and checks it |
 #![expect(
     clippy::print_stdout,
@@ -17,10 +17,11 @@
     reason = "a command line speaks on its standard streams"
 )]
 
+mod connections;
 mod decode;
 mod instructions;
 mod limit;
-mod lines;
+
 mod load;
 mod message;
 mod poller;
@@ -44,64 +45,64 @@ use workloads::{catch_up, fan_out, flood, idle, loss, many, pipe, polls, smoke};
 #[command(name = "tailwater-bench")]
 struct BenchCommand {
     #[command(subcommand)]
-    what: What,
+    what: BenchSubcommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum BenchSubcommand {
     /// One stream and many readers at a fixed rate of deliveries: what each delivery costs, by technique
     FanOut {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: fan_out::FanOutArguments,
     },
     /// Polls as fast as they are answered: with 304, without data, with a message
     Poll {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: polls::PollsArguments,
     },
     /// The server's memory for each reader that waits
     Idle {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: idle::IdleArguments,
     },
     /// Writers at full speed, and what their readers still get
     Flood {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: flood::FloodArguments,
     },
     /// Appends per second to one stream, with a reader that checks each of them
     Pipe {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: pipe::PipeArguments,
     },
     /// Reading a large stream from its beginning
     CatchUp {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: catch_up::CatchUpArguments,
     },
     /// Thousands of streams with one reader each
     Many {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: many::ManyArguments,
     },
     /// More than most servers take, offered to one stream: is anything missing that was acknowledged?
     Loss {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: loss::LossArguments,
     },
@@ -114,7 +115,7 @@ enum What {
     /// Everything for a moment: only whether nothing is lost, repeated or reordered
     Smoke {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
     },
     /// Instructions that the server executes for what it does often, counted by Valgrind and held against the committed figures
     Instructions(instructions::InstructionsArguments),
@@ -129,7 +130,7 @@ enum What {
 
 /// What every measurement needs.
 #[derive(Debug, Clone, Args)]
-struct Common {
+struct CommonArguments {
     /// The server's binary
     #[arg(long, env = "TAILWATER_BIN", value_name = "PATH", value_parser = absolute)]
     server: PathBuf,
@@ -180,13 +181,13 @@ enum BenchFault {
     Void(String),
     /// The server lost, repeated or reordered messages, or left appends without an answer.
     #[error(
-        "the run is void: of {deliveries} deliveries {lost} lost, {again} repeated or reordered, {damaged} damaged; {waiting} appends \
+        "the run is void: of {deliveries} deliveries {lost} lost, {repeated} repeated or reordered, {damaged} damaged; {waiting} appends \
          not acknowledged"
     )]
     Lost {
         deliveries: u64,
         lost: u64,
-        again: u64,
+        repeated: u64,
         damaged: u64,
         waiting: usize,
     },
@@ -197,7 +198,7 @@ fn absolute(path: &str) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
-impl Common {
+impl CommonArguments {
     fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.seconds.clamp(0.1, 600.0))
     }
@@ -219,26 +220,26 @@ const ALL: [&str; 8] = [
 fn main() -> ExitCode {
     match BenchCommand::parse().what {
         // No measurement of times: they need no core of their own.
-        What::Limit { port, joined } => ended(limit::run(port, joined)),
-        What::Instructions(arguments) => ended(instructions::run(&arguments)),
+        BenchSubcommand::Limit { port, joined } => ended(limit::run(port, joined)),
+        BenchSubcommand::Instructions(arguments) => ended(instructions::run(&arguments)),
         what => ended(process::settle().and_then(|()| perform(what))),
     }
 }
 
-fn perform(what: What) -> Result<(), BenchFault> {
+fn perform(what: BenchSubcommand) -> Result<(), BenchFault> {
     match what {
-        What::FanOut { common, arguments } => shown(fan_out::run(&common, &arguments)),
-        What::Poll { common, arguments } => shown(polls::run(&common, &arguments)),
-        What::Idle { common, arguments } => shown(idle::run(&common, &arguments)),
-        What::Flood { common, arguments } => shown(flood::run(&common, &arguments)),
-        What::Pipe { common, arguments } => shown(pipe::run(&common, &arguments)),
-        What::CatchUp { common, arguments } => shown(catch_up::run(&common, &arguments)),
-        What::Many { common, arguments } => shown(many::run(&common, &arguments)),
-        What::Loss { common, arguments } => shown(loss::run(&common, &arguments)),
-        What::All { options } => all(&options),
-        What::Smoke { common } => smoke::run(&common),
-        What::Instructions(arguments) => instructions::run(&arguments),
-        What::Limit { port, joined } => limit::run(port, joined),
+        BenchSubcommand::FanOut { common, arguments } => shown(fan_out::run(&common, &arguments)),
+        BenchSubcommand::Poll { common, arguments } => shown(polls::run(&common, &arguments)),
+        BenchSubcommand::Idle { common, arguments } => shown(idle::run(&common, &arguments)),
+        BenchSubcommand::Flood { common, arguments } => shown(flood::run(&common, &arguments)),
+        BenchSubcommand::Pipe { common, arguments } => shown(pipe::run(&common, &arguments)),
+        BenchSubcommand::CatchUp { common, arguments } => shown(catch_up::run(&common, &arguments)),
+        BenchSubcommand::Many { common, arguments } => shown(many::run(&common, &arguments)),
+        BenchSubcommand::Loss { common, arguments } => shown(loss::run(&common, &arguments)),
+        BenchSubcommand::All { options } => all(&options),
+        BenchSubcommand::Smoke { common } => smoke::run(&common),
+        BenchSubcommand::Instructions(arguments) => instructions::run(&arguments),
+        BenchSubcommand::Limit { port, joined } => limit::run(port, joined),
     }
 }
 
@@ -293,7 +294,7 @@ mod tests {
             "--against",
             "another",
         ];
-        let What::Poll { common, .. } = BenchCommand::parse_from(words).what else {
+        let BenchSubcommand::Poll { common, .. } = BenchCommand::parse_from(words).what else {
             panic!("another measurement")
         };
         let here = std::env::current_dir().unwrap();

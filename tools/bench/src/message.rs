@@ -137,20 +137,20 @@ fn mark_from(bytes: &[u8], at: usize) -> Option<usize> {
 
 /// What one reader has seen of one stream.
 #[derive(Debug, Default)]
-pub(crate) struct SeenMessages {
+pub(crate) struct ReceivedMessages {
     /// The next number of each writer.
     next: Vec<u64>,
     /// Numbers that were skipped; a message that comes late is repeated or reordered, and stays counted here.
     pub(crate) skipped: u64,
     /// Messages that had come before, or came after a later one.
-    pub(crate) again: u64,
+    pub(crate) repeated: u64,
     /// Messages whose bytes are wrong.
     pub(crate) damaged: u64,
 }
 
-impl SeenMessages {
+impl ReceivedMessages {
     /// Notes a message; true if it is the one that had to come.
-    pub(crate) fn note(&mut self, message: Option<BenchMessage>) -> Option<BenchMessage> {
+    pub(crate) fn record(&mut self, message: Option<BenchMessage>) -> Option<BenchMessage> {
         let Some(message) = message else {
             self.damaged += 1;
             return None;
@@ -160,7 +160,7 @@ impl SeenMessages {
         }
         let next = &mut self.next[message.writer];
         if message.number < *next {
-            self.again += 1;
+            self.repeated += 1;
             return None;
         }
         self.skipped += message.number - *next;
@@ -244,13 +244,17 @@ mod tests {
             (&[0, 1, 1, 2], 3, [0, 1, 0]),
             (&[0, 2, 1], 3, [1, 1, 1]),
         ];
-        for (came, written, [skipped, again, missing]) in cases {
-            let mut seen = SeenMessages::default();
+        for (came, written, [skipped, repeated, missing]) in cases {
+            let mut seen = ReceivedMessages::default();
             for number in came {
-                seen.note(Some(message(*number)));
+                seen.record(Some(message(*number)));
             }
-            let found = [seen.skipped, seen.again, seen.missing(&[0, 0, 0, written])];
-            assert_eq!(found, [skipped, again, missing], "{came:?} of {written}");
+            let found = [
+                seen.skipped,
+                seen.repeated,
+                seen.missing(&[0, 0, 0, written]),
+            ];
+            assert_eq!(found, [skipped, repeated, missing], "{came:?} of {written}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::table::{Figure, Table};
 use crate::target::{BenchTarget, Role};
-use crate::{BenchFault, Common};
+use crate::{BenchFault, CommonArguments};
 
 /// What one run has measured; `None` if the target does not offer what is needed.
 pub(crate) type RunOutcome = Result<Option<Vec<Figure>>, BenchFault>;
@@ -30,7 +30,7 @@ pub(crate) struct Measured {
 /// # Errors
 /// What keeps a Tailwater or LIMIT from being measured; a peer's faults are told and leave its cell void.
 pub(crate) fn measure(
-    common: &Common,
+    common: &CommonArguments,
     title: &str,
     targets: &[Box<dyn BenchTarget>],
     cases: &[BenchCase<'_>],

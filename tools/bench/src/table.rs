@@ -140,7 +140,7 @@ impl Table {
 
     /// The first Tailwater's ratio to the best peer, and which that is.
     fn to_best_peer(&self, figure: usize, case: usize) -> Option<String> {
-        let ours = self.columns_of(Role::Ours).next()?;
+        let ours = self.columns_of(Role::Tailwater).next()?;
         let figures = self
             .columns_of(Role::Peer)
             .filter_map(|peer| Some((self.median(figure, case, peer)?, peer)));
@@ -156,10 +156,10 @@ impl Table {
     }
 
     /// Each Tailwater's ratio to the second binary with the same store.
-    fn to_before(&self, figure: usize, case: usize) -> Option<String> {
+    fn to_against(&self, figure: usize, case: usize) -> Option<String> {
         let pairs = self
-            .columns_of(Role::Ours)
-            .zip(self.columns_of(Role::Before));
+            .columns_of(Role::Tailwater)
+            .zip(self.columns_of(Role::Against));
         let ratio = |(ours, before)| {
             Some(self.median(figure, case, ours)? / self.median(figure, case, before)?)
         };
@@ -199,8 +199,8 @@ type Ratio = (&'static str, fn(&Table, usize, usize) -> Option<String>);
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut ratios: Vec<Ratio> = Vec::new();
-        if self.columns_of(Role::Before).next().is_some() {
-            ratios.push(("Tailwater to against", Self::to_before));
+        if self.columns_of(Role::Against).next().is_some() {
+            ratios.push(("Tailwater to against", Self::to_against));
         }
         if self.columns_of(Role::Peer).next().is_some() {
             ratios.push(("Tailwater to the best peer", Self::to_best_peer));
@@ -261,10 +261,10 @@ mod tests {
     fn ratios_compare_with_the_limit_and_the_best_peer() {
         let columns = [
             ("L", Role::Limit),
-            ("T", Role::Ours),
+            ("T", Role::Tailwater),
             ("a", Role::Peer),
             ("b", Role::Peer),
-            ("old", Role::Before),
+            ("old", Role::Against),
         ];
         let columns = columns.map(|(name, role)| (name.to_owned(), role)).to_vec();
         let mut table = Table::new("T".into(), columns, vec!["x".into()]);

@@ -45,9 +45,9 @@ impl fmt::Display for BenchTechnique {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// A Tailwater: a void run fails the whole measurement.
-    Ours,
+    Tailwater,
     /// The second binary, which the first is held against.
-    Before,
+    Against,
     /// The least work that does the job.
     Limit,
     /// Another server: a void run is shown and the rest goes on.
@@ -121,15 +121,15 @@ pub(crate) trait BenchTarget: fmt::Debug {
     fn read(&self, stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8>;
 
     /// Where the next read begins, for poll and long-poll. `None` if the answer does not say so.
-    fn position(&self, answer: &DecodedHead<'_>) -> Option<String>;
+    fn position(&self, head: &DecodedHead<'_>) -> Option<String>;
 
     /// A poll at the tail that is answered with 304, given the answer of an earlier one; `None` if it knows no such thing.
-    fn unchanged(&self, _stream: &str, _answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, _stream: &str, _head: &DecodedHead<'_>) -> Option<Vec<u8>> {
         None
     }
 
     /// Whether a poll at the tail may be answered with an empty 200.
-    fn answers_empty(&self) -> bool {
+    fn returns_empty_pages(&self) -> bool {
         true
     }
 }

@@ -6,7 +6,7 @@ pub(crate) mod protocol;
 mod tailwater;
 
 use crate::target::{BenchTarget, Role};
-use crate::{BenchFault, Common};
+use crate::{BenchFault, CommonArguments};
 use limit::LimitTarget;
 use tailwater::Tailwater;
 
@@ -14,7 +14,7 @@ use tailwater::Tailwater;
 pub(crate) type KnownTarget = (String, Result<Box<dyn BenchTarget>, String>);
 
 /// Everything that could take part, in the order of columns.
-fn known(common: &Common) -> Vec<KnownTarget> {
+fn known(common: &CommonArguments) -> Vec<KnownTarget> {
     let mut all: Vec<KnownTarget> = vec![
         ("limit".into(), Ok(Box::new(LimitTarget { joined: false }))),
         (
@@ -26,14 +26,14 @@ fn known(common: &Common) -> Vec<KnownTarget> {
         (
             "",
             "Tailwater",
-            Role::Ours,
+            Role::Tailwater,
             Some(&common.server),
             &common.server_arguments,
         ),
         (
             "against",
             "against",
-            Role::Before,
+            Role::Against,
             common.against.as_ref(),
             &common.against_arguments,
         ),
@@ -74,7 +74,7 @@ fn known(common: &Common) -> Vec<KnownTarget> {
 /// # Errors
 /// [`BenchFault::Server`] for a name that nothing has, and for a target named by the user that can't take part.
 pub(crate) fn chosen(
-    common: &Common,
+    common: &CommonArguments,
     usual: &[&str],
 ) -> Result<Vec<Box<dyn BenchTarget>>, BenchFault> {
     let known = known(common);

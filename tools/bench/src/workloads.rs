@@ -11,7 +11,7 @@ pub(crate) mod polls;
 pub(crate) mod smoke;
 
 use crate::BenchFault;
-use crate::load::{Load, LoadTally};
+use crate::load::{Load, LoadCounts};
 use crate::process::MeasuredServer;
 use std::thread;
 use std::time::Duration;
@@ -24,15 +24,15 @@ fn measured<'l, 'a>(
     server: &MeasuredServer,
     load: &'l mut Load<'a>,
     work: impl FnOnce(&mut Load<'a>) -> Result<(), BenchFault>,
-) -> Result<(Duration, &'l LoadTally), BenchFault> {
-    load.tally_anew();
+) -> Result<(Duration, &'l LoadCounts), BenchFault> {
+    load.reset_counts();
     thread::sleep(QUIET);
     let before = server.cpu()?;
     work(load)?;
-    load.settles()?;
+    load.wait_until_delivered()?;
     thread::sleep(QUIET);
     let cpu = server.cpu()?.saturating_sub(before);
-    Ok((cpu, &load.tally))
+    Ok((cpu, &load.counts))
 }
 
 /// Microseconds for each of `count`.

@@ -23,7 +23,7 @@ use tailwater_protocol::{Offset, Technique};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
-type PieceDone = Result<(), Box<dyn Error>>;
+type PieceResult = Result<(), Box<dyn Error>>;
 
 /// Something that the server does often.
 struct CountedPiece {
@@ -33,7 +33,7 @@ struct CountedPiece {
     /// How many of `what` one doing of it holds.
     holds: usize,
     what: &'static str,
-    run: fn(usize) -> PieceDone,
+    run: fn(usize) -> PieceResult,
 }
 
 const MESSAGES: usize = 100;
@@ -134,7 +134,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(name: &str, times: &str) -> PieceDone {
+fn run(name: &str, times: &str) -> PieceResult {
     let piece = PIECES
         .iter()
         .find(|piece| piece.name == name)
@@ -150,15 +150,15 @@ fn message() -> String {
     )
 }
 
-fn parse_one(times: usize) -> PieceDone {
+fn parse_one(times: usize) -> PieceResult {
     parse(&message(), times)
 }
 
-fn parse_many(times: usize) -> PieceDone {
+fn parse_many(times: usize) -> PieceResult {
     parse(&format!("[{}]", vec![message(); MESSAGES].join(",")), times)
 }
 
-fn parse(body: &str, times: usize) -> PieceDone {
+fn parse(body: &str, times: usize) -> PieceResult {
     let body = Bytes::from(body.to_owned());
     for _ in 0..times {
         black_box(Payload::parse(ContentKind::Json, black_box(body.clone()))?);
@@ -166,7 +166,7 @@ fn parse(body: &str, times: usize) -> PieceDone {
     Ok(())
 }
 
-fn append(times: usize) -> PieceDone {
+fn append(times: usize) -> PieceResult {
     let (runtime, log) = log_of(0)?;
     runtime.block_on(async {
         for _ in 0..times {
@@ -176,16 +176,16 @@ fn append(times: usize) -> PieceDone {
     })
 }
 
-fn read_one(times: usize) -> PieceDone {
+fn read_one(times: usize) -> PieceResult {
     read(times, ReadStart::Now, 1)
 }
 
-fn read_many(times: usize) -> PieceDone {
+fn read_many(times: usize) -> PieceResult {
     read(times, ReadStart::Beginning, MESSAGES)
 }
 
 /// Reads the same page of a stream of 1,000 messages: `messages` of them.
-fn read(times: usize, start: ReadStart, messages: usize) -> PieceDone {
+fn read(times: usize, start: ReadStart, messages: usize) -> PieceResult {
     let (runtime, log) = log_of(1000)?;
     let kept = message().len() + 1;
     let from = match start {
@@ -209,7 +209,7 @@ fn read(times: usize, start: ReadStart, messages: usize) -> PieceDone {
 }
 
 /// Tasks that wait for the tail, as live readers do, and appends that wake them all; an append is among the instructions.
-fn wake(times: usize) -> PieceDone {
+fn wake(times: usize) -> PieceResult {
     let (runtime, log) = log_of(0)?;
     let woken = Rc::new(Cell::new(0));
     let local = LocalSet::new();
@@ -237,20 +237,20 @@ fn wake(times: usize) -> PieceDone {
     })
 }
 
-fn as_ndjson(times: usize) -> PieceDone {
+fn as_ndjson(times: usize) -> PieceResult {
     encode(times, Technique::Ndjson)
 }
 
-fn as_sse(times: usize) -> PieceDone {
+fn as_sse(times: usize) -> PieceResult {
     encode(times, Technique::Sse)
 }
 
-fn as_websocket(times: usize) -> PieceDone {
+fn as_websocket(times: usize) -> PieceResult {
     encode(times, Technique::Websocket)
 }
 
 /// What goes onto a connection, once for all that are at the tail.
-fn encode(times: usize, technique: Technique) -> PieceDone {
+fn encode(times: usize, technique: Technique) -> PieceResult {
     let encoding = Encoding::of(technique).ok_or("a technique that answers with pages")?;
     let (runtime, log) = log_of(1)?;
     let batch = runtime.block_on(log.read(Offset::ZERO, 1))?;

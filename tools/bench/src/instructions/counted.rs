@@ -52,12 +52,16 @@ impl Counter {
     }
 
     /// Starts a server that says its address on its first line.
-    pub(super) fn serve(&self, program: &Path, arguments: &[&str]) -> Result<Counted, BenchFault> {
+    pub(super) fn serve(
+        &self,
+        program: &Path,
+        arguments: &[&str],
+    ) -> Result<CountedServer, BenchFault> {
         let folder = TempDir::new()?;
         let mut command = self.command(folder.path(), program);
         command.args(arguments);
         let (process, address) = ServerProcess::serve(&mut command, START_MAX)?;
-        Ok(Counted {
+        Ok(CountedServer {
             process,
             address,
             folder,
@@ -81,13 +85,13 @@ impl Counter {
 
 /// A server whose instructions are being counted; killed when dropped.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub(super) struct CountedServer {
     process: ServerProcess,
     pub(super) address: SocketAddr,
     folder: TempDir,
 }
 
-impl Counted {
+impl CountedServer {
     /// Asks it to stop; returns the instructions that it executed.
     pub(super) fn finish(mut self) -> Result<u64, BenchFault> {
         self.process.signal(Signal::TERM)?;

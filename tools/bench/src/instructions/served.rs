@@ -117,13 +117,13 @@ pub(super) fn count(
     ];
     let server = counter.serve(server, &arguments)?;
     let mut writer = CountedClient::open(server.address)?;
-    writer.ask(&protocol::create(STREAM))?;
+    writer.request(&protocol::create(STREAM))?;
     let append = protocol::append(STREAM, &[message()]);
     match task.run {
         TaskRun::Append => repeat(&mut writer, &append, times, (204, 0))?,
         TaskRun::Unchanged | TaskRun::Empty | TaskRun::Data => {
-            writer.ask(&append)?;
-            let first = writer.ask(&protocol::read(
+            writer.request(&append)?;
+            let first = writer.request(&protocol::read(
                 STREAM,
                 BenchTechnique::Poll,
                 From::Beginning,
@@ -134,7 +134,7 @@ pub(super) fn count(
                 From::At(&first.position)
             };
             let poll = protocol::read(STREAM, BenchTechnique::Poll, from);
-            let last = writer.ask(&poll)?;
+            let last = writer.request(&poll)?;
             let (poll, expected) = match task.run {
                 TaskRun::Unchanged => (last.unchanged, (304, 0)),
                 TaskRun::Data => (poll, (200, 1)),
@@ -160,7 +160,7 @@ fn repeat(
     times: usize,
     expected: (u16, usize),
 ) -> Result<(), BenchFault> {
-    (0..times).try_for_each(|_| client.ask(request)?.is(expected))
+    (0..times).try_for_each(|_| client.request(request)?.is(expected))
 }
 
 /// Appends, each read by every reader of a streaming technique before the next one.
@@ -171,7 +171,7 @@ fn stream(
     append: &[u8],
     times: usize,
 ) -> Result<(), BenchFault> {
-    writer.ask(append)?;
+    writer.request(append)?;
     let mut readers = (0..READERS)
         .map(|_| CountedClient::open(address))
         .collect::<Result<Vec<_>, _>>()?;
@@ -181,7 +181,7 @@ fn stream(
         reader.message()?;
     }
     for _ in 0..times {
-        writer.ask(append)?;
+        writer.request(append)?;
         readers.iter_mut().try_for_each(CountedClient::message)?;
     }
     Ok(())
@@ -194,7 +194,7 @@ fn long_poll(
     append: &[u8],
     times: usize,
 ) -> Result<(), BenchFault> {
-    let first = writer.ask(append)?;
+    let first = writer.request(append)?;
     let mut readers = (0..READERS)
         .map(|_| CountedClient::open(address))
         .collect::<Result<Vec<_>, _>>()?;
@@ -209,13 +209,13 @@ fn long_poll(
             ))?;
         }
         // The server takes requests in the order in which they came: when these are answered, all readers wait.
-        writer.ask(&look)?;
-        writer.ask(&look)?;
-        writer.ask(append)?;
+        writer.request(&look)?;
+        writer.request(&look)?;
+        writer.request(append)?;
         for (reader, position) in readers.iter_mut().zip(&mut positions) {
-            let answer = reader.answer()?;
-            answer.is((200, 1))?;
-            *position = answer.position;
+            let response = reader.response()?;
+            response.is((200, 1))?;
+            *position = response.position;
         }
     }
     Ok(())
@@ -228,26 +228,26 @@ fn message() -> Vec<u8> {
 
 /// What came as an answer.
 #[derive(Debug, Default)]
-struct CountedAnswer {
+struct CountedResponse {
     status: u16,
     position: String,
     unchanged: Vec<u8>,
     content: Vec<u8>,
 }
 
-impl CountedAnswer {
+impl CountedResponse {
     /// Fails unless it is of that status and has so many messages.
     fn is(&self, expected: (u16, usize)) -> Result<(), BenchFault> {
-        let came = (
+        let received = (
             self.status,
             memmem::find_iter(&self.content, MESSAGE_END).count(),
         );
-        if came == expected {
+        if received == expected {
             return Ok(());
         }
         Err(BenchFault::Server(format!(
             "expected {} messages with {}, came {} with {}",
-            expected.1, expected.0, came.1, came.0
+            expected.1, expected.0, received.1, received.0
         )))
     }
 }
@@ -278,35 +278,35 @@ impl CountedClient {
         Ok(self.socket.write_all(request)?)
     }
 
-    fn ask(&mut self, request: &[u8]) -> Result<CountedAnswer, BenchFault> {
+    fn request(&mut self, request: &[u8]) -> Result<CountedResponse, BenchFault> {
         self.send(request)?;
-        self.answer()
+        self.response()
     }
 
     /// Reads one answer to its end.
-    fn answer(&mut self) -> Result<CountedAnswer, BenchFault> {
-        let (mut answer, mut ended) = (CountedAnswer::default(), false);
+    fn response(&mut self) -> Result<CountedResponse, BenchFault> {
+        let (mut response, mut ended) = (CountedResponse::default(), false);
         while !ended {
             self.read(&mut |part| {
                 match part {
                     ContentPart::Head(head) if head.is_success() || head.status == 304 => {
-                        answer.status = head.status;
-                        answer.position = protocol::position(&head).unwrap_or_default();
-                        answer.unchanged = protocol::unchanged(STREAM, &head).unwrap_or_default();
+                        response.status = head.status;
+                        response.position = protocol::position(&head).unwrap_or_default();
+                        response.unchanged = protocol::unchanged(STREAM, &head).unwrap_or_default();
                     }
                     ContentPart::Head(head) => {
                         return Err(BenchFault::Server(format!(
-                            "expected an answer, came {head:?}"
+                            "expected an response, came {head:?}"
                         )));
                     }
-                    ContentPart::Piece(piece) => answer.content.extend_from_slice(piece),
+                    ContentPart::Piece(piece) => response.content.extend_from_slice(piece),
                     ContentPart::End => ended = true,
                     ContentPart::Ping => {}
                 }
                 Ok(())
             })?;
         }
-        Ok(answer)
+        Ok(response)
     }
 
     /// Reads to the end of a message.

@@ -10,7 +10,7 @@ use std::net::TcpStream;
 pub(super) struct LimitRequest<'a> {
     pub(super) is_put: bool,
     /// `a` append, `p` poll, `u` poll that may be answered with 304, `l` long-poll, `n`, `s`, `w` streams.
-    pub(super) what: u8,
+    pub(super) letter: u8,
     pub(super) stream: &'a [u8],
     /// Bytes of the framed stream before the first that is asked for.
     pub(super) offset: usize,
@@ -35,12 +35,12 @@ impl<'a> LimitRequest<'a> {
         let path = &head[memchr(b'/', head)? + 1..];
         let path = &path[..memchr(b' ', path)?];
         let mut segments = path.split(|byte| *byte == b'/');
-        let what = *segments.next()?.first()?;
+        let letter = *segments.next()?.first()?;
         let stream = segments.next()?;
         let offset = segments.next().map_or(0, number);
         Some(Self {
             is_put: head.starts_with(b"PUT"),
-            what,
+            letter,
             stream,
             offset,
             body,
@@ -90,7 +90,7 @@ impl LimitConnection {
     }
 
     /// Writes an answer; what does not fit waits. False when the connection has failed.
-    pub(super) fn sends(&mut self, poller: &Poller, id: usize, bytes: &[u8]) -> io::Result<bool> {
+    pub(super) fn send(&mut self, poller: &Poller, id: usize, bytes: &[u8]) -> io::Result<bool> {
         let written = match unless_blocked(self.socket.write(bytes)) {
             Ok(written) => written.unwrap_or(0),
             Err(_) => return Ok(false),
@@ -103,14 +103,14 @@ impl LimitConnection {
     }
 
     /// From now on the bytes from `at` to `end` of a log go out; a stream's end is never reached.
-    pub(super) fn begins(&mut self, log: usize, at: usize, end: usize) {
+    pub(super) fn write_range(&mut self, log: usize, at: usize, end: usize) {
         self.range = Some(LogRange { log, at, end });
     }
 
     /// Writes as much as fits, in one call. False when the connection has failed.
     ///
     /// - `bytes`: the whole log of the range.
-    pub(super) fn goes_on(
+    pub(super) fn write_more(
         &mut self,
         poller: &Poller,
         id: usize,
@@ -177,12 +177,12 @@ mod tests {
         let (request, length) = LimitRequest::first_in(two).expect("one is whole");
         let request = request.expect("and ours");
         assert_eq!(
-            (request.what, request.stream, request.body, length),
+            (request.letter, request.stream, request.body, length),
             (b'a', &b"x"[..], &b"abc"[..], first)
         );
         let (request, _) = LimitRequest::first_in(&two[first..]).expect("another is whole");
         assert_eq!(
-            request.map(|request| (request.what, request.offset)),
+            request.map(|request| (request.letter, request.offset)),
             Some((b'l', 12))
         );
     }

@@ -15,8 +15,8 @@ pub(super) struct LimitLog {
     /// Connections whose long-poll waits, and where: at the tail, or while readers are yet to be told, at what was the tail.
     pub(super) waiting: Vec<(usize, usize)>,
     /// The answer that was built last, and for which bytes.
-    answer: Vec<u8>,
-    answers: (usize, usize),
+    response: Vec<u8>,
+    response_range: (usize, usize),
 }
 
 impl LimitLog {
@@ -26,8 +26,8 @@ impl LimitLog {
             bytes: Vec::new(),
             readers: Vec::new(),
             waiting: Vec::new(),
-            answer: Vec::new(),
-            answers: (usize::MAX, usize::MAX),
+            response: Vec::new(),
+            response_range: (usize::MAX, usize::MAX),
         }
     }
 
@@ -71,18 +71,18 @@ impl LimitLog {
     }
 
     /// The whole answer with the bytes from `from` to `end`, or `None` when they are too many to be copied.
-    pub(super) fn answer(&mut self, from: usize, end: usize) -> Option<&[u8]> {
-        (end - from <= BUILT_MAX).then(|| self.built(from, end))
+    pub(super) fn response(&mut self, from: usize, end: usize) -> Option<&[u8]> {
+        (end - from <= BUILT_MAX).then(|| self.build_response(from, end))
     }
 
     /// The whole answer, built if it is not the one that was built last.
-    pub(super) fn built(&mut self, from: usize, end: usize) -> &[u8] {
-        if self.answers != (from, end) {
-            self.answers = (from, end);
-            self.answer = Self::head(end, end - from);
-            self.answer.extend_from_slice(&self.bytes[from..end]);
+    pub(super) fn build_response(&mut self, from: usize, end: usize) -> &[u8] {
+        if self.response_range != (from, end) {
+            self.response_range = (from, end);
+            self.response = Self::head(end, end - from);
+            self.response.extend_from_slice(&self.bytes[from..end]);
         }
-        &self.answer
+        &self.response
     }
 
     /// The head of an answer of so many bytes, after which the next read begins at `next`.

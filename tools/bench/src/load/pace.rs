@@ -26,8 +26,8 @@ impl Load<'_> {
     ///
     /// # Errors
     /// [`BenchFault::Server`] for a refusal, [`BenchFault::Void`] when a reader is cut off.
-    pub(crate) fn runs(&mut self, pace: Pace, duration: Duration) -> Result<(), BenchFault> {
-        self.tally.starts();
+    pub(crate) fn run(&mut self, pace: Pace, duration: Duration) -> Result<(), BenchFault> {
+        self.counts.start_timer();
         let begin = self.now();
         let end = begin + micros(duration);
         let mut sent = 0_u64;
@@ -62,14 +62,14 @@ impl Load<'_> {
                 }
             };
             let polls = self.polls_due()?;
-            self.turn(polls.min(Duration::from_micros(next.saturating_sub(self.now()))))?;
+            self.handle_events(polls.min(Duration::from_micros(next.saturating_sub(self.now()))))?;
         }
     }
 
     /// Appends at least so many messages, by all writers at full speed, and waits until they are acknowledged.
     ///
     /// # Errors
-    /// As [`Load::runs`].
+    /// As [`Load::run`].
     pub(crate) fn fill(&mut self, messages: u64, batch: usize) -> Result<u64, BenchFault> {
         let mut sent = 0;
         while sent < messages {
@@ -77,20 +77,20 @@ impl Load<'_> {
             while sent < messages && self.append(batch, now)? {
                 sent += batch as u64;
             }
-            self.turn(Duration::from_millis(100))?;
+            self.handle_events(Duration::from_millis(100))?;
         }
-        self.settles()?;
+        self.wait_until_delivered()?;
         Ok(sent)
     }
 
     /// Reads everything that was appended before, by one more reader of the first stream.
     ///
     /// # Errors
-    /// As [`Load::settles`].
-    pub(crate) fn catches_up(&mut self) -> Result<(), BenchFault> {
-        self.tally.starts();
-        self.tally.expected += self.written[0].iter().sum::<u64>();
+    /// As [`Load::wait_until_delivered`].
+    pub(crate) fn read_from_beginning(&mut self) -> Result<(), BenchFault> {
+        self.counts.start_timer();
+        self.counts.expected += self.written[0].iter().sum::<u64>();
         self.open_readers(1)?;
-        self.settles()
+        self.wait_until_delivered()
     }
 }

@@ -1,6 +1,6 @@
 //! The writers of a load: connections that append, one append at a time each.
 
-use super::{Load, LoadEnd, expect_ok, micros, stream};
+use super::{ConnectionRole, Load, expect_ok, micros, stream};
 use crate::BenchFault;
 use crate::decode::ContentPart;
 use crate::message::BenchMessage;
@@ -9,7 +9,7 @@ use std::time::Instant;
 /// One writer.
 #[derive(Debug)]
 pub(super) struct LoadWriter {
-    line: usize,
+    connection: usize,
     /// When the append under way was due, and how many messages it has.
     due: u64,
     messages: usize,
@@ -18,10 +18,10 @@ pub(super) struct LoadWriter {
 impl Load<'_> {
     /// One more writer; only when it has something to send, because servers close connections that say nothing.
     fn open_writer(&mut self) -> Result<(), BenchFault> {
-        let (line, writer) = (self.lines.open()?, self.writers.len());
-        self.ends.push(LoadEnd::Writer(writer));
+        let (connection, writer) = (self.connections.open()?, self.writers.len());
+        self.roles.push(ConnectionRole::Writer(writer));
         self.writers.push(LoadWriter {
-            line,
+            connection,
             due: 0,
             messages: 0,
         });
@@ -36,14 +36,14 @@ impl Load<'_> {
     ///
     /// - `due`: when it should be sent, in microseconds since the load began.
     pub(super) fn append(&mut self, messages: usize, due: u64) -> Result<bool, BenchFault> {
-        if self.idle.is_empty() && self.writers.len() < self.terms.writers {
+        if self.idle.is_empty() && self.writers.len() < self.options.writers {
             self.open_writer()?;
         }
         let Some(number) = self.idle.pop() else {
             return Ok(false);
         };
-        let at = self.turn;
-        self.turn = (at + 1) % self.terms.streams;
+        let at = self.next_stream;
+        self.next_stream = (at + 1) % self.options.streams;
         let next = &mut self.written[at][number];
         let message = |number_of| {
             BenchMessage {
@@ -51,22 +51,22 @@ impl Load<'_> {
                 number: number_of,
                 due,
             }
-            .bytes(self.terms.size)
+            .bytes(self.options.size)
         };
         let bodies: Vec<Vec<u8>> = (*next..*next + messages as u64).map(message).collect();
         *next += messages as u64;
-        self.tally.expected += (messages * self.readers_of(at)) as u64;
+        self.counts.expected += (messages * self.readers_of(at)) as u64;
         let request = self.target.append(&stream(at), &bodies);
         let writer = &mut self.writers[number];
         (writer.due, writer.messages) = (due, messages);
-        self.lines.send(writer.line, &request)?;
+        self.connections.send(writer.connection, &request)?;
         Ok(true)
     }
 
-    pub(super) fn writer_has(&mut self, number: usize) -> Result<(), BenchFault> {
+    pub(super) fn handle_writer(&mut self, number: usize) -> Result<(), BenchFault> {
         let writer = &mut self.writers[number];
         let mut answered = false;
-        self.lines.read(writer.line, &mut |part| {
+        self.connections.read(writer.connection, &mut |part| {
             match part {
                 ContentPart::Head(head) => expect_ok(&head)?,
                 ContentPart::End => answered = true,
@@ -77,10 +77,10 @@ impl Load<'_> {
         if answered {
             let now = Instant::now();
             let now_us = micros(now.duration_since(self.begun));
-            self.tally.last = now;
-            self.tally.appended += writer.messages as u64;
+            self.counts.last = now;
+            self.counts.appended += writer.messages as u64;
             #[expect(clippy::cast_precision_loss, reason = "microseconds of one run")]
-            self.tally
+            self.counts
                 .acknowledged
                 .record_us(now_us.saturating_sub(writer.due) as f64);
             self.idle.push(number);

@@ -71,14 +71,14 @@ impl BenchTarget for LimitTarget {
         )
     }
 
-    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
-        answer.header("next").map(Into::into)
+    fn position(&self, head: &DecodedHead<'_>) -> Option<String> {
+        head.header("next").map(Into::into)
     }
 
-    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, stream: &str, head: &DecodedHead<'_>) -> Option<Vec<u8>> {
         Some(request(
             "GET",
-            &format!("/u/{stream}/{}", answer.header("next")?),
+            &format!("/u/{stream}/{}", head.header("next")?),
             "",
             b"",
         ))

@@ -38,13 +38,13 @@ pub(crate) fn read(stream: &str, technique: BenchTechnique, from: From<'_>) -> V
 }
 
 /// Where the next read begins.
-pub(crate) fn position(answer: &DecodedHead<'_>) -> Option<String> {
-    answer.header("stream-next-offset").map(Into::into)
+pub(crate) fn position(head: &DecodedHead<'_>) -> Option<String> {
+    head.header("stream-next-offset").map(Into::into)
 }
 
 /// The same poll again, to be answered with 304.
-pub(crate) fn unchanged(stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
-    let (offset, etag) = (answer.header("stream-next-offset")?, answer.header("etag")?);
+pub(crate) fn unchanged(stream: &str, head: &DecodedHead<'_>) -> Option<Vec<u8>> {
+    let (offset, etag) = (head.header("stream-next-offset")?, head.header("etag")?);
     let path = format!("{}?offset={offset}", path(stream));
     Some(request(
         "GET",

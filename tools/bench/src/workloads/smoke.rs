@@ -3,7 +3,7 @@
 use super::{catch_up, fan_out, flood, idle, loss, many, pipe, polls};
 use crate::rounds::Measured;
 use crate::target::BenchTechnique::{self, LongPoll, Ndjson, Poll, Sse, Websocket};
-use crate::{BenchFault, Common};
+use crate::{BenchFault, CommonArguments};
 
 const ALL: [BenchTechnique; 5] = [Ndjson, Sse, Websocket, LongPoll, Poll];
 const STREAMS: [BenchTechnique; 3] = [Ndjson, Sse, Websocket];
@@ -13,8 +13,8 @@ const WAITING: [BenchTechnique; 4] = [Ndjson, Sse, Websocket, LongPoll];
 ///
 /// # Errors
 /// [`BenchFault::Void`] when anything was lost, repeated or reordered.
-pub(crate) fn run(common: &Common) -> Result<(), BenchFault> {
-    let mut common = Common {
+pub(crate) fn run(common: &CommonArguments) -> Result<(), BenchFault> {
+    let mut common = CommonArguments {
         rounds: 1,
         seconds: 0.3,
         quiet: true,
@@ -28,7 +28,7 @@ pub(crate) fn run(common: &Common) -> Result<(), BenchFault> {
 }
 
 /// What readers that wait are sent while writers append.
-fn delivered(common: &Common) -> Result<(), BenchFault> {
+fn delivered(common: &CommonArguments) -> Result<(), BenchFault> {
     passed(
         "fan-out",
         fan_out::run(
@@ -77,7 +77,7 @@ fn delivered(common: &Common) -> Result<(), BenchFault> {
 }
 
 /// What requests are answered with, and readers that nothing is sent to.
-fn answered(common: &Common) -> Result<(), BenchFault> {
+fn answered(common: &CommonArguments) -> Result<(), BenchFault> {
     passed(
         "pipe",
         pipe::run(

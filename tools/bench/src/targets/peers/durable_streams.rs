@@ -201,11 +201,11 @@ impl BenchTarget for DurableStreams {
         protocol::read(stream, technique, from)
     }
 
-    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
-        protocol::position(answer)
+    fn position(&self, head: &DecodedHead<'_>) -> Option<String> {
+        protocol::position(head)
     }
 
-    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
-        protocol::unchanged(stream, answer)
+    fn unchanged(&self, stream: &str, head: &DecodedHead<'_>) -> Option<Vec<u8>> {
+        protocol::unchanged(stream, head)
     }
 }

@@ -123,22 +123,22 @@ impl BenchTarget for Nchan {
     }
 
     /// The headers of the next request: a position is the second in which a message came, and its number in it.
-    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
-        let (second, number) = (answer.header("last-modified")?, answer.header("etag")?);
+    fn position(&self, head: &DecodedHead<'_>) -> Option<String> {
+        let (second, number) = (head.header("last-modified")?, head.header("etag")?);
         Some(format!(
             "If-Modified-Since: {second}\r\nIf-None-Match: {number}\r\n"
         ))
     }
 
-    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, stream: &str, head: &DecodedHead<'_>) -> Option<Vec<u8>> {
         Some(self.read(
             stream,
             BenchTechnique::Poll,
-            From::At(&self.position(answer)?),
+            From::At(&self.position(head)?),
         ))
     }
 
-    fn answers_empty(&self) -> bool {
+    fn returns_empty_pages(&self) -> bool {
         false
     }
 }

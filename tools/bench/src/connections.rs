@@ -14,28 +14,28 @@ const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
 
 /// Connections by number, from 0 on in the order of their opening.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub(crate) struct LoadConnections {
     address: SocketAddr,
     poller: Poller,
-    lines: Vec<LoadLine>,
+    connections: Vec<LoadConnection>,
     ready: Vec<Ready>,
     buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
-struct LoadLine {
+struct LoadConnection {
     socket: TcpStream,
     decoder: ContentDecoder,
     /// What did not fit into the socket yet.
     rest: Vec<u8>,
 }
 
-impl Lines {
+impl LoadConnections {
     pub(crate) fn new(address: SocketAddr) -> Result<Self, BenchFault> {
         Ok(Self {
             address,
             poller: Poller::new()?,
-            lines: Vec::new(),
+            connections: Vec::new(),
             ready: Vec::new(),
             buffer: vec![0; BUFFER],
         })
@@ -46,9 +46,9 @@ impl Lines {
         let socket = TcpStream::connect(self.address)?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
-        let id = self.lines.len();
+        let id = self.connections.len();
         self.poller.add(&socket, id)?;
-        self.lines.push(LoadLine {
+        self.connections.push(LoadConnection {
             socket,
             decoder: ContentDecoder::new(),
             rest: Vec::new(),
@@ -58,31 +58,31 @@ impl Lines {
 
     /// Sends a request; what does not fit goes when there is room.
     pub(crate) fn send(&mut self, id: usize, bytes: &[u8]) -> Result<(), BenchFault> {
-        let line = &mut self.lines[id];
-        line.rest.extend_from_slice(bytes);
+        let connection = &mut self.connections[id];
+        connection.rest.extend_from_slice(bytes);
         self.flush(id)
     }
 
     fn flush(&mut self, id: usize) -> Result<(), BenchFault> {
-        let line = &mut self.lines[id];
-        let written = unless_blocked(line.socket.write(&line.rest))?.unwrap_or(0);
-        if written == line.rest.len() {
-            line.rest.clear();
+        let connection = &mut self.connections[id];
+        let written = unless_blocked(connection.socket.write(&connection.rest))?.unwrap_or(0);
+        if written == connection.rest.len() {
+            connection.rest.clear();
             return Ok(());
         }
-        line.rest.drain(..written);
-        Ok(self.poller.watch(&line.socket, id, true)?)
+        connection.rest.drain(..written);
+        Ok(self.poller.watch(&connection.socket, id, true)?)
     }
 
-    /// Waits until a connection has something, at most so long; returns how many there are for [`Lines::ready`].
+    /// Waits until a connection has something, at most so long; returns how many there are for [`LoadConnections::ready`].
     pub(crate) fn wait(&mut self, timeout: Duration) -> Result<usize, BenchFault> {
         self.poller.wait(Some(timeout), &mut self.ready)?;
         for at in 0..self.ready.len() {
             let Ready { id, writable, .. } = self.ready[at];
             if writable {
                 self.flush(id)?;
-                if self.lines[id].rest.is_empty() {
-                    self.poller.watch(&self.lines[id].socket, id, false)?;
+                if self.connections[id].rest.is_empty() {
+                    self.poller.watch(&self.connections[id].socket, id, false)?;
                 }
             }
         }
@@ -104,16 +104,17 @@ impl Lines {
         id: usize,
         take: &mut impl FnMut(ContentPart<'_>) -> Result<(), BenchFault>,
     ) -> Result<usize, BenchFault> {
-        let line = &mut self.lines[id];
+        let connection = &mut self.connections[id];
         let closed = |why: String| BenchFault::Void(format!("a connection was closed: {why}"));
-        let bytes = match unless_blocked(line.socket.read(&mut self.buffer)) {
+        let bytes = match unless_blocked(connection.socket.read(&mut self.buffer)) {
             Ok(Some(0)) => return Err(closed("by the server".into())),
             Ok(Some(bytes)) => bytes,
             Ok(None) => return Ok(0),
             Err(reason) => return Err(closed(reason.to_string())),
         };
         let mut pinged = false;
-        line.decoder
+        connection
+            .decoder
             .feed(&self.buffer[..bytes], &mut |part| match part {
                 ContentPart::Ping => {
                     pinged = true;
