@@ -4,10 +4,10 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::build::{self, ServerBuild};
+use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
 use crate::install;
-use crate::place::{Checkout, cargo};
 use crate::setup;
 use crate::tools::{Need, Tools};
 
@@ -21,21 +21,24 @@ const PAGE: &str = "page";
 /// # Errors
 /// Whatever keeps them from being built or started.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
-    let place = Checkout::find()?;
+    let checkout = Checkout::find()?;
     if arguments.first().is_some_and(|what| what == PAGE) {
-        return page(&place, arguments.get(1..).unwrap_or_default());
+        return page(&checkout, arguments.get(1..).unwrap_or_default());
     }
     if arguments.first().is_some_and(|what| what == INSTRUCTIONS) {
-        valgrind(&Tools::new(&place))?;
-        child::run(&mut build_counted(&place))?;
-        return child::run(&mut counted(&place, arguments.get(1..).unwrap_or_default()));
+        valgrind(&Tools::new(&checkout))?;
+        child::run(&mut build_counted(&checkout))?;
+        return child::run(&mut counted(
+            &checkout,
+            arguments.get(1..).unwrap_or_default(),
+        ));
     }
     child::run(&mut build(
-        &place,
+        &checkout,
         "release",
         &["tailwater", "tailwater-bench"],
     ))?;
-    let folder = place.target.join("release");
+    let folder = checkout.target.join("release");
     let harness = folder.join("tailwater-bench");
     let source = Command::new(&harness)
         .args(arguments)
@@ -48,17 +51,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
 }
 
 /// What counts instructions, and what they are counted of.
-pub(crate) fn build_counted(place: &Checkout) -> Command {
+pub(crate) fn build_counted(checkout: &Checkout) -> Command {
     build(
-        place,
+        checkout,
         "counted",
         &["tailwater", "tailwater-bench", "tailwater-pieces"],
     )
 }
 
 /// Counts, once [`build_counted`] has run; `arguments` are the measurement's own.
-pub(crate) fn counted(place: &Checkout, arguments: &[String]) -> Command {
-    let folder = place.target.join("counted");
+pub(crate) fn counted(checkout: &Checkout, arguments: &[String]) -> Command {
+    let folder = checkout.target.join("counted");
     let mut harness = child::command(folder.join("tailwater-bench"));
     harness.arg(INSTRUCTIONS).args(arguments);
     harness
@@ -79,34 +82,34 @@ pub(crate) fn valgrind(tools: &Tools) -> Result<(), TaskFault> {
     }
 }
 
-fn build(place: &Checkout, profile: &str, packages: &[&str]) -> Command {
+fn build(checkout: &Checkout, profile: &str, packages: &[&str]) -> Command {
     let mut build = child::command(cargo());
     build
-        .current_dir(&place.root)
+        .current_dir(&checkout.root)
         .args(["build", "--profile", profile]);
     build.args(packages.iter().flat_map(|package| ["--package", package]));
     build
 }
 
 /// Builds dashboard and server as `cargo xtask serve` does and measures the page; `arguments` are those of e2e/bench/page.mjs.
-fn page(place: &Checkout, arguments: &[String]) -> Result<(), TaskFault> {
+fn page(checkout: &Checkout, arguments: &[String]) -> Result<(), TaskFault> {
     let needs: Vec<Need> = Need::SERVE
         .into_iter()
         .chain([Need::Browser, Need::Node])
         .collect();
-    let tools = setup::prepare(place, &needs)?;
-    if !build::dashboard_is_fresh(place) {
-        child::run(&mut build::dashboard_command(place, &tools))?;
-        build::dashboard_done(place)?;
+    let tools = setup::prepare(checkout, &needs)?;
+    if !build::dashboard_is_fresh(checkout) {
+        child::run(&mut build::dashboard_command(checkout, &tools))?;
+        build::dashboard_done(checkout)?;
     }
-    child::run(&mut ServerBuild::Release.command(place))?;
+    child::run(&mut ServerBuild::Release.command(checkout))?;
     let mut script = child::command("node");
     script
         .arg("bench/page.mjs")
         .args(arguments)
-        .current_dir(place.e2e())
+        .current_dir(checkout.e2e())
         .env("PATH", &tools.path);
-    script.env("TAILWATER_BIN", ServerBuild::Release.binary(place));
+    script.env("TAILWATER_BIN", ServerBuild::Release.binary(checkout));
     if let Some(chromium) = &tools.chromium {
         script.env("CHROMIUM", chromium);
     }

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
-use crate::place::{Checkout, cargo};
 use crate::tools::Tools;
 use crate::watch;
 
@@ -26,9 +26,9 @@ impl ServerBuild {
     ///
     /// `--test tidy` looks odd in a build: with a test target cargo resolves the same features as `cargo test` does, and
     /// the two share every dependency instead of building tokio and all that stands on it twice.
-    pub(crate) fn command(self, place: &Checkout) -> Command {
+    pub(crate) fn command(self, checkout: &Checkout) -> Command {
         let mut command = child::command(cargo());
-        command.arg("build").current_dir(&place.root);
+        command.arg("build").current_dir(&checkout.root);
         match self {
             Self::Release => command.args([
                 "--release",
@@ -53,12 +53,12 @@ impl ServerBuild {
     }
 
     /// Where the binary lies afterwards.
-    pub(crate) fn binary(self, place: &Checkout) -> PathBuf {
+    pub(crate) fn binary(self, checkout: &Checkout) -> PathBuf {
         let profile = match self {
             Self::Release => "release",
             Self::Dev | Self::DevWithDashboard => "debug",
         };
-        place.target.join(profile).join("tailwater")
+        checkout.target.join(profile).join("tailwater")
     }
 }
 
@@ -76,18 +76,18 @@ const DASHBOARD_SOURCES: [&str; 6] = [
 const STAMP: &str = ".release";
 
 /// Whether dist/ holds a release build of the sources as they are.
-pub(crate) fn dashboard_is_fresh(place: &Checkout) -> bool {
+pub(crate) fn dashboard_is_fresh(checkout: &Checkout) -> bool {
     let sources: Vec<PathBuf> = DASHBOARD_SOURCES
         .iter()
-        .map(|name| place.root.join(name))
+        .map(|name| checkout.root.join(name))
         .collect();
-    let built = watch::newest([place.dist().join(STAMP).as_path()]);
+    let built = watch::newest([checkout.dist().join(STAMP).as_path()]);
     built.is_some() && built >= watch::newest(sources.iter().map(PathBuf::as_path))
 }
 
 /// The Trunk command that builds the dashboard for release into dist/.
-pub(crate) fn dashboard_command(place: &Checkout, tools: &Tools) -> Command {
-    let mut command = trunk(place, tools);
+pub(crate) fn dashboard_command(checkout: &Checkout, tools: &Tools) -> Command {
+    let mut command = trunk(checkout, tools);
     command.args(["build", "--release"]);
     command
 }
@@ -95,24 +95,24 @@ pub(crate) fn dashboard_command(place: &Checkout, tools: &Tools) -> Command {
 /// Notes that the build which just ended left a whole dashboard in dist/.
 ///
 /// # Errors
-/// [`TaskFault::Unfit`] when there is no page, [`TaskFault::File`] when the note cannot be written.
-pub(crate) fn dashboard_done(place: &Checkout) -> Result<(), TaskFault> {
-    let page = place.dist().join("index.html");
+/// [`TaskFault::Unexpected`] when there is no page, [`TaskFault::File`] when the note cannot be written.
+pub(crate) fn dashboard_done(checkout: &Checkout) -> Result<(), TaskFault> {
+    let page = checkout.dist().join("index.html");
     if !page.is_file() {
-        return Err(TaskFault::Unfit(format!(
+        return Err(TaskFault::Unexpected(format!(
             "Trunk ended well but left no {}",
             page.display()
         )));
     }
-    let stamp = place.dist().join(STAMP);
+    let stamp = checkout.dist().join(STAMP);
     fs::write(&stamp, "").map_err(TaskFault::file(&stamp))
 }
 
 /// Trunk in the workspace root, kept off the network.
-pub(crate) fn trunk(place: &Checkout, tools: &Tools) -> Command {
+pub(crate) fn trunk(checkout: &Checkout, tools: &Tools) -> Command {
     let mut command = child::command("trunk");
     command
-        .current_dir(&place.root)
+        .current_dir(&checkout.root)
         .env("PATH", &tools.path)
         .env("TRUNK_SKIP_VERSION_CHECK", "true");
     // Trunk takes only `true` or `false` for what everyone else sets to 1.
@@ -123,8 +123,8 @@ pub(crate) fn trunk(place: &Checkout, tools: &Tools) -> Command {
 }
 
 /// A path as a person in the workspace would write it.
-pub(crate) fn shown(place: &Checkout, path: &Path) -> String {
-    path.strip_prefix(&place.root)
+pub(crate) fn shown(checkout: &Checkout, path: &Path) -> String {
+    path.strip_prefix(&checkout.root)
         .unwrap_or(path)
         .display()
         .to_string()

@@ -31,13 +31,13 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 
 /// A running child; dropping it ends it.
 #[derive(Debug)]
-pub(crate) struct Guarded {
+pub(crate) struct GuardedChild {
     guard: Child,
     /// The end of the pipe that keeps the child alive.
-    lifeline: Option<ChildStdin>,
+    parent_pipe: Option<ChildStdin>,
 }
 
-impl Guarded {
+impl GuardedChild {
     /// Starts a command made by [`command`].
     ///
     /// # Errors
@@ -48,11 +48,11 @@ impl Guarded {
             .process_group(0)
             .spawn()
             .map_err(|source| TaskFault::Start {
-                program: words(command),
+                program: command_line(command),
                 source,
             })?;
-        let lifeline = guard.stdin.take();
-        Ok(Self { guard, lifeline })
+        let parent_pipe = guard.stdin.take();
+        Ok(Self { guard, parent_pipe })
     }
 
     /// The child's standard output and error, where the command asked for pipes.
@@ -70,7 +70,7 @@ impl Guarded {
     /// # Errors
     /// [`TaskFault::Start`] when the system cannot tell how it ended.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus, TaskFault> {
-        // `Child::wait` would close the lifeline first; it was taken out, so the child lives on.
+        // `Child::wait` would close the parent_pipe first; it was taken out, so the child lives on.
         self.guard.wait().map_err(|source| TaskFault::Start {
             program: GUARD.to_owned(),
             source,
@@ -84,13 +84,13 @@ impl Guarded {
 
     /// Ends the child and waits until it is gone.
     pub(crate) fn stop(&mut self) {
-        self.lifeline.take();
+        self.parent_pipe.take();
         // The guard ends within its grace; if the system cannot say so there is nothing left to do.
         let _ = self.guard.wait();
     }
 }
 
-impl Drop for Guarded {
+impl Drop for GuardedChild {
     fn drop(&mut self) {
         self.stop();
     }
@@ -101,19 +101,19 @@ impl Drop for Guarded {
 /// # Errors
 /// [`TaskFault::Ended`] when it does not succeed, [`TaskFault::Start`] when it cannot be started.
 pub(crate) fn run(command: &mut Command) -> Result<(), TaskFault> {
-    let status = Guarded::spawn(command)?.wait()?;
+    let status = GuardedChild::spawn(command)?.wait()?;
     if status.success() {
         Ok(())
     } else {
         Err(TaskFault::Ended {
-            command: words(command),
+            command: command_line(command),
             status,
         })
     }
 }
 
 /// The words of a guarded command as one would type them, the program without its folder.
-pub(crate) fn words(command: &Command) -> String {
+pub(crate) fn command_line(command: &Command) -> String {
     let mut arguments = command.get_args().skip(1);
     let program = arguments
         .next()
@@ -145,15 +145,15 @@ pub(crate) fn guard(arguments: &[OsString]) -> ExitCode {
         }
     };
     let group = child.id();
-    let (news, events) = mpsc::channel();
-    let lifeline = news.clone();
+    let (sender, events) = mpsc::channel();
+    let parent_pipe = sender.clone();
     thread::spawn(move || {
         // The parent never writes: this returns when it has closed its end or is gone.
         let _ = std::io::stdin().read(&mut [0]);
-        let _ = lifeline.send(ChildEvent::ParentGone);
+        let _ = parent_pipe.send(ChildEvent::ParentGone);
     });
     thread::spawn(move || {
-        let _ = news.send(ChildEvent::ChildEnded(child.wait().ok()));
+        let _ = sender.send(ChildEvent::ChildEnded(child.wait().ok()));
     });
     match events.recv() {
         Ok(ChildEvent::ChildEnded(status)) => exit_code(status),

@@ -5,9 +5,9 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use crate::build::{self, ServerBuild};
-use crate::child::{self, Guarded};
+use crate::checkout::Checkout;
+use crate::child::{self, GuardedChild};
 use crate::fault::TaskFault;
-use crate::place::Checkout;
 use crate::serve::server_arguments;
 use crate::setup;
 use crate::tools::Need;
@@ -29,23 +29,23 @@ const LOOK_EVERY: Duration = Duration::from_millis(400);
 /// # Errors
 /// Whatever keeps the tools or the first build of the server from working.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
-    let place = Checkout::find()?;
-    let tools = setup::prepare(&place, &Need::SERVE)?;
+    let checkout = Checkout::find()?;
+    let tools = setup::prepare(&checkout, &Need::SERVE)?;
     println!("==> Server: dev build");
-    child::run(&mut ServerBuild::Dev.command(&place))?;
-    let mut server = Some(start(&place, server_arguments(arguments))?);
+    child::run(&mut ServerBuild::Dev.command(&checkout))?;
+    let mut server = Some(start(&checkout, server_arguments(arguments))?);
     println!(
         "==> Dashboard: trunk serve; the page is http://127.0.0.1:8080 once it says success. Ctrl-C ends both"
     );
     // Not dist/: there `cargo xtask serve` keeps its release build.
-    let dist = place.target.join("dev-dist");
-    let mut trunk = Guarded::spawn(
-        build::trunk(&place, &tools)
+    let dist = checkout.target.join("dev-dist");
+    let mut trunk = GuardedChild::spawn(
+        build::trunk(&checkout, &tools)
             .arg("serve")
             .arg("--dist")
             .arg(&dist),
     )?;
-    let mut sources = SourceTimes::new(&place);
+    let mut sources = SourceTimes::new(&checkout);
     loop {
         thread::sleep(LOOK_EVERY);
         if let Some(status) = trunk.ended() {
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
                 status,
             });
         }
-        if let Some(status) = server.as_mut().and_then(Guarded::ended) {
+        if let Some(status) = server.as_mut().and_then(GuardedChild::ended) {
             println!(
                 "==> The server ended ({status}); it is started again when its sources change"
             );
@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
             continue;
         }
         println!("==> Sources changed: building the server");
-        if let Err(fault) = child::run(&mut ServerBuild::Dev.command(&place)) {
+        if let Err(fault) = child::run(&mut ServerBuild::Dev.command(&checkout)) {
             println!(
                 "==> {fault}; {}",
                 if server.is_some() {
@@ -77,14 +77,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
         }
         // The port is free only when the former one is gone.
         drop(server.take());
-        server = Some(start(&place, server_arguments(arguments))?);
+        server = Some(start(&checkout, server_arguments(arguments))?);
     }
 }
 
-fn start(place: &Checkout, arguments: &[String]) -> Result<Guarded, TaskFault> {
+fn start(checkout: &Checkout, arguments: &[String]) -> Result<GuardedChild, TaskFault> {
     // Trunk stands in front of it as a proxy, which would turn the lab off.
-    Guarded::spawn(
-        child::command(ServerBuild::Dev.binary(place))
+    GuardedChild::spawn(
+        child::command(ServerBuild::Dev.binary(checkout))
             .env("TAILWATER_LAB", "true")
             .arg("serve")
             .args(arguments),
@@ -100,10 +100,10 @@ struct SourceTimes {
 }
 
 impl SourceTimes {
-    fn new(place: &Checkout) -> Self {
+    fn new(checkout: &Checkout) -> Self {
         let paths: Vec<_> = SERVER_SOURCES
             .iter()
-            .map(|name| place.root.join(name))
+            .map(|name| checkout.root.join(name))
             .collect();
         let seen = watch::newest(paths.iter().map(PathBuf::as_path));
         Self {

@@ -19,7 +19,7 @@ pub(crate) enum TaskFault {
     /// Something the machine lacks; the text names it and the command that installs it.
     Missing(String),
     /// Something is not as it must be; the text says what was expected and what came.
-    Unfit(String),
+    Unexpected(String),
     /// Steps of the test command failed; it has said which.
     TestsFailed,
 }
@@ -39,7 +39,7 @@ impl fmt::Display for TaskFault {
             Self::Start { program, source } => write!(f, "cannot start `{program}`: {source}"),
             Self::Ended { command, status } => write!(f, "`{command}` failed ({status})"),
             Self::File { path, source } => write!(f, "{}: {source}", path.display()),
-            Self::Missing(text) | Self::Unfit(text) => f.write_str(text),
+            Self::Missing(text) | Self::Unexpected(text) => f.write_str(text),
             Self::TestsFailed => f.write_str("some steps failed"),
         }
     }

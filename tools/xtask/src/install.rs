@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
-use crate::place::{Checkout, cargo};
 use crate::tools::Tools;
 
 /// Builds a program from crates.io into the tool folder.
@@ -16,11 +16,11 @@ use crate::tools::Tools;
 /// # Errors
 /// [`TaskFault::Ended`] when it builds neither with the crate's own lock file nor without.
 pub(crate) fn from_crates_io(
-    place: &Checkout,
+    checkout: &Checkout,
     krate: &str,
     version: &str,
 ) -> Result<(), TaskFault> {
-    let scratch = place.tools.join("build");
+    let scratch = checkout.tools.join("build");
     let build = |locked: bool| {
         let mut command = child::command(cargo());
         command
@@ -34,11 +34,11 @@ pub(crate) fn from_crates_io(
                 "--force",
             ])
             .arg("--root")
-            .arg(&place.tools)
+            .arg(&checkout.tools)
             .arg("--target-dir")
             .arg(&scratch)
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            .current_dir(&place.root);
+            .current_dir(&checkout.root);
         if locked {
             command.arg("--locked");
         }
@@ -119,8 +119,8 @@ pub(crate) fn missing_fonts() -> Vec<&'static str> {
 ///
 /// # Errors
 /// [`TaskFault::Ended`] when npm fails.
-pub(crate) fn npm_packages(place: &Checkout, tools: &Tools) -> Result<(), TaskFault> {
-    let folder = place.e2e();
+pub(crate) fn npm_packages(checkout: &Checkout, tools: &Tools) -> Result<(), TaskFault> {
+    let folder = checkout.e2e();
     // npm leaves this file behind, written last.
     let done = folder.join("node_modules/.package-lock.json");
     if modified(&done) > modified(&folder.join("package-lock.json")) {

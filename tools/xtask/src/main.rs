@@ -2,7 +2,7 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `setup.rs`, `serve.rs`, `dev.rs`, `test.rs`, `bench.rs`, `long.rs` | one command each; `long.rs` has two |
+//! | `setup.rs`, `serve.rs`, `dev.rs`, `test.rs`, `bench.rs`, `long_tests.rs` | one command each; `long_tests.rs` has two |
 //! | `tools.rs` | the tools outside cargo: where they are found and whether they fit |
 //! | `install.rs` | how each missing one is installed, or what to tell the person |
 //! | `build.rs` | the dashboard and the server, built the same way by every command |
@@ -10,7 +10,7 @@
 //! | `server.rs` | a server for tests, on a free port, always ended |
 //! | `child.rs` | child processes that end with their parent, whatever ends it |
 //! | `watch.rs` | whether sources changed, by their modification times |
-//! | `place.rs` | the folders everything lives in |
+//! | `checkout.rs` | the folders everything lives in |
 //! | `fault.rs` | what can go wrong, in words |
 //!
 //! Only the standard library, so that it compiles in a second on a machine that has nothing but cargo.
@@ -27,12 +27,12 @@ compile_error!(
 
 mod bench;
 mod build;
+mod checkout;
 mod child;
 mod dev;
 mod fault;
 mod install;
-mod long;
-mod place;
+mod long_tests;
 mod serve;
 mod server;
 mod setup;
@@ -87,8 +87,8 @@ fn main() -> ExitCode {
         "serve" => serve::run(&texts),
         "dev" => dev::run(&texts),
         "test" => test::run(&texts),
-        "crash" => long::CRASH.run(&texts),
-        "fuzz" => long::FUZZ.run(&texts),
+        "crash" => long_tests::CRASH.run(&texts),
+        "fuzz" => long_tests::FUZZ.run(&texts),
         "bench" => bench::run(&texts),
         "" | "help" | "-h" | "--help" => {
             print!("{HELP}");

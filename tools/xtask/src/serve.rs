@@ -4,9 +4,9 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::build::{self, ServerBuild};
+use crate::checkout::Checkout;
 use crate::child;
 use crate::fault::TaskFault;
-use crate::place::Checkout;
 use crate::setup;
 use crate::tools::Need;
 
@@ -16,26 +16,26 @@ use crate::tools::Need;
 /// Whatever keeps the tools, the dashboard or the server from being built, or the server from starting.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     let arguments = server_arguments(arguments);
-    let place = Checkout::find()?;
+    let checkout = Checkout::find()?;
     println!("==> 1/3 Tools");
-    let tools = setup::prepare(&place, &Need::SERVE)?;
-    if build::dashboard_is_fresh(&place) {
+    let tools = setup::prepare(&checkout, &Need::SERVE)?;
+    if build::dashboard_is_fresh(&checkout) {
         println!("==> 2/3 Dashboard: nothing changed since the last build");
     } else {
         println!(
             "==> 2/3 Dashboard: Trunk compiles frontend/ to wasm (a few minutes the first time)"
         );
-        child::run(&mut build::dashboard_command(&place, &tools))?;
-        build::dashboard_done(&place)?;
+        child::run(&mut build::dashboard_command(&checkout, &tools))?;
+        build::dashboard_done(&checkout)?;
     }
     println!(
         "==> 3/3 Server: release build with the dashboard inside (a few minutes the first time)"
     );
-    child::run(&mut ServerBuild::Release.command(&place))?;
-    let binary = ServerBuild::Release.binary(&place);
+    child::run(&mut ServerBuild::Release.command(&checkout))?;
+    let binary = ServerBuild::Release.binary(&checkout);
     println!(
         "==> Starting {} serve {}(Ctrl-C stops it)",
-        build::shown(&place, &binary),
+        build::shown(&checkout, &binary),
         spaced(arguments)
     );
     // This process becomes the server: Ctrl-C and SIGTERM reach it directly, and there is no child to lose.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tailwater_harness::process::{accepts, free_address, wait_until};
 
-use crate::child::{self, Guarded};
+use crate::child::{self, GuardedChild};
 use crate::fault::TaskFault;
 use crate::steps::StepLog;
 
@@ -19,7 +19,7 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct SuiteServer {
     address: SocketAddr,
-    child: Guarded,
+    child: GuardedChild,
 }
 
 impl SuiteServer {
@@ -29,7 +29,7 @@ impl SuiteServer {
     /// - `port`: taken if it is free, else any other.
     ///
     /// # Errors
-    /// [`TaskFault::Unfit`] when it ends or is not ready in time.
+    /// [`TaskFault::Unexpected`] when it ends or is not ready in time.
     pub(crate) fn start(
         binary: &Path,
         port: u16,
@@ -56,10 +56,10 @@ impl SuiteServer {
     }
 
     fn spawn(mut command: Command, address: SocketAddr, log: &StepLog) -> Result<Self, TaskFault> {
-        log.say(&format!("$ {} &", child::words(&command)));
+        log.print(&format!("$ {} &", child::command_line(&command)));
         let output = log.file()?;
         let errors = log.file()?;
-        let mut child = Guarded::spawn(
+        let mut child = GuardedChild::spawn(
             command
                 .stdout(Stdio::from(output))
                 .stderr(Stdio::from(errors)),
@@ -70,11 +70,11 @@ impl SuiteServer {
             Ok(status.is_some() || accepts(address))
         });
         match (looked, status) {
-            (_, Some(status)) => Err(TaskFault::Unfit(format!(
+            (_, Some(status)) => Err(TaskFault::Unexpected(format!(
                 "the server ended before it was ready ({status}); see its words above"
             ))),
             (Ok(true), None) => Ok(Self { address, child }),
-            _ => Err(TaskFault::Unfit(format!(
+            _ => Err(TaskFault::Unexpected(format!(
                 "the server was not ready on {address} within {} s",
                 READY_WITHIN.as_secs()
             ))),
@@ -89,10 +89,10 @@ impl SuiteServer {
     /// Ends it and tells whether it was still alive: a server that died during its tests failed them.
     ///
     /// # Errors
-    /// [`TaskFault::Unfit`] when it had ended by itself.
+    /// [`TaskFault::Unexpected`] when it had ended by itself.
     pub(crate) fn stop(mut self) -> Result<(), TaskFault> {
         match self.child.ended() {
-            Some(status) => Err(TaskFault::Unfit(format!(
+            Some(status) => Err(TaskFault::Unexpected(format!(
                 "the server ended during the tests ({status})"
             ))),
             None => {

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
+use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
 use crate::install;
-use crate::place::{Checkout, cargo};
 use crate::tools::{
     CHROMEDRIVER, CHROMIUM, NODE_MAJOR_MIN, Need, Program, TRUNK_VERSION, Tools, WASM,
 };
@@ -20,9 +20,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
             "`setup` takes no arguments, got `{first}`"
         )));
     }
-    let place = Checkout::find()?;
-    println!("Setting up in {}", place.root.display());
-    prepare(&place, &Need::ALL)?;
+    let checkout = Checkout::find()?;
+    println!("Setting up in {}", checkout.root.display());
+    prepare(&checkout, &Need::ALL)?;
     println!("Everything is there. Next: cargo xtask serve");
     Ok(())
 }
@@ -32,16 +32,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
 ///
 /// # Errors
 /// [`TaskFault::Missing`] names what could not be installed and how to do it; others say which installation failed.
-pub(crate) fn prepare(place: &Checkout, needs: &[Need]) -> Result<Tools, TaskFault> {
-    let mut tools = Tools::new(place);
+pub(crate) fn prepare(checkout: &Checkout, needs: &[Need]) -> Result<Tools, TaskFault> {
+    let mut tools = Tools::new(checkout);
     for need in needs {
         match need {
             Need::Lints => lints()?,
             Need::WasmTarget => wasm_target()?,
-            Need::Trunk => cargo_tool(place, &tools, &TRUNK)?,
-            Need::WasmBindgen => cargo_tool(place, &tools, &WASM_BINDGEN)?,
+            Need::Trunk => cargo_tool(checkout, &tools, &TRUNK)?,
+            Need::WasmBindgen => cargo_tool(checkout, &tools, &WASM_BINDGEN)?,
             Need::Browser => browser(&mut tools)?,
-            Need::Node => node(place, &tools)?,
+            Need::Node => node(checkout, &tools)?,
         }
     }
     Ok(tools)
@@ -74,10 +74,10 @@ const WASM_BINDGEN: CargoTool = CargoTool {
     takes: "a minute",
 };
 
-fn cargo_tool(place: &Checkout, tools: &Tools, tool: &CargoTool) -> Result<(), TaskFault> {
+fn cargo_tool(checkout: &Checkout, tools: &Tools, tool: &CargoTool) -> Result<(), TaskFault> {
     let version = match tool.version {
         Some(version) => version.to_owned(),
-        None => place.locked_version("wasm-bindgen")?,
+        None => checkout.locked_version("wasm-bindgen")?,
     };
     let found = || {
         tools
@@ -86,10 +86,10 @@ fn cargo_tool(place: &Checkout, tools: &Tools, tool: &CargoTool) -> Result<(), T
     };
     match found() {
         Some((present, path)) if present.is(&version) => {
-            say(&format!("{} {version}: {}", tool.program, path.display()));
+            print_detail(&format!("{} {version}: {}", tool.program, path.display()));
             return Ok(());
         }
-        Some((other, path)) => say(&format!(
+        Some((other, path)) => print_detail(&format!(
             "{} {other} ({}) is not {version}",
             tool.program,
             path.display()
@@ -100,18 +100,18 @@ fn cargo_tool(place: &Checkout, tools: &Tools, tool: &CargoTool) -> Result<(), T
         "==> {} {version} ({}) is built from crates.io into {}; once, about {} on two cores",
         tool.krate,
         tool.why,
-        place.tools.display(),
+        checkout.tools.display(),
         tool.takes
     );
-    install::from_crates_io(place, tool.krate, &version)?;
+    install::from_crates_io(checkout, tool.krate, &version)?;
     match found() {
         Some((present, _)) if present.is(&version) => Ok(()),
-        Some((other, path)) => Err(TaskFault::Unfit(format!(
+        Some((other, path)) => Err(TaskFault::Unexpected(format!(
             "expected {} {version} after installing it, but {} is {other}",
             tool.program,
             path.display()
         ))),
-        None => Err(TaskFault::Unfit(format!(
+        None => Err(TaskFault::Unexpected(format!(
             "{} {version} was installed but does not run",
             tool.program
         ))),
@@ -127,7 +127,7 @@ fn wasm_target() -> Result<(), TaskFault> {
             std::path::Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
         });
     if there {
-        say(&format!("rust target {WASM}: there"));
+        print_detail(&format!("rust target {WASM}: there"));
         return Ok(());
     }
     println!("==> The Rust target {WASM} (what the dashboard compiles to) is added with rustup");
@@ -147,7 +147,7 @@ fn lints() -> Result<(), TaskFault> {
             .is_ok_and(|output| output.status.success())
     };
     if there("fmt") && there("clippy") {
-        say("rustfmt, clippy: there");
+        print_detail("rustfmt, clippy: there");
         return Ok(());
     }
     println!("==> rustfmt and clippy are added with rustup");
@@ -173,7 +173,7 @@ fn browser(tools: &mut Tools) -> Result<(), TaskFault> {
         match install::apt_get(&wanted) {
             Ok(()) => {}
             Err(fault) if missing.is_empty() => {
-                say(&format!(
+                print_detail(&format!(
                     "not installed, only pictures of the page suffer: {fault}"
                 ));
             }
@@ -186,10 +186,10 @@ fn browser(tools: &mut Tools) -> Result<(), TaskFault> {
         |path: &Option<std::path::PathBuf>| path.as_ref().and_then(|path| tools.version(path));
     match (version(&tools.chromium), version(&tools.chromedriver)) {
         (Some(browser), Some(driver)) if browser.major() == driver.major() => {
-            say(&format!("Chromium {browser}, ChromeDriver {driver}: there"));
+            print_detail(&format!("Chromium {browser}, ChromeDriver {driver}: there"));
             Ok(())
         }
-        (browser, driver) => Err(TaskFault::Unfit(format!(
+        (browser, driver) => Err(TaskFault::Unexpected(format!(
             "expected Chromium and ChromeDriver of the same major version, found {} and {}; \
              name a pair that fits with CHROMIUM=/path and CHROMEDRIVER=/path",
             browser.map_or("no Chromium that runs".to_owned(), |found| found
@@ -218,7 +218,7 @@ fn for_each_missing(missing: &[&Program], fault: &TaskFault) -> TaskFault {
 }
 
 /// Node, npm, and what e2e/package-lock.json names.
-fn node(place: &Checkout, tools: &Tools) -> Result<(), TaskFault> {
+fn node(checkout: &Checkout, tools: &Tools) -> Result<(), TaskFault> {
     let version = tools.which("node").and_then(|path| tools.version(path));
     let fits = version
         .as_ref()
@@ -235,12 +235,12 @@ fn node(place: &Checkout, tools: &Tools) -> Result<(), TaskFault> {
         )));
     }
     if let Some(version) = version {
-        say(&format!("Node {version}: there"));
+        print_detail(&format!("Node {version}: there"));
     }
-    install::npm_packages(place, tools)
+    install::npm_packages(checkout, tools)
 }
 
 /// One indented line about something that needs no work.
-fn say(text: &str) {
+fn print_detail(text: &str) {
     println!("    {text}");
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::child::{self, Guarded};
+use crate::child::{self, GuardedChild};
 use crate::fault::TaskFault;
 
 /// How many lines of a failed step's log the summary repeats.
@@ -121,7 +121,7 @@ impl Steps {
         );
         let mut total = StepCounts::default();
         for row in &self.rows {
-            let counts = row.tally();
+            let counts = row.counted();
             total.passed += counts.passed;
             total.failed += counts.failed;
             let remark = match &row.outcome {
@@ -149,7 +149,7 @@ impl Steps {
 
 impl StepRow {
     /// The tests that a step counted, or the step itself; a failed step has at least one failure.
-    fn tally(&self) -> StepCounts {
+    fn counted(&self) -> StepCounts {
         match &self.outcome {
             StepOutcome::Skipped(_) => StepCounts::default(),
             StepOutcome::Passed if self.counts == StepCounts::default() => StepCounts {
@@ -191,7 +191,7 @@ impl StepLog {
     }
 
     /// One line to both.
-    pub(crate) fn say(&self, line: &str) {
+    pub(crate) fn print(&self, line: &str) {
         println!("{line}");
         // The log is a convenience; without it the terminal still has the line.
         let _ = self
@@ -204,12 +204,12 @@ impl StepLog {
     /// # Errors
     /// [`TaskFault::Ended`] when it fails, [`TaskFault::Start`] when it cannot be started.
     pub(crate) fn run(&self, command: &mut Command) -> Result<(), TaskFault> {
-        let words = child::words(command);
-        self.say(&format!("$ {words}"));
+        let words = child::command_line(command);
+        self.print(&format!("$ {words}"));
         if std::io::stdout().is_terminal() {
             command.env("CARGO_TERM_COLOR", "always");
         }
-        let mut child = Guarded::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+        let mut child = GuardedChild::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
         let (output, errors) = child.streams();
         let copies = [
             output.map(|stream| self.copy(stream)),
@@ -341,14 +341,14 @@ mod tests {
         let failed = || StepOutcome::Failed(TaskFault::TestsFailed);
         let none = StepCounts::default();
         assert_eq!(
-            row(StepOutcome::Passed, none).tally(),
+            row(StepOutcome::Passed, none).counted(),
             StepCounts {
                 passed: 1,
                 failed: 0
             }
         );
         assert_eq!(
-            row(failed(), none).tally(),
+            row(failed(), none).counted(),
             StepCounts {
                 passed: 0,
                 failed: 1
@@ -362,12 +362,15 @@ mod tests {
                     failed: 0
                 }
             )
-            .tally(),
+            .counted(),
             StepCounts {
                 passed: 7,
                 failed: 1
             }
         );
-        assert_eq!(row(StepOutcome::Skipped(String::new()), none).tally(), none);
+        assert_eq!(
+            row(StepOutcome::Skipped(String::new()), none).counted(),
+            none
+        );
     }
 }

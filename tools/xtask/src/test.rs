@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::build::ServerBuild;
+use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
-use crate::place::{Checkout, cargo};
 use crate::server::SuiteServer;
 use crate::setup;
 use crate::steps::{StepLog, Steps};
@@ -21,7 +21,7 @@ use lints::{clippy, clippy_wasm, doc, fmt};
 
 /// What a step works with.
 struct StepContext<'a> {
-    place: &'a Checkout,
+    checkout: &'a Checkout,
     tools: &'a Tools,
     log: &'a StepLog,
 }
@@ -165,7 +165,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
         return Ok(());
     }
     let unknown = |name: &&String| {
-        *name != DENY && *name != INSTRUCTIONS && !STEPS.iter().any(|step| step.answers_to(name))
+        *name != DENY && *name != INSTRUCTIONS && !STEPS.iter().any(|step| step.has_name(name))
     };
     if let Some(name) = arguments.iter().find(unknown) {
         return Err(TaskFault::Usage(format!(
@@ -174,17 +174,17 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     }
     let chosen: Vec<&TestStep> = STEPS
         .iter()
-        .filter(|step| arguments.is_empty() || arguments.iter().any(|name| step.answers_to(name)))
+        .filter(|step| arguments.is_empty() || arguments.iter().any(|name| step.has_name(name)))
         .collect();
-    let place = Checkout::find()?;
+    let checkout = Checkout::find()?;
     let needs: BTreeSet<Need> = chosen.iter().flat_map(|step| step.needs).copied().collect();
     println!("==> Tools");
-    let tools = setup::prepare(&place, &needs.into_iter().collect::<Vec<_>>())?;
-    let mut steps = Steps::new(place.logs())?;
+    let tools = setup::prepare(&checkout, &needs.into_iter().collect::<Vec<_>>())?;
+    let mut steps = Steps::new(checkout.logs())?;
     for step in chosen {
         steps.run(step.name, step.what, |log| {
             (step.run)(&StepContext {
-                place: &place,
+                checkout: &checkout,
                 tools: &tools,
                 log,
             })
@@ -192,16 +192,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     }
     let wanted = |step: &str| arguments.is_empty() || arguments.iter().any(|name| name == step);
     if wanted(INSTRUCTIONS) {
-        instructions(&place, &tools, &mut steps);
+        instructions(&checkout, &tools, &mut steps);
     }
     if wanted(DENY) {
-        deny(&place, &tools, &mut steps);
+        deny(&checkout, &tools, &mut steps);
     }
     steps.summary()
 }
 
 impl TestStep {
-    fn answers_to(&self, name: &str) -> bool {
+    fn has_name(&self, name: &str) -> bool {
         self.name == name || self.groups.contains(&name)
     }
 }
@@ -226,7 +226,7 @@ impl StepContext<'_> {
         let mut command = child::command(cargo());
         command
             .args(arguments)
-            .current_dir(&self.place.root)
+            .current_dir(&self.checkout.root)
             .env("PATH", &self.tools.path);
         command
     }
@@ -236,9 +236,9 @@ impl StepContext<'_> {
         let mut command = child::command("node");
         command
             .args(arguments)
-            .current_dir(self.place.e2e())
+            .current_dir(self.checkout.e2e())
             .env("PATH", &self.tools.path);
-        command.env("TAILWATER_BIN", ServerBuild::Dev.binary(self.place));
+        command.env("TAILWATER_BIN", ServerBuild::Dev.binary(self.checkout));
         if let Some(chromium) = &self.tools.chromium {
             command.env("CHROMIUM", chromium);
         }
@@ -254,75 +254,70 @@ impl StepContext<'_> {
     }
 
     fn build(&self, server: ServerBuild) -> Result<(), TaskFault> {
-        self.log.run(&mut server.command(self.place))
+        self.log.run(&mut server.command(self.checkout))
     }
 }
 
-fn native(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    bench.log.run(&mut bench.cargo(&["test"]))?;
+fn native(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    step.log.run(&mut step.cargo(&["test"]))?;
     // The same protocol where no reader leaves its dispatcher, as behind TLS and on HTTP/2.
-    let mut within = bench.cargo(&["test", "--package", "tailwater", "--test", "protocol"]);
-    bench
-        .log
+    let mut within = step.cargo(&["test", "--package", "tailwater", "--test", "protocol"]);
+    step.log
         .run(within.env("TAILWATER_TEST_WITHOUT_TAKEOVER", "1"))?;
     // Natively the dashboard is only its models; it is no default member because Trunk builds it.
-    bench
-        .log
-        .run(&mut bench.cargo(&["test", "--package", "tailwater-dashboard"]))
+    step.log
+        .run(&mut step.cargo(&["test", "--package", "tailwater-dashboard"]))
 }
 
-fn crash(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    bench
-        .log
-        .run(&mut bench.cargo(crate::long::CRASH.arguments))
+fn crash(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    step.log
+        .run(&mut step.cargo(crate::long_tests::CRASH.arguments))
 }
 
-fn smoke(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    bench.build(ServerBuild::Dev)?;
-    let mut run = bench.cargo(&["run", "--package", "tailwater-bench", "--", "smoke"]);
-    bench
-        .log
-        .run(run.env("TAILWATER_BIN", ServerBuild::Dev.binary(bench.place)))
+fn smoke(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    step.build(ServerBuild::Dev)?;
+    let mut run = step.cargo(&["run", "--package", "tailwater-bench", "--", "smoke"]);
+    step.log
+        .run(run.env("TAILWATER_BIN", ServerBuild::Dev.binary(step.checkout)))
 }
 
-fn scripts(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    bench.log.run(&mut bench.node_tests(&["lib/lib.test.mjs"]))
+fn scripts(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    step.log.run(&mut step.node_tests(&["lib/lib.test.mjs"]))
 }
 
-fn conformance(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    bench.build(ServerBuild::Dev)?;
-    let data = fresh_folder(bench.place.logs().join("conformance-data"))?;
+fn conformance(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    step.build(ServerBuild::Dev)?;
+    let data = empty_folder_path(step.checkout.logs().join("conformance-data"))?;
     for store in [
         &["--store", "memory"][..],
         &["--store", "disk", "--data-dir", &data.display().to_string()],
     ] {
         let arguments = [&["--long-poll-hold", "500ms"], store].concat();
         let server = SuiteServer::start(
-            &ServerBuild::Dev.binary(bench.place),
+            &ServerBuild::Dev.binary(step.checkout),
             0,
             &arguments,
-            bench.log,
+            step.log,
         )?;
-        run_suite(bench, &server.url())?;
+        run_suite(step, &server.url())?;
         server.stop()?;
     }
-    let example = bench.place.target.join("debug/examples/embed");
-    let embedded = SuiteServer::start_example(&example, bench.log)?;
-    run_suite(bench, &format!("{}/events", embedded.url()))?;
+    let example = step.checkout.target.join("debug/examples/embed");
+    let embedded = SuiteServer::start_example(&example, step.log)?;
+    run_suite(step, &format!("{}/events", embedded.url()))?;
     embedded.stop()?;
     fs::remove_dir_all(&data).map_err(TaskFault::file(&data))
 }
 
-fn run_suite(bench: &StepContext<'_>, base_url: &str) -> Result<(), TaskFault> {
-    bench.log.run(
-        bench
-            .node(&["conformance/run.mjs"])
+fn run_suite(step: &StepContext<'_>, base_url: &str) -> Result<(), TaskFault> {
+    step.log.run(
+        step.node(&["conformance/run.mjs"])
             .env("BASE_URL", base_url),
     )
 }
 
 /// A folder that is not there, whatever an earlier run left behind.
-fn fresh_folder(path: PathBuf) -> Result<PathBuf, TaskFault> {
+fn empty_folder_path(path: PathBuf) -> Result<PathBuf, TaskFault> {
     match fs::remove_dir_all(&path) {
         Err(reason) if reason.kind() != std::io::ErrorKind::NotFound => {
             Err(TaskFault::file(&path)(reason))
@@ -331,21 +326,18 @@ fn fresh_folder(path: PathBuf) -> Result<PathBuf, TaskFault> {
     }
 }
 
-fn cli(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    bench.build(ServerBuild::Dev)?;
-    bench
-        .log
-        .run(&mut bench.node_tests(&["cli/follow.test.mjs"]))
+fn cli(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    step.build(ServerBuild::Dev)?;
+    step.log.run(&mut step.node_tests(&["cli/follow.test.mjs"]))
 }
 
-fn client(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    bench.build(ServerBuild::Dev)?;
-    bench
-        .log
-        .run(&mut bench.node_tests(&["client/client.test.mjs"]))
+fn client(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    step.build(ServerBuild::Dev)?;
+    step.log
+        .run(&mut step.node_tests(&["client/client.test.mjs"]))
 }
 
-fn instructions(place: &Checkout, tools: &Tools, steps: &mut Steps) {
+fn instructions(checkout: &Checkout, tools: &Tools, steps: &mut Steps) {
     if let Err(fault) = crate::bench::valgrind(tools) {
         steps.skip(INSTRUCTIONS, &format!("there is no Valgrind: {fault}"));
         return;
@@ -354,26 +346,28 @@ fn instructions(place: &Checkout, tools: &Tools, steps: &mut Steps) {
         INSTRUCTIONS,
         "what the server executes, held against tools/bench/instructions.md",
         |log| {
-            log.run(&mut crate::bench::build_counted(place))?;
-            log.run(&mut crate::bench::counted(place, &[]))
+            log.run(&mut crate::bench::build_counted(checkout))?;
+            log.run(&mut crate::bench::counted(checkout, &[]))
         },
     );
 }
 
-fn deny(place: &Checkout, tools: &Tools, steps: &mut Steps) {
+fn deny(checkout: &Checkout, tools: &Tools, steps: &mut Steps) {
     if tools.which("cargo-deny").is_none() {
         steps.skip(DENY, "cargo-deny is not installed");
         return;
     }
     steps.run(DENY, "licences and advisories", |log| {
-        let bench = StepContext { place, tools, log };
-        log.run(&mut bench.cargo(&["deny", "check", "licenses", "bans", "sources"]))?;
-        match log.run(&mut bench.cargo(&["deny", "fetch", "db"])) {
-            Ok(()) => {
-                log.run(&mut bench.cargo(&["deny", "check", "--disable-fetch", "advisories"]))
-            }
+        let step = StepContext {
+            checkout,
+            tools,
+            log,
+        };
+        log.run(&mut step.cargo(&["deny", "check", "licenses", "bans", "sources"]))?;
+        match log.run(&mut step.cargo(&["deny", "fetch", "db"])) {
+            Ok(()) => log.run(&mut step.cargo(&["deny", "check", "--disable-fetch", "advisories"])),
             Err(fault) => {
-                log.say(&format!(
+                log.print(&format!(
                     "advisories were not checked, their database cannot be had here: {fault}"
                 ));
                 Ok(())

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::place::Checkout;
+use crate::checkout::Checkout;
 
 /// Trunk 0.22 needs a newer compiler than ours.
 pub(crate) const TRUNK_VERSION: &str = "0.21.14";
@@ -93,8 +93,8 @@ pub(crate) struct Tools {
 
 impl Tools {
     /// Tools built here come first.
-    pub(crate) fn new(place: &Checkout) -> Self {
-        let own = std::iter::once(place.tools.join("bin"));
+    pub(crate) fn new(checkout: &Checkout) -> Self {
+        let own = std::iter::once(checkout.tools.join("bin"));
         let inherited = std::env::var_os("PATH").unwrap_or_default();
         let path =
             std::env::join_paths(own.chain(std::env::split_paths(&inherited))).unwrap_or(inherited);

@@ -1,8 +1,8 @@
 //! `cargo xtask crash` and `cargo xtask fuzz`: tests of the server that go on for as long as wanted.
 
+use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
-use crate::place::{Checkout, cargo};
 
 /// A test, and what of it can be asked for.
 #[derive(Debug)]
@@ -57,11 +57,11 @@ impl LongTest {
     /// [`TaskFault::Usage`], or [`TaskFault::Ended`] when something was found.
     pub(crate) fn run(&self, arguments: &[String]) -> Result<(), TaskFault> {
         let variables = self.variables(arguments)?;
-        let place = Checkout::find()?;
+        let checkout = Checkout::find()?;
         let mut command = child::command(cargo());
         command
             .args(self.arguments)
-            .current_dir(&place.root)
+            .current_dir(&checkout.root)
             .envs(variables);
         child::run(&mut command)
     }

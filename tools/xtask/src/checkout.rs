@@ -20,7 +20,7 @@ impl Checkout {
     /// Asks the environment and cargo.
     ///
     /// # Errors
-    /// [`TaskFault::Unfit`] when cargo does not name its target folder.
+    /// [`TaskFault::Unexpected`] when cargo does not name its target folder.
     pub(crate) fn find() -> Result<Self, TaskFault> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = manifest.ancestors().nth(2).unwrap_or(manifest).to_owned();
@@ -54,13 +54,15 @@ impl Checkout {
     /// The pinned version of a package in Cargo.lock.
     ///
     /// # Errors
-    /// [`TaskFault::Unfit`] when the lock file does not hold the package.
+    /// [`TaskFault::Unexpected`] when the lock file does not hold the package.
     pub(crate) fn locked_version(&self, package: &str) -> Result<String, TaskFault> {
         let path = self.root.join("Cargo.lock");
         let text = std::fs::read_to_string(&path).map_err(TaskFault::file(&path))?;
         locked_version(&text, package)
             .map(str::to_owned)
-            .ok_or_else(|| TaskFault::Unfit(format!("Cargo.lock holds no package `{package}`")))
+            .ok_or_else(|| {
+                TaskFault::Unexpected(format!("Cargo.lock holds no package `{package}`"))
+            })
     }
 }
 
@@ -96,7 +98,7 @@ fn target_folder(root: &Path) -> Result<PathBuf, TaskFault> {
         .map(|(folder, _)| PathBuf::from(folder))
         .ok_or_else(|| {
             let said = String::from_utf8_lossy(&output.stderr);
-            TaskFault::Unfit(format!(
+            TaskFault::Unexpected(format!(
                 "`cargo metadata` names no target folder: {}",
                 said.trim()
             ))
