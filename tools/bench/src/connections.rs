@@ -1,4 +1,4 @@
-//! The load's connections: thousands of them in one thread, each with its decoder, waited for together.
+//! The connections of a load: thousands in one thread, each with its decoder, on one poller.
 
 use crate::BenchFault;
 use crate::decode::{ContentDecoder, ContentPart};
@@ -7,12 +7,12 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Read at once, by all connections.
+/// Size of the read buffer, which all connections share.
 const BUFFER: usize = 256 << 10;
-/// An empty pong, masked with zeros as a client's frames have to be.
+/// An empty pong, masked with zeros, as frames of a client must be masked.
 const PONG: &[u8] = &[0x8A, 0x80, 0, 0, 0, 0];
 
-/// Connections by number, from 0 on in the order of their opening.
+/// Connections, numbered from 0 in the order of opening.
 #[derive(Debug)]
 pub(crate) struct LoadConnections {
     address: SocketAddr,
@@ -26,7 +26,7 @@ pub(crate) struct LoadConnections {
 struct LoadConnection {
     socket: TcpStream,
     decoder: ContentDecoder,
-    /// What did not fit into the socket yet.
+    /// Output that the socket has not accepted yet.
     rest: Vec<u8>,
 }
 
@@ -41,7 +41,7 @@ impl LoadConnections {
         })
     }
 
-    /// One more connection; its number.
+    /// Opens a connection; returns its number.
     pub(crate) fn open(&mut self) -> Result<usize, BenchFault> {
         let socket = TcpStream::connect(self.address)?;
         socket.set_nodelay(true)?;
@@ -56,7 +56,7 @@ impl LoadConnections {
         Ok(id)
     }
 
-    /// Sends a request; what does not fit goes when there is room.
+    /// Sends a request; the rest is sent when the socket is writable again.
     pub(crate) fn send(&mut self, id: usize, bytes: &[u8]) -> Result<(), BenchFault> {
         let connection = &mut self.connections[id];
         connection.rest.extend_from_slice(bytes);
@@ -74,7 +74,7 @@ impl LoadConnections {
         Ok(self.poller.watch(&connection.socket, id, true)?)
     }
 
-    /// Waits until a connection has something, at most so long; returns how many there are for [`LoadConnections::ready`].
+    /// Waits until a connection is readable, at most `timeout`; returns the number of readable ones.
     pub(crate) fn wait(&mut self, timeout: Duration) -> Result<usize, BenchFault> {
         self.poller.wait(Some(timeout), &mut self.ready)?;
         for at in 0..self.ready.len() {
@@ -90,15 +90,17 @@ impl LoadConnections {
         Ok(self.ready.len())
     }
 
-    /// One of those that have something, counted from 0.
+    /// The number of a readable connection.
+    ///
+    /// - `at`: `0..count` of the last [`LoadConnections::wait`].
     pub(crate) fn ready(&self, at: usize) -> usize {
         self.ready[at].id
     }
 
-    /// Reads once and hands over what it means; returns the number of bytes.
+    /// Reads once and passes the decoded parts to `take`; returns the number of bytes.
     ///
     /// # Errors
-    /// [`BenchFault::Void`] when the server has closed the connection; what `take` says.
+    /// [`BenchFault::Void`] when the server has closed the connection; the errors of `take`.
     pub(crate) fn read(
         &mut self,
         id: usize,

@@ -1,7 +1,7 @@
-//! The load: readers and writers on raw sockets in one thread, on one core, and every message checked by every reader.
+//! The load: readers and writers on raw sockets, in one thread on one core. Every reader checks every message.
 //!
-//! Writers append, each its own numbers to each stream. A reader follows one stream, by one technique, and knows the number that has to
-//! come next of each writer.
+//! Each writer appends consecutive numbers to each stream. A reader follows one stream by one technique, and checks that the
+//! numbers of each writer are consecutive.
 
 mod pace;
 mod readers;
@@ -23,31 +23,31 @@ use tailwater_harness::http::DecodedHead;
 use tailwater_lab::histogram::Latencies;
 use writers::LoadWriter;
 
-/// Nothing may take longer than this to come, unless said otherwise.
+/// Default of [`LoadOptions::silence_max`].
 const SILENCE_MAX: Duration = Duration::from_secs(15);
-/// Connections that create streams.
+/// Connections used to create streams.
 const CREATORS: usize = 16;
 
-/// What is read, and by whom.
+/// Options of a load.
 #[derive(Debug, Clone)]
 pub(crate) struct LoadOptions {
     pub(crate) technique: BenchTechnique,
-    /// How many streams; reader number `r` follows stream `r` modulo that.
+    /// Number of streams; reader `r` follows stream `r % streams`.
     pub(crate) streams: usize,
     /// Bytes of a message.
     pub(crate) size: usize,
-    /// Connections that append at most.
+    /// Limit of connections that append.
     pub(crate) writers: usize,
-    /// How often a poll's reader asks; zero: as soon as it is answered.
+    /// The poll interval; zero to send the next poll after each response.
     pub(crate) poll_every: Duration,
-    /// Whether it is of interest when messages come.
+    /// Whether latencies are recorded.
     pub(crate) timed: bool,
-    /// Nothing may take longer than this to come.
+    /// Timeout without any progress.
     pub(crate) silence_max: Duration,
 }
 
 impl LoadOptions {
-    /// One stream; polls that are answered ask again.
+    /// One stream, with poll interval zero.
     pub(crate) fn new(technique: BenchTechnique, size: usize, writers: usize) -> Self {
         Self {
             technique,
@@ -61,51 +61,51 @@ impl LoadOptions {
     }
 }
 
-/// Connections, and what came over them.
+/// Readers and writers, and the counts of their messages.
 #[derive(Debug)]
 pub(crate) struct Load<'a> {
     target: &'a dyn BenchTarget,
     options: LoadOptions,
     connections: LoadConnections,
-    /// By number of connection.
+    /// By connection number.
     roles: Vec<ConnectionRole>,
     readers: Vec<LoadReader>,
     writers: Vec<LoadWriter>,
-    /// Writers that wait for work.
+    /// Writers without a pending append.
     idle: Vec<usize>,
-    /// Polls by the time when they are due, in microseconds.
+    /// Due times of polls in microseconds, and their readers.
     polls: VecDeque<(u64, usize)>,
-    /// Messages by stream and writer.
+    /// Number of messages by stream and writer.
     written: Vec<Vec<u64>>,
-    /// Stream of the next append.
+    /// The stream of the next append.
     next_stream: usize,
     begun: Instant,
     pub(crate) counts: LoadCounts,
 }
 
-/// Who is at a connection's near end.
+/// The reader or writer that uses a connection.
 #[derive(Debug, Clone, Copy)]
 enum ConnectionRole {
     Reader(usize),
     Writer(usize),
 }
 
-/// What was counted since the last [`Load::reset_counts`].
+/// Counts since the last [`Load::reset_counts`].
 #[derive(Debug)]
 pub(crate) struct LoadCounts {
-    /// Messages that came, each counted for each reader.
+    /// Messages received, summed over all readers.
     pub(crate) delivered: u64,
-    /// Messages that have to come.
+    /// Messages to be received, summed over all readers.
     pub(crate) expected: u64,
-    /// Bytes that readers received, heads and framing included.
+    /// Bytes received by readers, including heads and framing.
     pub(crate) received: u64,
-    /// Answers to polls and long-polls.
+    /// Responses to polls and long-polls.
     pub(crate) responses: u64,
-    /// Appended and acknowledged messages.
+    /// Acknowledged messages.
     pub(crate) appended: u64,
-    /// From when a message was due to when a reader had it.
+    /// From the due time of a message to its receipt by a reader.
     pub(crate) latencies: Latencies,
-    /// From when an append was due to its acknowledgement.
+    /// From the due time of an append to its acknowledgement.
     pub(crate) acknowledged: Latencies,
     since: Instant,
     last: Instant,
@@ -126,13 +126,13 @@ impl LoadCounts {
         }
     }
 
-    /// Time counts from now on.
+    /// Begins the measured time.
     pub(crate) fn start_timer(&mut self) {
         self.since = Instant::now();
         self.last = self.since;
     }
 
-    /// Seconds from the beginning of the count to the last delivery or acknowledgement.
+    /// Seconds from [`LoadCounts::start_timer`] to the last delivery or acknowledgement.
     pub(crate) fn seconds(&self) -> f64 {
         self.last.duration_since(self.since).as_secs_f64()
     }
@@ -166,15 +166,15 @@ impl<'a> Load<'a> {
         Ok(load)
     }
 
-    /// Counts from zero; everything that was expected has to have come.
+    /// Resets all counts; every expected message must have been received.
     pub(crate) fn reset_counts(&mut self) {
         self.counts = LoadCounts::new();
     }
 
-    /// Leaves all connections; what was written is still owed to readers to come, from the beginning on.
+    /// Drops all connections; later readers are expected to receive all earlier messages.
     ///
     /// # Errors
-    /// What the system says.
+    /// Errors of system calls.
     pub(crate) fn reconnect(&mut self, address: SocketAddr) -> Result<(), BenchFault> {
         self.connections = LoadConnections::new(address)?;
         self.roles.clear();
@@ -195,7 +195,7 @@ impl<'a> Load<'a> {
         micros(self.begun.elapsed())
     }
 
-    /// Takes part in what happens for at most `timeout`.
+    /// Handles the events of all connections; waits at most `timeout` for them.
     fn handle_events(&mut self, timeout: Duration) -> Result<usize, BenchFault> {
         let count = self.connections.wait(timeout)?;
         for at in 0..count {
@@ -208,8 +208,8 @@ impl<'a> Load<'a> {
         Ok(count)
     }
 
-    /// Waits until everything that was sent is acknowledged and everything that was acknowledged has come to every reader, or until
-    /// nothing comes for a while; then says what is wrong.
+    /// Waits until every append is acknowledged and every message was received by every reader, or until [`LoadOptions::silence_max`]
+    /// has passed without progress; then checks the messages.
     ///
     /// # Errors
     /// [`BenchFault::Lost`] when a message was lost, repeated, reordered or damaged.
@@ -258,7 +258,7 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Sends requests over a few connections and expects a success for each.
+/// Sends requests over [`CREATORS`] connections and checks that each succeeds.
 fn send_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), BenchFault> {
     let mut connections = LoadConnections::new(address)?;
     let mut open = 0;
@@ -271,20 +271,20 @@ fn send_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), Bench
         let count = connections.wait(SILENCE_MAX)?;
         if count == 0 {
             return Err(BenchFault::Server(format!(
-                "{open} requests were not answered within {SILENCE_MAX:?}"
+                "{open} requests had no response within {SILENCE_MAX:?}"
             )));
         }
         for at in 0..count {
-            let (id, mut answered) = (connections.ready(at), false);
+            let (id, mut ended) = (connections.ready(at), false);
             connections.read(id, &mut |part| {
                 match part {
                     ContentPart::Head(head) => expect_ok(&head)?,
-                    ContentPart::End => answered = true,
+                    ContentPart::End => ended = true,
                     _ => {}
                 }
                 Ok(())
             })?;
-            if answered {
+            if ended {
                 match requests.pop() {
                     Some(request) => connections.send(id, &request)?,
                     None => open -= 1,
@@ -300,7 +300,7 @@ fn expect_ok(head: &DecodedHead<'_>) -> Result<(), BenchFault> {
         Ok(())
     } else {
         Err(BenchFault::Server(format!(
-            "expected a success, came {}",
+            "expected a success, received status {}",
             head.status
         )))
     }

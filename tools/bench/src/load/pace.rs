@@ -1,4 +1,4 @@
-//! How fast a load appends.
+//! The rate of appends.
 
 use super::{Load, micros};
 use crate::BenchFault;
@@ -7,25 +7,25 @@ use std::time::Duration;
 /// When the next append is due.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
-    /// So many messages a second, on a schedule that does not wait for answers: an append that no writer was free for leaves late, and
-    /// its messages say when it was due.
+    /// Open loop: messages per second on a fixed schedule. An append for which no writer is idle is sent late, but its messages
+    /// contain the scheduled time.
     Open {
         per_second: f64,
-        /// Messages of one append.
+        /// Messages per append.
         batch: usize,
     },
-    /// Each writer as soon as it is answered.
+    /// Closed loop: each writer appends again after each response.
     Full {
-        /// Messages of one append.
+        /// Messages per append.
         batch: usize,
     },
 }
 
 impl Load<'_> {
-    /// Appends for so long; afterwards something may still be on its way.
+    /// Appends for `duration`; some messages may not be delivered yet afterwards.
     ///
     /// # Errors
-    /// [`BenchFault::Server`] for a refusal, [`BenchFault::Void`] when a reader is cut off.
+    /// [`BenchFault::Server`] for a refusal, [`BenchFault::Void`] when a reader is disconnected.
     pub(crate) fn run(&mut self, pace: Pace, duration: Duration) -> Result<(), BenchFault> {
         self.counts.start_timer();
         let begin = self.now();
@@ -53,7 +53,7 @@ impl Load<'_> {
                     while due(sent) <= now && self.append(batch, due(sent))? {
                         sent += 1;
                     }
-                    // If one is overdue, no writer is free: the next answer wakes us.
+                    // If one is overdue, no writer is idle: wait for the next response.
                     if due(sent) <= now {
                         end
                     } else {
@@ -66,7 +66,7 @@ impl Load<'_> {
         }
     }
 
-    /// Appends at least so many messages, by all writers at full speed, and waits until they are acknowledged.
+    /// Appends at least `messages` messages, by all writers at full speed, and waits until they are acknowledged.
     ///
     /// # Errors
     /// As [`Load::run`].
@@ -83,7 +83,7 @@ impl Load<'_> {
         Ok(sent)
     }
 
-    /// Reads everything that was appended before, by one more reader of the first stream.
+    /// Reads all earlier messages of the first stream, with one more reader.
     ///
     /// # Errors
     /// As [`Load::wait_until_delivered`].

@@ -7,33 +7,33 @@ use crate::message::{MessageScanner, ReceivedMessages};
 use crate::target::{BenchTechnique, From};
 use std::time::{Duration, Instant};
 
-/// How many connections are opened before the server is given time to accept them.
+/// Connections opened before waiting until the server has accepted them.
 const OPENED_AT_ONCE: usize = 128;
-/// How long long-polls are given to be on their way.
+/// How long to wait after sending long-polls.
 const LONG_POLLS_LEAVE: Duration = Duration::from_millis(2);
 
 /// One reader.
 #[derive(Debug)]
 pub(super) struct LoadReader {
-    /// Its connection, once it has asked.
+    /// Its connection, once it has sent a request.
     connection: Option<usize>,
     pub(super) stream: usize,
     scanner: MessageScanner,
     pub(super) received: ReceivedMessages,
-    /// Where the next poll or long-poll begins.
+    /// The position of the next poll or long-poll.
     position: Option<String>,
-    /// A request has been sent and its answer is not whole.
+    /// A request was sent, and its response is incomplete.
     is_waiting: bool,
-    /// The head of a streaming answer has come.
+    /// The head of a streaming response was received.
     is_following: bool,
 }
 
 impl Load<'_> {
-    /// So many more readers. Those that stream have their answer's head when this is done; long-polls have been sent; polls are spread
-    /// over their interval, and connect when they first ask.
+    /// Adds readers. Afterwards streaming readers have received the head of their response, and long-polls have been sent; polls are
+    /// distributed over their interval, and connect with their first request.
     ///
     /// # Errors
-    /// What keeps them from being connected.
+    /// Errors of connecting, and [`BenchFault::Server`] for a refusal.
     pub(crate) fn open_readers(&mut self, count: usize) -> Result<(), BenchFault> {
         for opened in 0..count {
             let reader = self.readers.len();
@@ -73,14 +73,14 @@ impl Load<'_> {
             self.handle_events(Duration::from_millis(100))?;
             if begun.elapsed() > SILENCE_MAX {
                 return Err(BenchFault::Server(format!(
-                    "no head of a streaming answer within {SILENCE_MAX:?}"
+                    "no head of a streaming response within {SILENCE_MAX:?}"
                 )));
             }
         }
         Ok(())
     }
 
-    /// Readers of a stream.
+    /// Number of readers of a stream.
     pub(super) fn readers_of(&self, stream: usize) -> usize {
         let (all, streams) = (self.readers.len(), self.options.streams);
         all / streams + usize::from(stream < all % streams)
@@ -105,7 +105,7 @@ impl Load<'_> {
         self.connections.send(connection, &request)
     }
 
-    /// Sends the polls that are due; returns the time to the next.
+    /// Sends the polls that are due; returns the time until the next one.
     pub(super) fn polls_due(&mut self) -> Result<Duration, BenchFault> {
         while let Some(&(due, reader)) = self.polls.front() {
             let now = self.now();
@@ -113,7 +113,7 @@ impl Load<'_> {
                 return Ok(Duration::from_micros(due - now));
             }
             self.polls.pop_front();
-            // One that is still waiting for its answer leaves this one out.
+            // Skipped while the previous response is incomplete.
             if !self.readers[reader].is_waiting {
                 self.send_request(reader)?;
             }
@@ -148,7 +148,7 @@ impl Load<'_> {
         };
         let (streams, now) = (options.technique.streams(), Instant::now());
         let now_us = micros(now.duration_since(*begun));
-        let (mut answered, before) = (false, counts.delivered);
+        let (mut ended, before) = (false, counts.delivered);
         let bytes = connections.read(*connection, &mut |part| {
             match part {
                 ContentPart::Head(head) if streams => {
@@ -180,9 +180,9 @@ impl Load<'_> {
                     }
                 }),
                 ContentPart::End if streams => {
-                    return Err(BenchFault::Void("a streaming answer ended".into()));
+                    return Err(BenchFault::Void("a streaming response ended".into()));
                 }
-                ContentPart::End => answered = true,
+                ContentPart::End => ended = true,
                 ContentPart::Ping => {}
             }
             Ok(())
@@ -191,7 +191,7 @@ impl Load<'_> {
         if counts.delivered > before {
             counts.last = now;
         }
-        if answered {
+        if ended {
             self.response_ended(number)?;
         }
         Ok(())

@@ -28,7 +28,7 @@ fn limit() -> SocketAddr {
     address
 }
 
-/// What happens to the messages of an append in transit.
+/// Changes the messages of an append in transit.
 type TransitFault = fn(&mut Vec<Vec<u8>>);
 
 /// LIMIT with appends that are changed in transit.
@@ -89,7 +89,7 @@ fn load(
 fn every_message_reaches_every_reader_by_every_technique() {
     for technique in ALL {
         assert_eq!(
-            load(|_| (), technique, Duration::from_secs(10)).expect("nothing is wrong"),
+            load(|_| (), technique, Duration::from_secs(10)).expect("no fault"),
             80 * 3,
             "{technique}"
         );
@@ -109,7 +109,7 @@ fn a_lost_repeated_reordered_or_damaged_message_voids_a_run() {
     let silence_max = Duration::from_millis(300);
     for technique in ALL {
         for (what, fault) in faults {
-            let found = load(fault, technique, silence_max).expect_err("something is wrong");
+            let found = load(fault, technique, silence_max).expect_err("a fault");
             let text = found.to_string();
             assert!(
                 matches!(found, BenchFault::Lost { .. }) && text.contains(what),
@@ -118,7 +118,7 @@ fn a_lost_repeated_reordered_or_damaged_message_voids_a_run() {
             assert!(!text.contains(&format!(" 0 {what}")), "{technique}: {text}");
         }
         let damage = load(|messages| messages[2][99] = b' ', technique, silence_max)
-            .expect_err("a byte is wrong");
+            .expect_err("a wrong byte");
         assert!(
             damage.to_string().contains("60 damaged"),
             "{technique}: {damage}"

@@ -1,4 +1,4 @@
-//! The writers of a load: connections that append, one append at a time each.
+//! The writers of a load: connections that append, each with one pending append at a time.
 
 use super::{ConnectionRole, Load, expect_ok, micros, stream};
 use crate::BenchFault;
@@ -10,13 +10,13 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct LoadWriter {
     connection: usize,
-    /// When the append under way was due, and how many messages it has.
+    /// The due time of the pending append in microseconds, and its number of messages.
     due: u64,
     messages: usize,
 }
 
 impl Load<'_> {
-    /// One more writer; only when it has something to send, because servers close connections that say nothing.
+    /// Opens one more writer; called only before an append, because servers close idle connections.
     fn open_writer(&mut self) -> Result<(), BenchFault> {
         let (connection, writer) = (self.connections.open()?, self.writers.len());
         self.roles.push(ConnectionRole::Writer(writer));
@@ -32,9 +32,10 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// Sends one append of so many messages to the stream whose turn it is, if a writer is idle or can be opened; whether one was.
+    /// Sends one append to the next stream if a writer is idle or can be opened; returns whether it was sent.
     ///
-    /// - `due`: when it should be sent, in microseconds since the load began.
+    /// - `messages`: number of messages of the append.
+    /// - `due`: its scheduled time, in microseconds since the load began.
     pub(super) fn append(&mut self, messages: usize, due: u64) -> Result<bool, BenchFault> {
         if self.idle.is_empty() && self.writers.len() < self.options.writers {
             self.open_writer()?;
@@ -65,16 +66,16 @@ impl Load<'_> {
 
     pub(super) fn handle_writer(&mut self, number: usize) -> Result<(), BenchFault> {
         let writer = &mut self.writers[number];
-        let mut answered = false;
+        let mut ended = false;
         self.connections.read(writer.connection, &mut |part| {
             match part {
                 ContentPart::Head(head) => expect_ok(&head)?,
-                ContentPart::End => answered = true,
+                ContentPart::End => ended = true,
                 ContentPart::Piece(_) | ContentPart::Ping => {}
             }
             Ok(())
         })?;
-        if answered {
+        if ended {
             let now = Instant::now();
             let now_us = micros(now.duration_since(self.begun));
             self.counts.last = now;

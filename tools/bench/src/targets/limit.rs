@@ -1,11 +1,11 @@
-//! LIMIT as a target: this program's own hidden subcommand, in a process of its own like any other server.
+//! LIMIT as a target: a hidden subcommand of this program, run as a process like any other server.
 
 use crate::BenchFault;
 use crate::target::{BenchTarget, BenchTechnique, From, Launch, Role, UPGRADE, body, request};
 use std::path::Path;
 use tailwater_harness::http::DecodedHead;
 
-/// What no server can do with less work; `joined`: a woken reader takes everything up to the tail.
+/// LIMIT; with `joined`, appends of one iteration of its loop are delivered together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LimitTarget {
     pub(crate) joined: bool,
@@ -85,7 +85,7 @@ impl BenchTarget for LimitTarget {
     }
 }
 
-/// The first segment of a path says what is wanted.
+/// The first segment of a path.
 fn letter(technique: BenchTechnique) -> char {
     match technique {
         BenchTechnique::Poll => 'p',

@@ -1,4 +1,4 @@
-//! Catch-up: a large stream read from its beginning, page after page or as one answer.
+//! Catch-up: a large stream read from its beginning, as pages or as one response.
 
 use super::{float, measured};
 use crate::load::{Load, LoadOptions};
@@ -8,15 +8,15 @@ use crate::table::{higher, lower};
 use crate::target::{BenchTarget, BenchTechnique};
 use crate::{BenchFault, CommonArguments, targets};
 
-/// Bytes of one append.
+/// Bytes per append.
 const BATCH_BYTES: usize = 1_000_000;
 /// Connections that fill the stream.
 const WRITERS: usize = 4;
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CatchUpArguments {
-    /// How the reader follows; `poll` reads pages
+    /// Techniques of the reader; `poll` reads pages
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Poll, BenchTechnique::Ndjson, BenchTechnique::Sse])]
     pub(crate) techniques: Vec<BenchTechnique>,
     /// Bytes of a message, one run for each
@@ -74,7 +74,7 @@ fn one(
     }
     let mut server = MeasuredServer::start(target, common.folder.as_deref())?;
     let mut load = Load::new(target, server.address, options.clone())?;
-    // Also to a server that takes the whole of it for one message: what counts here is bytes.
+    // Also for a server that stores an append as one message: here only the bytes matter.
     load.fill(bytes / options.size as u64, BATCH_BYTES / options.size)?;
     if target.durable() {
         server.restart(target)?;

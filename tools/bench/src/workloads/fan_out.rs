@@ -11,24 +11,24 @@ use std::time::Duration;
 
 /// Connections that append.
 const WRITERS: usize = 16;
-/// In milliseconds; a connection that says nothing for longer may be closed.
+/// In milliseconds; servers may close connections that are idle for longer.
 const POLL_EVERY_MAX: u64 = 4_000;
-/// Appended before anything is counted.
+/// Time of appends before the measurement.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FanOutArguments {
-    /// How readers follow
+    /// Techniques of the readers
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket, BenchTechnique::LongPoll, BenchTechnique::Poll])]
     pub(crate) techniques: Vec<BenchTechnique>,
-    /// How many follow, one run for each
+    /// Numbers of readers, one run for each
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 5000])]
     pub(crate) readers: Vec<usize>,
-    /// Deliveries per second; the appends per second are that divided by the readers
+    /// Deliveries per second; appends per second times readers
     #[arg(long, default_value_t = 20_000.0)]
     pub(crate) rate: f64,
-    /// How often a poll's reader asks, in milliseconds
+    /// Poll interval in milliseconds
     #[arg(long, default_value_t = 1_000)]
     pub(crate) poll_every: u64,
 }

@@ -1,4 +1,4 @@
-//! Flood: writers at full speed, and what their readers still get.
+//! Flood: writers at full speed, and the deliveries and latency of their readers.
 
 use super::{float, measured, ms, us_per};
 use crate::load::{Load, LoadOptions, Pace};
@@ -8,16 +8,16 @@ use crate::table::{higher, lower};
 use crate::target::{BenchTarget, BenchTechnique};
 use crate::{BenchFault, CommonArguments, targets};
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FloodArguments {
-    /// How readers follow
+    /// Techniques of the readers
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket])]
     pub(crate) techniques: Vec<BenchTechnique>,
-    /// How many append, each as soon as it is answered
+    /// Number of writers, each of which appends again after each response
     #[arg(long, default_value_t = 8)]
     pub(crate) writers: usize,
-    /// How many follow
+    /// Number of readers
     #[arg(long, default_value_t = 100)]
     pub(crate) readers: usize,
 }

@@ -1,4 +1,4 @@
-//! Idle: the server's memory for each reader that waits.
+//! Idle: the server's memory for each waiting reader.
 
 use super::float;
 use crate::load::{Load, LoadOptions, Pace};
@@ -10,18 +10,18 @@ use crate::{BenchFault, CommonArguments, targets};
 use std::thread;
 use std::time::Duration;
 
-/// Readers that are there before the first look, so that what is paid once is not counted.
+/// Readers before the first measurement, so that one-time allocations are not counted.
 const FIRST: usize = 1_000;
-/// How long a server is left alone before a look.
+/// How long to wait before each measurement of memory.
 const QUIET_MAX: Duration = Duration::from_millis(1_500);
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct IdleArguments {
-    /// How readers follow
+    /// Techniques of the readers
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket, BenchTechnique::LongPoll])]
     pub(crate) techniques: Vec<BenchTechnique>,
-    /// How many wait at the end
+    /// Number of readers at the end
     #[arg(long, default_value_t = 5000)]
     pub(crate) readers: usize,
 }
@@ -75,7 +75,7 @@ fn one(
     let kib =
         |after: u64| float(after.saturating_sub(before)) / 1024.0 / float((readers - first) as u64);
     let waiting = kib(server.memory()?);
-    // One event to each of them; who waited in vain would be found out here.
+    // One event for all readers: a reader that does not receive it makes the run void.
     load.run(
         Pace::Open {
             per_second: 1.0,

@@ -1,4 +1,4 @@
-//! Loss: more than most servers take, offered to one stream whether it takes it or not; nothing that was acknowledged may be missing.
+//! Loss: an open-loop load above the capacity of most servers, on one stream; every acknowledged message must be delivered.
 
 use super::{float, measured, ms, us_per};
 use crate::load::{Load, LoadOptions, Pace};
@@ -11,16 +11,16 @@ use crate::{BenchFault, CommonArguments, targets};
 /// Connections that append.
 const WRITERS: usize = 64;
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LossArguments {
-    /// How the reader follows
+    /// Techniques of the reader
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket, BenchTechnique::LongPoll])]
     pub(crate) techniques: Vec<BenchTechnique>,
-    /// Messages per second that are offered
+    /// Offered messages per second
     #[arg(long, default_value_t = 100_000.0)]
     pub(crate) rate: f64,
-    /// Messages in one append, where a server takes several
+    /// Messages per append, for servers that split arrays
     #[arg(long, default_value_t = 20)]
     pub(crate) batch: usize,
 }
@@ -32,7 +32,7 @@ pub(crate) fn run(
 ) -> Result<Measured, BenchFault> {
     let (rate, batch) = (arguments.rate, arguments.batch.clamp(1, 10_000));
     let title = format!(
-        "Loss: {rate} messages/s offered to one stream for {} s, {batch} in an append where a server takes several",
+        "Loss: {rate} messages/s offered to one stream for {} s, {batch} per append for servers that split arrays",
         common.seconds
     );
     let case = |&technique: &BenchTechnique| {

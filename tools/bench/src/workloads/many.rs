@@ -11,19 +11,19 @@ use std::time::Duration;
 
 /// Connections that append.
 const WRITERS: usize = 32;
-/// Appended before anything is counted.
+/// Time of appends before the measurement.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ManyArguments {
-    /// How readers follow
+    /// Techniques of the readers
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket])]
     pub(crate) techniques: Vec<BenchTechnique>,
-    /// How many streams there are, each with one reader
+    /// Number of streams, each with one reader
     #[arg(long, default_value_t = 8000)]
     pub(crate) streams: usize,
-    /// Appends per second to all streams together, and so deliveries
+    /// Appends per second to all streams together, which equals deliveries per second
     #[arg(long, default_value_t = 5_000.0)]
     pub(crate) rate: f64,
 }

@@ -1,4 +1,4 @@
-//! Pipe: appends per second to one stream, by how many connections send them, and one reader that checks each.
+//! Pipe: appends per second to one stream, by number of connections, with one reader that checks them.
 
 use super::{float, measured, ms, us_per};
 use crate::load::{Load, LoadOptions, Pace};
@@ -9,16 +9,16 @@ use crate::target::{BenchTarget, BenchTechnique};
 use crate::{BenchFault, CommonArguments, targets};
 use std::time::Duration;
 
-/// Appended before anything is counted.
+/// Time of appends before the measurement.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PipeArguments {
-    /// How many connections append, each as soon as it is answered; one run for each
+    /// Numbers of connections, each of which appends again after each response; one run for each
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     pub(crate) connections: Vec<usize>,
-    /// How the reader follows
+    /// Technique of the reader
     #[arg(long, value_enum, default_value_t = BenchTechnique::Ndjson)]
     pub(crate) technique: BenchTechnique,
 }
@@ -52,7 +52,7 @@ pub(crate) fn run(
 }
 
 fn one(common: &CommonArguments, target: &dyn BenchTarget, options: &LoadOptions) -> RunOutcome {
-    // Whoever offers no such stream is followed by another.
+    // A target that does not support the technique is read by another one.
     let known = [
         options.technique,
         BenchTechnique::Sse,

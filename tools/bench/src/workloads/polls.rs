@@ -1,4 +1,4 @@
-//! Polls: connections that ask the same question as fast as they are answered.
+//! Polls: connections that repeat one request at full speed.
 
 use super::{float, us_per};
 use crate::connections::LoadConnections;
@@ -13,20 +13,20 @@ use std::time::{Duration, Instant};
 
 /// The polled stream.
 const STREAM: &str = "bench-0";
-/// No answer may take longer.
+/// Timeout of a response.
 const RESPONSE_MAX: Duration = Duration::from_secs(10);
-/// Asked before anything is counted.
+/// Time of polls before the measurement.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PollsArguments {
-    /// How many connections ask
+    /// Number of connections
     #[arg(long, default_value_t = 64)]
     pub(crate) connections: usize,
 }
 
-/// What a poll gets.
+/// The expected response to a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PollKind {
     Unchanged,
@@ -34,7 +34,7 @@ enum PollKind {
     Message,
 }
 
-/// Measures the three responses a poll can get.
+/// Measures each kind of response.
 pub(crate) fn run(
     common: &CommonArguments,
     arguments: &PollsArguments,
@@ -117,7 +117,7 @@ fn one(
     ]))
 }
 
-/// Creates a stream with one message; the request that is to be repeated.
+/// Creates a stream with one message; returns the request to repeat.
 fn repeated_request(
     common: &CommonArguments,
     target: &dyn BenchTarget,
@@ -141,7 +141,7 @@ fn repeated_request(
     }
     let position = send_and_wait(connections, id, &beginning, |head| target.position(head))?;
     let position = position
-        .ok_or_else(|| BenchFault::Server("a poll's answer does not say where to go on".into()))?;
+        .ok_or_else(|| BenchFault::Server("the response to a poll has no position".into()))?;
     let at_tail = target.read(STREAM, BenchTechnique::Poll, From::At(&position));
     if kind == PollKind::Empty {
         return Ok(Some(at_tail));
@@ -151,7 +151,7 @@ fn repeated_request(
     })
 }
 
-/// One request, and what `take` makes of its answer's head.
+/// Sends one request and waits for its response; returns the result of `take` for its head.
 fn send_and_wait<T>(
     connections: &mut LoadConnections,
     id: usize,
@@ -169,7 +169,7 @@ fn send_and_wait<T>(
                 }
                 ContentPart::Head(head) => {
                     return Err(BenchFault::Server(format!(
-                        "expected a success, came {}",
+                        "expected a success, received status {}",
                         head.status
                     )));
                 }
@@ -181,7 +181,7 @@ fn send_and_wait<T>(
     }
     taken
         .filter(|_| ended)
-        .ok_or_else(|| BenchFault::Server(format!("no answer within {RESPONSE_MAX:?}")))
+        .ok_or_else(|| BenchFault::Server(format!("no response within {RESPONSE_MAX:?}")))
 }
 
 /// Connections that repeat one request.
@@ -196,7 +196,7 @@ struct PollLoad {
     received: u64,
 }
 
-/// An answer that is not whole yet: servers may send head and body apart.
+/// An incomplete response: servers may send head and body separately.
 #[derive(Debug, Default)]
 struct PendingPoll {
     scanner: MessageScanner,
@@ -210,7 +210,7 @@ impl PollLoad {
             let count = self.connections.wait(RESPONSE_MAX)?;
             if count == 0 {
                 return Err(BenchFault::Server(format!(
-                    "no answer within {RESPONSE_MAX:?}"
+                    "no response within {RESPONSE_MAX:?}"
                 )));
             }
             for at in 0..count {
@@ -220,7 +220,7 @@ impl PollLoad {
         Ok(())
     }
 
-    /// Every answer is whole, has the expected status and holds the message or none.
+    /// Reads, checks that each complete response has the expected status and number of messages, and sends the next poll.
     fn read(&mut self, id: usize) -> Result<(), BenchFault> {
         let Self {
             connections,
@@ -243,7 +243,7 @@ impl PollLoad {
                 ContentPart::Head(head) if head.status == expected => {}
                 ContentPart::Head(head) => {
                     return Err(BenchFault::Void(format!(
-                        "expected {expected}, came {}",
+                        "expected status {expected}, received {}",
                         head.status
                     )));
                 }
@@ -257,13 +257,13 @@ impl PollLoad {
         })?;
         self.received += bytes as u64;
         if ended {
-            let (came, wanted) = (
+            let (received, wanted) = (
                 std::mem::take(messages),
                 usize::from(*kind == PollKind::Message),
             );
-            if came != wanted {
+            if received != wanted {
                 return Err(BenchFault::Void(format!(
-                    "expected {wanted} messages in an answer, came {came}"
+                    "expected {wanted} messages in a response, received {received}"
                 )));
             }
             self.responses += 1;
