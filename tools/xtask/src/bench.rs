@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what server and page cost, measured on loopback, and counted by Valgrind.
+//! `cargo xtask bench`: benchmarks of the server and of the page on loopback, and instructions counted by Valgrind.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -11,15 +11,15 @@ use crate::install;
 use crate::setup;
 use crate::tools::{Need, Tools};
 
-/// The measurement that counts instructions.
+/// The benchmark that counts instructions.
 const INSTRUCTIONS: &str = "instructions";
-/// The measurement of the page in a browser.
+/// The benchmark of the page in a browser.
 const PAGE: &str = "page";
 
-/// Builds server and harness in release and becomes the harness; `arguments` are its own, `--help` among them.
+/// Builds server and benchmark in release and replaces this process by the benchmark; `arguments` are passed to it.
 ///
 /// # Errors
-/// Whatever keeps them from being built or started.
+/// When they can't be built or started.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     let checkout = Checkout::find()?;
     if arguments.first().is_some_and(|what| what == PAGE) {
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     })
 }
 
-/// What counts instructions, and what they are counted of.
+/// The build of the programs for [`counted`].
 pub(crate) fn build_counted(checkout: &Checkout) -> Command {
     build(
         checkout,
@@ -59,7 +59,7 @@ pub(crate) fn build_counted(checkout: &Checkout) -> Command {
     )
 }
 
-/// Counts, once [`build_counted`] has run; `arguments` are the measurement's own.
+/// The command that counts instructions, after [`build_counted`]; `arguments` are passed to it.
 pub(crate) fn counted(checkout: &Checkout, arguments: &[String]) -> Command {
     let folder = checkout.target.join("counted");
     let mut harness = child::command(folder.join("tailwater-bench"));
@@ -70,7 +70,7 @@ pub(crate) fn counted(checkout: &Checkout, arguments: &[String]) -> Command {
     harness
 }
 
-/// Makes sure that Valgrind is there.
+/// Installs Valgrind if it is missing.
 ///
 /// # Errors
 /// [`TaskFault::Missing`] with the command to run.
@@ -91,7 +91,7 @@ fn build(checkout: &Checkout, profile: &str, packages: &[&str]) -> Command {
     build
 }
 
-/// Builds dashboard and server as `cargo xtask serve` does and measures the page; `arguments` are those of e2e/bench/page.mjs.
+/// Builds dashboard and server like `cargo xtask serve` and measures the page; `arguments` are passed to e2e/bench/page.mjs.
 fn page(checkout: &Checkout, arguments: &[String]) -> Result<(), TaskFault> {
     let needs: Vec<Need> = Need::SERVE
         .into_iter()

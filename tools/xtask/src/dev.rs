@@ -13,7 +13,7 @@ use crate::setup;
 use crate::tools::Need;
 use crate::watch;
 
-/// What the server is made of, relative to the workspace. Trunk watches the dashboard's sources itself.
+/// The sources of the server, relative to the workspace. Trunk watches those of the dashboard.
 const SERVER_SOURCES: [&str; 5] = [
     "backend/src",
     "backend/Cargo.toml",
@@ -21,13 +21,13 @@ const SERVER_SOURCES: [&str; 5] = [
     "Cargo.toml",
     "rust-toolchain.toml",
 ];
-/// How often the sources are looked at; also how long they must have been quiet before a build begins.
+/// The interval of checking the sources; also how long they must be unchanged before a build begins.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
-/// Runs until Ctrl-C, or until Trunk ends; `arguments` are the server's.
+/// Runs until Ctrl-C, or until Trunk ends; `arguments` are passed to the server.
 ///
 /// # Errors
-/// Whatever keeps the tools or the first build of the server from working.
+/// When tools can't be installed or the first build of the server fails.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     let checkout = Checkout::find()?;
     let tools = setup::prepare(&checkout, &Need::SERVE)?;
@@ -35,9 +35,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     child::run(&mut ServerBuild::Dev.command(&checkout))?;
     let mut server = Some(start(&checkout, server_arguments(arguments))?);
     println!(
-        "==> Dashboard: trunk serve; the page is http://127.0.0.1:8080 once it says success. Ctrl-C ends both"
+        "==> Dashboard: trunk serve; the page is at http://127.0.0.1:8080 once Trunk reports success. Ctrl-C ends both"
     );
-    // Not dist/: there `cargo xtask serve` keeps its release build.
+    // Not dist/, which contains the release build of `cargo xtask serve`.
     let dist = checkout.target.join("dev-dist");
     let mut trunk = GuardedChild::spawn(
         build::trunk(&checkout, &tools)
@@ -55,9 +55,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
             });
         }
         if let Some(status) = server.as_mut().and_then(GuardedChild::ended) {
-            println!(
-                "==> The server ended ({status}); it is started again when its sources change"
-            );
+            println!("==> The server ended ({status}); it is restarted when its sources change");
             server = None;
         }
         if !sources.settled_after_change() {
@@ -68,21 +66,21 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
             println!(
                 "==> {fault}; {}",
                 if server.is_some() {
-                    "the former server goes on"
+                    "the previous server keeps running"
                 } else {
-                    "no server runs"
+                    "no server is running"
                 }
             );
             continue;
         }
-        // The port is free only when the former one is gone.
+        // The previous server must end first, as both use the same port.
         drop(server.take());
         server = Some(start(&checkout, server_arguments(arguments))?);
     }
 }
 
 fn start(checkout: &Checkout, arguments: &[String]) -> Result<GuardedChild, TaskFault> {
-    // Trunk stands in front of it as a proxy, which would turn the lab off.
+    // Behind a proxy, as here Trunk, the server disables the lab by default.
     GuardedChild::spawn(
         child::command(ServerBuild::Dev.binary(checkout))
             .env("TAILWATER_LAB", "true")
@@ -91,11 +89,11 @@ fn start(checkout: &Checkout, arguments: &[String]) -> Result<GuardedChild, Task
     )
 }
 
-/// The server's sources, and when they last changed.
+/// Detects changes of the server's sources.
 struct SourceTimes {
     paths: Vec<PathBuf>,
     seen: Option<SystemTime>,
-    /// A change that may still be going on: editors and git write many files.
+    /// Whether a change may be incomplete: editors and git write several files.
     pending: bool,
 }
 
@@ -113,7 +111,7 @@ impl SourceTimes {
         }
     }
 
-    /// Whether something changed and then nothing for one look.
+    /// Whether the sources have changed, but not since the last call.
     fn settled_after_change(&mut self) -> bool {
         let now = watch::newest(self.paths.iter().map(|path: &PathBuf| -> &Path { path }));
         if now != self.seen {

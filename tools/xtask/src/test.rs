@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that must hold before a change is merged, step by step.
+//! `cargo xtask test`: all checks required before a change is merged, as a sequence of steps.
 
 mod browser;
 mod lints;
@@ -19,24 +19,24 @@ use crate::tools::{Need, Tools};
 use browser::{browser, dashboard, wasm};
 use lints::{clippy, clippy_wasm, doc, fmt};
 
-/// What a step works with.
+/// The arguments of a step.
 struct StepContext<'a> {
     checkout: &'a Checkout,
     tools: &'a Tools,
     log: &'a StepLog,
 }
 
-/// One row of the table of steps.
+/// A step.
 struct TestStep {
     name: &'static str,
-    /// Names that stand for several steps.
+    /// Names of groups that contain this step.
     groups: &'static [&'static str],
     what: &'static str,
     needs: &'static [Need],
     run: fn(&StepContext<'_>) -> Result<(), TaskFault>,
 }
 
-/// In this order: what is quick to fail first, what shares builds side by side.
+/// All steps in order: quick ones first, and those that share builds together.
 const STEPS: [TestStep; 14] = [
     TestStep {
         name: "fmt",
@@ -48,21 +48,21 @@ const STEPS: [TestStep; 14] = [
     TestStep {
         name: "clippy",
         groups: &["lint"],
-        what: "no lint natively",
+        what: "clippy without warnings, native",
         needs: &[Need::Lints],
         run: clippy,
     },
     TestStep {
         name: "clippy-wasm",
         groups: &["lint"],
-        what: "no lint as wasm32",
+        what: "clippy without warnings, wasm32",
         needs: &[Need::Lints, Need::WasmTarget],
         run: clippy_wasm,
     },
     TestStep {
         name: "doc",
         groups: &["lint"],
-        what: "documentation without a warning",
+        what: "documentation without warnings",
         needs: &[Need::WasmTarget],
         run: doc,
     },
@@ -76,28 +76,28 @@ const STEPS: [TestStep; 14] = [
     TestStep {
         name: "crash",
         groups: &[],
-        what: "200 deaths of the server, and nothing lost",
+        what: "kills the server 200 times and checks that no data is lost",
         needs: &[],
         run: crash,
     },
     TestStep {
         name: "bench",
         groups: &[],
-        what: "every load for a moment, and nothing lost",
+        what: "a short run of every benchmark, with checks of all messages",
         needs: &[],
         run: smoke,
     },
     TestStep {
         name: "scripts",
         groups: &["e2e"],
-        what: "the test scripts' own tests",
+        what: "tests of the library of the end-to-end tests",
         needs: &[Need::Node],
         run: scripts,
     },
     TestStep {
         name: "conformance",
         groups: &[],
-        what: "the Durable Streams suite, on each store and inside another application",
+        what: "the Durable Streams conformance suite, with each store and embedded in another application",
         needs: &[Need::Node],
         run: conformance,
     },
@@ -111,7 +111,7 @@ const STEPS: [TestStep; 14] = [
     TestStep {
         name: "dashboard",
         groups: &[],
-        what: "the release build of the dashboard, and what embeds it",
+        what: "the release build of the dashboard, and clippy of the code that embeds it",
         needs: &[
             Need::Lints,
             Need::WasmTarget,
@@ -123,21 +123,21 @@ const STEPS: [TestStep; 14] = [
     TestStep {
         name: "cli",
         groups: &["e2e"],
-        what: "append and tail, killed and restarted",
+        what: "the commands append and tail, with kills and restarts",
         needs: &[Need::Node],
         run: cli,
     },
     TestStep {
         name: "client",
         groups: &["e2e"],
-        what: "a client of others, while the server is killed",
+        what: "the npm client @durable-streams/client, while the server is killed",
         needs: &[Need::Node],
         run: client,
     },
     TestStep {
         name: "browser",
         groups: &["e2e"],
-        what: "the page that the binary serves",
+        what: "the dashboard of the server, in Chromium",
         needs: &[
             Need::WasmTarget,
             Need::Trunk,
@@ -149,16 +149,16 @@ const STEPS: [TestStep; 14] = [
     },
 ];
 
-/// Licences and advisories: only where cargo-deny is installed, because its database is fetched from elsewhere.
+/// Checks licences and advisories; skipped if cargo-deny is not installed.
 const DENY: &str = "deny";
 
-/// A table for whoever looks at a change, not a check of it: only where Valgrind can be had.
+/// Prints a table of instructions, without a check; skipped if Valgrind is not available.
 const INSTRUCTIONS: &str = "instructions";
 
-/// Runs the named steps, or all of them, and ends with the count.
+/// Runs the named steps, or all, and prints a summary.
 ///
 /// # Errors
-/// [`TaskFault::TestsFailed`] when a step failed; [`TaskFault::Missing`] when the machine lacks what they need.
+/// [`TaskFault::TestsFailed`] when a step failed; [`TaskFault::Missing`] when a tool is missing.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     if arguments == ["--list"] {
         list();
@@ -169,7 +169,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     };
     if let Some(name) = arguments.iter().find(unknown) {
         return Err(TaskFault::Usage(format!(
-            "there is no step `{name}`; cargo xtask test --list names them"
+            "unknown step `{name}`; cargo xtask test --list prints all steps"
         )));
     }
     let chosen: Vec<&TestStep> = STEPS
@@ -215,13 +215,13 @@ fn list() {
         println!("{:<14}{}{group}", step.name, step.what);
     }
     println!(
-        "{INSTRUCTIONS:<14}what the server executes for what it does often, where Valgrind can be had"
+        "{INSTRUCTIONS:<14}instructions for frequent operations of the server, if Valgrind is available"
     );
-    println!("{DENY:<14}licences and advisories, where cargo-deny is installed");
+    println!("{DENY:<14}licences and advisories, if cargo-deny is installed");
 }
 
 impl StepContext<'_> {
-    /// Cargo in the workspace, with our tools on its path.
+    /// Cargo in the workspace, with the tools on its path.
     fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = child::command(cargo());
         command
@@ -231,7 +231,7 @@ impl StepContext<'_> {
         command
     }
 
-    /// Node in e2e/, told where the browser and the server's binary are.
+    /// Node in e2e/, with the paths of the browser and of the server's binary.
     fn node(&self, arguments: &[&str]) -> Command {
         let mut command = child::command("node");
         command
@@ -245,9 +245,9 @@ impl StepContext<'_> {
         command
     }
 
-    /// Node's test runner; its summary is what `steps.rs` counts.
+    /// Node's test runner, whose summary is counted by `steps.rs`.
     fn node_tests(&self, files: &[&str]) -> Command {
-        // One file after the other: two browsers on two cores would measure each other.
+        // One file at a time: two browsers on two cores would disturb each other.
         let mut command = self.node(&["--test", "--test-reporter=spec", "--test-concurrency=1"]);
         command.args(files);
         command
@@ -260,11 +260,11 @@ impl StepContext<'_> {
 
 fn native(step: &StepContext<'_>) -> Result<(), TaskFault> {
     step.log.run(&mut step.cargo(&["test"]))?;
-    // The same protocol where no reader leaves its dispatcher, as behind TLS and on HTTP/2.
+    // Again without the takeover, as behind TLS and with HTTP/2.
     let mut within = step.cargo(&["test", "--package", "tailwater", "--test", "protocol"]);
     step.log
         .run(within.env("TAILWATER_TEST_WITHOUT_TAKEOVER", "1"))?;
-    // Natively the dashboard is only its models; it is no default member because Trunk builds it.
+    // The native part of the dashboard is its models. It is not a default member, because Trunk builds it.
     step.log
         .run(&mut step.cargo(&["test", "--package", "tailwater-dashboard"]))
 }
@@ -316,7 +316,7 @@ fn run_suite(step: &StepContext<'_>, base_url: &str) -> Result<(), TaskFault> {
     )
 }
 
-/// A folder that is not there, whatever an earlier run left behind.
+/// Removes a folder of an earlier run; returns its path.
 fn empty_folder_path(path: PathBuf) -> Result<PathBuf, TaskFault> {
     match fs::remove_dir_all(&path) {
         Err(reason) if reason.kind() != std::io::ErrorKind::NotFound => {
@@ -339,12 +339,12 @@ fn client(step: &StepContext<'_>) -> Result<(), TaskFault> {
 
 fn instructions(checkout: &Checkout, tools: &Tools, steps: &mut Steps) {
     if let Err(fault) = crate::bench::valgrind(tools) {
-        steps.skip(INSTRUCTIONS, &format!("there is no Valgrind: {fault}"));
+        steps.skip(INSTRUCTIONS, &format!("Valgrind is not available: {fault}"));
         return;
     }
     steps.run(
         INSTRUCTIONS,
-        "what the server executes, held against tools/bench/instructions.md",
+        "instructions of the server, compared with tools/bench/instructions.md",
         |log| {
             log.run(&mut crate::bench::build_counted(checkout))?;
             log.run(&mut crate::bench::counted(checkout, &[]))
@@ -368,7 +368,7 @@ fn deny(checkout: &Checkout, tools: &Tools, steps: &mut Steps) {
             Ok(()) => log.run(&mut step.cargo(&["deny", "check", "--disable-fetch", "advisories"])),
             Err(fault) => {
                 log.print(&format!(
-                    "advisories were not checked, their database cannot be had here: {fault}"
+                    "advisories were not checked, because their database is not available: {fault}"
                 ));
                 Ok(())
             }

@@ -28,7 +28,7 @@ fn line(output: &mut impl BufRead) -> String {
 }
 
 #[test]
-fn a_child_and_its_own_children_end_when_the_lifeline_closes() {
+fn a_child_and_its_descendants_end_when_the_pipe_is_closed() {
     // The grandchild keeps the pipe open while it runs, and would print at the end of its sleep.
     let mut guard = guarded("(echo ready; sleep 20; echo survived) & wait");
     let mut output = BufReader::new(guard.stdout.take().expect("piped"));

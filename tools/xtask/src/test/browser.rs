@@ -1,4 +1,4 @@
-//! The steps that build the dashboard and look at it in a browser.
+//! The steps that build the dashboard and test it in a browser.
 
 use super::StepContext;
 use crate::build::{self, ServerBuild};
@@ -8,12 +8,12 @@ use crate::tools::WASM;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What frontend/webdriver.json names.
+/// The path in frontend/webdriver.json.
 pub(super) const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";
 
 pub(super) fn wasm(step: &StepContext<'_>) -> Result<(), TaskFault> {
     step.build(ServerBuild::Dev)?;
-    // The address is compiled into the tests: always the same one, if it is free, saves building them again.
+    // The address is compiled into the tests: with a fixed port they are not built again.
     let server = SuiteServer::start(
         &ServerBuild::Dev.binary(step.checkout),
         4438,
@@ -38,7 +38,7 @@ pub(super) fn wasm(step: &StepContext<'_>) -> Result<(), TaskFault> {
     server.stop()
 }
 
-/// The browser's settings of frontend/webdriver.json, with the Chromium that was found.
+/// The browser settings of frontend/webdriver.json, with the path of the Chromium that was found.
 pub(super) fn webdriver(step: &StepContext<'_>) -> Result<PathBuf, TaskFault> {
     let kept = step.checkout.root.join("frontend/webdriver.json");
     let own = step.checkout.logs().join("webdriver.json");
@@ -55,7 +55,7 @@ pub(super) fn webdriver(step: &StepContext<'_>) -> Result<PathBuf, TaskFault> {
 
 pub(super) fn dashboard(step: &StepContext<'_>) -> Result<(), TaskFault> {
     fresh_dashboard(step)?;
-    // What embeds it can be looked at only now that there is something to embed.
+    // The code that embeds it compiles only when the files exist.
     let embedding = [
         "clippy",
         "--package",

@@ -1,4 +1,4 @@
-//! The steps that build nothing to run: formatting, lints, documentation.
+//! The steps that run no tests: formatting, lints, documentation.
 
 use super::StepContext;
 use crate::fault::TaskFault;
@@ -17,7 +17,7 @@ pub(super) fn clippy(step: &StepContext<'_>) -> Result<(), TaskFault> {
         "-D",
         "warnings",
     ]))?;
-    // As another application has it.
+    // The library as another application uses it.
     step.log.run(&mut step.cargo(&[
         "clippy",
         "--package",
