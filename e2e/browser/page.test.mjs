@@ -86,7 +86,7 @@ describe('the Race page', { timeout: 900_000 }, () => {
     assert.deepEqual(race.pageErrors, [])
   })
 
-  test('space pauses, p goes to the publish box', async () => {
+  test('space pauses, p focuses the publish box', async () => {
     const race = await open()
     await race.waitForState('live', SOON_MS)
     await race.page.keyboard.press('Space')
@@ -153,7 +153,7 @@ describe('the Race page', { timeout: 900_000 }, () => {
     assert.deepEqual(race.pageErrors, [])
   })
 
-  test('the language changes at once and stays in the link', async () => {
+  test('the language changes immediately and is kept in the link', async () => {
     const race = await open()
     await race.waitForState('live', SOON_MS)
     await race.part('language').selectOption('ko')

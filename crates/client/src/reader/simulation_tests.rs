@@ -1,5 +1,5 @@
-//! The reader with a model of a server on a bad network: nothing is lost, whatever is cut, delayed,
-//! refused or changed.
+//! The reader with a simulated server and an unreliable network: no message is lost or repeated when
+//! responses are cut, delayed or refused, or the technique is changed.
 
 use super::*;
 use crate::ReceivedBatch;
