@@ -221,14 +221,14 @@ impl LimitServer {
                     Some(response) => connection.send(&self.poller, id, response),
                     None => {
                         let head = LimitLog::head(end, end - request.offset);
-                        connection.write_range(number, request.offset, end);
+                        connection.set_range(number, request.offset, end);
                         connection.write_more(&self.poller, id, Some(&head), &log.bytes)
                     }
                 }
             }
             b'n' | b's' | b'w' if request.offset == 0 => {
                 log.readers.push(id);
-                connection.write_range(number, 0, usize::MAX);
+                connection.set_range(number, 0, usize::MAX);
                 let head = if request.letter == b'w' {
                     SOCKET
                 } else {

@@ -103,7 +103,7 @@ impl LimitConnection {
     }
 
     /// Sets the range of a log to write; for a streaming read `end` is `usize::MAX`.
-    pub(super) fn write_range(&mut self, log: usize, at: usize, end: usize) {
+    pub(super) fn set_range(&mut self, log: usize, at: usize, end: usize) {
         self.range = Some(LogRange { log, at, end });
     }
 
