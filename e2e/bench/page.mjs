@@ -2,13 +2,13 @@
 //
 //   cargo xtask bench page [--rounds 5] [--rate 1000] [--seconds 20] [--minutes 1] [--size 200] [--query 'up=50&down=50']
 //
-// - Size: every file of the page as it is and in brotli, as the server hands it out.
-// - Start: a new browser with nothing cached opens `/`; when it paints, stands, and shows events in one lane and in all.
-// - Load: `--rate` events a second in five lanes for `--seconds`: long tasks, frames, work of the main thread.
-// - Memory: the same for `--minutes`; heap after garbage collection at both ends (0 leaves it out).
+// - Size: every file of the page, uncompressed and in brotli, as sent by the server.
+// - Start: a new browser with an empty cache opens `/`; times of paints, of the built page, and of events in the first and in every lane.
+// - Load: `--rate` events per second in five lanes for `--seconds`: long tasks, frames, use of the main thread.
+// - Memory: the same load for `--minutes`, heap after garbage collection before and after it; 0 to skip it.
 //
-// A task's processor time is what it took of the main thread; its wall time counts whatever else the machine did, too.
-// Server and browser share the machine. Rounds of start and load take turns; medians of rounds are printed.
+// The processor time of a task is that of the main thread; its wall time includes other work of the machine.
+// Server and browser share the machine. Rounds of start and load alternate; medians of all rounds are printed.
 import { get } from 'node:http'
 import os from 'node:os'
 import { parseArgs } from 'node:util'
@@ -19,12 +19,12 @@ import { RacePage, TECHNIQUES } from '../lib/race-page.mjs'
 import { BINARY, Server } from '../lib/server.mjs'
 import { pause, until } from '../lib/until.mjs'
 
-/** After every lane is live, what still belongs to the start. */
+/** Time after every lane is live that still counts as the start. */
 const SETTLE_MS = 5_000
 const SOON_MS = 60_000
-/** The browser's own definition of a long task, and the most that one may take after the start, ms. */
+/** The browser's definition of a long task, ms; also the limit for tasks after the start. */
 const LONG_MS = 50
-/** A frame that came later than this is one that 30 a second would have missed, with a frame's play. */
+/** A frame that takes longer is late: the interval of 30 frames per second plus one frame. */
 const LATE_MS = 1_000 / 30 + 1_000 / 60
 
 function options() {
@@ -36,41 +36,41 @@ function options() {
     },
   })
   const { query, ...numbers } = values
-  const wish = Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)]))
-  for (const [name, value] of Object.entries(wish)) {
-    if (!(value >= 0)) throw new Error(`--${name} is a number, got ${numbers[name]}`)
+  const settings = Object.fromEntries(Object.entries(numbers).map(([name, text]) => [name, Number(text)]))
+  for (const [name, value] of Object.entries(settings)) {
+    if (!(value >= 0)) throw new Error(`--${name}: expected a number, got ${numbers[name]}`)
   }
-  return { ...wish, query }
+  return { ...settings, query }
 }
 
-/** Bytes that travel for `path`, in `encoding`. */
-function weight(url, path, encoding) {
+/** Size and text of the response body for `path` in `encoding`. */
+function responseSize(url, path, encoding) {
   return new Promise((resolve, reject) => {
-    get(`${url}${path}`, { headers: { 'accept-encoding': encoding } }, (answer) => {
+    get(`${url}${path}`, { headers: { 'accept-encoding': encoding } }, (response) => {
       let [bytes, text] = [0, '']
-      answer.on('data', (piece) => { bytes += piece.length; text += piece })
-      answer.on('end', () => (answer.statusCode === 200 ? resolve({ bytes, text }) : reject(new Error(`${path}: ${answer.statusCode}`))))
+      response.on('data', (piece) => { bytes += piece.length; text += piece })
+      response.on('end', () => (response.statusCode === 200 ? resolve({ bytes, text }) : reject(new Error(`${path}: ${response.statusCode}`))))
     }).on('error', reject)
   })
 }
 
 /** Rows of `[kind, bytes, bytes in brotli]`. */
 async function sizes(url) {
-  const { text } = await weight(url, '/', 'identity')
+  const { text } = await responseSize(url, '/', 'identity')
   const paths = ['/', ...new Set([...text.matchAll(/(?:href|from|module_or_path:)[=\s]*["'](\/[^"']+)["']/g)].map(([, path]) => path))]
   const kinds = { wasm: 'wasm', js: 'JavaScript', rest: 'page, styles, icon' }
   const sums = Object.fromEntries(Object.values(kinds).map((kind) => [kind, [0, 0]]))
   for (const path of paths) {
     const sum = sums[kinds[path.split('.').pop()] ?? kinds.rest]
-    sum[0] += (await weight(url, path, 'identity')).bytes
-    sum[1] += (await weight(url, path, 'br')).bytes
+    sum[0] += (await responseSize(url, path, 'identity')).bytes
+    sum[1] += (await responseSize(url, path, 'br')).bytes
   }
-  if (sums.wasm[0] === 0) throw new Error(`${BINARY} has no dashboard inside; cargo xtask bench page builds one that has`)
+  if (sums.wasm[0] === 0) throw new Error(`${BINARY} was built without the dashboard; cargo xtask bench page builds it`)
   const rows = Object.entries(sums).map(([kind, [plain, brotli]]) => [kind, plain, brotli])
   return [...rows, ['all', ...[1, 2].map((column) => rows.reduce((sum, row) => sum + row[column], 0))]]
 }
 
-/** A Race page in a browser of its own, handed to `look`. */
+/** Opens a Race page in a new browser, and calls `look` with it. */
 async function inBrowser(server, query, look) {
   const browser = await launch(['--enable-precise-memory-info'])
   try {
@@ -79,7 +79,7 @@ async function inBrowser(server, query, look) {
     const race = await RacePage.open(context, server, query)
     const outcome = await look(race, await context.newCDPSession(race.page), browser)
     const losses = await race.losses()
-    if (losses.length + race.complaints.length > 0) throw new Error([...losses, ...race.complaints].join('\n'))
+    if (losses.length + race.pageErrors.length > 0) throw new Error([...losses, ...race.pageErrors].join('\n'))
     return outcome
   } finally {
     await browser.close()
@@ -99,7 +99,7 @@ async function start(server) {
     return {
       'first paint': painted['first-paint'],
       'first contentful paint': painted['first-contentful-paint'],
-      'the page stands': seen.builtAt,
+      'page built': seen.builtAt,
       'first lane shows an event': Math.min(...lanes),
       'last lane but polling': Math.max(...TECHNIQUES.filter((name) => name !== 'poll').map((name) => seen.laneAt[name])),
       'every lane shows an event': Math.max(...lanes),
@@ -112,9 +112,9 @@ async function metrics(session) {
   return Object.fromEntries(list.map(({ name, value }) => [name, value]))
 }
 
-/** A page under load once it has settled. */
-async function loaded(server, wish, look) {
-  const query = `?source=generator&rate=${wish.rate}&size=${wish.size}${wish.query && `&${wish.query}`}`
+/** Opens a page under load and calls `look` after its start. */
+async function loaded(server, settings, look) {
+  const query = `?source=generator&rate=${settings.rate}&size=${settings.size}${settings.query && `&${settings.query}`}`
   return inBrowser(server, query, async (race, session, browser) => {
     await session.send('Performance.enable')
     await race.waitForState('live', SOON_MS)
@@ -123,13 +123,13 @@ async function loaded(server, wish, look) {
   })
 }
 
-/** `--seconds` under load. */
-async function load(server, wish) {
-  return loaded(server, wish, async (race, session, browser) => {
+/** Measures `--seconds` under load. */
+async function load(server, settings) {
+  return loaded(server, settings, async (race, session, browser) => {
     const begun = await collect(race.page)
     await browser.startTracing(race.page, { categories: ['toplevel'] })
     const [before, events] = [await metrics(session), await race.numbers('events')]
-    await pause(wish.seconds * 1_000)
+    await pause(settings.seconds * 1_000)
     const after = await metrics(session)
     const { longTasks, frames, drawings, sinceMs } = await collect(race.page)
     const shown = await race.numbers('events')
@@ -151,9 +151,9 @@ async function load(server, wish) {
   })
 }
 
-/** Memory before and after `--minutes` under load, MB, and what of the page grew. */
-async function memory(server, wish) {
-  return loaded(server, wish, async (race, session) => {
+/** Memory (MB), DOM nodes and listeners before and after `--minutes` under load. */
+async function memory(server, settings) {
+  return loaded(server, settings, async (race, session) => {
     const look = async () => {
       await session.send('HeapProfiler.collectGarbage')
       const { JSHeapUsedSize, Nodes, JSEventListeners } = await metrics(session)
@@ -161,7 +161,7 @@ async function memory(server, wish) {
       return { 'JavaScript heap, MB': JSHeapUsedSize / 1e6, 'wasm memory, MB': wasmBytes / 1e6, 'DOM nodes': Nodes, listeners: JSEventListeners }
     }
     const before = await look()
-    await pause(wish.minutes * 60_000)
+    await pause(settings.minutes * 60_000)
     const after = await look()
     return Object.keys(before).map((name) => [name, before[name], after[name]])
   })
@@ -174,33 +174,33 @@ function medians(rounds) {
   })
 }
 
-function loads() {
+function loadAverage() {
   return os.loadavg()[0].toFixed(1)
 }
 
 async function main() {
-  const wish = options()
+  const settings = options()
   const server = await Server.start()
   try {
     const browser = await launch()
     const version = await browser.version()
     await browser.close()
     console.log(`Chromium ${version}, ${os.cpus().length} cores (${os.cpus()[0]?.model.trim()}), server and browser on the same machine, `
-      + `${wish.rounds} rounds. Load of the machine when it began: ${loads()}.\n`)
+      + `${settings.rounds} rounds. Load of the machine when it began: ${loadAverage()}.\n`)
     console.log(`${table(['file', 'bytes', 'in brotli'], await sizes(server.url))}\n`)
     const [starts, underLoad] = [[], []]
-    for (let round = 0; round < wish.rounds; round += 1) {
+    for (let round = 0; round < settings.rounds; round += 1) {
       starts.push(await start(server))
-      underLoad.push(await load(server, wish))
-      process.stderr.write(`round ${round + 1} of ${wish.rounds}, load ${loads()}\n`)
+      underLoad.push(await load(server, settings))
+      process.stderr.write(`round ${round + 1} of ${settings.rounds}, load ${loadAverage()}\n`)
     }
     console.log(`${table(['cold start, ms after the navigation', 'median', 'least', 'most'], medians(starts))}\n`)
-    const what = `${wish.rate.toLocaleString('en-US')} events/s of ${wish.size} bytes in five lanes, ${wish.seconds} s`
+    const what = `${settings.rate.toLocaleString('en-US')} events/s of ${settings.size} bytes in five lanes, ${settings.seconds} s`
     console.log(`${table([what, 'median', 'least', 'most'], medians(underLoad))}\n`)
-    if (wish.minutes > 0) {
-      console.log(`${table([`the same for ${wish.minutes} min, after garbage collection`, 'at first', 'at the end'], await memory(server, wish))}\n`)
+    if (settings.minutes > 0) {
+      console.log(`${table([`the same for ${settings.minutes} min, after garbage collection`, 'at first', 'at the end'], await memory(server, settings))}\n`)
     }
-    console.log(`Nothing was lost or repeated in any lane. Load of the machine at the end: ${loads()}.`)
+    console.log(`No event was lost or repeated in any lane. Load of the machine at the end: ${loadAverage()}.`)
   } finally {
     await server.stop()
   }

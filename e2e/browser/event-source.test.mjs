@@ -1,4 +1,4 @@
-// The browser's own EventSource against the real server: over recycles and the server's death each event is seen once, in order.
+// The browser's EventSource with the real server: each event is received once, in order, across recycled responses and kills of the server.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,11 +8,11 @@ import { launch } from '../lib/chromium.mjs'
 import { Server } from '../lib/server.mjs'
 import { until } from '../lib/until.mjs'
 
-/** Generous: a debug server and a browser may share two slow cores. */
+/** Long, because a debug server and a browser may share two slow cores. */
 const SOON_MS = 60_000
-/** Life of a streaming answer; short, so that a test sees many. */
+/** Lifetime of a streaming response; short, so that a test receives many. */
 const RECYCLE = '300ms'
-const MANY_ANSWERS = 8
+const MANY_RESPONSES = 8
 
 let directory
 let server
@@ -37,36 +37,36 @@ afterEach(async () => {
 })
 
 async function write(method, name, headers = {}, body = undefined) {
-  const answer = await fetch(server.stream(name), { method, headers, body })
-  assert.ok(answer.ok, `${method} ${name}: ${answer.status}`)
+  const response = await fetch(server.stream(name), { method, headers, body })
+  assert.ok(response.ok, `${method} ${name}: ${response.status}`)
 }
 
-/** Messages `first`, `first + 1`, ... as appends of their own; each is acknowledged before the next. */
+/** Appends messages `first`, `first + 1`, ... one by one; each is acknowledged before the next. */
 async function append(name, first, count) {
   for (let n = first; n < first + count; n += 1) {
     await write('POST', name, { 'content-type': 'application/json' }, JSON.stringify({ n }))
   }
 }
 
-/** A page of the server's own origin with an EventSource on the stream, as the README has it. */
+/** A page of the server's origin with an EventSource for the stream, as in the README. */
 async function follow(name, offset) {
   context = await browser.newContext()
   const page = await context.newPage()
-  // Any page of this origin will do; the dashboard would make requests of its own.
+  // Any page of this origin except the dashboard, which would send other requests.
   await page.goto(`${server.url}/v1/clock`)
   const requests = []
   page.on('request', (request) => { if (request.url().includes('live=sse')) requests.push(request.url()) })
   await page.evaluate((url) => {
     const source = new EventSource(url)
-    const seen = { messages: [], answers: 0, controls: 0, source }
-    source.onopen = () => { seen.answers += 1 }
+    const seen = { messages: [], responses: 0, controls: 0, source }
+    source.onopen = () => { seen.responses += 1 }
     source.addEventListener('data', (event) => seen.messages.push(...JSON.parse(event.data).map(({ n }) => n)))
     source.addEventListener('control', () => { seen.controls += 1 })
     globalThis.seen = seen
   }, `/v1/stream/${name}?offset=${offset}&live=sse`)
   const look = () => page.evaluate(() => {
-    const { messages, answers, controls, source } = globalThis.seen
-    return { messages, answers, controls, state: source.readyState }
+    const { messages, responses, controls, source } = globalThis.seen
+    return { messages, responses, controls, state: source.readyState }
   })
   const sees = async (what, condition) => {
     let now
@@ -82,39 +82,39 @@ function upTo(count) {
 
 describe('an EventSource', { timeout: 600_000 }, () => {
   for (const [offset, before] of [['-1', 5], ['now', 0]]) {
-    test(`sees each event once over recycles and the server's death: offset=${offset}`, async () => {
+    test(`receives each event once across recycled responses and kills: offset=${offset}`, async () => {
       const name = `event-source/from${offset}`
       await write('PUT', name, { 'content-type': 'application/json' })
       await append(name, 0, before)
       const source = await follow(name, offset)
       await source.sees('the stream is followed', ({ controls, messages }) => controls > 0 && messages.length === before)
       let count = before
-      // Answers end while events come, and between them.
-      for (let answers = 2; answers <= MANY_ANSWERS; answers += 1) {
+      // Responses end while events are appended, and between appends.
+      for (let responses = 2; responses <= MANY_RESPONSES; responses += 1) {
         await append(name, count, 3)
         count += 3
-        await source.sees('the next answer', (seen) => seen.answers >= answers)
+        await source.sees('the next response', (seen) => seen.responses >= responses)
       }
       await append(name, count, 3)
       count += 3
       await source.sees('all of them', ({ messages }) => messages.length >= count)
-      for (let death = 0; death < 2; death += 1) {
-        // What was acknowledged right before the death may not have been sent.
+      for (let kill = 0; kill < 2; kill += 1) {
+        // Messages acknowledged right before the kill may not have been delivered.
         await append(name, count, 5)
         await server.kill()
-        const { answers } = await source.look()
+        const { responses } = await source.look()
         await server.restart()
         await append(name, count + 5, 5)
         count += 10
-        await source.sees('it came back', (seen) => seen.answers > answers && seen.messages.length >= count)
+        await source.sees('it reconnected', (seen) => seen.responses > responses && seen.messages.length >= count)
       }
-      const { answers } = await source.look()
-      const seen = await source.sees('one more answer, with nothing new', (seen) => seen.answers > answers)
+      const { responses } = await source.look()
+      const seen = await source.sees('one more response, without new messages', (seen) => seen.responses > responses)
       assert.deepEqual(seen.messages, upTo(count))
     })
   }
 
-  test('stops coming back at the end of a closed stream', async () => {
+  test('does not reconnect at the end of a closed stream', async () => {
     const name = 'event-source/closed'
     await write('PUT', name, { 'content-type': 'application/json' })
     await append(name, 0, 3)
@@ -122,12 +122,12 @@ describe('an EventSource', { timeout: 600_000 }, () => {
     await source.sees('the stream is followed', ({ messages }) => messages.length === 3)
     await append(name, 3, 2)
     await write('POST', name, { 'stream-closed': 'true' })
-    const seen = await source.sees('it is closed for good', ({ state }) => state === 2)
+    const seen = await source.sees('it is closed', ({ state }) => state === 2)
     assert.deepEqual(seen.messages, upTo(5))
-    const asked = source.requests.length
-    // Other requests of the same page pass; none of this one does.
+    const requestCount = source.requests.length
+    // A second page sends requests meanwhile; the first one must not.
     const again = await follow(`${name}`, '-1')
     await again.sees('another one is closed, too', ({ state }) => state === 2)
-    assert.equal(source.requests.length, asked)
+    assert.equal(source.requests.length, requestCount)
   })
 })

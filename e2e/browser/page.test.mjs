@@ -1,4 +1,4 @@
-// The dashboard in a real Chromium, served by the real binary: what a person sees and does on the Race page.
+// The Race page in Chromium, served by the real binary.
 import assert from 'node:assert/strict'
 import { mkdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -13,7 +13,7 @@ import { pause, until } from '../lib/until.mjs'
 const artifacts = fileURLToPath(new URL('../../artifacts/', import.meta.url))
 const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** Generous: a debug server and a browser may share two slow cores. */
+/** Long, because a debug server and a browser may share two slow cores. */
 const SOON_MS = 30_000
 
 let server
@@ -36,13 +36,13 @@ afterEach(async () => {
   context = undefined
 })
 
-/** A page in a context of its own: nothing stored, nothing cached. */
+/** A page in a new context, without stored or cached data. */
 async function open(query = '', options = {}) {
   context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', ...options })
   return RacePage.open(context, server, query)
 }
 
-/** A stream that only the test writes to, so that counts stand still between its appends. */
+/** A stream to which only the test appends, so that counts change only then. */
 async function quietStream(name, messages = []) {
   const headers = { 'content-type': 'application/json' }
   const created = await fetch(server.stream(name), { method: 'PUT', headers })
@@ -53,23 +53,23 @@ async function quietStream(name, messages = []) {
 
 async function append(name, message) {
   const headers = { 'content-type': 'application/json' }
-  const answer = await fetch(server.stream(name), { method: 'POST', headers, body: JSON.stringify(message) })
-  assert.equal(answer.status, 204)
+  const response = await fetch(server.stream(name), { method: 'POST', headers, body: JSON.stringify(message) })
+  assert.equal(response.status, 204)
 }
 
 describe('the Race page', { timeout: 900_000 }, () => {
-  test('every lane receives by itself, and loses and repeats nothing', async () => {
+  test('every lane receives events without loss or repetition', async () => {
     const race = await open()
     await race.allLanes('every lane has ten events', 'events', SOON_MS, (events) => events >= 10)
     await race.waitForState('live', SOON_MS)
     assert.deepEqual(await race.losses(), [])
     assert.match(await race.part('verdict').innerText(), /\S+ \S+/)
     for (const technique of TECHNIQUES) assert.ok((await race.number(technique, 'requests')) >= 1, technique)
-    assert.ok(await race.page.evaluate(() => globalThis.crossOriginIsolated), 'the page is isolated: its clock is fine-grained')
-    assert.deepEqual(race.complaints, [])
+    assert.ok(await race.page.evaluate(() => globalThis.crossOriginIsolated), 'the page is isolated, so its clock has a high resolution')
+    assert.deepEqual(race.pageErrors, [])
   })
 
-  test('pause stops every figure and going on catches up', async () => {
+  test('pause stops all figures, and resuming catches up', async () => {
     const race = await open()
     await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 3)
     await race.part('pause').click()
@@ -80,13 +80,13 @@ describe('the Race page', { timeout: 900_000 }, () => {
     await pause(2_000)
     assert.deepEqual(await race.numbers('events'), before)
     await race.part('pause').click()
-    await race.allLanes('every lane moved on', 'events', SOON_MS, (events, technique) => events > before[technique])
+    await race.allLanes('every lane received more', 'events', SOON_MS, (events, technique) => events > before[technique])
     assert.equal(await race.part('pause').getAttribute('aria-pressed'), 'false')
     assert.deepEqual(await race.losses(), [])
-    assert.deepEqual(race.complaints, [])
+    assert.deepEqual(race.pageErrors, [])
   })
 
-  test('space pauses, p goes to the publish box', async () => {
+  test('space pauses, p focuses the publish box', async () => {
     const race = await open()
     await race.waitForState('live', SOON_MS)
     await race.page.keyboard.press('Space')
@@ -96,10 +96,10 @@ describe('the Race page', { timeout: 900_000 }, () => {
     await race.page.keyboard.press('p')
     await until('the publish box has the focus', SOON_MS, () =>
       race.part('publish-text').evaluate((input) => input === document.activeElement))
-    assert.deepEqual(race.complaints, [])
+    assert.deepEqual(race.pageErrors, [])
   })
 
-  test('what is published arrives in every lane', async () => {
+  test('a published event arrives in every lane', async () => {
     const name = await quietStream('e2e/publish')
     const race = await open(`?stream=${name}`)
     await race.waitForState('live', SOON_MS)
@@ -111,21 +111,21 @@ describe('the Race page', { timeout: 900_000 }, () => {
     await race.publish('한국어, "quotes" & <tags>')
     await race.allLanes('two more events', 'events', SOON_MS, (events, technique) => events === before[technique] + 2)
     assert.deepEqual(await race.losses(), [])
-    assert.deepEqual(race.complaints, [])
+    assert.deepEqual(race.pageErrors, [])
   })
 
-  test('what other programs append arrives in every lane', async () => {
+  test('an event appended by another program arrives in every lane', async () => {
     const name = await quietStream('e2e/appended', [{ n: 0 }])
     const race = await open(`?stream=${name}`)
     await race.waitForState('live', SOON_MS)
-    await race.allLanes('the event that is there', 'events', SOON_MS, (events) => events === 1)
+    await race.allLanes('the existing event', 'events', SOON_MS, (events) => events === 1)
     for (let n = 1; n <= 50; n += 1) await append(name, { n })
     await race.allLanes('fifty more events', 'events', SOON_MS, (events) => events === 51)
     assert.deepEqual(await race.losses(), [])
-    assert.deepEqual(race.complaints, [])
+    assert.deepEqual(race.pageErrors, [])
   })
 
-  test('lines that the command line appends are events, and publishing adds one', async () => {
+  test('each line appended by the command line is an event, and so is a published text', async () => {
     const name = 'e2e/lines'
     const created = await fetch(server.stream(name), { method: 'PUT', headers: { 'content-type': 'text/plain; charset=utf-8' } })
     assert.equal(created.status, 201)
@@ -139,10 +139,10 @@ describe('the Race page', { timeout: 900_000 }, () => {
     await race.publish('hello')
     await race.allLanes('one more event', 'events', SOON_MS, (events, technique) => events === before[technique] + 6)
     assert.deepEqual(await race.losses(), [])
-    assert.deepEqual(race.complaints, [])
+    assert.deepEqual(race.pageErrors, [])
   })
 
-  test('reloading again and again costs nothing', async () => {
+  test('repeated reloads cause no errors', async () => {
     const race = await open()
     await race.waitForState('live', SOON_MS)
     for (let reload = 0; reload < 12; reload += 1) {
@@ -150,10 +150,10 @@ describe('the Race page', { timeout: 900_000 }, () => {
       await race.waitForState('live', SOON_MS)
     }
     await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 3)
-    assert.deepEqual(race.complaints, [])
+    assert.deepEqual(race.pageErrors, [])
   })
 
-  test('the language changes at once and stays in the link', async () => {
+  test('the language changes immediately and is kept in the link', async () => {
     const race = await open()
     await race.waitForState('live', SOON_MS)
     await race.part('language').selectOption('ko')
@@ -166,7 +166,7 @@ describe('the Race page', { timeout: 900_000 }, () => {
     await again.part('language').selectOption('en')
     await until('the page is English', SOON_MS, async () => (await again.page.locator('html').getAttribute('lang')) === 'en')
     assert.doesNotMatch(await again.part('verdict').innerText(), /[\uac00-\ud7a3]/)
-    assert.deepEqual([...race.complaints, ...again.complaints], [])
+    assert.deepEqual([...race.pageErrors, ...again.pageErrors], [])
   })
 
   test('a browser that prefers Korean gets Korean', async () => {
@@ -186,12 +186,12 @@ describe('the Race page', { timeout: 900_000 }, () => {
     await race.page.reload()
     await race.part('verdict').waitFor()
     await race.waitForState('live', SOON_MS)
-    await race.allLanes('what is there', 'events', SOON_MS, (events) => events === 2)
+    await race.allLanes('the existing events', 'events', SOON_MS, (events) => events === 2)
     await append(name, { a: 3 })
     await race.allLanes('the event arrives after reload', 'events', SOON_MS, (events) => events === 3)
     const exported = JSON.parse((await race.export('export-json')).text)
     assert.equal(exported.stream, name)
-    assert.deepEqual(race.complaints, [])
+    assert.deepEqual(race.pageErrors, [])
   })
 
   test('exports parse and agree with the page', async () => {
@@ -219,21 +219,21 @@ describe('the Race page', { timeout: 900_000 }, () => {
       assert.deepEqual(Object.fromEntries(document.lanes.map((lane) => [lane.technique, lane[figure]])), shown[figure], `JSON: ${figure}`)
       assert.deepEqual(Object.fromEntries(rows.map((row) => [row.technique, Number(row[figure])])), shown[figure], `CSV: ${figure}`)
     }
-    assert.deepEqual(race.complaints, [])
+    assert.deepEqual(race.pageErrors, [])
   })
 
-  test('when the server dies the page says so, and recovers by itself', async () => {
+  test('the page shows that the server is gone, and recovers', async () => {
     const race = await open()
     await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 3)
     await server.kill()
-    await until('the page says that the server is gone', SOON_MS, async () => ['lost', 'reconnecting'].includes(await race.state()))
+    await until('the page shows that the server is gone', SOON_MS, async () => ['lost', 'reconnecting'].includes(await race.state()))
     await pause(3_000)
     await server.restart()
     await race.waitForState('live', 60_000)
     const before = await race.numbers('events')
-    await race.allLanes('every lane moves on', 'events', 60_000, (events, technique) => events > before[technique])
-    // A refused connection is reported by the browser itself; what the page says must still be clean.
-    const own = race.complaints.filter((complaint) => !/ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|WebSocket connection|Failed to load resource/.test(complaint))
+    await race.allLanes('every lane received more', 'events', 60_000, (events, technique) => events > before[technique])
+    // The browser reports refused connections; the page must report nothing else.
+    const own = race.pageErrors.filter((error) => !/ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|WebSocket connection|Failed to load resource/.test(error))
     assert.deepEqual(own, [])
   })
 
@@ -266,7 +266,7 @@ describe('the Race page', { timeout: 900_000 }, () => {
       await race.page.screenshot({ path: `${artifacts}race-${name}.png`, fullPage: true })
       const overflow = await race.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
       assert.equal(overflow, 0, 'pixels wider than the window')
-      assert.deepEqual(race.complaints, [])
+      assert.deepEqual(race.pageErrors, [])
     })
   }
 })

@@ -1,4 +1,4 @@
-// The Streams page in a real Chromium, served by the real binary: find, look, append, follow, fork, close, delete.
+// The Streams page in Chromium, served by the real binary: search, inspect, append, follow, fork, close, delete.
 import assert from 'node:assert/strict'
 import { mkdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -13,7 +13,7 @@ import { pause, until } from '../lib/until.mjs'
 const artifacts = fileURLToPath(new URL('../../artifacts/', import.meta.url))
 const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** Generous: a debug server and a browser may share two slow cores. */
+/** Long, because a debug server and a browser may share two slow cores. */
 const SOON_MS = 30_000
 const JSON_TYPE = 'application/json'
 
@@ -37,7 +37,7 @@ afterEach(async () => {
   context = undefined
 })
 
-/** A page in a context of its own: nothing stored, nothing cached. */
+/** A page in a new context, without stored or cached data. */
 async function open(query = '', options = {}, at = server) {
   context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', ...options })
   return StreamsPage.open(context, at, query)
@@ -50,12 +50,12 @@ async function create(name, { type = JSON_TYPE, body, headers = {} } = {}) {
 }
 
 async function append(name, message) {
-  const answer = await fetch(server.stream(name), { method: 'POST', headers: { 'content-type': JSON_TYPE }, body: JSON.stringify(message) })
-  assert.ok(answer.ok, `${answer.status}`)
+  const response = await fetch(server.stream(name), { method: 'POST', headers: { 'content-type': JSON_TYPE }, body: JSON.stringify(message) })
+  assert.ok(response.ok, `${response.status}`)
 }
 
 describe('the Streams page', { timeout: 900_000 }, () => {
-  test('a server without streams says what to do, with a line that works', async () => {
+  test('a server without streams shows a command that creates one', async () => {
     const empty = await Server.start(['--store', 'memory'])
     try {
       const streams = await open('', {}, empty)
@@ -63,13 +63,13 @@ describe('the Streams page', { timeout: 900_000 }, () => {
       const [, type, url] = line.match(/^curl -X PUT -H 'content-type: (\S+)' (\S+)$/)
       assert.equal((await fetch(url, { method: 'PUT', headers: { 'content-type': type } })).status, 201)
       await streams.waitForNames('the new stream', SOON_MS, (names) => names.length === 1)
-      assert.deepEqual(streams.complaints, [])
+      assert.deepEqual(streams.pageErrors, [])
     } finally {
       await empty.stop()
     }
   })
 
-  test('the list is paged on the server, on and back, and searched', async () => {
+  test('the list is paged by the server, forward and back, and searched', async () => {
     for (let n = 0; n < 120; n += 1) await create(`paged/${String(n).padStart(3, '0')}`)
     await create('other/Paged one')
     const streams = await open('search=paged/')
@@ -88,13 +88,13 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await streams.page.keyboard.press('/')
     await until('the search has the focus', SOON_MS, () => streams.page.evaluate(() => document.activeElement.id === 'stream-search'))
     await streams.part('stream-search').fill('PAGED O')
-    await streams.waitForNames('what was searched', SOON_MS, (names) => names.length === 1 && names[0] === 'other/Paged one')
+    await streams.waitForNames('the search result', SOON_MS, (names) => names.length === 1 && names[0] === 'other/Paged one')
     await streams.waitForQuery('search', 'PAGED O', SOON_MS)
     await streams.part('stream-search').fill('nothing like it')
     await streams.part('empty').waitFor({ timeout: SOON_MS })
     await streams.part('empty').getByRole('button').click()
     await streams.waitForNames('everything', SOON_MS, (names) => names.length === 50)
-    assert.deepEqual(streams.complaints, [])
+    assert.deepEqual(streams.pageErrors, [])
   })
 
   test('a stream is created, appended to with Enter, and followed by every technique', async () => {
@@ -103,7 +103,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await streams.part('create-name').fill('made/here & now')
     await streams.part('create-first').fill('{"n":0}')
     await streams.part('create-send').click()
-    await streams.waitForSaid('made/here & now', SOON_MS)
+    await streams.waitForResult('made/here & now', SOON_MS)
     await streams.waitForQuery('stream', 'made/here & now', SOON_MS)
     await streams.waitForMessages(SOON_MS, ['{"n":0}'])
     const expected = ['{"n":0}']
@@ -118,10 +118,10 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await streams.page.getByTestId('readers').locator('.t-websocket').waitFor({ timeout: SOON_MS })
     await append('made/here%20%26%20now', { from: 'elsewhere' })
     await streams.waitForMessages(SOON_MS, ['{"from":"elsewhere"}', ...expected])
-    assert.deepEqual(streams.complaints, [])
+    assert.deepEqual(streams.pageErrors, [])
   })
 
-  test('what the server refuses is shown in its words, and what was typed stays', async () => {
+  test('a refusal is shown with its text, and the input is kept', async () => {
     await create('refusing')
     const streams = await open('stream=refusing')
     await streams.part('append-text').fill('{"half":')
@@ -137,7 +137,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await streams.page.getByRole('alert').filter({ hasText: 'exists' }).waitFor({ timeout: SOON_MS })
   })
 
-  test('producers, readers and the export are there', async () => {
+  test('producers and readers are listed, and the export is downloaded', async () => {
     await create('looked-at', { type: 'text/plain' })
     const headers = { 'content-type': 'text/plain', 'producer-id': 'writer-7', 'producer-epoch': '2', 'producer-seq': '0' }
     assert.equal((await fetch(server.stream('looked-at'), { method: 'POST', headers, body: 'hello' })).status, 200)
@@ -152,10 +152,10 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     assert.match(await readFile(await download.path(), 'utf8'), /"data":"hello".*\n\{"end":/)
     await streams.part('curl-inspect').click()
     assert.equal(await streams.page.locator('.ways code').innerText(), `curl ${server.url}/v1/streams/looked-at`)
-    assert.deepEqual(streams.complaints, [])
+    assert.deepEqual(streams.pageErrors, [])
   })
 
-  test('a fork begins with what the stream held, and each names the other', async () => {
+  test('a fork begins with the content of its source, and each links to the other', async () => {
     await create('tree', { body: '[1,2,3]' })
     const streams = await open('stream=tree')
     await streams.waitForMessages(SOON_MS, ['3', '2', '1'])
@@ -166,32 +166,32 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await streams.waitForMessages(SOON_MS, ['2', '1'])
     await streams.page.getByTestId('look').getByRole('link', { name: 'tree', exact: true }).click()
     await streams.part('forks').getByText('tree/branch').waitFor({ timeout: SOON_MS })
-    assert.deepEqual(streams.complaints, [])
+    assert.deepEqual(streams.pageErrors, [])
   })
 
-  test('closing and deleting ask first, and the keyboard can say no', async () => {
-    await create('doomed', { body: '[1]' })
-    const streams = await open('stream=doomed')
+  test('closing and deleting require a confirmation, which the keyboard can cancel', async () => {
+    await create('to-delete', { body: '[1]' })
+    const streams = await open('stream=to-delete')
     await streams.part('close-ask').click()
     await streams.part('close-sure').waitFor({ timeout: SOON_MS })
     await streams.page.keyboard.press('Escape')
     await streams.part('close-ask').click()
     await streams.part('close-sure').click()
-    await until('it is closed', SOON_MS, async () => (await fetch(server.stream('doomed'), { method: 'HEAD' })).headers.get('stream-closed') === 'true')
+    await until('it is closed', SOON_MS, async () => (await fetch(server.stream('to-delete'), { method: 'HEAD' })).headers.get('stream-closed') === 'true')
     await until('the append box is gone', SOON_MS, async () => (await streams.part('append-text').count()) === 0)
     await streams.part('delete-ask').click()
     await until('the safe button has the focus', SOON_MS, () => streams.page.evaluate(() => document.activeElement.id === 'delete-keep'))
     await streams.page.keyboard.press('Enter')
-    assert.equal((await fetch(server.stream('doomed'), { method: 'HEAD' })).status, 200)
+    assert.equal((await fetch(server.stream('to-delete'), { method: 'HEAD' })).status, 200)
     await streams.part('delete-ask').click()
     await streams.part('delete-sure').click()
-    await until('it is gone', SOON_MS, async () => (await fetch(server.stream('doomed'), { method: 'HEAD' })).status === 404)
-    await streams.waitForSaid('doomed', SOON_MS)
+    await until('it is gone', SOON_MS, async () => (await fetch(server.stream('to-delete'), { method: 'HEAD' })).status === 404)
+    await streams.waitForResult('to-delete', SOON_MS)
     await streams.waitForQuery('stream', undefined, SOON_MS)
-    assert.deepEqual(streams.complaints, [])
+    assert.deepEqual(streams.pageErrors, [])
   })
 
-  test('from the race and back, by links, keys of the browser and the stream itself, with nothing left running', async () => {
+  test('navigation between both pages leaves no readers running', async () => {
     await create('between', { body: '[1]' })
     const streams = await open('stream=between')
     await streams.waitForMessages(SOON_MS, ['1'])
@@ -204,7 +204,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     })
     await streams.part('nav-streams').click()
     await streams.part('stream-search').waitFor({ timeout: SOON_MS })
-    await until('nobody reads it any more', SOON_MS, async () => {
+    await until('it has no readers', SOON_MS, async () => {
       const details = await (await fetch(`${server.url}/v1/streams/between`)).json()
       return details.readers.length === 0
     })
@@ -216,43 +216,43 @@ describe('the Streams page', { timeout: 900_000 }, () => {
       const details = await (await fetch(`${server.url}/v1/streams/between`)).json()
       return details.readers.length === 1 && details.readers[0].technique === 'sse'
     })
-    assert.deepEqual(streams.complaints, [])
+    assert.deepEqual(streams.pageErrors, [])
   })
 
-  test('when the server dies the page says so, and goes on by itself', async () => {
-    const mortal = await Server.start(['--store', 'memory'])
+  test('the page shows that the server is gone, and recovers', async () => {
+    const ownServer = await Server.start(['--store', 'memory'])
     try {
-      const streams = await open('', {}, mortal)
+      const streams = await open('', {}, ownServer)
       await streams.part('empty').waitFor({ timeout: SOON_MS })
-      await mortal.kill()
+      await ownServer.kill()
       await streams.part('gone').waitFor({ timeout: SOON_MS })
       await streams.waitForState('lost', SOON_MS)
-      await mortal.restart()
+      await ownServer.restart()
       await streams.waitForState('live', SOON_MS)
       await until('the notice is gone', SOON_MS, async () => (await streams.part('gone').count()) === 0)
-      const own = streams.complaints.filter((complaint) => !/ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|Failed to load resource/.test(complaint))
+      const own = streams.pageErrors.filter((error) => !/ERR_CONNECTION|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE|Failed to load resource/.test(error))
       assert.deepEqual(own, [])
     } finally {
-      await mortal.stop()
+      await ownServer.stop()
     }
   })
 
-  test('a stream that does not exist is shown as soon as it does', async () => {
+  test('a missing stream is shown once it is created', async () => {
     const streams = await open('stream=late/one')
     await streams.part('missing').waitFor({ timeout: SOON_MS })
     await create('late/one', { body: '["here"]' })
     await streams.waitForMessages(SOON_MS, ['"here"'])
   })
 
-  test('a stream that lives by being read is not followed unasked', async () => {
-    await create('mortal', { body: '[1]', headers: { 'stream-ttl': '3600' } })
-    const streams = await open('stream=mortal')
+  test('a stream with a TTL is not followed automatically, as that would renew it', async () => {
+    await create('expiring', { body: '[1]', headers: { 'stream-ttl': '3600' } })
+    const streams = await open('stream=expiring')
     await streams.part('follow-toggle').waitFor({ timeout: SOON_MS })
     await pause(1_500)
     assert.deepEqual(await streams.messages(), [])
     await streams.part('follow-toggle').click()
     await streams.waitForMessages(SOON_MS, ['1'])
-    assert.deepEqual(streams.complaints, [])
+    assert.deepEqual(streams.pageErrors, [])
   })
 
   for (const theme of ['light', 'dark']) {
@@ -295,7 +295,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
       await streams.waitForNames('the list', SOON_MS, (names) => names.length > 0)
       await streams.page.screenshot({ path: `${artifacts}streams-list-${name}.png`, fullPage: true })
       assert.equal(await wider(), 0, 'pixels wider than the window')
-      assert.deepEqual(streams.complaints, [])
+      assert.deepEqual(streams.pageErrors, [])
     })
   }
 })

@@ -1,4 +1,4 @@
-// What the dashboard takes for done, and under which names it asks: answers of something between, and names of all kinds.
+// Writes of the dashboard: responses of proxies do not count as a success, and stream names are encoded correctly.
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { launch } from '../lib/chromium.mjs'
@@ -7,11 +7,11 @@ import { Server } from '../lib/server.mjs'
 import { StreamsPage } from '../lib/streams-page.mjs'
 import { until } from '../lib/until.mjs'
 
-/** Generous: a debug server and a browser may share two slow cores. */
+/** Long, because a debug server and a browser may share two slow cores. */
 const SOON_MS = 30_000
 
-/** Answers that no stream gives, with what the page has to name of each. */
-const FOREIGN = [
+/** Responses that no stream returns, with the text that the page must show for each. */
+const FOREIGN_RESPONSES = [
   { status: 301, shown: '3xx', headers: { location: '/v1/clock?n=1' } },
   { status: 302, shown: '3xx', headers: { location: '/v1/clock?n=1' } },
   { status: 303, shown: '3xx', headers: { location: '/v1/clock?n=1' } },
@@ -53,23 +53,23 @@ async function head(name) {
   return fetch(server.stream(name), { method: 'HEAD' })
 }
 
-/** Lets something between answer the page's writes to streams; returns how to change what it says. */
-async function between(page) {
-  let answer
+/** Intercepts the page's writes to streams, like a proxy; returns a function that sets the response. */
+async function interceptWrites(page) {
+  let response
   await page.route('**/v1/stream/**', (route) => {
     if (['GET', 'HEAD'].includes(route.request().method())) return route.fallback()
-    const { status, headers, body } = answer
+    const { status, headers, body } = response
     return route.fulfill({ status, headers, body: body ?? '' })
   })
-  return (next) => { answer = next }
+  return (next) => { response = next }
 }
 
-describe('what the page takes for done', { timeout: 600_000 }, () => {
-  test('an answer of something between is no success of any write on the Streams page', async () => {
+describe('the success of writes', { timeout: 600_000 }, () => {
+  test('a response of a proxy is not a success of a write on the Streams page', async () => {
     await create('kept', '[1]')
     const streams = await StreamsPage.open(await newContext(), server, 'stream=kept')
     await streams.waitForMessages(SOON_MS, ['1'])
-    const say = await between(streams.page)
+    const respondWith = await interceptWrites(streams.page)
     const actions = {
       append: async () => {
         await streams.part('append-text').fill('{"n":2}')
@@ -89,16 +89,16 @@ describe('what the page takes for done', { timeout: 600_000 }, () => {
       },
     }
     for (const [name, act] of Object.entries(actions)) {
-      for (const answer of FOREIGN) {
-        say(answer)
+      for (const response of FOREIGN_RESPONSES) {
+        respondWith(response)
         await act()
         const url = `${server.url}/v1/stream/kept`
-        const alert = streams.page.getByRole('alert').filter({ hasText: answer.shown }).filter({ hasText: url })
+        const alert = streams.page.getByRole('alert').filter({ hasText: response.shown }).filter({ hasText: url })
         await alert.first().waitFor({ timeout: SOON_MS })
-        assert.equal(await streams.part('said').innerText(), '', `${name}: ${answer.status}`)
+        assert.equal(await streams.part('said').innerText(), '', `${name}: ${response.status}`)
         assert.equal(await streams.part('look-name').innerText(), 'kept')
       }
-      // The next action's alert is its own.
+      // Removes the alert of this action.
       await streams.page.reload()
       await streams.waitForMessages(SOON_MS, ['1'])
     }
@@ -107,10 +107,10 @@ describe('what the page takes for done', { timeout: 600_000 }, () => {
 
     await streams.part('new').click()
     await streams.part('create-name').fill('made')
-    for (const answer of FOREIGN) {
-      say(answer)
+    for (const response of FOREIGN_RESPONSES) {
+      respondWith(response)
       await streams.part('create-send').click()
-      const alert = streams.page.getByRole('alert').filter({ hasText: answer.shown }).filter({ hasText: '/v1/stream/made' })
+      const alert = streams.page.getByRole('alert').filter({ hasText: response.shown }).filter({ hasText: '/v1/stream/made' })
       await alert.first().waitFor({ timeout: SOON_MS })
       assert.equal(await streams.part('create-name').inputValue(), 'made')
       await streams.part('create-name').fill('made')
@@ -118,16 +118,16 @@ describe('what the page takes for done', { timeout: 600_000 }, () => {
     assert.equal((await head('made')).status, 404)
   })
 
-  test('nor of publishing on the Race page', async () => {
+  test('a response of a proxy is not a success of publishing on the Race page', async () => {
     await create('published', '[1]')
     const race = await RacePage.open(await newContext(), server, '?stream=published')
     await race.waitForState('live', SOON_MS)
-    const say = await between(race.page)
-    for (const answer of FOREIGN) {
-      say(answer)
+    const respondWith = await interceptWrites(race.page)
+    for (const response of FOREIGN_RESPONSES) {
+      respondWith(response)
       await race.part('publish-text').fill('hello')
       await race.part('publish-send').click()
-      const said = race.page.locator('.said.fault').filter({ hasText: answer.shown }).filter({ hasText: '/v1/stream/published' })
+      const said = race.page.locator('.said.fault').filter({ hasText: response.shown }).filter({ hasText: '/v1/stream/published' })
       await said.waitFor({ timeout: SOON_MS })
       assert.equal(await race.part('publish-text').inputValue(), 'hello')
     }
@@ -135,10 +135,10 @@ describe('what the page takes for done', { timeout: 600_000 }, () => {
   })
 })
 
-describe('names on the page', { timeout: 600_000 }, () => {
+describe('stream names on the page', { timeout: 600_000 }, () => {
   const NAMES = ['disk 90%', 'topic+one', '%41', 'a%2Fb', '100%25', 'q?x=1#y', 'a&b=c', 'quo"ted\'s', 'back\\slash', '<b>', '한국어/é😀', '..a', 'a..b/...']
 
-  test('what is typed is listed, read and appended to under the same name everywhere', async () => {
+  test('a name is the same in the list, in reads and in appends', async () => {
     const streams = await StreamsPage.open(await newContext(), server)
     for (const name of NAMES) {
       if (await streams.part('new').count()) await streams.part('new').click()
@@ -152,7 +152,7 @@ describe('names on the page', { timeout: 600_000 }, () => {
       await streams.waitForMessages(SOON_MS, ['2', '1'])
       const path = name.split('/').map(encodeURIComponent).join('/')
       assert.deepEqual(await (await fetch(`${server.stream(path)}?offset=-1`)).json(), [1, 2], name)
-      // The link leads back to it.
+      // The link opens the same stream.
       await streams.page.reload()
       await streams.waitForMessages(SOON_MS, ['2', '1'])
       assert.equal(await streams.part('look-name').innerText(), name)
@@ -164,28 +164,28 @@ describe('names on the page', { timeout: 600_000 }, () => {
     await linked.waitForMessages(SOON_MS, ['2', '1'])
   })
 
-  test('a name that no stream can have is refused before anything is asked', async () => {
+  test('an invalid name is refused without a request', async () => {
     await create('victim', '[1]')
     const streams = await StreamsPage.open(await newContext(), server)
-    const asked = []
+    const requests = []
     streams.page.on('request', (request) => {
-      if (/\/v1\/(stream|streams|export)\//.test(request.url()) || request.method() !== 'GET') asked.push(`${request.method()} ${request.url()}`)
+      if (/\/v1\/(stream|streams|export)\//.test(request.url()) || request.method() !== 'GET') requests.push(`${request.method()} ${request.url()}`)
     })
-    const wrong = ['users/../victim', '../streams', '..', 'a/./b', 'a//b', '__ds/subscriptions/x', 'x'.repeat(513), Array(17).fill('a').join('/')]
+    const invalid = ['users/../victim', '../streams', '..', 'a/./b', 'a//b', '__ds/subscriptions/x', 'x'.repeat(513), Array(17).fill('a').join('/')]
     await streams.part('new').click()
-    for (const name of wrong) {
+    for (const name of invalid) {
       await streams.part('create-name').fill('')
       await until('no alert', SOON_MS, async () => (await streams.page.getByRole('alert').allInnerTexts()).every((text) => text === ''))
       await streams.part('create-name').fill(name)
       await streams.part('create-send').click()
       await streams.page.getByRole('alert').filter({ hasText: /\S/ }).first().waitFor({ timeout: SOON_MS })
     }
-    for (const name of wrong) {
+    for (const name of invalid) {
       await streams.page.goto(`${server.url}/?page=streams&stream=${encodeURIComponent(name)}`)
       await streams.page.getByTestId('look').locator('.fault').filter({ hasText: /\S/ }).first().waitFor({ timeout: SOON_MS })
     }
-    assert.deepEqual(asked, [])
-    for (const name of wrong) {
+    assert.deepEqual(requests, [])
+    for (const name of invalid) {
       const race = await RacePage.open(context, server, `?stream=${encodeURIComponent(name)}`)
       const reads = []
       race.page.on('request', (request) => { if (request.url().includes('/v1/stream/')) reads.push(request.url()) })

@@ -1,4 +1,4 @@
-// The command line and everyday readers: what goes in with `tailwater append` comes out of every follower, byte by byte.
+// The command line, curl and an EventSource: every follower prints exactly the bytes that `tailwater append` appended.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -31,12 +31,12 @@ function seq(first, last) {
   return text
 }
 
-/** A command of the binary that talks to our server. */
+/** Starts a command of the binary that uses the test's server. */
 function tailwater(...args) {
   return start(BINARY, args, { env: { ...process.env, TAILWATER_SERVER: server.url } })
 }
 
-/** Appends `text` with `tailwater append` and waits for its good end. */
+/** Appends `text` with `tailwater append` and waits until it succeeds. */
 async function append(stream, text) {
   const child = tailwater('append', stream)
   child.stdin.end(text)
@@ -45,25 +45,25 @@ async function append(stream, text) {
   return child
 }
 
-/** Waits until a follower has printed as much as `expected`, then compares every byte. */
-async function sameOutput(child, expected, who) {
-  await until(`${who} has it all`, SOON_MS, () => child.output.length >= expected.length,
+/** Waits until a follower has printed as many characters as `expected`, then compares them. */
+async function sameOutput(child, expected, name) {
+  await until(`${name} has printed everything`, SOON_MS, () => child.output.length >= expected.length,
     () => `(${child.output.length} of ${expected.length} characters; exit ${child.exitCode}; ${child.errors})`)
-  sameText(child.output, expected, who)
+  sameText(child.output, expected, name)
 }
 
-/** Like assert.equal, but says where two long texts part instead of printing both. */
-function sameText(came, expected, who) {
-  if (came !== expected) assert.fail(`${who}: ${firstDifference(came, expected)}`)
+/** Like assert.equal, but reports the first difference of two long texts instead of both texts. */
+function sameText(received, expected, name) {
+  if (received !== expected) assert.fail(`${name}: ${firstDifference(received, expected)}`)
 }
 
-function firstDifference(came, expected) {
+function firstDifference(received, expected) {
   let at = 0
-  while (at < came.length && came[at] === expected[at]) at += 1
-  return `differs at character ${at}: expected ${JSON.stringify(expected.slice(at, at + 30))}, came ${JSON.stringify(came.slice(at, at + 30))}`
+  while (at < received.length && received[at] === expected[at]) at += 1
+  return `differs at character ${at}: expected ${JSON.stringify(expected.slice(at, at + 30))}, got ${JSON.stringify(received.slice(at, at + 30))}`
 }
 
-/** One line per message of a batch, whatever the kind of the stream. */
+/** The messages of a batch as lines, for any content type. */
 function asLines(data) {
   if (Array.isArray(data)) return data.map((message) => `${typeof message === 'string' ? message : JSON.stringify(message)}\n`).join('')
   return data ?? ''
@@ -82,11 +82,11 @@ describe('append and tail', { timeout: 600_000 }, () => {
       await append(stream, rest)
       const expected = first + rest
       for (const [index, technique] of TECHNIQUES.entries()) await sameOutput(followers[index], expected, `tail --live ${technique}`)
-      await until('the EventSource has it all', SOON_MS, () => events.text().length >= expected.length, () => `(${events.text().length})`)
+      await until('the EventSource has received everything', SOON_MS, () => events.text().length >= expected.length, () => `(${events.text().length})`)
       sameText(events.text(), expected, 'EventSource')
       const lines = () => curl.output.slice(0, curl.output.lastIndexOf('\n')).split('\n').filter((line) => line !== '')
       const printed = () => lines().map((line) => asLines(JSON.parse(line).data)).join('')
-      await until('curl has it all', SOON_MS, () => printed().length >= expected.length)
+      await until('curl has received everything', SOON_MS, () => printed().length >= expected.length)
       sameText(printed(), expected, 'curl')
     } finally {
       events.stop()
@@ -94,7 +94,7 @@ describe('append and tail', { timeout: 600_000 }, () => {
     }
   })
 
-  test('a follower that is killed and started again goes on where it was', async () => {
+  test('a killed follower continues at its offset after a restart', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tailwater-'))
     for (const technique of TECHNIQUES) {
       const stream = `logs/killed-${technique}`
@@ -120,13 +120,13 @@ describe('append and tail', { timeout: 600_000 }, () => {
     await rm(folder, { recursive: true })
   })
 
-  test('followers end by themselves when the stream is closed', async () => {
+  test('followers end when the stream is closed', async () => {
     const stream = 'logs/closed'
     await append(stream, seq(1, 100))
     const followers = TECHNIQUES.map((technique) => tailwater('tail', stream, '--live', technique, '--from', '-1'))
     for (const follower of followers) await until('the follower prints', SOON_MS, () => follower.output.length > 0, () => follower.errors)
-    const answer = await fetch(server.stream(stream), { method: 'POST', headers: { 'stream-closed': 'true' } })
-    assert.equal(answer.status, 204)
+    const response = await fetch(server.stream(stream), { method: 'POST', headers: { 'stream-closed': 'true' } })
+    assert.equal(response.status, 204)
     for (const [index, follower] of followers.entries()) {
       await until(`${TECHNIQUES[index]} ends`, SOON_MS, () => follower.exitCode !== null)
       assert.equal(follower.exitCode, 0, follower.errors)
@@ -134,12 +134,12 @@ describe('append and tail', { timeout: 600_000 }, () => {
     }
   })
 
-  test('append says which line was the last one acknowledged when the server is gone', async () => {
+  test('append reports the last acknowledged line when the server is gone', async () => {
     const child = tailwater('append', 'logs/gone', '--retry-for', '2s')
     child.stdin.write(seq(1, 10))
-    await until('the lines are there', SOON_MS, async () => {
-      const answer = await fetch(`${server.stream('logs/gone')}?offset=-1`)
-      return answer.ok && (await answer.text()).includes('10')
+    await until('the lines are appended', SOON_MS, async () => {
+      const response = await fetch(`${server.stream('logs/gone')}?offset=-1`)
+      return response.ok && (await response.text()).includes('10')
     })
     await server.kill()
     child.stdin.on('error', () => {})
@@ -150,8 +150,8 @@ describe('append and tail', { timeout: 600_000 }, () => {
     assert.match(child.errors, /\b10\b/)
   })
 
-  test('a wrong command says what to do', () => {
-    const refused = (...args) => {
+  test('errors of invalid commands contain advice', () => {
+    const errorOf = (...args) => {
       try {
         execFileSync(BINARY, args, { stdio: 'pipe', encoding: 'utf8' })
         return 'it succeeded'
@@ -159,14 +159,14 @@ describe('append and tail', { timeout: 600_000 }, () => {
         return fault.stderr
       }
     }
-    const taken = refused('serve', '--listen', `127.0.0.1:${server.port}`)
-    assert.match(taken, /--listen/)
-    assert.match(refused('tail', 'logs/demo', '--live', 'telepathy'), /long-poll/)
-    assert.match(refused('serve', '--long-poll-hold', 'soon'), /soon/)
+    const portInUse = errorOf('serve', '--listen', `127.0.0.1:${server.port}`)
+    assert.match(portInUse, /--listen/)
+    assert.match(errorOf('tail', 'logs/demo', '--live', 'no-such-technique'), /long-poll/)
+    assert.match(errorOf('serve', '--long-poll-hold', 'soon'), /soon/)
   })
 })
 
-/** Follows by SSE as a page's EventSource would, from raw bytes; what came is in `text()`. */
+/** Follows by SSE from raw bytes, like the EventSource of a page; `text()` returns the received text. */
 function followEvents(stream) {
   const controller = new AbortController()
   const { signal } = controller
@@ -175,11 +175,11 @@ function followEvents(stream) {
     const head = await fetch(server.stream(stream), { method: 'HEAD', signal })
     const isJson = (head.headers.get('content-type') ?? '').startsWith('application/json')
     let offset = '-1'
-    // A stream's answer ends about once a minute; an EventSource comes back where it was.
+    // A streaming response ends about once a minute; an EventSource reconnects at its offset.
     for (;;) {
-      const answer = await fetch(`${server.stream(stream)}?offset=${offset}&live=sse`, { signal })
+      const response = await fetch(`${server.stream(stream)}?offset=${offset}&live=sse`, { signal })
       const reader = new SseReader()
-      for await (const piece of answer.body) {
+      for await (const piece of response.body) {
         for (const { event, data } of reader.feed(piece)) {
           if (event === 'data') text += isJson ? asLines(JSON.parse(data)) : data
           if (event === 'control') offset = JSON.parse(data).streamNextOffset

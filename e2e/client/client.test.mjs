@@ -1,4 +1,4 @@
-// A client nobody here wrote, npm's @durable-streams/client, through a server that is killed and started again.
+// The npm client @durable-streams/client with a server that is killed and restarted.
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,17 +11,17 @@ import { pause, until } from '../lib/until.mjs'
 const MESSAGES = 6_000
 const KILLS = 6
 const SOON_MS = 60_000
-/** Quick to come back: the client's own pauses grow to a minute. */
+/** Short delays: by default the client's backoff grows to a minute. */
 const BACKOFF = { initialDelay: 20, maxDelay: 200, multiplier: 2 }
 
-/** Its producer leaves the repetition of what got no answer to fetch: here that is one that does not give up. */
-async function insistent(...args) {
+/** A fetch that retries failed requests, because the client's producer does not. */
+async function fetchWithRetries(...args) {
   for (let attempt = 0; attempt < 1_000; attempt += 1) {
-    const answer = await fetch(...args).catch(() => undefined)
-    if (answer !== undefined && answer.status !== 503) return answer
+    const response = await fetch(...args).catch(() => undefined)
+    if (response !== undefined && response.status !== 503) return response
     await pause(20)
   }
-  throw new Error('no answer')
+  throw new Error('no response after 1,000 attempts')
 }
 
 let folder
@@ -37,7 +37,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** Follows a stream as an application does: keeps the offset with what it has read, and goes on from there after a fault. */
+/** Follows a stream like an application: keeps the offset of the items it has read, and continues there after a fault. */
 class Follower {
   items = []
   faults = 0
@@ -79,45 +79,45 @@ class Follower {
   }
 }
 
-/** Fails with the first place where a follower's items are not 0, 1, 2, ... */
-function everyOne(items, who) {
+/** Fails with the first item that is not in the order 0, 1, 2, ... */
+function checkItems(items, name) {
   const wrong = items.findIndex((item, at) => item.n !== at)
-  assert.equal(wrong, -1, `${who}: item ${wrong} is ${JSON.stringify(items[wrong])}`)
-  assert.equal(items.length, MESSAGES, who)
+  assert.equal(wrong, -1, `${name}: item ${wrong} is ${JSON.stringify(items[wrong])}`)
+  assert.equal(items.length, MESSAGES, name)
 }
 
 test('an idempotent producer and its readers lose and repeat nothing while the server is killed', { timeout: 300_000 }, async () => {
   const url = server.stream('client/it')
   const faults = []
   const handle = await DurableStream.create({ url, contentType: 'application/json', backoffOptions: BACKOFF, warnOnHttp: false })
-  const producer = new IdempotentProducer(handle, 'writer', { lingerMs: 1, maxBatchBytes: 2_048, fetch: insistent, onError: (fault) => faults.push(fault) })
+  const producer = new IdempotentProducer(handle, 'writer', { lingerMs: 1, maxBatchBytes: 2_048, fetch: fetchWithRetries, onError: (fault) => faults.push(fault) })
   const followers = { 'long-poll': new Follower(url, 'long-poll'), sse: new Follower(url, 'sse') }
   for (let sent = 0, kills = 0; sent < MESSAGES;) {
     for (const end = sent + 20; sent < end; sent += 1) producer.append(JSON.stringify({ n: sent, text: 'x'.repeat(sent % 90) }))
     await pause(1)
     if (kills < KILLS && sent > ((kills + 1) * MESSAGES) / (KILLS + 2)) {
       kills += 1
-      // In the middle of appends and of answers, whatever they are doing.
+      // During appends and responses.
       await server.kill()
       await server.restart()
-      await until('the readers go on', SOON_MS, () => Object.values(followers).every(({ items }) => items.length > sent / 4),
+      await until('the readers continue', SOON_MS, () => Object.values(followers).every(({ items }) => items.length > sent / 4),
         () => Object.entries(followers).map(([live, it]) => `${live}: ${it.items.length} of ${sent}, ${it.faults} faults, the last ${it.fault}`).join('; ') + ' producer: ' + faults.slice(0,3))
     }
   }
   await producer.flush()
-  assert.deepEqual(faults, [], 'the producer gave up on nothing')
+  assert.deepEqual(faults, [], 'every append of the producer succeeded')
   await producer.close()
   for (const [live, follower] of Object.entries(followers)) {
-    await until(`${live} has it all`, SOON_MS, () => follower.items.length >= MESSAGES, () => `(${follower.items.length} of ${MESSAGES}, ${follower.faults} faults)`)
-    everyOne(follower.items, live)
+    await until(`${live} has received everything`, SOON_MS, () => follower.items.length >= MESSAGES, () => `(${follower.items.length} of ${MESSAGES}, ${follower.faults} faults)`)
+    checkItems(follower.items, live)
     follower.stop()
     await follower.done
   }
   const late = await follow({ url, live: false, json: true, warnOnHttp: false })
-  everyOne(await late.json(), 'a reader that comes afterwards')
+  checkItems(await late.json(), 'a later reader')
 })
 
-test('a producer that starts again is told from the one it replaces, across a kill', { timeout: 120_000 }, async () => {
+test('a restarted producer fences its predecessor, across a kill', { timeout: 120_000 }, async () => {
   const url = server.stream('client/epochs')
   const handle = await DurableStream.create({ url, contentType: 'application/json', backoffOptions: BACKOFF, warnOnHttp: false })
   const first = new IdempotentProducer(handle, 'writer', { epoch: 0 })
@@ -132,10 +132,10 @@ test('a producer that starts again is told from the one it replaces, across a ki
   second.append('"three"')
   await second.flush()
   const faults = []
-  const zombie = new IdempotentProducer(handle, 'writer', { epoch: 7, onError: (fault) => faults.push(fault) })
-  zombie.append('"never"')
-  await zombie.flush().catch(() => {})
-  assert.equal(faults.length, 1, 'the old epoch is over')
+  const fenced = new IdempotentProducer(handle, 'writer', { epoch: 7, onError: (fault) => faults.push(fault) })
+  fenced.append('"never"')
+  await fenced.flush().catch(() => {})
+  assert.equal(faults.length, 1, 'the append with the old sequence number is refused')
   const all = await follow({ url, live: false, json: true, warnOnHttp: false })
   assert.deepEqual(await all.json(), ['one', 'two', 'three'])
 })

@@ -1,8 +1,8 @@
-// Runs the Durable Streams conformance suite against a running server and judges the result.
+// Runs the Durable Streams conformance suite against a running server.
 //
 //   BASE_URL=http://127.0.0.1:4437 node conformance/run.mjs [-t NAME_PATTERN]
 //
-// The server must hold long-polls for 500 ms (`tailwater serve --long-poll-hold 500ms`), or say LONG_POLL_MS.
+// The server must hold long-polls for 500 ms (`tailwater serve --long-poll-hold 500ms`); otherwise set LONG_POLL_MS.
 import { fileURLToPath } from 'node:url'
 import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -10,7 +10,7 @@ import { startVitest } from 'vitest/node'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const baseUrl = process.env.BASE_URL ?? 'http://127.0.0.1:4437'
-/** How many tests the suite has, subscriptions included: fewer would mean that some did not run. */
+/** The number of tests of the suite, including subscriptions, to detect tests that did not run. */
 const TESTS = 338
 const longPollTimeoutMs = Number(process.env.LONG_POLL_MS ?? 500)
 
@@ -25,24 +25,24 @@ async function main() {
   console.log(`conformance suite against ${baseUrl}, long-polls held ${longPollTimeoutMs} ms`)
   const results = await runSuite()
   if (results.length === 0) {
-    console.log('No test ran: the pattern matches nothing.')
+    console.log('No tests ran: the pattern matches none.')
     return 1
   }
   return report(results)
 }
 
-/** Fails early, and in one line, when nothing listens. */
+/** Fails with a short message when no server is running. */
 async function requireServer() {
   try {
     await fetch(`${baseUrl}/v1/stream/conformance-probe`, { method: 'HEAD', signal: AbortSignal.timeout(5_000) })
   } catch (fault) {
-    console.error(`No server answers at ${baseUrl} (${fault.cause?.code ?? fault.message}). Start one:`)
+    console.error(`No server is running at ${baseUrl} (${fault.cause?.code ?? fault.message}). Start one:`)
     console.error('  tailwater serve --long-poll-hold 500ms')
     process.exit(2)
   }
 }
 
-/** Every test's full name, state and first error. */
+/** The full name, state and error of every test. */
 async function runSuite() {
   const progress = new Progress()
   const vitest = await startVitest('test', [], {
@@ -67,7 +67,7 @@ async function runSuite() {
   return results
 }
 
-/** A vitest reporter that keeps the results and shows that something is going on. */
+/** A vitest reporter that collects the results and prints its progress. */
 class Progress {
   results = []
 
@@ -80,7 +80,7 @@ class Progress {
   }
 }
 
-/** Prints the verdict; returns the exit code. A test that was skipped has not passed. */
+/** Prints the result; returns the exit code. A skipped test counts as failed. */
 function report(results) {
   const failed = results.filter(({ state }) => state !== 'passed')
   for (const { name, state, error } of failed) {

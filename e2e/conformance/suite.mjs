@@ -1,4 +1,4 @@
-// The suite itself, as published; `run.mjs` says which server it talks to.
+// The published suite; `run.mjs` provides the address of the server.
 import { inject } from 'vitest'
 import { runConformanceTests } from '@durable-streams/server-conformance-tests'
 

@@ -1,4 +1,4 @@
-// Chromium for the tests: the one that is installed, without anything that talks to the internet by itself.
+// Starts the installed Chromium for tests, without background network requests.
 import { existsSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 
@@ -12,7 +12,7 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-/** Starts it; `CHROMIUM` names another one than Debian's. */
+/** Starts Chromium; `CHROMIUM` is the path of another one than Debian's. */
 export async function launch(moreFlags = []) {
   const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
   if (!existsSync(executablePath)) throw new Error(`no Chromium at ${executablePath}; set CHROMIUM=/path/to/chromium`)

@@ -1,6 +1,6 @@
-// Comma-separated values as RFC 4180 has them, read back into rows.
+// Parses comma-separated values (RFC 4180).
 
-/** Rows of cells; quoted cells may hold commas, quotes (doubled) and line breaks. */
+/** Rows of cells; quoted cells may contain commas, doubled quotes and line breaks. */
 export function parseCsv(text) {
   const rows = []
   let row = []
@@ -17,7 +17,7 @@ export function parseCsv(text) {
   return rows
 }
 
-/** One object per row, named by the first one; every row must be as long as that. */
+/** One object per row; the first row contains the names, and every row must have the same length. */
 export function csvRecords(text) {
   const [names, ...rows] = parseCsv(text)
   return rows.map((row, index) => {

@@ -1,6 +1,6 @@
-// What a Race page is measured by, from inside: paints, the first events seen, long tasks, frames, drawings.
+// Measurements within a Race page: paints, the first events, long tasks, frames, drawings.
 
-/** Runs in the page before anything else; leaves its readings in `globalThis.meter`. */
+/** Runs in the page before other scripts; stores its measurements in `globalThis.meter`. */
 export function install() {
   const meter = { laneAt: {}, longTasks: [], frames: [], drawings: 0, loops: 0, wasmMemory: undefined }
   globalThis.meter = meter
@@ -9,7 +9,7 @@ export function install() {
   }).observe({ type: 'longtask', buffered: true })
   globalThis.addEventListener('TrunkApplicationStarted', (event) => { meter.wasmMemory = event.detail?.wasm?.memory })
 
-  // When each card first shows an event: what a person would see, at the next showing of figures.
+  // When the card of each lane first shows an event.
   const watch = new MutationObserver(() => {
     const cards = [...document.querySelectorAll('[data-technique]')]
     if (cards.length > 0) meter.builtAt ??= performance.now()
@@ -22,7 +22,7 @@ export function install() {
   })
   watch.observe(document, { subtree: true, childList: true, characterData: true })
 
-  // The browser's frames, and in how many of them the large drawing was made anew.
+  // The browser's frames, and the number of those in which the sequence diagram was redrawn.
   let last
   let cleared = false
   const clear = CanvasRenderingContext2D.prototype.clearRect
@@ -40,7 +40,7 @@ export function install() {
   requestAnimationFrame(onFrame)
 }
 
-/** Takes what was collected since the last call, and how long that was by the page's own clock. */
+/** Returns and resets the measurements since the last call, with the time since then on the page's clock. */
 export async function collect(page) {
   return page.evaluate(() => {
     const { meter } = globalThis
@@ -58,7 +58,7 @@ export async function paints(page) {
   return page.evaluate(() => Object.fromEntries(performance.getEntriesByType('paint').map(({ name, startTime }) => [name, startTime])))
 }
 
-/** Milliseconds of processor time of every task of the busiest page's main thread, from a trace of the category `toplevel`. */
+/** Processor time (ms) of each task of the main thread with the most tasks, from a trace of the category `toplevel`. */
 export function tasksOfMainThread(trace) {
   const { traceEvents } = JSON.parse(trace.toString())
   const thread = ({ pid, tid }) => `${pid}:${tid}`

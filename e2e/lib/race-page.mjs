@@ -1,23 +1,23 @@
-// The Race page as the tests see it: by the ids that its parts carry, never by its words or looks.
+// Access to the Race page for tests: by the test ids of its parts, not by texts or styles.
 import { until } from './until.mjs'
 
 export const TECHNIQUES = ['poll', 'long-poll', 'ndjson', 'sse', 'websocket']
 
-/** One open Race page, and everything it complained about. */
+/** An open Race page, with its errors and warnings. */
 export class RacePage {
-  /** What the browser's console and the page reported as wrong. */
-  complaints = []
+  /** Errors and warnings of the page and of the browser's console. */
+  pageErrors = []
 
   constructor(page) {
     this.page = page
-    page.on('pageerror', (error) => this.complaints.push(`uncaught: ${error.message}`))
+    page.on('pageerror', (error) => this.pageErrors.push(`uncaught: ${error.message}`))
     page.on('console', (message) => {
       if (!['error', 'warning'].includes(message.type())) return
-      this.complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`)
+      this.pageErrors.push(`${message.type()}: ${message.text()} (${message.location().url})`)
     })
   }
 
-  /** Opens `query` (`?stream=...`) of a server. */
+  /** Opens the page of a server; `query` as in `?stream=...`. */
   static async open(context, server, query = '') {
     const race = new RacePage(await context.newPage())
     await race.page.goto(`${server.url}/${query}`)
@@ -29,7 +29,7 @@ export class RacePage {
     return this.page.getByTestId(id)
   }
 
-  /** The whole number that a part of a lane's card shows. */
+  /** The whole number in a part of a lane's card. */
   async number(technique, id) {
     const text = await this.part(`card-${technique}`).getByTestId(id).innerText()
     const digits = text.replaceAll(/[,.\s\u202f\u00a0]/g, '').match(/^\d+/)
@@ -37,14 +37,14 @@ export class RacePage {
     return Number(digits[0])
   }
 
-  /** The same part of every lane: `{ poll: 3, ... }`. */
+  /** The numbers in a part of all lanes' cards: `{ poll: 3, ... }`. */
   async numbers(id) {
     const shown = {}
     for (const technique of TECHNIQUES) shown[technique] = await this.number(technique, id)
     return shown
   }
 
-  /** Waits until a part of every lane satisfies `condition`; returns what they show then. */
+  /** Waits until a part of every lane satisfies `condition`; returns the numbers. */
   async allLanes(what, id, withinMs, condition) {
     let shown = {}
     await until(what, withinMs, async () => {
@@ -69,7 +69,7 @@ export class RacePage {
     await this.part('publish-send').click()
   }
 
-  /** Clicks an export and reads the file that comes. */
+  /** Clicks an export and reads the downloaded file. */
   async export(id) {
     const [download] = await Promise.all([this.page.waitForEvent('download'), this.part(id).click()])
     const chunks = []
@@ -77,7 +77,7 @@ export class RacePage {
     return { name: download.suggestedFilename(), text: Buffer.concat(chunks).toString('utf8') }
   }
 
-  /** What is lost or repeated in any lane, which must be nothing. */
+  /** Lanes with lost or repeated events. */
   async losses() {
     const [lost, repeated] = [await this.numbers('lost'), await this.numbers('repeated')]
     return TECHNIQUES.filter((technique) => lost[technique] + repeated[technique] > 0).map(

@@ -1,4 +1,4 @@
-// A server of our own for a test: on a free port, ready when it is handed out, ended with the script.
+// A server for a test: on a free port, ready when it is returned, ended with the script.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
@@ -15,7 +15,7 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-/** A port of loopback that nobody listens on. */
+/** A free port of loopback. */
 export async function freePort() {
   const listener = net.createServer().listen(0, '127.0.0.1')
   await once(listener, 'listening')
@@ -25,7 +25,7 @@ export async function freePort() {
   return port
 }
 
-/** Starts any program that ends with this script; its output is kept in `output` (text) unless `stdio` says otherwise. */
+/** Starts a program that ends with this script; its output is collected in `output` and `errors`, unless `stdio` is set. */
 export function start(program, args, options = {}) {
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], ...options })
   running.add(child)
@@ -37,7 +37,7 @@ export function start(program, args, options = {}) {
   return child
 }
 
-/** Sends a signal and waits for the end. */
+/** Sends a signal and waits until the process ends. */
 export async function end(child, signal = 'SIGTERM') {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
@@ -45,7 +45,7 @@ export async function end(child, signal = 'SIGTERM') {
   await ended
 }
 
-/** A server that can be killed and started again on the same port. */
+/** A server that can be killed and restarted on the same port. */
 export class Server {
   #child
   #arguments
@@ -53,39 +53,39 @@ export class Server {
   constructor(port, args) {
     this.port = port
     this.url = `http://127.0.0.1:${port}`
-    // In memory unless the test is about what stays: nothing shall be left behind.
+    // The memory store by default, so that no files remain.
     const store = args.some((arg) => /^--(store|data-dir)/.test(arg)) ? [] : ['--store', 'memory']
     this.#arguments = ['serve', '--listen', `127.0.0.1:${port}`, ...store, ...args]
   }
 
-  /** Starts one with further arguments of `tailwater serve`. */
+  /** Starts a server with additional arguments of `tailwater serve`. */
   static async start(args = []) {
     const server = new Server(await freePort(), args)
     await server.restart()
     return server
   }
 
-  /** Starts it (again) and waits until it answers. */
+  /** Starts it (again) and waits until it responds. */
   async restart() {
     const child = start(BINARY, this.#arguments)
     this.#child = child
-    await until('the server answers', READY_WITHIN_MS, async () => {
+    await until('the server responds', READY_WITHIN_MS, async () => {
       if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}: ${child.errors}`)
       return fetch(this.url).then(() => true, () => false)
     })
   }
 
-  /** Ends it as a crash would. */
+  /** Kills it with SIGKILL. */
   async kill() {
     await end(this.#child, 'SIGKILL')
   }
 
-  /** Ends it as an operator would. */
+  /** Stops it with SIGTERM. */
   async stop() {
     await end(this.#child, 'SIGTERM')
   }
 
-  /** The address of a stream. */
+  /** The URL of a stream. */
   stream(name) {
     return `${this.url}/v1/stream/${name}`
   }

@@ -1,19 +1,19 @@
-// Server-sent events read from raw bytes as a browser's EventSource does (HTML standard, section 9.2.6).
+// Decodes server-sent events like a browser's EventSource (HTML standard, section 9.2.6).
 
-/** Takes pieces of bytes, gives whole events. */
+/** Decodes bytes in any split into events. */
 export class SseReader {
   #decoder = new TextDecoder('utf-8')
   #text = ''
   #event = ''
   #data = []
 
-  /** The events that `bytes` completed: `{ event, data }`. */
+  /** Returns the events that `bytes` completes: `{ event, data }`. */
   feed(bytes) {
     this.#text += this.#decoder.decode(bytes, { stream: true })
     const events = []
     for (;;) {
       const end = this.#text.search(/\r|\n/)
-      // A CR at the very end may be the first half of CRLF.
+      // A CR at the end of the bytes may be the first half of a CRLF.
       if (end < 0 || (this.#text[end] === '\r' && end + 1 === this.#text.length)) return events
       const line = this.#text.slice(0, end)
       this.#text = this.#text.slice(end + (this.#text.startsWith('\r\n', end) ? 2 : 1))

@@ -1,17 +1,17 @@
-// The Streams page as the tests see it: by the ids that its parts carry, never by its words or looks.
+// Access to the Streams page for tests: by the test ids of its parts, not by texts or styles.
 import { until } from './until.mjs'
 
-/** One open Streams page, and everything it complained about. */
+/** An open Streams page, with its errors and warnings. */
 export class StreamsPage {
-  /** What the browser's console and the page reported as wrong. */
-  complaints = []
+  /** Errors and warnings of the page and of the browser's console. */
+  pageErrors = []
 
   constructor(page) {
     this.page = page
-    page.on('pageerror', (error) => this.complaints.push(`uncaught: ${error.message}`))
+    page.on('pageerror', (error) => this.pageErrors.push(`uncaught: ${error.message}`))
     page.on('console', (message) => {
       if (!['error', 'warning'].includes(message.type())) return
-      this.complaints.push(`${message.type()}: ${message.text()} (${message.location().url})`)
+      this.pageErrors.push(`${message.type()}: ${message.text()} (${message.location().url})`)
     })
   }
 
@@ -27,7 +27,7 @@ export class StreamsPage {
     return this.page.getByTestId(id)
   }
 
-  /** The names in the list, in their order. */
+  /** The names in the list, in order. */
   async names() {
     return this.page.locator('[data-testid="row"] .name').allInnerTexts()
   }
@@ -38,7 +38,7 @@ export class StreamsPage {
     return seen
   }
 
-  /** The messages that are shown, the newest first. */
+  /** The shown messages, newest first. */
   async messages() {
     return this.page.locator('[data-testid="messages"] code').allInnerTexts()
   }
@@ -58,18 +58,18 @@ export class StreamsPage {
       () => `(it is ${seen})`)
   }
 
-  /** Waits until the last action is said with `words` in it. */
-  async waitForSaid(words, withinMs) {
+  /** Waits until the result of the last action contains `text`. */
+  async waitForResult(text, withinMs) {
     let seen
-    await until(`the page says ${words}`, withinMs, async () => (seen = await this.part('said').innerText()).includes(words), () => seen)
+    await until(`the page shows ${text}`, withinMs, async () => (seen = await this.part('said').innerText()).includes(text), () => seen)
   }
 
-  /** Waits until the address says `value` of `name`; it follows the page's state a moment later. */
+  /** Waits until the parameter `name` of the URL is `value`; the URL is updated after the page. */
   async waitForQuery(name, value, withinMs) {
-    await until(`the address says ${name}=${value}`, withinMs, () => this.query()[name] === value, () => this.page.url())
+    await until(`the URL has ${name}=${value}`, withinMs, () => this.query()[name] === value, () => this.page.url())
   }
 
-  /** What the address says beside the page. */
+  /** The parameters of the URL, except `page`. */
   query() {
     const query = new URL(this.page.url()).searchParams
     query.delete('page')

@@ -17,7 +17,7 @@ use tailwater_client::ProducerSession;
 use tailwater_client::drivers::native::{
     NativeClient, SetupError, StreamWriteError, StreamWriter, WriteReceipt,
 };
-use tailwater_client::reader::Pauses;
+use tailwater_client::reader::Backoff;
 use tailwater_protocol::headers::ContentKind;
 
 /// Time after which progress is shown, if standard error is a terminal.
@@ -190,8 +190,8 @@ async fn find_or_create(
                 .create(content_type)
                 .await
                 .map_err(|fault| fault.to_string())?;
-            if created.knows_producers {
-                producer.understood();
+            if created.supports_producers {
+                producer.mark_supported();
             }
             return Ok(content_type.to_owned());
         }
@@ -202,8 +202,8 @@ async fn find_or_create(
         }
         Err(fault) => return Err(fault.to_string()),
     };
-    if existing.knows_producers {
-        producer.understood();
+    if existing.supports_producers {
+        producer.mark_supported();
     }
     if existing.closed {
         return Err("the stream is closed".to_owned());
@@ -243,7 +243,7 @@ struct Session {
     producer: ProducerSession,
     content_type: String,
     args: AppendArgs,
-    pauses: Pauses,
+    backoff: Backoff,
     acknowledged: Acknowledged,
     bytes: u64,
     last: Option<WriteReceipt>,
@@ -271,7 +271,7 @@ impl Session {
             producer,
             content_type,
             args,
-            pauses: Pauses::new(rand::random()),
+            backoff: Backoff::new(rand::random()),
             acknowledged: Acknowledged { line: 0 },
             bytes: 0,
             last: None,
@@ -322,9 +322,9 @@ impl Session {
                 }
                 Err(fault) => fault,
             };
-            let pause = self.pauses.after(attempt, fault.retry_after());
+            let pause = self.backoff.delay_after(attempt, fault.retry_after());
             let is_safe = fault.may_retry()
-                || matches!(fault, StreamWriteError::Unknown(_)) && self.producer.may_repeat();
+                || matches!(fault, StreamWriteError::Unknown(_)) && self.producer.may_retry();
             if !is_safe || Instant::now() + pause >= give_up {
                 let unknown_lines = self.unknown_lines(&fault, last_line);
                 let (url, acknowledged) = (self.url.clone(), self.acknowledged);

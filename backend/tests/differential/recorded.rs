@@ -103,7 +103,7 @@ impl RecordingConnection {
     /// Whether a final response has begun to arrive, or the connection has ended; does not wait.
     pub(crate) fn has_answer(&mut self) -> bool {
         const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-        let has_ended = self.raw.take_what_came();
+        let has_ended = self.raw.read_available();
         let unread = self.raw.unread();
         has_ended || !CONTINUE.starts_with(unread.strip_prefix(CONTINUE).unwrap_or(unread))
     }
@@ -153,7 +153,7 @@ impl RecordingConnection {
             Ok(head) => Ok(head.into()),
             Err(ReadFault::ClosedEarly(fault)) => Err(Recorded::Malformed(
                 "a head that ends early",
-                fault.came.into_bytes(),
+                fault.found.into_bytes(),
             )),
             Err(fault) => Err(self.instead(fault)),
         }
@@ -229,7 +229,7 @@ impl RecordingConnection {
             ReadFault::Silence => Recorded::Silence,
             ReadFault::Malformed(fault) => Recorded::Malformed(
                 fault.expected,
-                [fault.came.as_bytes(), self.raw.unread()].concat(),
+                [fault.found.as_bytes(), self.raw.unread()].concat(),
             ),
         }
     }

@@ -5,12 +5,10 @@
 
 pub(crate) mod durable_server;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::atomic::{AtomicU16, Ordering};
 use tailwater_harness::ServerProcess;
-use tailwater_harness::process::{log_file, tailwater_through};
+use tailwater_harness::process::{free_address, log_file, tailwater_through};
 pub(crate) use tailwater_harness::wait::DEADLINE;
 
 /// How a server is started.
@@ -58,7 +56,7 @@ impl ServerFolder {
         let _absent = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         Self {
-            port: free_port(),
+            port: free_address(0).unwrap().port(),
             data: folder.join("data"),
             log: folder.join("server.log"),
         }
@@ -121,16 +119,4 @@ pub(crate) fn http_client() -> reqwest::Client {
     // Only the first call installs the provider. There is no TLS here, but the client requires one.
     let _installed = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().build().unwrap()
-}
-
-/// Below the range from which the system assigns ports to outgoing connections: while the server is
-/// down, a connecting client could be assigned this very port and connect to itself.
-fn free_port() -> u16 {
-    /// Tests of one process do not get the same port, even before the first of them listens on it.
-    static GIVEN: AtomicU16 = AtomicU16::new(0);
-    let first = 18_000 + u16::try_from(std::process::id() % 12_000).unwrap();
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let mut next = std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Ordering::Relaxed) % 2_000)
-        .take(2_000);
-    next.find(free).expect("a free port")
 }

@@ -1,13 +1,13 @@
-//! Checks that the answer to a write comes from a stream: any proxy can answer 200, only a stream returns its position.
+//! Checks that the response to a write was sent by a stream server: a proxy may return 200 too, but no stream offset.
 
 use tailwater_protocol::Token;
 
-/// The position that an answer tells: a token that a server can have given out, so neither `-1` nor `now`.
+/// The offset in a response: an offset issued by a server, so neither `-1` nor `now`.
 ///
 /// - `next`: the value of `Stream-Next-Offset`.
 ///
 /// # Errors
-/// What the answer has instead, in words.
+/// A description of what the response contains instead, to be passed to [`unconfirmed`].
 pub fn position(next: Option<&str>) -> Result<Token, String> {
     let next = next.ok_or("without Stream-Next-Offset")?;
     let token = next
@@ -17,13 +17,13 @@ pub fn position(next: Option<&str>) -> Result<Token, String> {
     token.ok_or_else(|| format!("with `{next}` as Stream-Next-Offset, which is not an offset"))
 }
 
-/// The same of an answer to a request that closes: it has to say that the stream is closed now, too.
+/// The offset in the response to a request that closes a stream; the response must also say that the stream is closed.
 ///
 /// - `next`: the value of `Stream-Next-Offset`.
 /// - `closed`: whether `Stream-Closed` is `true`.
 ///
 /// # Errors
-/// What the answer has instead, in words.
+/// As [`position`].
 pub fn position_of_closed(next: Option<&str>, closed: bool) -> Result<Token, String> {
     let position = position(next)?;
     if closed {
@@ -33,12 +33,13 @@ pub fn position_of_closed(next: Option<&str>, closed: bool) -> Result<Token, Str
     }
 }
 
-/// An answer that was no refusal, but does not say that anything was done.
+/// The error text for a successful response that does not confirm the write.
 ///
-/// - `lacks`: as the errors of [`position`].
+/// - `status`: the status code, 200..=299.
+/// - `lacks`: the error returned by [`position`].
 pub fn unconfirmed(status: u16, lacks: &str) -> String {
     format!(
-        "the server answered with status {status}, but {lacks}: expected an answer about a stream"
+        "the server answered with status {status}, but {lacks}: expected a response from a stream"
     )
 }
 
@@ -57,7 +58,7 @@ mod tests {
             (Some("a b"), "with `a b` as Stream-Next-Offset"),
         ] {
             assert!(
-                position(next).is_err_and(|said| said.starts_with(lacks)),
+                position(next).is_err_and(|error| error.starts_with(lacks)),
                 "{next:?}"
             );
             assert!(position_of_closed(next, true).is_err(), "{next:?}");

@@ -1,7 +1,7 @@
-//! Thin drivers that join the [`reader`](crate::reader) to a network: the only place of this crate that does I/O.
+//! Drivers that connect the [`reader`](crate::reader) to a network: the only modules of this crate that do I/O.
 //!
-//! Both offer the same: [`FollowOptions`](crate::reader::FollowOptions), `follow(stream_url, options, on_report)` and a
-//! `Follower` that takes requests and ends everything when dropped.
+//! Both have the same interface: [`FollowOptions`](crate::reader::FollowOptions), `follow(stream_url, options, on_report)`
+//! and a `Follower`, which controls the reader and stops it when dropped.
 
 #[cfg(all(feature = "browser", target_arch = "wasm32"))]
 pub mod browser;

@@ -1,6 +1,6 @@
-//! The client of a stream: a [`reader`] that follows by any technique, and a [`ProducerSession`] whose appends may be sent again.
+//! A client for streams: a [`reader`] that uses any technique, and a [`ProducerSession`] for idempotent appends.
 //!
-//! Both are state machines without I/O and without a clock; the [`drivers`] join them to a network.
+//! Both are state machines without I/O and without a clock; the [`drivers`] connect them to a network.
 
 pub mod acknowledgement;
 pub mod drivers;

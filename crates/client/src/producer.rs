@@ -1,8 +1,8 @@
-//! The client's half of an idempotent append: which number it has, and whether it may be sent again. No I/O, no clock.
+//! The client side of idempotent appends: sequence numbers, and whether a retry is safe. No I/O, no clock.
 
 use tailwater_protocol::headers;
 
-/// One session of a producer: numbers its appends, so that a server recognises one that comes again.
+/// A session of a producer: numbers its appends, so that the server can detect duplicates.
 ///
 /// Source: Durable Streams protocol, section 5.2.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,24 +10,24 @@ pub struct ProducerSession {
     id: String,
     epoch: u64,
     seq: u64,
-    is_understood: bool,
+    is_supported: bool,
 }
 
 impl ProducerSession {
-    /// A session in which nothing was appended yet.
+    /// A session without appends.
     ///
-    /// - `id`: visible ASCII, not empty; the same across restarts of one writer, or new for each.
+    /// - `id`: visible ASCII, not empty; either kept across restarts of a writer, or new after each.
     /// - `epoch`: `0..2^53`; higher than that of every earlier session of the same `id`.
     pub fn new(id: &str, epoch: u64) -> Self {
         Self {
             id: id.to_owned(),
             epoch,
             seq: 0,
-            is_understood: false,
+            is_supported: false,
         }
     }
 
-    /// The headers of the next append, and of every repetition of it.
+    /// The headers of the next append and of its retries.
     pub fn headers(&self) -> [(&'static str, String); 3] {
         [
             (headers::PRODUCER_ID, self.id.clone()),
@@ -36,19 +36,19 @@ impl ProducerSession {
         ]
     }
 
-    /// The append was acknowledged: what is sent now is the next one.
+    /// Records that the append was acknowledged; increments the sequence number.
     pub fn acknowledged(&mut self) {
         self.seq += 1;
     }
 
-    /// The server has shown that it knows producers; one that does not would append a repetition twice.
-    pub fn understood(&mut self) {
-        self.is_understood = true;
+    /// Records that the server supports idempotent producers; another one would append a retry twice.
+    pub fn mark_supported(&mut self) {
+        self.is_supported = true;
     }
 
-    /// Whether an append with an unknown outcome may be sent again.
-    pub fn may_repeat(&self) -> bool {
-        self.is_understood
+    /// Whether an append with an unknown outcome may be retried.
+    pub fn may_retry(&self) -> bool {
+        self.is_supported
     }
 }
 
@@ -73,8 +73,8 @@ mod tests {
     fn no_retry_is_sent_to_a_server_without_producer_support() {
         let mut producer = ProducerSession::new("p", 0);
         producer.acknowledged();
-        assert!(!producer.may_repeat());
-        producer.understood();
-        assert!(producer.may_repeat());
+        assert!(!producer.may_retry());
+        producer.mark_supported();
+        assert!(producer.may_retry());
     }
 }

@@ -1,55 +1,57 @@
-//! The client's half of a read as a state machine: catch up, then live, by any technique, with nothing lost or repeated.
+//! The client side of a read as a state machine: catches up, then follows by any technique, without loss or repetition.
 //!
-//! It does no I/O and has no clock: a driver sends what [`StreamReader::poll`] asks for and hands what comes to
-//! [`StreamReader::handle`], each with the time on any monotonic clock.
+//! It does no I/O and has no clock: a driver performs the actions that [`StreamReader::poll`] returns, and passes events to
+//! [`StreamReader::handle`], each with the time of any monotonic clock.
 //!
-//! - Plain reads catch up page by page; at the tail the technique takes over. Long-poll reads pages by itself, so it begins
-//!   at once, but for `now`, which a plain read first pins to a real position.
-//! - A batch counts only when whole: a page with its headers, a line, a data event with its control event. What a cut
-//!   leaves half is dropped and asked for again.
-//! - A live answer that the server ended is asked for again at once. After a fault there is a pause, and the way back is
-//!   the way in: a plain read tells a missing stream from a broken technique (browsers don't say why a WebSocket failed).
-//! - A technique that keeps failing while plain reads work gives way to the next one (the order stands in `reader/technique_choice.rs`); the wanted one
-//!   is tried again later.
+//! - Plain reads catch up page by page; at the tail the technique is used. Long-poll reads pages itself, so it is used from
+//!   the beginning, except that the offset `now` is first resolved by a plain read.
+//! - Only complete batches are used: a page with its headers, a line, a data event with its control event. Incomplete ones
+//!   are discarded and requested again.
+//! - When the server ends a live response, the next request is sent immediately. After a fault the reader backs off and
+//!   sends a plain read first: it distinguishes a missing stream from a failing technique, as a browser does not report why
+//!   a WebSocket failed.
+//! - A technique that keeps failing while plain reads succeed is replaced by its fallback (`reader/technique_choice.rs`);
+//!   the preferred one is retried later.
 
-mod answer;
 mod arrival;
 mod head;
 mod options;
 mod pace;
 mod recovery;
+mod response;
 mod technique_choice;
 
-pub use head::AnswerHead;
+pub use head::StreamResponseHead;
 pub use options::FollowOptions;
-pub use pace::Pauses;
+pub use pace::Backoff;
 
 use crate::FollowReport;
-use answer::{AnswerPage, AnswerProgress, PendingRequest};
-use pace::Ticks;
+use pace::PollSchedule;
+use response::{PendingRequest, ResponseProgress, UndecodedPage};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Data, Technique, Token};
-use technique_choice::{TechniqueChoice, needs_before_live};
+use technique_choice::{TechniqueChoice, requirements_of};
 
-/// A live answer that ends sooner than this is not asked for again before it has passed.
+/// Least time between the requests of two live responses.
 const LIVE_MIN: Duration = Duration::from_secs(1);
-/// Empty long-poll answers in a row that may come at once before they are paced.
-const QUICK_EMPTIES_MAX: u32 = 3;
+/// Consecutive empty long-poll responses without a hold before requests are delayed.
+const QUICK_EMPTY_RESPONSES_MAX: u32 = 3;
 
-/// What a driver has to do next.
+/// What the driver must do next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReaderAction {
-    /// Drop the answer under way: nothing of it is wanted any more.
+    /// Abort the current request and drop its response.
     Abort,
-    /// Send this request; there is no other one under way.
+    /// Send this request; there is no other current request.
     Send(ReadRequest),
-    /// Tell the owner.
+    /// Pass this report to the caller.
     Report(FollowReport),
-    /// Wait for the answer or the owner, but not beyond this time; if it passes first, say [`ReaderInput::Elapsed`].
+    /// Wait for an event of the response or a call of the caller, at most until this time; then pass
+    /// [`ReaderInput::Elapsed`].
     Wait(Option<Duration>),
-    /// Nothing more will happen.
+    /// The reader has ended.
     Done,
 }
 
@@ -58,63 +60,61 @@ pub enum ReaderAction {
 pub struct ReadRequest {
     /// Counts from 0.
     pub id: u64,
-    /// What kind of answer to expect; catching up is [`Technique::Poll`].
+    /// The technique of the request; [`Technique::Poll`] while catching up.
     pub technique: Technique,
-    /// The query without `?`, keys in alphabetical order as caches like it: `live=sse&offset=-1`.
+    /// The query without `?`, keys in alphabetical order for caches: `live=sse&offset=-1`.
     pub query: String,
 }
 
-/// What came, or that nothing came in time.
+/// An event of the current response, or a timeout.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReaderInput<'a> {
-    /// The answer's head; for WebSocket the opened connection with status 101.
-    Head(AnswerHead),
-    /// A piece of its body, or the text of one WebSocket frame.
+    /// The head of the response; for WebSocket the opened connection, with status 101.
+    Head(StreamResponseHead),
+    /// A piece of the body, or the text of one WebSocket frame.
     Piece(&'a [u8]),
-    /// The answer ended as it should; a WebSocket was closed by the server on purpose.
+    /// The regular end of the response; for WebSocket a regular close by the server.
     End,
-    /// The answer can't be had or broke off; in words.
+    /// The request failed or the response ended early; with an error text.
     Fault(String),
-    /// The time of [`ReaderAction::Wait`] has passed without any of these.
+    /// The time of [`ReaderAction::Wait`] has passed without an event.
     ///
-    /// Only this, never a late [`StreamReader::poll`], declares a connection dead: an owner that was slow to take its reports is
-    /// not a server that was silent.
+    /// Only this input causes a timeout, not a late [`StreamReader::poll`], so that a slow caller does not look like a
+    /// stalled server.
     Elapsed,
 }
 
 #[derive(Debug)]
 enum ReaderPhase {
-    /// Ask at once.
+    /// The next request is due.
     Ready,
-    /// Ask then.
+    /// The next request is due at this time.
     Waiting(Duration),
-    /// A request is under way.
-    Asking(Box<PendingRequest>),
-    /// The last page came and waits to be opened.
-    Closing,
-    /// The owner wants nothing for now.
+    /// A request was sent.
+    Requesting(Box<PendingRequest>),
+    /// The last page was received, but not decoded yet.
+    LastPage,
     Paused,
-    /// The end.
     Done,
 }
 
 #[derive(Debug)]
 enum ReaderOutput {
     Report(FollowReport),
-    /// A page that came whole but is opened only after the next request has left.
-    Page(AnswerPage),
+    /// A complete page; decoded after the next request was sent.
+    Page(UndecodedPage),
 }
 
-/// A position with what belongs to it.
+/// The offset and the state that belongs to it.
 #[derive(Debug, Clone)]
 struct ReaderPosition {
     next: Token,
     cursor: Option<String>,
-    /// Whether the technique may ask here, or plain reads have to catch up first.
+    /// Whether a live request may be sent, or plain reads must catch up first.
     caught_up: bool,
 }
 
-/// The state machine; see the module.
+/// The state machine of a reader; see the module documentation.
 #[derive(Debug)]
 pub struct StreamReader {
     options: FollowOptions,
@@ -123,17 +123,17 @@ pub struct StreamReader {
     kind: Option<ContentKind>,
     phase: ReaderPhase,
     requests: u64,
-    /// Faults since anything came whole.
+    /// Consecutive faults since the last complete page or frame.
     faults: u32,
-    quick_empties: u32,
-    ticks: Ticks,
-    pauses: Pauses,
+    quick_empty_responses: u32,
+    polls: PollSchedule,
+    backoff: Backoff,
     abort: bool,
     out: VecDeque<ReaderOutput>,
 }
 
 impl StreamReader {
-    /// A reader that asks at its first [`StreamReader::poll`].
+    /// A reader that sends its first request at the first [`StreamReader::poll`].
     pub fn new(options: FollowOptions) -> Self {
         let position = ReaderPosition {
             next: options.from.clone(),
@@ -142,37 +142,37 @@ impl StreamReader {
         };
         Self {
             choice: TechniqueChoice::new(options.technique, options.fallback),
-            ticks: Ticks::new(options.poll_interval),
-            pauses: Pauses::new(options.seed),
+            polls: PollSchedule::new(options.poll_interval),
+            backoff: Backoff::new(options.seed),
             position,
             kind: None,
             phase: ReaderPhase::Ready,
             requests: 0,
             faults: 0,
-            quick_empties: 0,
+            quick_empty_responses: 0,
             abort: false,
             out: VecDeque::new(),
             options,
         }
     }
 
-    /// The technique in use; another than the wanted one while that keeps failing.
+    /// The technique in use: the preferred one, or a fallback while it keeps failing.
     pub fn technique(&self) -> Technique {
         self.choice.current()
     }
 
-    /// The position after everything that arrived whole.
+    /// The offset after the last complete batch.
     pub fn next(&self) -> &Token {
         &self.position.next
     }
 
-    /// What to do now. Call it again until it says [`ReaderAction::Wait`] or [`ReaderAction::Done`].
+    /// Returns the next action. Call it until it returns [`ReaderAction::Wait`] or [`ReaderAction::Done`].
     ///
-    /// The next request comes before the reports about the last answer, so that no time is lost on them.
+    /// The next request is returned before the reports about the last response, so that they do not delay it.
     pub fn poll(&mut self, now: Duration) -> ReaderAction {
         loop {
-            if self.choice.wants_another_try(now) && self.is_active() {
-                self.try_wanted_again(now);
+            if self.choice.is_retry_due(now) && self.is_active() {
+                self.retry_preferred(now);
             }
             if std::mem::take(&mut self.abort) {
                 return ReaderAction::Abort;
@@ -180,40 +180,40 @@ impl StreamReader {
             let due = match self.phase {
                 ReaderPhase::Ready => true,
                 ReaderPhase::Waiting(until) => now >= until,
-                ReaderPhase::Asking(_)
-                | ReaderPhase::Closing
+                ReaderPhase::Requesting(_)
+                | ReaderPhase::LastPage
                 | ReaderPhase::Paused
                 | ReaderPhase::Done => false,
             };
             if due {
-                return ReaderAction::Send(self.ask(now));
+                return ReaderAction::Send(self.next_request(now));
             }
             match self.out.pop_front() {
                 Some(ReaderOutput::Report(report)) => return ReaderAction::Report(report),
-                Some(ReaderOutput::Page(page)) => self.open(now, page),
+                Some(ReaderOutput::Page(page)) => self.decode_page(now, page),
                 None if matches!(self.phase, ReaderPhase::Done) => return ReaderAction::Done,
                 None => return ReaderAction::Wait(self.deadline()),
             }
         }
     }
 
-    /// Takes what came. Without a request under way it changes nothing.
+    /// Handles an input; without effect if there is no current request.
     pub fn handle(&mut self, now: Duration, input: ReaderInput<'_>) {
-        let ReaderPhase::Asking(exchange) = &mut self.phase else {
+        let ReaderPhase::Requesting(pending) = &mut self.phase else {
             return;
         };
-        let id = exchange.id;
+        let id = pending.id;
         let at_ms = ms(now);
         let was_over = matches!(input, ReaderInput::End | ReaderInput::Fault(_));
-        let came = match input {
+        let progress = match input {
             ReaderInput::Head(head) => {
                 self.out
-                    .push_back(ReaderOutput::Report(FollowReport::Answered {
+                    .push_back(ReaderOutput::Report(FollowReport::Responded {
                         id,
                         at_ms,
                         status: head.status,
                     }));
-                exchange.head(now, head, self.kind)
+                pending.head(now, head, self.kind)
             }
             ReaderInput::Piece(bytes) => {
                 self.out
@@ -222,48 +222,48 @@ impl StreamReader {
                         at_ms,
                         bytes: bytes.len(),
                     }));
-                exchange.piece(now, bytes)
+                pending.piece(now, bytes)
             }
-            ReaderInput::End => exchange.end(now),
-            ReaderInput::Fault(text) => exchange.fault(text),
-            ReaderInput::Elapsed => match exchange.silent(now) {
-                Some(fault) => AnswerProgress::fault(fault),
+            ReaderInput::End => pending.end(now),
+            ReaderInput::Fault(text) => pending.fault(text),
+            ReaderInput::Elapsed => match pending.timed_out(now) {
+                Some(fault) => ResponseProgress::fault(fault),
                 None => return,
             },
         };
-        self.abort |= came.end.is_some() && !was_over;
-        self.take(now, came);
+        self.abort |= progress.end.is_some() && !was_over;
+        self.handle_progress(now, progress);
     }
 
-    /// Goes on by another technique at once, at the same position.
+    /// Switches to another technique immediately, at the current offset.
     pub fn change(&mut self, now: Duration, technique: Technique) {
         let from = self.choice.current();
         self.choice = TechniqueChoice::new(technique, self.options.fallback);
         if from != technique {
-            self.switched(now, from, technique, None);
+            self.technique_changed(now, from, technique, None);
         }
     }
 
-    /// Polls at another rate, counted from the last poll.
+    /// Changes the poll interval, counted from the last poll.
     pub fn set_poll_interval(&mut self, now: Duration, interval: Duration) {
-        self.ticks.set_interval(now, interval);
+        self.polls.set_interval(now, interval);
         if self.choice.current() == Technique::Poll
             && self.faults == 0
             && matches!(self.phase, ReaderPhase::Waiting(_))
         {
-            self.wait_for_tick(now);
+            self.wait_for_poll(now);
         }
     }
 
-    /// Drops what is under way and asks no more until [`StreamReader::resume`].
+    /// Aborts the current request and sends no more until [`StreamReader::resume`].
     pub fn pause(&mut self, now: Duration) {
         if self.is_active() {
-            self.leave(now);
+            self.abort_request(now);
             self.phase = ReaderPhase::Paused;
         }
     }
 
-    /// Goes on at the position where it paused.
+    /// Continues at the current offset after [`StreamReader::pause`].
     pub fn resume(&mut self) {
         if matches!(self.phase, ReaderPhase::Paused) {
             self.phase = ReaderPhase::Ready;
@@ -273,52 +273,55 @@ impl StreamReader {
     fn is_active(&self) -> bool {
         matches!(
             self.phase,
-            ReaderPhase::Ready | ReaderPhase::Waiting(_) | ReaderPhase::Asking(_)
+            ReaderPhase::Ready | ReaderPhase::Waiting(_) | ReaderPhase::Requesting(_)
         )
     }
 
     fn deadline(&self) -> Option<Duration> {
-        let own = match &self.phase {
+        let deadline = match &self.phase {
             ReaderPhase::Waiting(until) => Some(*until),
-            ReaderPhase::Asking(exchange) => Some(exchange.deadline()),
-            ReaderPhase::Ready | ReaderPhase::Closing | ReaderPhase::Paused | ReaderPhase::Done => {
+            ReaderPhase::Requesting(pending) => Some(pending.deadline()),
+            ReaderPhase::Ready
+            | ReaderPhase::LastPage
+            | ReaderPhase::Paused
+            | ReaderPhase::Done => {
                 return None;
             }
         };
-        [own, self.choice.try_again_at()]
+        [deadline, self.choice.retry_at()]
             .into_iter()
             .flatten()
             .min()
     }
 
-    fn ask(&mut self, now: Duration) -> ReadRequest {
-        let wanted = self.choice.current();
-        let needs = needs_before_live(wanted);
-        let must_catch_up = (needs.offset && self.position.next == Token::now())
-            || (needs.caught_up && !self.position.caught_up)
-            || (needs.kind && self.kind.is_none());
+    fn next_request(&mut self, now: Duration) -> ReadRequest {
+        let current = self.choice.current();
+        let required = requirements_of(current);
+        let must_catch_up = (required.offset && self.position.next == Token::now())
+            || (required.caught_up && !self.position.caught_up)
+            || (required.kind && self.kind.is_none());
         let technique = if must_catch_up {
             Technique::Poll
         } else {
-            wanted
+            current
         };
-        if wanted == Technique::Poll {
-            self.ticks.asked(now);
+        if current == Technique::Poll {
+            self.polls.sent(now);
         }
         let id = self.requests;
         self.requests += 1;
-        let query = answer::query(
+        let query = response::query(
             technique,
             &self.position.next,
             self.position.cursor.as_deref(),
             self.options.hold,
         );
-        let patience = answer::AnswerTimeouts {
+        let timeouts = response::ResponseTimeouts {
             hold: self.options.hold,
             silence_max: self.options.silence_max,
         };
         self.phase =
-            ReaderPhase::Asking(Box::new(PendingRequest::new(id, technique, now, patience)));
+            ReaderPhase::Requesting(Box::new(PendingRequest::new(id, technique, now, timeouts)));
         self.report(FollowReport::Requested {
             id,
             at_ms: ms(now),

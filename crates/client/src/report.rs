@@ -1,37 +1,37 @@
-//! What a follower tells its owner: every request, answer, chunk and batch, each with its time.
+//! The reports of a follower: requests, responses, chunks and batches, each with its time.
 
 use tailwater_protocol::{Data, Technique, Token};
 
-/// Messages that arrived together, and where to go on.
+/// Messages that arrived together, and the offset after them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedBatch {
-    /// What arrived; may be empty (an answer without data).
+    /// The messages; empty if the response has no data.
     pub data: Data,
-    /// The position after `data`.
+    /// The offset after `data`.
     pub next: Token,
-    /// Whether that position was the tail when the answer was made.
+    /// Whether that offset was the tail when the server read it.
     pub up_to_date: bool,
-    /// Whether the stream is closed and this is its end.
+    /// Whether the stream is closed and `next` is its end.
     pub closed: bool,
 }
 
-/// One thing that happened while following a stream, in the order in which it happened.
+/// An event of following a stream, reported in order.
 ///
 /// `at_ms` is milliseconds on the follower's own monotonic clock (`performance.now()` in a browser). `id` counts requests
 /// (for WebSocket: connections) from 0.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FollowReport {
-    /// A request left.
+    /// A request was sent.
     Requested {
         /// Which request.
         id: u64,
         /// When.
         at_ms: f64,
-        /// The technique it serves; catching up before a live technique is a `Poll` request.
+        /// The technique of the request; a plain read that catches up before a live technique is `Poll`.
         technique: Technique,
     },
-    /// Its answer's head arrived (for WebSocket: the connection opened).
-    Answered {
+    /// The head of the response was received (for WebSocket: the connection was opened).
+    Responded {
         /// Which request.
         id: u64,
         /// When.
@@ -39,58 +39,58 @@ pub enum FollowReport {
         /// HTTP status; 101 for an opened WebSocket.
         status: u16,
     },
-    /// A piece of the answer's body arrived (one read, one WebSocket frame). Reads are not events.
+    /// A piece of the body was received (one read, one WebSocket frame). Its boundaries are independent of messages.
     Chunk {
         /// Which request.
         id: u64,
         /// When.
         at_ms: f64,
-        /// How many body bytes.
+        /// Number of body bytes.
         bytes: usize,
     },
-    /// Messages, complete and in order; `at_ms` is the arrival of the piece that completed them.
+    /// Complete messages in order; `at_ms` is the time of the piece that completed them.
     Batch {
         /// Which request.
         id: u64,
         /// When.
         at_ms: f64,
-        /// What arrived.
+        /// The messages.
         batch: ReceivedBatch,
     },
-    /// The answer ended.
+    /// The response ended.
     Ended {
         /// Which request.
         id: u64,
         /// When.
         at_ms: f64,
-        /// Why, if it did not end as it should: what went wrong, in words.
+        /// The error text, if it ended with an error.
         fault: Option<String>,
     },
-    /// Nothing is under way until the time has passed: the poll interval, or a pause after a fault.
+    /// No request is sent for this time: the poll interval, or the backoff after a fault.
     Waiting {
         /// Since when.
         at_ms: f64,
         /// How long.
         for_ms: f64,
-        /// Whether this is a pause after a fault.
+        /// Whether this is the backoff after a fault.
         after_fault: bool,
     },
-    /// The technique changed, by wish or because the former one kept failing.
+    /// The technique was changed, by the caller or because the previous one kept failing.
     Changed {
         /// When.
         at_ms: f64,
-        /// The former technique.
+        /// The previous technique.
         from: Technique,
-        /// The technique from now on.
+        /// The new technique.
         to: Technique,
-        /// Why, in words; `None` when asked for.
+        /// The reason; `None` if the caller changed it.
         fault: Option<String>,
     },
-    /// The end: the stream is closed and read whole, or can't be read (gone, refused).
+    /// The last report: the stream is closed and was read to its end, or can't be read (gone, refused).
     Finished {
         /// When.
         at_ms: f64,
-        /// What made reading impossible; `None` for a closed stream read to its end.
+        /// The error text; `None` for a closed stream that was read to its end.
         fault: Option<String>,
     },
 }

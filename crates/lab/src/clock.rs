@@ -1,29 +1,30 @@
-//! The offset between two monotonic clocks from round trips, with a bound that assumes nothing about symmetry.
+//! Estimates the offset between two monotonic clocks from round trips, with an error bound that does not assume symmetric
+//! transit times.
 //!
-//! A probe leaves at t0 and is back at t3 on the client's clock; the server has it at t1 and answers at t2 on its own. As no
-//! transit is negative, the offset θ = server - client lies in `[t2 - t3, t1 - t0]`. Intersecting the intervals of many
-//! probes (Marzullo) is never wider than the best one. Clocks also run at slightly different speeds, so an old interval
-//! is widened by the drift that is allowed for.
+//! A probe is sent at t0 and its response is received at t3 on the client's clock; the server receives it at t1 and
+//! responds at t2 on its own clock. Transit times are not negative, so the offset θ = server - client lies in
+//! `[t2 - t3, t1 - t0]`. The intersection of the intervals of many probes (Marzullo) is never wider than the best one.
+//! Clocks run at slightly different speeds, so an old interval is widened by the maximum drift.
 
 use std::collections::VecDeque;
 
 /// One round trip.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClockProbe {
-    /// t0: the request left, milliseconds on the client's clock.
+    /// t0: when the request was sent, milliseconds on the client's clock.
     pub sent_ms: f64,
-    /// t1: the server had it, microseconds on the server's clock.
+    /// t1: when the server received it, microseconds on the server's clock.
     pub received_us: u64,
-    /// t2: the server answered, microseconds on the server's clock.
-    pub answered_us: u64,
-    /// t3: the answer was there, milliseconds on the client's clock.
+    /// t2: when the server responded, microseconds on the server's clock.
+    pub responded_us: u64,
+    /// t3: when the response was received, milliseconds on the client's clock.
     pub back_ms: f64,
 }
 
 impl ClockProbe {
-    /// Time on the way, both ways together, in milliseconds: δ of the formulas.
+    /// Transit time in both directions, in milliseconds: δ of the formulas.
     pub fn round_trip_ms(&self) -> f64 {
-        (self.back_ms - self.sent_ms) - (self.answered_us as f64 - self.received_us as f64) / 1e3
+        (self.back_ms - self.sent_ms) - (self.responded_us as f64 - self.received_us as f64) / 1e3
     }
 
     /// Middle of this probe's interval, milliseconds: θ of the formulas.
@@ -35,61 +36,61 @@ impl ClockProbe {
     /// `[t2 - t3, t1 - t0]` in milliseconds.
     fn interval_ms(&self) -> (f64, f64) {
         (
-            self.answered_us as f64 / 1e3 - self.back_ms,
+            self.responded_us as f64 / 1e3 - self.back_ms,
             self.received_us as f64 / 1e3 - self.sent_ms,
         )
     }
 }
 
-/// What a probe did to the estimate.
+/// The effect of a probe on the estimate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeOutcome {
-    /// It agrees with the others.
+    /// It is consistent with the others.
     Taken,
-    /// Its times contradict each other (negative round trip): left out.
+    /// Its times contradict each other (negative round trip); it is ignored.
     Impossible,
-    /// It contradicts all that came before by more than any drift: one of the clocks was set or slept. Everything
-    /// before it is forgotten, and latencies measured meanwhile are worth nothing.
+    /// It contradicts the earlier probes by more than the maximum drift: one of the clocks was set or suspended. The
+    /// earlier probes are discarded, and latencies measured since the last one are invalid.
     Stepped,
 }
 
-/// The offset as known at one moment.
+/// An estimate of the offset at one time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClockEstimate {
     /// Add this to the client's clock to get the server's, milliseconds.
     pub offset_ms: f64,
-    /// The offset is wrong by at most this, milliseconds.
+    /// The largest error of the offset, milliseconds.
     pub bound_ms: f64,
-    /// Round trip of the quickest probe, milliseconds.
+    /// Round trip of the fastest probe, milliseconds.
     pub round_trip_ms: f64,
-    /// How many probes are taken into account.
+    /// Number of probes used.
     pub probes: usize,
-    /// How many of them agree with the estimate.
+    /// Number of probes whose intervals contain the estimate.
     pub agreeing: usize,
 }
 
 impl ClockEstimate {
-    /// The client's `at_ms` on the server's clock, microseconds.
+    /// Converts a time of the client's clock to the server's, microseconds.
     pub fn server_us(&self, at_ms: f64) -> f64 {
         (at_ms + self.offset_ms) * 1e3
     }
 
-    /// Whether the smallest latency seen can be true: nothing arrives before it was sent, but for the bound.
+    /// Whether the smallest measured latency is possible: it must not be below zero by more than the bound.
     pub fn allows(&self, smallest_latency_ms: f64) -> bool {
         smallest_latency_ms >= -self.bound_ms
     }
 }
 
-/// How much faster the server's clock runs.
+/// How much faster the server's clock runs than the client's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Drift {
     /// Parts per million; 1 ppm is 3.6 ms an hour.
     pub ppm: f64,
-    /// Wrong by at most this.
+    /// The largest error, parts per million.
     pub bound_ppm: f64,
 }
 
-/// Collects probes and says the offset.
+/// Collects probes and estimates the offset.
 #[derive(Debug, Clone)]
 pub struct ClockEstimator {
     probes: VecDeque<ClockProbe>,
@@ -98,14 +99,14 @@ pub struct ClockEstimator {
 }
 
 impl ClockEstimator {
-    /// Probes remembered; the oldest leaves first.
+    /// Limit of probes kept; the oldest is removed first.
     pub const PROBES_MAX: usize = 256;
-    /// Difference in speed that is allowed for between two quartz clocks.
+    /// Maximum drift between two quartz clocks.
     pub const DRIFT_PPM_MAX: f64 = 100.0;
-    /// Contradictions up to this are scheduling noise of coarse clocks, not a step.
+    /// Smaller contradictions are attributed to scheduling and coarse clocks, not to a step.
     const STEP_MS_MIN: f64 = 2.0;
 
-    /// - `resolution_ms`: the step of the client's clock (see [`resolution_ms`]); every stamp may be that much too low.
+    /// - `resolution_ms`: the resolution of the client's clock (see [`resolution_ms`]); timestamps may be too low by it.
     pub fn new(resolution_ms: f64) -> Self {
         Self {
             probes: VecDeque::new(),
@@ -114,12 +115,12 @@ impl ClockEstimator {
         }
     }
 
-    /// Takes a round trip into account.
+    /// Adds a probe.
     pub fn add(&mut self, probe: ClockProbe) -> ProbeOutcome {
         let finite = probe.sent_ms.is_finite() && probe.back_ms.is_finite();
         if !finite
             || probe.round_trip_ms() < -self.slack_ms()
-            || probe.answered_us < probe.received_us
+            || probe.responded_us < probe.received_us
         {
             return ProbeOutcome::Impossible;
         }
@@ -145,7 +146,7 @@ impl ClockEstimator {
 
     /// The offset for the client's time `at_ms`; `None` before the first probe.
     ///
-    /// It is the interval that most probes agree on, each widened by the drift allowed since it was made.
+    /// It is the interval that is contained in the most intervals, each widened by the maximum drift since its probe.
     pub fn estimate(&self, at_ms: f64) -> Option<ClockEstimate> {
         let intervals: Vec<(f64, f64)> = self
             .probes
@@ -167,21 +168,21 @@ impl ClockEstimator {
         })
     }
 
-    /// Difference in speed between the quickest probe of the older and of the newer half; `None` under eight probes.
+    /// The drift between the fastest probes of the older and of the newer half; `None` with fewer than eight probes.
     ///
-    /// Only worth showing when `bound_ppm` is small, which takes minutes.
+    /// `bound_ppm` is small enough to be useful only after some minutes.
     pub fn drift(&self) -> Option<Drift> {
         if self.probes.len() < 8 {
             return None;
         }
         let half = self.probes.len() / 2;
-        let quickest = |probes: &mut dyn Iterator<Item = &ClockProbe>| {
+        let fastest = |probes: &mut dyn Iterator<Item = &ClockProbe>| {
             probes
                 .copied()
                 .min_by(|one, other| one.round_trip_ms().total_cmp(&other.round_trip_ms()))
         };
-        let old = quickest(&mut self.probes.iter().take(half))?;
-        let new = quickest(&mut self.probes.iter().skip(half))?;
+        let old = fastest(&mut self.probes.iter().take(half))?;
+        let new = fastest(&mut self.probes.iter().skip(half))?;
         let apart_ms = new.back_ms - old.back_ms;
         if apart_ms <= 0.0 {
             return None;
@@ -193,17 +194,17 @@ impl ClockEstimator {
         })
     }
 
-    /// How often a clock was set or slept since the beginning.
+    /// How often a clock was set or suspended.
     pub fn steps(&self) -> u32 {
         self.steps
     }
 
-    /// The step of the client's clock, milliseconds.
+    /// The resolution of the client's clock, milliseconds.
     pub fn resolution_ms(&self) -> f64 {
         self.resolution_ms
     }
 
-    /// The error of two rounded stamps, one on each clock.
+    /// The error of two rounded timestamps, one of each clock.
     fn slack_ms(&self) -> f64 {
         self.resolution_ms + 0.001
     }
@@ -215,9 +216,9 @@ impl ClockEstimator {
     }
 }
 
-/// The part of the axis that lies in the most intervals, and in how many; `None` without any.
+/// The range that lies in the most intervals, and their number; `None` without intervals.
 ///
-/// Source: Marzullo 1984; the same as NTP's intersection without its falsetickers' midpoints.
+/// Source: Marzullo 1984; like NTP's intersection algorithm, but without a check of midpoints.
 fn agreed(intervals: &[(f64, f64)]) -> Option<(f64, f64, usize)> {
     let sorted = |mut edges: Vec<f64>| {
         edges.sort_unstable_by(f64::total_cmp);
@@ -227,7 +228,7 @@ fn agreed(intervals: &[(f64, f64)]) -> Option<(f64, f64, usize)> {
     let ends = sorted(intervals.iter().map(|interval| interval.1).collect());
     let (mut over, mut best) = (0, None);
     for (begun, at) in begins.iter().enumerate() {
-        // At one place beginnings come before ends, so that intervals that touch agree.
+        // Where one interval ends and another begins, both count.
         over += ends[over..].iter().take_while(|end| *end < at).count();
         let open = begun + 1 - over;
         if best.is_none_or(|(_, _, most)| open > most) {
@@ -240,9 +241,9 @@ fn agreed(intervals: &[(f64, f64)]) -> Option<(f64, f64, usize)> {
     best
 }
 
-/// The step of a clock from readings taken one after another: the smallest difference above zero, milliseconds.
+/// The resolution of a clock: the smallest difference above zero between successive readings, milliseconds.
 ///
-/// `None` when the clock never moved.
+/// `None` if all readings are equal.
 pub fn resolution_ms(readings_ms: &[f64]) -> Option<f64> {
     readings_ms
         .windows(2)
@@ -251,19 +252,19 @@ pub fn resolution_ms(readings_ms: &[f64]) -> Option<f64> {
         .min_by(f64::total_cmp)
 }
 
-/// Tells from the wall clock whether the machine slept or was set: both clocks must go on together.
+/// Detects that the machine was suspended or its clock was set: then wall clock and monotonic clock differ.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct WallWatch {
     apart_ms: Option<f64>,
 }
 
 impl WallWatch {
-    /// A jump beyond this is a sleep or a clock that was set; below it is slewing and rounding.
+    /// A smaller difference is attributed to slewing and rounding.
     pub const JUMP_MS: f64 = 100.0;
 
-    /// Looks at both clocks of one machine (`Date.now()`, `performance.now()`), milliseconds.
+    /// Compares both clocks of one machine (`Date.now()`, `performance.now()`), milliseconds.
     ///
-    /// Returns how far the wall clock jumped ahead (or back) since the last look, when that is a jump.
+    /// - Returns how far the wall clock jumped ahead (or back) since the last call, in milliseconds; `None` without a jump.
     pub fn look(&mut self, wall_ms: f64, monotonic_ms: f64) -> Option<f64> {
         let apart_ms = wall_ms - monotonic_ms;
         let jump = self
@@ -294,7 +295,7 @@ mod tests {
         ClockProbe {
             sent_ms: at_ms,
             received_us: us(received_ms),
-            answered_us: us(received_ms + 0.05),
+            responded_us: us(received_ms + 0.05),
             back_ms: at_ms + up_ms + 0.05 + down_ms,
         }
     }
@@ -315,26 +316,26 @@ mod tests {
                     ProbeOutcome::Taken,
                     "seed {seed}"
                 );
-                let says = clock.estimate(at_ms).unwrap();
+                let estimate = clock.estimate(at_ms).unwrap();
                 assert!(
-                    (says.offset_ms - now_ms).abs() <= says.bound_ms,
-                    "seed {seed}: {says:?}"
+                    (estimate.offset_ms - now_ms).abs() <= estimate.bound_ms,
+                    "seed {seed}: {estimate:?}"
                 );
-                assert_eq!(says.agreeing, says.probes, "seed {seed}");
+                assert_eq!(estimate.agreeing, estimate.probes, "seed {seed}");
             }
         }
     }
 
     #[test]
-    fn the_intersection_is_never_wider_than_the_quickest_probe() {
+    fn the_intersection_is_never_wider_than_the_fastest_probe() {
         let mut clock = ClockEstimator::new(0.0);
         clock.add(probe(0.0, 0.1, 3.0, 1_000.0));
         clock.add(probe(5.0, 3.0, 0.1, 1_000.0));
-        let says = clock.estimate(8.1).unwrap();
-        // Each alone is known to ±1.55 ms, both together to ±0.1.
-        assert!(says.bound_ms < 0.11, "{says:?}");
-        assert!((says.offset_ms - 1_000.0).abs() < 0.11);
-        assert!((says.round_trip_ms - 3.1).abs() < 0.01);
+        let estimate = clock.estimate(8.1).unwrap();
+        // The bound of each probe is 1.55 ms, that of both together 0.1 ms.
+        assert!(estimate.bound_ms < 0.11, "{estimate:?}");
+        assert!((estimate.offset_ms - 1_000.0).abs() < 0.11);
+        assert!((estimate.round_trip_ms - 3.1).abs() < 0.01);
     }
 
     #[test]
@@ -353,9 +354,9 @@ mod tests {
         for step in 0..10 {
             clock.add(probe(f64::from(step), 50.0, 0.0, 1_000.0));
         }
-        let says = clock.estimate(60.0).unwrap();
-        assert!((says.offset_ms - 1_025.0).abs() < 0.1);
-        assert!(says.bound_ms >= 25.0);
+        let estimate = clock.estimate(60.0).unwrap();
+        assert!((estimate.offset_ms - 1_025.0).abs() < 0.1);
+        assert!(estimate.bound_ms >= 25.0);
     }
 
     #[test]
@@ -368,9 +369,9 @@ mod tests {
             clock.add(probe(2_100.0, 0.2, 0.2, 1_400.0)),
             ProbeOutcome::Stepped
         );
-        let says = clock.estimate(2_200.0).unwrap();
-        assert_eq!((says.probes, clock.steps()), (1, 1));
-        assert!((says.offset_ms - 1_400.0).abs() < 0.5);
+        let estimate = clock.estimate(2_200.0).unwrap();
+        assert_eq!((estimate.probes, clock.steps()), (1, 1));
+        assert!((estimate.offset_ms - 1_400.0).abs() < 0.5);
     }
 
     #[test]
@@ -390,14 +391,14 @@ mod tests {
         let backwards = ClockProbe {
             sent_ms: 10.0,
             received_us: 50,
-            answered_us: 40,
+            responded_us: 40,
             back_ms: 12.0,
         };
         assert_eq!(clock.add(backwards), ProbeOutcome::Impossible);
         let negative = ClockProbe {
             sent_ms: 10.0,
             received_us: 0,
-            answered_us: 9_000,
+            responded_us: 9_000,
             back_ms: 11.0,
         };
         assert_eq!(clock.add(negative), ProbeOutcome::Impossible);
@@ -443,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn sleep_appears_as_a_jump_of_the_wall_clock() {
+    fn suspension_appears_as_a_jump_of_the_wall_clock() {
         let mut watch = WallWatch::default();
         assert_eq!(watch.look(1_000_000.0, 10.0), None);
         assert_eq!(watch.look(1_000_500.0, 510.4), None);
@@ -456,15 +457,15 @@ mod tests {
 
     #[test]
     fn an_event_may_not_arrive_before_it_was_sent() {
-        let says = ClockEstimate {
+        let estimate = ClockEstimate {
             offset_ms: 0.0,
             bound_ms: 0.2,
             round_trip_ms: 0.4,
             probes: 1,
             agreeing: 1,
         };
-        assert!(says.allows(-0.1));
-        assert!(!says.allows(-0.3));
-        assert_eq!(says.server_us(2.0), 2_000.0);
+        assert!(estimate.allows(-0.1));
+        assert!(!estimate.allows(-0.3));
+        assert_eq!(estimate.server_us(2.0), 2_000.0);
     }
 }

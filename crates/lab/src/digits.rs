@@ -1,6 +1,6 @@
 //! Numbers as decimal text.
 
-/// `value` with a fixed number of decimals; what rounds to zero has no sign.
+/// `value` with a fixed number of decimals; a value that rounds to zero has no sign.
 pub fn fixed(value: f64, decimals: usize) -> String {
     let text = format!("{value:.decimals$}");
     match text.strip_prefix('-') {

@@ -1,4 +1,4 @@
-//! A latency distribution made of atoms and uniform pieces: all that the theory of the five techniques needs.
+//! A latency distribution made of atoms and uniform pieces, as the theory of the techniques uses it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ struct UniformPiece {
 }
 
 impl UniformPiece {
-    /// Share of all events that belong to this piece and are at most `latency_s` late.
+    /// Share of all events that belong to this piece and have at most the latency `latency_s`.
     fn below(&self, latency_s: f64) -> f64 {
         if latency_s >= self.to_s {
             self.share
@@ -23,21 +23,21 @@ impl UniformPiece {
     }
 }
 
-/// How late events arrive, as shares that add up to 1.
+/// The distribution of latencies, as shares that add up to 1.
 ///
-/// Polling is one uniform piece (a straight line), long-polling an atom and a ramp, a stream an atom (a step).
+/// Polling is one uniform piece (a straight line), long-polling an atom and a uniform piece, streaming an atom (a step).
 #[derive(Debug, Clone, PartialEq)]
 pub struct LatencyDistribution {
     pieces: Vec<UniformPiece>,
 }
 
 impl LatencyDistribution {
-    /// Every event exactly `latency_s` seconds late.
+    /// All events have the latency `latency_s`, in seconds.
     pub fn atom(latency_s: f64) -> Self {
         Self::uniform(latency_s, latency_s)
     }
 
-    /// Every delay from `from_s` to `to_s` seconds alike.
+    /// Latencies are uniform from `from_s` to `to_s`, in seconds.
     pub fn uniform(from_s: f64, to_s: f64) -> Self {
         Self {
             pieces: vec![UniformPiece {
@@ -64,7 +64,7 @@ impl LatencyDistribution {
         self
     }
 
-    /// Each of `latencies_s` (seconds) with the same share; an atom at zero when there are none.
+    /// Each of `latencies_s` (seconds) with the same share; an atom at zero if it is empty.
     pub fn of_samples(latencies_s: &[f64]) -> Self {
         if latencies_s.is_empty() {
             return Self::atom(0.0);
@@ -82,12 +82,12 @@ impl LatencyDistribution {
         }
     }
 
-    /// Share of events at most `latency` late, 0 to 1.
+    /// Share of events with at most this latency, 0 to 1.
     pub fn cdf(&self, latency: Duration) -> f64 {
         self.cdf_s(latency.as_secs_f64())
     }
 
-    /// The same for seconds, which may be negative (then 0).
+    /// [`LatencyDistribution::cdf`] for a latency in seconds; 0 if it is negative.
     pub fn cdf_s(&self, latency_s: f64) -> f64 {
         self.pieces
             .iter()
@@ -101,7 +101,7 @@ impl LatencyDistribution {
         Duration::from_secs_f64(self.quantile_s(share).max(0.0))
     }
 
-    /// The same in seconds.
+    /// [`LatencyDistribution::quantile`] in seconds.
     pub fn quantile_s(&self, share: f64) -> f64 {
         let vertices = self.vertices();
         let Some(&(first, _)) = vertices.first() else {
@@ -154,9 +154,9 @@ impl LatencyDistribution {
             .fold(0.0, f64::max)
     }
 
-    /// The corners `(latency in seconds, share)` of the cumulative curve, rising in both.
+    /// The vertices `(latency in seconds, share)` of the cumulative curve, in ascending order.
     ///
-    /// Joined by straight lines they are the curve itself, not an approximation; a step is two corners at one latency.
+    /// Straight lines between them are exactly the curve; a step is two vertices with the same latency.
     pub fn vertices(&self) -> Vec<(f64, f64)> {
         let mut edges: Vec<f64> = self
             .pieces

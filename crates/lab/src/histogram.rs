@@ -1,15 +1,15 @@
-//! Latencies of one lane: recorded in microseconds, read as percentiles, points for drawing, and a sample to judge.
+//! Latencies of one lane, recorded in microseconds; returns percentiles, points of the curve, and a measurement.
 
 use crate::verdict::Measurement;
 use hdrhistogram::Histogram;
 
-/// One hour: no latency is recorded as longer.
+/// One hour; longer latencies are recorded as this.
 const LONGEST_US: u64 = 3_600_000_000;
 
 /// Latencies in microseconds with three significant digits; memory grows with the range, not with the count.
 ///
-/// Mean and deviation are kept exactly beside the buckets. A latency below zero (the clock's error, or a clock that is
-/// wrong) counts as zero in the buckets and as itself in the mean and the minimum.
+/// Mean and deviation are exact. A latency below zero (an error of the clock offset) is recorded as zero in the buckets,
+/// but unchanged in the mean and the minimum.
 #[derive(Debug, Clone)]
 pub struct Latencies {
     buckets: Histogram<u64>,
@@ -26,7 +26,7 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    /// Nothing recorded.
+    /// An empty histogram.
     #[expect(
         clippy::expect_used,
         clippy::missing_panics_doc,
@@ -45,12 +45,12 @@ impl Latencies {
         }
     }
 
-    /// Adds one latency in microseconds; what is not a number is left out.
+    /// Records one latency in microseconds; ignores a value that is not finite.
     pub fn record_us(&mut self, latency_us: f64) {
         if !latency_us.is_finite() {
             return;
         }
-        // Cannot be refused: the buckets grow, and an hour is within what they can grow to.
+        // Cannot fail: the histogram resizes itself, and one hour is within its range.
         if self.buckets.record(clamp_us(latency_us)).is_err() {
             return;
         }
@@ -62,28 +62,28 @@ impl Latencies {
         self.max_us = self.max_us.max(latency_us);
     }
 
-    /// How many were recorded.
+    /// Number of recorded latencies.
     pub fn count(&self) -> u64 {
         self.buckets.len()
     }
 
-    /// Mean in microseconds; `None` without any.
+    /// Mean in microseconds; `None` if empty.
     pub fn mean_us(&self) -> Option<f64> {
         (self.count() > 0).then_some(self.mean_us)
     }
 
-    /// Standard deviation of the sample in microseconds; `None` under two.
+    /// Standard deviation of the sample in microseconds; `None` with fewer than two.
     pub fn deviation_us(&self) -> Option<f64> {
         let n = self.count();
         (n > 1).then(|| (self.squares_us2.max(0.0) / (n - 1) as f64).sqrt())
     }
 
-    /// The smallest, in microseconds, below zero if the clock says so.
+    /// The smallest latency in microseconds, which may be negative; `None` if empty.
     pub fn min_us(&self) -> Option<f64> {
         (self.count() > 0).then_some(self.min_us)
     }
 
-    /// The largest, in microseconds.
+    /// The largest latency in microseconds; `None` if empty.
     pub fn max_us(&self) -> Option<f64> {
         (self.count() > 0).then_some(self.max_us)
     }
@@ -105,7 +105,7 @@ impl Latencies {
 
     /// The latency that `percent` (0 to 100) of the samples do not exceed, in microseconds.
     ///
-    /// `None` with fewer than two samples beyond it: one sample decides nothing.
+    /// `None` with fewer than two samples beyond it, see [`samples_needed`].
     pub fn percentile_us(&self, percent: f64) -> Option<f64> {
         (self.count() >= samples_needed(percent)).then(|| {
             let value = self.buckets.value_at_quantile(percent / 100.0) as f64;
@@ -113,24 +113,24 @@ impl Latencies {
         })
     }
 
-    /// Adds all of `other`.
+    /// Adds all latencies of `other`.
     pub fn merge(&mut self, other: &Self) {
-        let (mine, theirs) = (self.count() as f64, other.count() as f64);
-        if theirs == 0.0 {
+        let (before, added) = (self.count() as f64, other.count() as f64);
+        if added == 0.0 {
             return;
         }
-        // Cannot be refused: both resize, and both have the same precision.
+        // Cannot fail: both resize themselves and have the same precision.
         if self.buckets.add(&other.buckets).is_err() {
             return;
         }
         let step = other.mean_us - self.mean_us;
-        self.mean_us += step * theirs / (mine + theirs);
-        self.squares_us2 += other.squares_us2 + step * step * mine * theirs / (mine + theirs);
+        self.mean_us += step * added / (before + added);
+        self.squares_us2 += other.squares_us2 + step * step * before * added / (before + added);
         self.min_us = self.min_us.min(other.min_us);
         self.max_us = self.max_us.max(other.max_us);
     }
 
-    /// Corners `(latency in microseconds, share up to it)` of the measured cumulative curve, rising in both, for drawing.
+    /// Points `(latency in microseconds, share up to it)` of the measured cumulative curve, in ascending order.
     pub fn cdf_points(&self) -> Vec<(f64, f64)> {
         let total = self.count() as f64;
         let mut reached = 0;
@@ -143,9 +143,7 @@ impl Latencies {
             .collect()
     }
 
-    /// Counts in equal bins of `width_us` microseconds from zero on: `(bin's lower edge in microseconds, count)`.
-    ///
-    /// Bins without any are left out.
+    /// Counts in bins of `width_us` microseconds: `(lower edge of the bin in microseconds, count)`, without empty bins.
     pub fn bins(&self, width_us: u64) -> Vec<(u64, u64)> {
         let width_us = width_us.max(1);
         let mut bins: Vec<(u64, u64)> = Vec::new();
@@ -162,22 +160,22 @@ impl Latencies {
 
     /// Largest distance (0 to 1) between the measured curve and `predicted`, which maps microseconds to a share.
     ///
-    /// Source: Kolmogorov-Smirnov. Accurate to the buckets, one part in a thousand of the latency.
+    /// Source: Kolmogorov-Smirnov. Latencies are accurate to one part in a thousand, the width of the buckets.
     pub fn distance_to(&self, predicted: impl Fn(f64) -> f64) -> f64 {
         let mut before = 0.0;
         let mut largest: f64 = 0.0;
         for (at_us, reached) in self.cdf_points() {
-            let says = predicted(at_us);
+            let expected = predicted(at_us);
             let just_below = predicted((at_us * 0.998 - 1.0).max(0.0));
-            largest = largest.max(just_below - before).max(reached - says);
+            largest = largest.max(just_below - before).max(reached - expected);
             before = reached;
         }
         largest.clamp(0.0, 1.0)
     }
 
-    /// The mean in milliseconds as a sample to judge; `None` under two.
+    /// The mean in milliseconds as a measurement; `None` with fewer than two latencies.
     ///
-    /// - `independent`: how many of the latencies are independent of each other (a burst that waits together counts once).
+    /// - `independent`: number of independent latencies (a burst delivered together counts once).
     pub fn mean_ms_sample(&self, independent: u64) -> Option<Measurement> {
         let (mean_us, deviation_us) = (self.mean_us()?, self.deviation_us()?);
         Some(Measurement::of_mean(
@@ -189,7 +187,7 @@ impl Latencies {
     }
 }
 
-/// How many samples a percentile needs so that two lie beyond it: 4 for p50, 20 for p90, 200 for p99.
+/// The number of samples for which two lie beyond a percentile: 4 for p50, 20 for p90, 200 for p99.
 pub fn samples_needed(percent: f64) -> u64 {
     let beyond = ((100.0 - percent) / 100.0).max(1e-6);
     #[expect(
@@ -283,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_latency_is_in_the_minimum_but_in_no_bucket() {
+    fn a_negative_latency_counts_as_zero_except_in_the_minimum() {
         let mut all = of([100, 200]);
         all.record_us(-40.0);
         all.record_us(f64::NAN);
@@ -309,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_is_close_to_its_own_curve_and_far_from_others() {
+    fn the_distance_is_small_only_for_the_right_curve() {
         let all = of((0..10_000).map(|step| step * 100));
         let line = |at_us: f64| (at_us / 1e6).clamp(0.0, 1.0);
         assert!(all.distance_to(line) < 0.005, "{}", all.distance_to(line));

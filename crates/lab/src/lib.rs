@@ -1,6 +1,6 @@
-//! What theory predicts for each technique, and how a measurement is judged: pure, no I/O and no clock.
+//! Theoretical predictions for each technique, and verdicts about measurements. No I/O, no clock.
 //!
-//! The dashboard runs this crate in the browser, the tests run it natively; both see the same numbers.
+//! The dashboard runs this crate in the browser; the tests run it natively.
 
 pub mod clock;
 pub mod digits;

@@ -1,21 +1,21 @@
-//! Whether a measurement confirms a prediction: confirmed, refuted or inconclusive, always with the numbers.
+//! Whether a measurement confirms a prediction: confirmed, refuted or inconclusive, with the numbers.
 //!
 //! δ = max(clock bound, twice the clock's resolution, 5 % of the prediction). Confirmed: the prediction lies within the
 //! 95 % interval of the measurement widened by δ. Refuted: it lies outside. Inconclusive: the interval is wider than half
-//! the claimed effect, or something spoilt the run. The verdict is data; [`Verdict`]'s text is its English reading.
+//! the claimed effect, or the run was disturbed. The `Display` text of [`Verdict`] is in English.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 use crate::digits::fixed;
 
-/// What is claimed about, and with it the unit of all numbers of a verdict.
+/// The quantity of a claim; determines the unit of all numbers of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Quantity {
     /// Mean latency in milliseconds.
     MeanLatency,
-    /// Share of answers without an event, 0 to 1, printed in per cent.
+    /// Share of responses without an event, 0 to 1, printed in per cent.
     EmptyShare,
     /// Requests per second.
     RequestRate,
@@ -24,11 +24,11 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// How the line calls it.
+    /// The name as printed.
     fn name(self) -> &'static str {
         match self {
             Self::MeanLatency => "mean",
-            Self::EmptyShare => "empty answers",
+            Self::EmptyShare => "empty responses",
             Self::RequestRate => "requests",
             Self::BytesPerEvent => "bytes per event",
         }
@@ -44,7 +44,7 @@ impl Quantity {
         }
     }
 
-    /// `value` as printed, without the unit: per cent for shares, three significant digits, whole from 100 on.
+    /// `value` as printed, without the unit: per cent for shares; three significant digits, no decimals from 100 on.
     pub fn format(self, value: f64) -> String {
         let value = if self == Self::EmptyShare {
             value * 100.0
@@ -59,20 +59,20 @@ impl Quantity {
         fixed(value, digits)
     }
 
-    /// Whether the two clocks' offset enters into it.
+    /// Whether it depends on the offset between the clocks.
     fn needs_clocks(self) -> bool {
         self == Self::MeanLatency
     }
 }
 
-/// A measured value with what is known of its error.
+/// A measured value with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
     /// The measured value, in the unit of its [`Quantity`].
     pub value: f64,
     /// Half the width of its 95 % confidence interval, same unit.
     pub ci95: f64,
-    /// How many observations it is made of.
+    /// Number of observations.
     pub n: u64,
 }
 
@@ -80,7 +80,7 @@ pub struct Measurement {
 const Z95: f64 = 1.96;
 
 impl Measurement {
-    /// Below this many independent observations nothing is judged.
+    /// With fewer independent observations every verdict is inconclusive.
     pub const INDEPENDENT_MIN: u64 = 30;
 
     /// A mean of `n` observations with standard deviation `deviation`, of which `independent` are independent.
@@ -109,7 +109,7 @@ impl Measurement {
         let ci95 = Z95 * (share * (1.0 - share) / count + Z95 * Z95 / (4.0 * count * count)).sqrt()
             / scale;
         let centre = (share + Z95 * Z95 / (2.0 * count)) / scale;
-        // The interval is not centred on the share: keep its further end.
+        // The interval is not centred on the share: use the more distant end.
         Self {
             value: share,
             ci95: ci95 + (centre - share).abs(),
@@ -117,7 +117,7 @@ impl Measurement {
         }
     }
 
-    /// `count` independent happenings divided by `per` (seconds, events): a rate with its Poisson error.
+    /// `count` independent events divided by `per` (seconds, events): a rate with its Poisson error.
     pub fn of_count(count: u64, per: f64) -> Self {
         let value = count as f64 / per;
         let enough = count >= Self::INDEPENDENT_MIN && per > 0.0;
@@ -142,22 +142,22 @@ impl Measurement {
     }
 }
 
-/// What theory says beforehand.
+/// A prediction to be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Claim {
-    /// About what.
+    /// The predicted quantity.
     pub quantity: Quantity,
     /// The predicted value.
     pub predicted: f64,
-    /// The size of what is claimed: how far the prediction lies from "no effect" (half an interval for polling).
+    /// The claimed effect: the distance of the prediction from "no effect" (half an interval for polling).
     ///
-    /// The measurement has to be finer than half of it.
+    /// The confidence interval must be narrower than half of it.
     pub effect: f64,
-    /// What a single run may be off by even if theory holds (phase locking), same unit.
+    /// How far a single run may differ from a correct prediction (fixed phase), same unit.
     pub spread: f64,
 }
 
-/// What may have spoilt the run.
+/// Conditions that may have disturbed the run.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Guards {
     /// Bound of the clocks' offset, milliseconds.
@@ -168,31 +168,31 @@ pub struct Guards {
     pub source_late_ms: f64,
     /// The page was hidden during the run.
     pub hidden: bool,
-    /// One of the clocks was set or slept during the run.
+    /// One of the clocks was set or suspended during the run.
     pub clock_stepped: bool,
-    /// Smallest latency seen, milliseconds: below minus the bound the clocks are wrong. `None`: none seen.
+    /// The smallest latency, milliseconds; the clocks are wrong if it is below minus the bound. `None` without latencies.
     pub smallest_latency_ms: Option<f64>,
 }
 
-/// Why nothing can be said.
+/// Why a verdict is inconclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "doubt", rename_all = "kebab-case")]
 pub enum Doubt {
-    /// The interval is too wide; `more_s` more seconds at the present rate will do, if that can be said.
+    /// The confidence interval is too wide.
     TooFew {
-        /// Seconds.
+        /// Seconds still needed at the current rate, if known.
         more_s: Option<f64>,
     },
     /// The page was hidden, so its timers were slowed.
     Hidden,
-    /// A clock was set or slept.
+    /// A clock was set or suspended.
     ClockStepped,
-    /// The clocks' offset is not known well enough for this effect.
+    /// The bound of the clock offset is too large for this effect.
     ClockUnsure {
         /// Bound in milliseconds.
         bound_ms: f64,
     },
-    /// Something arrived before it was sent, beyond the clocks' bound.
+    /// An event arrived before it was sent, by more than the bound of the clock offset.
     BeforeItsTime {
         /// The smallest latency in milliseconds.
         latency_ms: f64,
@@ -204,42 +204,42 @@ pub enum Doubt {
     },
 }
 
-/// The verdict in a word.
+/// The conclusion of a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "kebab-case")]
 pub enum Finding {
-    /// The prediction lies within the measurement's error.
+    /// The prediction lies within the allowed error.
     Confirmed,
-    /// It does not.
+    /// The prediction lies outside of the allowed error.
     Refuted,
-    /// Nothing can be said, and why.
+    /// The measurement does not decide.
     Inconclusive {
-        /// Why.
+        /// The reason.
         why: Doubt,
     },
 }
 
-/// A finding with all its numbers.
+/// A finding with its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The verdict in a word.
+    /// The conclusion.
     pub finding: Finding,
-    /// What was claimed.
+    /// The prediction.
     pub claim: Claim,
-    /// What was measured.
+    /// The measured value.
     pub sample: Measurement,
-    /// How far the measurement may lie from the prediction: 95 % interval, δ and the run's own spread.
+    /// The allowed distance between measurement and prediction: 95 % interval, δ and spread of a single run.
     pub allowed: f64,
-    /// What may have spoilt the run.
+    /// Conditions that may have disturbed the run.
     pub guards: Guards,
 }
 
-/// The share of the prediction that is always allowed for.
+/// The least δ, as a share of the prediction.
 const RELATIVE: f64 = 0.05;
 
-/// Judges `sample` against `claim`.
+/// Compares `sample` with `claim`.
 ///
-/// - `samples_per_s`: observations per second, to say how much longer it takes; 0 when unknown.
+/// - `samples_per_s`: observations per second, for the time still needed; 0 if unknown.
 pub fn judge(claim: Claim, sample: Measurement, guards: Guards, samples_per_s: f64) -> Verdict {
     let clocks = if claim.quantity.needs_clocks() {
         guards.clock_bound_ms.max(2.0 * guards.resolution_ms)
@@ -262,7 +262,7 @@ pub fn judge(claim: Claim, sample: Measurement, guards: Guards, samples_per_s: f
     }
 }
 
-/// The first reason why nothing can be said, the gravest first.
+/// The most serious reason why the verdict is inconclusive, if any.
 fn doubt(
     claim: &Claim,
     sample: &Measurement,
@@ -300,7 +300,7 @@ fn doubt(
     })
 }
 
-/// How long until the interval is half the effect, if the observations go on as before.
+/// The time until the interval is half the effect, at a constant rate of observations.
 fn more_seconds(claim: &Claim, sample: &Measurement, samples_per_s: f64) -> Option<f64> {
     if samples_per_s <= 0.0 {
         return None;
@@ -357,11 +357,11 @@ impl fmt::Display for Doubt {
             } => write!(f, "needs about {} more seconds", fixed(*more_s, 0)),
             Self::TooFew { more_s: None } => f.write_str("needs more observations"),
             Self::Hidden => f.write_str("the page was hidden, so its timers were slowed"),
-            Self::ClockStepped => f.write_str("a clock was set or slept during the run"),
+            Self::ClockStepped => f.write_str("a clock was set or suspended during the run"),
             Self::ClockUnsure { bound_ms } => {
                 write!(
                     f,
-                    "the clocks are only known to ± {} ms, more than half the effect",
+                    "the clock offset is only known to ± {} ms, more than half the effect",
                     fixed(*bound_ms, 2)
                 )
             }
@@ -372,11 +372,9 @@ impl fmt::Display for Doubt {
                     fixed(-latency_ms, 2)
                 )
             }
-            Self::SourceLate { late_ms } => write!(
-                f,
-                "the source itself was late by {} ms (p99)",
-                fixed(*late_ms, 1)
-            ),
+            Self::SourceLate { late_ms } => {
+                write!(f, "the source was late by {} ms (p99)", fixed(*late_ms, 1))
+            }
         }
     }
 }

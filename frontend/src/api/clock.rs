@@ -20,13 +20,13 @@ pub async fn probe(count: u32) -> Result<(ClockProbe, Option<f64>), ApiError> {
     let answer = send(ApiRequest::new("GET", format!("/v1/clock?n={count}"))).await?;
     let had_ms = answer.had_ms;
     let reading: ClockReading = answer.json()?;
-    let (received_us, answered_us) = (reading.received_us, reading.sent_us);
+    let (received_us, responded_us) = (reading.received_us, reading.sent_us);
     let Some(stamps) = network_stamps(&answer.url) else {
         return Ok((
             ClockProbe {
                 sent_ms: answer.asked_ms,
                 received_us,
-                answered_us,
+                responded_us,
                 back_ms: had_ms,
             },
             None,
@@ -35,7 +35,7 @@ pub async fn probe(count: u32) -> Result<(ClockProbe, Option<f64>), ApiError> {
     let probe = ClockProbe {
         sent_ms: stamps.0,
         received_us,
-        answered_us,
+        responded_us,
         back_ms: stamps.1,
     };
     Ok((probe, Some((had_ms - stamps.1).max(0.0))))

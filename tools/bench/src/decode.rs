@@ -1,31 +1,31 @@
-//! What comes on a connection, cut anywhere, as heads, pieces of content and ends: responses and, after an upgrade, frames, as the
-//! harness decodes them.
+//! Decodes the bytes of a connection, in any split, into heads, content and ends of responses and, after an upgrade,
+//! WebSocket frames. Uses the decoders of the harness.
 
 use crate::BenchFault;
 use tailwater_harness::http::{DecodeError, DecodedHead, ResponseDecoder, ResponsePart};
 use tailwater_harness::websocket::{FrameDecoder, FramePart};
 
-/// What a [`ContentDecoder`] finds.
+/// A part decoded by a [`ContentDecoder`].
 #[derive(Debug)]
 pub(crate) enum ContentPart<'a> {
-    /// A response begins; not told of 100.
+    /// The head of a response, except for status 100.
     Head(DecodedHead<'a>),
-    /// Content, in no particular pieces.
+    /// Content, in arbitrary pieces.
     Piece(&'a [u8]),
-    /// A WebSocket's ping, to be answered.
+    /// A WebSocket ping, which requires a pong.
     Ping,
-    /// The response is whole, or the WebSocket is closed.
+    /// The end of a response, or a WebSocket close frame.
     End,
 }
 
-/// Between the bytes of one connection and their meaning.
+/// Decodes one connection.
 #[derive(Debug)]
 pub(crate) struct ContentDecoder {
     responses: ResponseDecoder,
     frames: FrameDecoder,
-    /// The response under way is none of those that are told of, or its end is none: 1xx.
+    /// The current response has status 1xx: its end is not reported.
     is_interim: bool,
-    /// Of the frame under way.
+    /// The opcode of the current frame.
     opcode: u8,
 }
 
@@ -45,10 +45,10 @@ impl ContentDecoder {
         }
     }
 
-    /// Takes what came and hands over what it means, in order.
+    /// Decodes `input` and passes each part to `take`.
     ///
     /// # Errors
-    /// [`BenchFault::Server`] when it means nothing.
+    /// [`BenchFault::Server`] when `input` is not HTTP; the errors of `take`.
     pub(crate) fn feed(
         &mut self,
         mut input: &[u8],
@@ -95,8 +95,8 @@ impl ContentDecoder {
 mod tests {
     use super::*;
 
-    /// The meaning of `bytes` in pieces of `step`: a line for each head and end, with the content
-    /// between them joined.
+    /// Decodes `bytes` in pieces of `step` bytes: `<STATUS>` for a head, `<end>` for an end, with the content
+    /// between them.
     fn decoded(bytes: &[u8], step: usize) -> Result<String, BenchFault> {
         let (mut decoder, mut seen) = (ContentDecoder::new(), Vec::new());
         for piece in bytes.chunks(step) {
@@ -142,7 +142,7 @@ mod tests {
         for (bytes, meaning) in cases {
             for step in (1..40).chain([1_000, bytes.len()]) {
                 assert_eq!(
-                    decoded(&bytes, step).expect("it means something"),
+                    decoded(&bytes, step).expect("valid HTTP"),
                     meaning,
                     "cut every {step} bytes"
                 );

@@ -1,8 +1,8 @@
-//! How many instructions the server executes for what it does often, counted by Valgrind: of inner pieces, and of the whole server
-//! answering over loopback. Unlike times they hardly differ from run to run.
+//! Instructions that the server executes for frequent operations, counted by Valgrind: of its internals, and of the whole server
+//! over loopback. Unlike times, they hardly vary between runs.
 //!
-//! Everything is done so often and three times so often; the difference, divided, is what one costs, without start and end. The kernel's
-//! part is not among them, so they stand beside the times of the other measurements, not for them.
+//! Each operation runs N times and 3 N times; the difference divided by 2 N is the cost of one, without start and shutdown of the
+//! process. Instructions of the kernel are not counted, so these figures supplement the measured times but do not replace them.
 
 mod counted;
 mod served;
@@ -16,12 +16,12 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 
-/// The figures that are committed, so that a change shows what it changed.
+/// The committed figures, with which new ones are compared.
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.md");
-/// Ratios further from 1 are set in bold.
+/// Ratios that differ from 1 by more than this are printed in bold.
 const NOTABLE: f64 = 0.05;
 
-/// What to count, and what to do with it.
+/// Options of `instructions`.
 #[derive(Debug, Args)]
 pub(crate) struct InstructionsArguments {
     /// The server's binary
@@ -30,25 +30,25 @@ pub(crate) struct InstructionsArguments {
     /// The binary `tailwater-pieces`
     #[arg(long, env = "TAILWATER_PIECES")]
     pieces: PathBuf,
-    /// Count only what has this in its name
+    /// Count only operations whose description contains this text
     #[arg(long, default_value = "")]
     only: String,
-    /// Commit to the figures: write them to tools/bench/instructions.md
+    /// Write the figures to tools/bench/instructions.md
     #[arg(long, conflicts_with = "only")]
     write: bool,
 }
 
-/// Something counted.
+/// The result for one operation.
 #[derive(Debug, Clone, PartialEq)]
 struct InstructionsRow {
     what: String,
     instructions: f64,
 }
 
-/// Counts, and prints a table that holds the figures against the committed ones.
+/// Counts, and prints a table that compares the figures with the committed ones.
 ///
 /// # Errors
-/// [`BenchFault::Server`] when Valgrind is not there or something did not do what it should.
+/// [`BenchFault::Server`] when Valgrind is not installed or an operation failed.
 pub(crate) fn run(arguments: &InstructionsArguments) -> Result<(), BenchFault> {
     let committed = fs::read_to_string(COMMITTED)
         .map(|text| parse(&text))
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &InstructionsArguments) -> Result<(), BenchFault> {
         .filter(|task| task.what.contains(&arguments.only))
     {
         let count =
-            |times: usize| patiently(|| served::count(&counter, &arguments.server, task, times));
+            |times: usize| with_retries(|| served::count(&counter, &arguments.server, task, times));
         rows.push(measured(task.what, task.times, task.holds, count)?);
     }
     if arguments.write {
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &InstructionsArguments) -> Result<(), BenchFault> {
     Ok(())
 }
 
-/// What `tailwater-pieces` offers.
+/// Counts the operations of `tailwater-pieces`.
 fn pieces(
     counter: &Counter,
     arguments: &InstructionsArguments,
@@ -83,7 +83,7 @@ fn pieces(
         let (Some(times), Some(holds), [name, _, _, what]) = (numbers(1), numbers(2), &fields[..])
         else {
             return Err(BenchFault::Server(format!(
-                "expected a piece, came {line:?}"
+                "expected an operation, got {line:?}"
             )));
         };
         if what.contains(&arguments.only) {
@@ -96,7 +96,7 @@ fn pieces(
     Ok(rows)
 }
 
-/// One of what is done `times` times in one run and three times as often in another.
+/// The instructions of one unit, from a run with `times` repetitions and one with three times as many.
 #[expect(
     clippy::cast_precision_loss,
     reason = "counts of one run are far below 2^53"
@@ -107,13 +107,13 @@ fn measured(
     holds: usize,
     count: impl Fn(usize) -> Result<u64, BenchFault> + Sync,
 ) -> Result<InstructionsRow, BenchFault> {
-    // Both at once: a count is no slower for it.
+    // Both in parallel, which does not affect the counts.
     let (few, many) = thread::scope(|scope| {
         let few = scope.spawn(|| count(times));
         let many = count(times * 3);
         (
             few.join()
-                .unwrap_or_else(|_| Err(BenchFault::Server("a count panicked".into()))),
+                .unwrap_or_else(|_| Err(BenchFault::Server("a counting thread panicked".into()))),
             many,
         )
     });
@@ -126,11 +126,11 @@ fn measured(
     })
 }
 
-/// What a fresh server gives at the third attempt at the latest: under Valgrind, on a busy machine, one can be so slow to start that it
-/// takes its first client for a slow one.
-fn patiently(count: impl Fn() -> Result<u64, BenchFault>) -> Result<u64, BenchFault> {
+/// Makes at most three attempts, each with a new server: under Valgrind, on a busy machine, a server can be so slow that it
+/// disconnects its first client as stalled.
+fn with_retries(count: impl Fn() -> Result<u64, BenchFault>) -> Result<u64, BenchFault> {
     let again = |fault: BenchFault| {
-        eprintln!("{fault}; once more, with a fresh server");
+        eprintln!("{fault}; retrying with a new server");
         count()
     };
     count().or_else(again).or_else(again)
@@ -155,18 +155,23 @@ fn parse(text: &str) -> Vec<InstructionsRow> {
 
 fn committable(rows: &[InstructionsRow]) -> String {
     let mut text = String::from(
-        "# Instructions\n\nWhat one of each costs, written by `cargo xtask bench instructions --write`, and what later counts are held \
-         against.\nThey depend on compiler, C library and the processor's vector instructions: compare on one machine.\n\n\
-         | one | instructions |\n| --- | ---: |\n",
+        "# Instructions
+        
+        Instructions executed for one unit of each operation, written by `cargo xtask bench instructions --write`; \
+         later counts are compared with them.
+         They depend on the compiler, the C library and the processor's vector instructions: compare on one machine.
+         
+         \
+         | operation | instructions |\n| --- | ---: |\n",
     );
     for InstructionsRow { what, instructions } in rows {
-        // A `String` takes whatever is written to it.
+        // Writing to a `String` cannot fail.
         let _written = writeln!(text, "| {what} | {} |", shown(*instructions));
     }
     text
 }
 
-/// Three digits at least, so that a hundredth shows.
+/// At least three digits, so that a change of 1 % is visible.
 fn shown(instructions: f64) -> String {
     if instructions < 100.0 {
         format!("{instructions:.1}")
@@ -177,7 +182,11 @@ fn shown(instructions: f64) -> String {
 
 fn compared(rows: &[InstructionsRow], committed: &[InstructionsRow]) -> String {
     let width = rows.iter().map(|row| row.what.len()).max().unwrap_or(0);
-    let mut text = format!("| {:<width$} | committed |      now |    ratio |\n", "one");
+    let mut text = format!(
+        "| {:<width$} | committed |      now |    ratio |
+    ",
+        "operation"
+    );
     let _written = write!(
         text,
         "| {:-<width$} | --------: | -------: | -------: |",

@@ -1,18 +1,18 @@
-//! LIMIT: what delivering costs when nothing but the delivery is done; what every server is held against.
+//! LIMIT: a server that does only the work of delivery. Other servers are compared with it.
 //!
-//! One thread, one epoll loop, one `write` of shared bytes per delivery:
+//! It has one thread and one epoll loop, and makes one `write` of shared bytes per delivery:
 //!
-//! | job | what it does |
+//! | request | what it does |
 //! | --- | --- |
-//! | append | reads the request, frames the body once for the one technique that the stream was created for, answers a fixed 204 |
-//! | stream | one write per reader of everything from its position to the tail, after each append; `--joined`: after each turn of the loop |
-//! | long-poll | one answer, head and body, built once per append and written to every waiting reader; the connection is kept |
-//! | poll | one read, one write: a fixed 304, an empty 200, or an answer that is built once per position and tail |
-//! | catch-up | writes from the one buffer that holds the whole stream, as much as the socket takes |
+//! | append | reads the request, frames the body once for the technique of the stream, returns a fixed 204 |
+//! | streaming read | after each append, or with `--joined` after each iteration of the loop: one write per reader, from its position to the tail |
+//! | long-poll | one response, built once per append and written to every waiting reader; the connection is kept |
+//! | poll | one read, one write: a fixed 304, an empty 200, or a response that is built once per position and tail |
+//! | catch-up | writes from the buffer of the whole stream, as much as the socket accepts |
 //!
-//! Left out: every part of HTTP but the path and the request's end (it looks for `Content-Length` in a POST and checks nothing), the
-//! WebSocket handshake's answer to the key, content types, JSON, durability, heartbeats, deadlines, limits, expiry, several techniques on
-//! one stream. What it does not know it answers by closing the connection.
+//! Not implemented: everything of HTTP except the path and the end of the request (it searches `Content-Length` in a POST, without
+//! validation), the key of the WebSocket handshake, content types, JSON, durability, heartbeats, deadlines, limits, expiry, and
+//! several techniques for one stream. It closes the connection for a request that it does not support.
 
 mod connection;
 mod log;
@@ -25,11 +25,11 @@ use std::collections::HashMap;
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, TcpListener};
 
-/// Read at once.
+/// Size of the read buffer.
 const BUFFER: usize = 256 << 10;
-/// Of an answer to a poll.
+/// Limit of the body of a response to a poll.
 const PAGE_MAX: usize = 1 << 20;
-/// The listener's number.
+/// The poller id of the listener.
 const LISTENER: usize = usize::MAX;
 
 const CREATED: &[u8] = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n";
@@ -39,18 +39,18 @@ const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 const SOCKET: &[u8] =
     b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 
-/// Serves until it is killed.
+/// Listens on `port` and serves until the process is killed.
 ///
 /// # Errors
-/// What the system says.
+/// Errors of system calls.
 pub(crate) fn run(port: u16, joined: bool) -> Result<(), BenchFault> {
     serve(&TcpListener::bind((Ipv4Addr::LOCALHOST, port))?, joined)
 }
 
-/// Serves on a listener, for ever.
+/// Serves the connections of a listener; returns only on errors.
 ///
 /// # Errors
-/// What the system says.
+/// Errors of system calls.
 pub(crate) fn serve(listener: &TcpListener, joined: bool) -> Result<(), BenchFault> {
     listener.set_nonblocking(true)?;
     let mut limit = LimitServer::new(joined)?;
@@ -68,19 +68,19 @@ pub(crate) fn serve(listener: &TcpListener, joined: bool) -> Result<(), BenchFau
                 limit.accept(listener)?;
                 continue;
             }
-            let alive =
-                (!writable || limit.goes_on(id)?) && (!readable || limit.reads(id, &mut buffer)?);
+            let alive = (!writable || limit.write_more(id)?)
+                && (!readable || limit.read_input(id, &mut buffer)?);
             if !alive {
-                limit.closes(id);
+                limit.close(id);
             }
         }
         for log in std::mem::take(&mut limit.moved) {
-            limit.fans_out(log)?;
+            limit.fan_out(log)?;
         }
     }
 }
 
-/// Everything there is.
+/// The state of the server.
 #[derive(Debug)]
 struct LimitServer {
     poller: Poller,
@@ -89,7 +89,7 @@ struct LimitServer {
     free: Vec<usize>,
     names: HashMap<Vec<u8>, usize>,
     logs: Vec<LimitLog>,
-    /// Logs with readers to be told at the end of the turn.
+    /// Logs whose new data was not written to readers yet.
     moved: Vec<usize>,
 }
 
@@ -124,7 +124,7 @@ impl LimitServer {
         }
     }
 
-    fn closes(&mut self, id: usize) {
+    fn close(&mut self, id: usize) {
         if self.connections[id].take().is_some() {
             self.free.push(id);
             for log in &mut self.logs {
@@ -134,28 +134,28 @@ impl LimitServer {
         }
     }
 
-    /// Reads what came; false when the connection has ended.
-    fn reads(&mut self, id: usize, buffer: &mut [u8]) -> io::Result<bool> {
+    /// Reads input; returns false when the connection has ended.
+    fn read_input(&mut self, id: usize, buffer: &mut [u8]) -> io::Result<bool> {
         let Some(mut connection) = self.connections[id].take() else {
             return Ok(true);
         };
         let alive = match unless_blocked(connection.socket.read(buffer)) {
             Ok(Some(0)) | Err(_) => false,
             Ok(None) => true,
-            Ok(Some(bytes)) => self.serves(id, &mut connection, &buffer[..bytes])?,
+            Ok(Some(bytes)) => self.handle_input(id, &mut connection, &buffer[..bytes])?,
         };
         self.connections[id] = Some(connection);
         if self.joined {
             return Ok(alive);
         }
         for log in std::mem::take(&mut self.moved) {
-            self.fans_out(log)?;
+            self.fan_out(log)?;
         }
         Ok(alive)
     }
 
-    /// Answers every whole request; false when it is none of ours.
-    fn serves(
+    /// Responds to every complete request; returns false for an unsupported one.
+    fn handle_input(
         &mut self,
         id: usize,
         connection: &mut LimitConnection,
@@ -172,7 +172,7 @@ impl LimitServer {
             let Some(request) = request else {
                 return Ok(false);
             };
-            if !self.answers(id, connection, &request)? {
+            if !self.respond(id, connection, &request)? {
                 return Ok(false);
             }
             rest = &rest[length..];
@@ -185,7 +185,7 @@ impl LimitServer {
         Ok(true)
     }
 
-    fn answers(
+    fn respond(
         &mut self,
         id: usize,
         connection: &mut LimitConnection,
@@ -193,51 +193,55 @@ impl LimitServer {
     ) -> io::Result<bool> {
         if request.is_put {
             let log = self.logs.len();
-            self.logs.push(LimitLog::new(request.what));
+            self.logs.push(LimitLog::new(request.letter));
             self.names.insert(request.stream.to_vec(), log);
-            return connection.sends(&self.poller, id, CREATED);
+            return connection.send(&self.poller, id, CREATED);
         }
         let Some(&number) = self.names.get(request.stream) else {
             return Ok(false);
         };
         let log = &mut self.logs[number];
         let tail = log.bytes.len();
-        match request.what {
+        match request.letter {
             b'a' => {
                 log.append(request.body);
                 if !self.moved.contains(&number) {
                     self.moved.push(number);
                 }
-                connection.sends(&self.poller, id, APPENDED)
+                connection.send(&self.poller, id, APPENDED)
             }
-            b'u' if request.offset == tail => connection.sends(&self.poller, id, UNCHANGED),
+            b'u' if request.offset == tail => connection.send(&self.poller, id, UNCHANGED),
             b'l' if request.offset == tail => {
                 log.waiting.push((id, tail));
                 Ok(true)
             }
             b'p' | b'u' | b'l' if request.offset <= tail => {
                 let end = tail.min(request.offset + PAGE_MAX);
-                match log.answer(request.offset, end) {
-                    Some(answer) => connection.sends(&self.poller, id, answer),
+                match log.response(request.offset, end) {
+                    Some(response) => connection.send(&self.poller, id, response),
                     None => {
                         let head = LimitLog::head(end, end - request.offset);
-                        connection.begins(number, request.offset, end);
-                        connection.goes_on(&self.poller, id, Some(&head), &log.bytes)
+                        connection.set_range(number, request.offset, end);
+                        connection.write_more(&self.poller, id, Some(&head), &log.bytes)
                     }
                 }
             }
             b'n' | b's' | b'w' if request.offset == 0 => {
                 log.readers.push(id);
-                connection.begins(number, 0, usize::MAX);
-                let head = if request.what == b'w' { SOCKET } else { STREAM };
-                connection.goes_on(&self.poller, id, Some(head), &log.bytes)
+                connection.set_range(number, 0, usize::MAX);
+                let head = if request.letter == b'w' {
+                    SOCKET
+                } else {
+                    STREAM
+                };
+                connection.write_more(&self.poller, id, Some(head), &log.bytes)
             }
             _ => Ok(false),
         }
     }
 
-    /// There is room again for what could not be written.
-    fn goes_on(&mut self, id: usize) -> io::Result<bool> {
+    /// Continues writing to a socket that is writable again.
+    fn write_more(&mut self, id: usize) -> io::Result<bool> {
         let Some(connection) = &mut self.connections[id] else {
             return Ok(true);
         };
@@ -245,18 +249,18 @@ impl LimitServer {
             .range
             .map(|range| &self.logs[range.log].bytes[..])
             .unwrap_or_default();
-        connection.goes_on(&self.poller, id, None, bytes)
+        connection.write_more(&self.poller, id, None, bytes)
     }
 
-    /// Whoever reads or waits gets everything up to the tail.
-    fn fans_out(&mut self, number: usize) -> io::Result<()> {
+    /// Writes everything up to the tail to the readers of a log.
+    fn fan_out(&mut self, number: usize) -> io::Result<()> {
         let log = &mut self.logs[number];
         for &id in &log.readers {
             if let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut)
                 && !connection.blocked
             {
-                // A connection that failed is noticed when it is read.
-                let _alive = connection.goes_on(&self.poller, id, None, &log.bytes)?;
+                // A failed connection is closed when it is read.
+                let _alive = connection.write_more(&self.poller, id, None, &log.bytes)?;
             }
         }
         let tail = log.bytes.len();
@@ -264,7 +268,7 @@ impl LimitServer {
             if from == tail {
                 log.waiting.push((id, from));
             } else if let Some(connection) = self.connections.get_mut(id).and_then(Option::as_mut) {
-                let _alive = connection.sends(&self.poller, id, log.built(from, tail))?;
+                let _alive = connection.send(&self.poller, id, log.build_response(from, tail))?;
             }
         }
         Ok(())

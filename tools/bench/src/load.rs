@@ -1,7 +1,7 @@
-//! The load: readers and writers on raw sockets in one thread, on one core, and every message checked by every reader.
+//! The load: readers and writers on raw sockets, in one thread on one core. Every reader checks every message.
 //!
-//! Writers append, each its own numbers to each stream. A reader follows one stream, by one technique, and knows the number that has to
-//! come next of each writer.
+//! Each writer appends consecutive numbers to each stream. A reader follows one stream by one technique, and checks that the
+//! numbers of each writer are consecutive.
 
 mod pace;
 mod readers;
@@ -12,8 +12,8 @@ mod writers;
 pub(crate) use pace::Pace;
 
 use crate::BenchFault;
+use crate::connections::LoadConnections;
 use crate::decode::ContentPart;
-use crate::lines::Lines;
 use crate::target::{BenchTarget, BenchTechnique};
 use readers::LoadReader;
 use std::collections::VecDeque;
@@ -23,31 +23,31 @@ use tailwater_harness::http::DecodedHead;
 use tailwater_lab::histogram::Latencies;
 use writers::LoadWriter;
 
-/// Nothing may take longer than this to come, unless said otherwise.
+/// Default of [`LoadOptions::silence_max`].
 const SILENCE_MAX: Duration = Duration::from_secs(15);
-/// Connections that create streams.
+/// Connections used to create streams.
 const CREATORS: usize = 16;
 
-/// What is read, and by whom.
+/// Options of a load.
 #[derive(Debug, Clone)]
-pub(crate) struct LoadTerms {
+pub(crate) struct LoadOptions {
     pub(crate) technique: BenchTechnique,
-    /// How many streams; reader number `r` follows stream `r` modulo that.
+    /// Number of streams; reader `r` follows stream `r % streams`.
     pub(crate) streams: usize,
     /// Bytes of a message.
     pub(crate) size: usize,
-    /// Connections that append at most.
+    /// Limit of connections that append.
     pub(crate) writers: usize,
-    /// How often a poll's reader asks; zero: as soon as it is answered.
+    /// The poll interval; zero to send the next poll after each response.
     pub(crate) poll_every: Duration,
-    /// Whether it is of interest when messages come.
+    /// Whether latencies are recorded.
     pub(crate) timed: bool,
-    /// Nothing may take longer than this to come.
+    /// Timeout without any progress.
     pub(crate) silence_max: Duration,
 }
 
-impl LoadTerms {
-    /// One stream; polls that are answered ask again.
+impl LoadOptions {
+    /// One stream, with poll interval zero.
     pub(crate) fn new(technique: BenchTechnique, size: usize, writers: usize) -> Self {
         Self {
             technique,
@@ -61,63 +61,63 @@ impl LoadTerms {
     }
 }
 
-/// Connections, and what came over them.
+/// Readers and writers, and the counts of their messages.
 #[derive(Debug)]
 pub(crate) struct Load<'a> {
     target: &'a dyn BenchTarget,
-    terms: LoadTerms,
-    lines: Lines,
-    /// By number of connection.
-    ends: Vec<LoadEnd>,
+    options: LoadOptions,
+    connections: LoadConnections,
+    /// By connection number.
+    roles: Vec<ConnectionRole>,
     readers: Vec<LoadReader>,
     writers: Vec<LoadWriter>,
-    /// Writers that wait for work.
+    /// Writers without a pending append.
     idle: Vec<usize>,
-    /// Polls by the time when they are due, in microseconds.
+    /// Due times of polls in microseconds, and their readers.
     polls: VecDeque<(u64, usize)>,
-    /// Messages by stream and writer.
+    /// Number of messages by stream and writer.
     written: Vec<Vec<u64>>,
-    /// Stream of the next append.
-    turn: usize,
+    /// The stream of the next append.
+    next_stream: usize,
     begun: Instant,
-    pub(crate) tally: LoadTally,
+    pub(crate) counts: LoadCounts,
 }
 
-/// Who is at a connection's near end.
+/// The reader or writer that uses a connection.
 #[derive(Debug, Clone, Copy)]
-enum LoadEnd {
+enum ConnectionRole {
     Reader(usize),
     Writer(usize),
 }
 
-/// What was counted since the last [`Load::tally_anew`].
+/// Counts since the last [`Load::reset_counts`].
 #[derive(Debug)]
-pub(crate) struct LoadTally {
-    /// Messages that came, each counted for each reader.
+pub(crate) struct LoadCounts {
+    /// Messages received, summed over all readers.
     pub(crate) delivered: u64,
-    /// Messages that have to come.
+    /// Messages to be received, summed over all readers.
     pub(crate) expected: u64,
-    /// Bytes that readers received, heads and framing included.
+    /// Bytes received by readers, including heads and framing.
     pub(crate) received: u64,
-    /// Answers to polls and long-polls.
-    pub(crate) answers: u64,
-    /// Appended and acknowledged messages.
+    /// Responses to polls and long-polls.
+    pub(crate) responses: u64,
+    /// Acknowledged messages.
     pub(crate) appended: u64,
-    /// From when a message was due to when a reader had it.
+    /// From the due time of a message to its receipt by a reader.
     pub(crate) latencies: Latencies,
-    /// From when an append was due to its acknowledgement.
+    /// From the due time of an append to its acknowledgement.
     pub(crate) acknowledged: Latencies,
     since: Instant,
     last: Instant,
 }
 
-impl LoadTally {
+impl LoadCounts {
     fn new() -> Self {
         Self {
             delivered: 0,
             expected: 0,
             received: 0,
-            answers: 0,
+            responses: 0,
             appended: 0,
             latencies: Latencies::new(),
             acknowledged: Latencies::new(),
@@ -126,13 +126,13 @@ impl LoadTally {
         }
     }
 
-    /// Time counts from now on.
-    pub(crate) fn starts(&mut self) {
+    /// Begins the measured time.
+    pub(crate) fn start_timer(&mut self) {
         self.since = Instant::now();
         self.last = self.since;
     }
 
-    /// Seconds from the beginning of the count to the last delivery or acknowledgement.
+    /// Seconds from [`LoadCounts::start_timer`] to the last delivery or acknowledgement.
     pub(crate) fn seconds(&self) -> f64 {
         self.last.duration_since(self.since).as_secs_f64()
     }
@@ -146,38 +146,38 @@ impl<'a> Load<'a> {
     pub(crate) fn new(
         target: &'a dyn BenchTarget,
         address: SocketAddr,
-        terms: LoadTerms,
+        options: LoadOptions,
     ) -> Result<Self, BenchFault> {
         let mut load = Self {
             target,
-            lines: Lines::new(address)?,
-            ends: Vec::new(),
+            connections: LoadConnections::new(address)?,
+            roles: Vec::new(),
             readers: Vec::new(),
             writers: Vec::new(),
             idle: Vec::new(),
             polls: VecDeque::new(),
-            written: vec![Vec::new(); terms.streams],
-            turn: 0,
+            written: vec![Vec::new(); options.streams],
+            next_stream: 0,
             begun: Instant::now(),
-            tally: LoadTally::new(),
-            terms,
+            counts: LoadCounts::new(),
+            options,
         };
         load.create(address)?;
         Ok(load)
     }
 
-    /// Counts from zero; everything that was expected has to have come.
-    pub(crate) fn tally_anew(&mut self) {
-        self.tally = LoadTally::new();
+    /// Resets all counts; every expected message must have been received.
+    pub(crate) fn reset_counts(&mut self) {
+        self.counts = LoadCounts::new();
     }
 
-    /// Leaves all connections; what was written is still owed to readers to come, from the beginning on.
+    /// Drops all connections; later readers are expected to receive all earlier messages.
     ///
     /// # Errors
-    /// What the system says.
-    pub(crate) fn leaves_for(&mut self, address: SocketAddr) -> Result<(), BenchFault> {
-        self.lines = Lines::new(address)?;
-        self.ends.clear();
+    /// Errors of system calls.
+    pub(crate) fn reconnect(&mut self, address: SocketAddr) -> Result<(), BenchFault> {
+        self.connections = LoadConnections::new(address)?;
+        self.roles.clear();
         self.readers.clear();
         self.writers.clear();
         self.idle.clear();
@@ -186,63 +186,63 @@ impl<'a> Load<'a> {
     }
 
     fn create(&mut self, address: SocketAddr) -> Result<(), BenchFault> {
-        let names = (0..self.terms.streams).map(stream);
-        let requests = names.filter_map(|name| self.target.create(&name, self.terms.technique));
-        ask_all(address, requests.collect())
+        let names = (0..self.options.streams).map(stream);
+        let requests = names.filter_map(|name| self.target.create(&name, self.options.technique));
+        send_all(address, requests.collect())
     }
 
     fn now(&self) -> u64 {
         micros(self.begun.elapsed())
     }
 
-    /// Takes part in what happens for at most `timeout`.
-    fn turn(&mut self, timeout: Duration) -> Result<usize, BenchFault> {
-        let count = self.lines.wait(timeout)?;
+    /// Handles the events of all connections; waits at most `timeout` for them.
+    fn handle_events(&mut self, timeout: Duration) -> Result<usize, BenchFault> {
+        let count = self.connections.wait(timeout)?;
         for at in 0..count {
-            let id = self.lines.ready(at);
-            match self.ends[id] {
-                LoadEnd::Reader(reader) => self.reader_has(reader)?,
-                LoadEnd::Writer(writer) => self.writer_has(writer)?,
+            let id = self.connections.ready(at);
+            match self.roles[id] {
+                ConnectionRole::Reader(reader) => self.handle_reader(reader)?,
+                ConnectionRole::Writer(writer) => self.handle_writer(writer)?,
             }
         }
         Ok(count)
     }
 
-    /// Waits until everything that was sent is acknowledged and everything that was acknowledged has come to every reader, or until
-    /// nothing comes for a while; then says what is wrong.
+    /// Waits until every append is acknowledged and every message was received by every reader, or until [`LoadOptions::silence_max`]
+    /// has passed without progress; then checks the messages.
     ///
     /// # Errors
     /// [`BenchFault::Lost`] when a message was lost, repeated, reordered or damaged.
-    pub(crate) fn settles(&mut self) -> Result<(), BenchFault> {
+    pub(crate) fn wait_until_delivered(&mut self) -> Result<(), BenchFault> {
         let mut heard = Instant::now();
-        while self.tally.delivered < self.tally.expected || self.idle.len() < self.writers.len() {
+        while self.counts.delivered < self.counts.expected || self.idle.len() < self.writers.len() {
             let due = self.polls_due()?;
-            let before = (self.tally.delivered, self.idle.len());
-            self.turn(due.min(Duration::from_millis(100)))?;
-            if (self.tally.delivered, self.idle.len()) != before {
+            let before = (self.counts.delivered, self.idle.len());
+            self.handle_events(due.min(Duration::from_millis(100)))?;
+            if (self.counts.delivered, self.idle.len()) != before {
                 heard = Instant::now();
-            } else if heard.elapsed() > self.terms.silence_max {
+            } else if heard.elapsed() > self.options.silence_max {
                 break;
             }
         }
-        self.judge()
+        self.check_messages()
     }
 
-    fn judge(&self) -> Result<(), BenchFault> {
-        let (mut lost, mut again, mut damaged) = (0, 0, 0);
+    fn check_messages(&self) -> Result<(), BenchFault> {
+        let (mut lost, mut repeated, mut damaged) = (0, 0, 0);
         for reader in &self.readers {
-            lost += reader.seen.missing(&self.written[reader.stream]);
-            again += reader.seen.again;
-            damaged += reader.seen.damaged;
+            lost += reader.received.missing(&self.written[reader.stream]);
+            repeated += reader.received.repeated;
+            damaged += reader.received.damaged;
         }
         let waiting = self.writers.len() - self.idle.len();
-        if lost + again + damaged == 0 && waiting == 0 {
+        if lost + repeated + damaged == 0 && waiting == 0 {
             return Ok(());
         }
         Err(BenchFault::Lost {
-            deliveries: self.tally.expected,
+            deliveries: self.counts.expected,
             lost,
-            again,
+            repeated,
             damaged,
             waiting,
         })
@@ -258,35 +258,35 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Sends requests over a few connections and expects a success for each.
-fn ask_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), BenchFault> {
-    let mut lines = Lines::new(address)?;
+/// Sends requests over [`CREATORS`] connections and checks that each succeeds.
+fn send_all(address: SocketAddr, mut requests: Vec<Vec<u8>>) -> Result<(), BenchFault> {
+    let mut connections = LoadConnections::new(address)?;
     let mut open = 0;
     for request in requests.split_off(requests.len().saturating_sub(CREATORS)) {
-        let id = lines.open()?;
-        lines.send(id, &request)?;
+        let id = connections.open()?;
+        connections.send(id, &request)?;
         open += 1;
     }
     while open > 0 {
-        let count = lines.wait(SILENCE_MAX)?;
+        let count = connections.wait(SILENCE_MAX)?;
         if count == 0 {
             return Err(BenchFault::Server(format!(
-                "{open} requests were not answered within {SILENCE_MAX:?}"
+                "{open} requests had no response within {SILENCE_MAX:?}"
             )));
         }
         for at in 0..count {
-            let (id, mut answered) = (lines.ready(at), false);
-            lines.read(id, &mut |part| {
+            let (id, mut ended) = (connections.ready(at), false);
+            connections.read(id, &mut |part| {
                 match part {
                     ContentPart::Head(head) => expect_ok(&head)?,
-                    ContentPart::End => answered = true,
+                    ContentPart::End => ended = true,
                     _ => {}
                 }
                 Ok(())
             })?;
-            if answered {
+            if ended {
                 match requests.pop() {
-                    Some(request) => lines.send(id, &request)?,
+                    Some(request) => connections.send(id, &request)?,
                     None => open -= 1,
                 }
             }
@@ -300,7 +300,7 @@ fn expect_ok(head: &DecodedHead<'_>) -> Result<(), BenchFault> {
         Ok(())
     } else {
         Err(BenchFault::Server(format!(
-            "expected a success, came {}",
+            "expected a success, received status {}",
             head.status
         )))
     }

@@ -1,26 +1,27 @@
-//! Measures servers on loopback with raw sockets; a run that lost, repeated or reordered anything has no figures.
+//! Measures servers on loopback with raw sockets. A run in which a message was lost, repeated or reordered has no figures.
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `workloads.rs` | what is measured: fan-out, polls, idle and so on, each a file |
-//! | `targets.rs` | the servers that are compared; `target.rs` says what one is |
-//! | `limit.rs` | LIMIT, what delivering costs when nothing else is done |
-//! | `rounds.rs` | every target in every case, interleaved; `table.rs` shows medians and ratios |
-//! | `instructions.rs` | what Valgrind counts, of inner pieces and of the whole server |
-//! | `process.rs` | a fresh server for each run, and what it used of processor and memory |
+//! | `workloads.rs` | the workloads: fan-out, polls, idle and so on, one in each file |
+//! | `targets.rs` | the servers that are compared; `target.rs` is their interface |
+//! | `limit.rs` | LIMIT, a server that does only the work of delivery |
+//! | `rounds.rs` | measures every target in every case, interleaved; `table.rs` prints medians and ratios |
+//! | `instructions.rs` | instructions counted by Valgrind, of internals and of the whole server |
+//! | `process.rs` | a new server for each run, and its processor time and memory |
 //! | `load.rs` | readers and writers in one thread |
-//! | `lines.rs` | their connections; `poller.rs` waits for them, `decode.rs` says what comes on them, with the harness's decoders |
-//! | `message.rs` | what is sent, and how a reader finds and checks it |
+//! | `connections.rs` | their connections, with the poller of `poller.rs` and the decoder of `decode.rs` |
+//! | `message.rs` | the format of messages, and how a reader finds and checks them |
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command line speaks on its standard streams"
+    reason = "a command prints to its standard streams"
 )]
 
+mod connections;
 mod decode;
 mod instructions;
 mod limit;
-mod lines;
+
 mod load;
 mod message;
 mod poller;
@@ -39,86 +40,86 @@ use std::process::ExitCode;
 use std::time::Duration;
 use workloads::{catch_up, fan_out, flood, idle, loss, many, pipe, polls, smoke};
 
-/// Measures servers on loopback: the server on one core, the load on another, a fresh server for each run.
+/// Measures servers on loopback: the server on one core, the load on another, a new server for each run.
 #[derive(Debug, Parser)]
 #[command(name = "tailwater-bench")]
 struct BenchCommand {
     #[command(subcommand)]
-    what: What,
+    what: BenchSubcommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// One stream and many readers at a fixed rate of deliveries: what each delivery costs, by technique
+enum BenchSubcommand {
+    /// One stream and many readers at a fixed rate of deliveries: cost of a delivery, by technique
     FanOut {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: fan_out::FanOutArguments,
     },
-    /// Polls as fast as they are answered: with 304, without data, with a message
+    /// Polls at full speed: responses with 304, without data, with one message
     Poll {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: polls::PollsArguments,
     },
-    /// The server's memory for each reader that waits
+    /// The server's memory for each waiting reader
     Idle {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: idle::IdleArguments,
     },
-    /// Writers at full speed, and what their readers still get
+    /// Writers at full speed: deliveries and latency of their readers
     Flood {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: flood::FloodArguments,
     },
-    /// Appends per second to one stream, with a reader that checks each of them
+    /// Appends per second to one stream, with one reader
     Pipe {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: pipe::PipeArguments,
     },
     /// Reading a large stream from its beginning
     CatchUp {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: catch_up::CatchUpArguments,
     },
     /// Thousands of streams with one reader each
     Many {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: many::ManyArguments,
     },
-    /// More than most servers take, offered to one stream: is anything missing that was acknowledged?
+    /// Overload of one stream: whether every acknowledged message is delivered
     Loss {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
         #[command(flatten)]
         arguments: loss::LossArguments,
     },
-    /// All of the above, one table after the other
+    /// All of the above, with one table for each
     All {
-        /// Options that all of them have, such as --rounds
+        /// Options common to all of them, such as --rounds
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
-    /// Everything for a moment: only whether nothing is lost, repeated or reordered
+    /// A short run of each workload, which checks that no message is lost, repeated or reordered
     Smoke {
         #[command(flatten)]
-        common: Common,
+        common: CommonArguments,
     },
-    /// Instructions that the server executes for what it does often, counted by Valgrind and held against the committed figures
+    /// Instructions executed by the server for frequent operations, counted by Valgrind and compared with the committed figures
     Instructions(instructions::InstructionsArguments),
-    /// The server that does nothing but deliver
+    /// Runs the server LIMIT
     #[command(hide = true)]
     Limit {
         port: u16,
@@ -127,77 +128,77 @@ enum What {
     },
 }
 
-/// What every measurement needs.
+/// Options common to all workloads.
 #[derive(Debug, Clone, Args)]
-struct Common {
+struct CommonArguments {
     /// The server's binary
     #[arg(long, env = "TAILWATER_BIN", value_name = "PATH", value_parser = absolute)]
     server: PathBuf,
-    /// A further argument for the server, once for each (--server-arg=--hot-max=1MiB)
+    /// An additional argument of the server; may be repeated (--server-arg=--hot-max=1MiB)
     #[arg(long = "server-arg", value_name = "ARGUMENT")]
     server_arguments: Vec<String>,
-    /// A second binary to be measured beside the first
+    /// A second binary to compare with
     #[arg(long, value_name = "PATH", value_parser = absolute)]
     against: Option<PathBuf>,
-    /// A further argument for the second binary, once for each
+    /// An additional argument of the second binary; may be repeated
     #[arg(long = "against-arg", value_name = "ARGUMENT")]
     against_arguments: Vec<String>,
-    /// What is compared: limit, limit-joined, memory, disk, against-memory, against-disk, and the peers' names [default: what suits the
-    /// measurement, the second binary, and every peer that is installed]
+    /// Targets to compare: limit, limit-joined, memory, disk, against-memory, against-disk, and the names of peers [default: depends
+    /// on the workload; includes the second binary and every installed peer]
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     targets: Vec<String>,
-    /// How a disk store is synced
+    /// The `--sync` option of disk stores
     #[arg(long, default_value = "always")]
     sync: String,
-    /// Where servers keep data while they are measured [default: the system's folder for temporary files]
+    /// Folder for the data of servers [default: the system's folder for temporary files]
     #[arg(long, value_name = "PATH")]
     folder: Option<PathBuf>,
     /// Seconds of one run
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,
-    /// Rounds; each measures everything once, and the medians are shown
+    /// Number of rounds; each measures every target in every case once, and medians are printed
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Bytes of a message
     #[arg(long, default_value_t = 100)]
     size: usize,
-    /// Says only what failed.
+    /// Prints only failures.
     #[arg(skip)]
     quiet: bool,
 }
 
-/// What can go wrong.
+/// Why a measurement failed.
 #[derive(Debug, thiserror::Error)]
 enum BenchFault {
-    /// The system refused something.
+    /// A system call failed.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// The server did not do what was asked.
+    /// The server did not behave as expected.
     #[error("{0}")]
     Server(String),
-    /// The server cut off a reader or answered something else: the figures would be worth nothing.
+    /// The server disconnected a reader or sent an unexpected response: the run has no valid figures.
     #[error("the run is void: {0}")]
     Void(String),
-    /// The server lost, repeated or reordered messages, or left appends without an answer.
+    /// The server lost, repeated or reordered messages, or did not acknowledge appends.
     #[error(
-        "the run is void: of {deliveries} deliveries {lost} lost, {again} repeated or reordered, {damaged} damaged; {waiting} appends \
+        "the run is void: of {deliveries} deliveries {lost} lost, {repeated} repeated or reordered, {damaged} damaged; {waiting} appends \
          not acknowledged"
     )]
     Lost {
         deliveries: u64,
         lost: u64,
-        again: u64,
+        repeated: u64,
         damaged: u64,
         waiting: usize,
     },
 }
 
-/// A path from here: servers run in a folder of their own.
+/// Makes a path absolute, because servers run in another working directory.
 fn absolute(path: &str) -> io::Result<PathBuf> {
     std::path::absolute(path)
 }
 
-impl Common {
+impl CommonArguments {
     fn duration(&self) -> Duration {
         Duration::from_secs_f64(self.seconds.clamp(0.1, 600.0))
     }
@@ -211,38 +212,38 @@ impl Common {
     }
 }
 
-/// What `all` runs, in the order of its tables.
+/// The workloads of `all`, in the order of their tables.
 const ALL: [&str; 8] = [
     "fan-out", "flood", "pipe", "poll", "idle", "catch-up", "many", "loss",
 ];
 
 fn main() -> ExitCode {
     match BenchCommand::parse().what {
-        // No measurement of times: they need no core of their own.
-        What::Limit { port, joined } => ended(limit::run(port, joined)),
-        What::Instructions(arguments) => ended(instructions::run(&arguments)),
-        what => ended(process::settle().and_then(|()| perform(what))),
+        // These do not measure times, so they are not pinned to a core.
+        BenchSubcommand::Limit { port, joined } => ended(limit::run(port, joined)),
+        BenchSubcommand::Instructions(arguments) => ended(instructions::run(&arguments)),
+        what => ended(process::prepare().and_then(|()| perform(what))),
     }
 }
 
-fn perform(what: What) -> Result<(), BenchFault> {
+fn perform(what: BenchSubcommand) -> Result<(), BenchFault> {
     match what {
-        What::FanOut { common, arguments } => shown(fan_out::run(&common, &arguments)),
-        What::Poll { common, arguments } => shown(polls::run(&common, &arguments)),
-        What::Idle { common, arguments } => shown(idle::run(&common, &arguments)),
-        What::Flood { common, arguments } => shown(flood::run(&common, &arguments)),
-        What::Pipe { common, arguments } => shown(pipe::run(&common, &arguments)),
-        What::CatchUp { common, arguments } => shown(catch_up::run(&common, &arguments)),
-        What::Many { common, arguments } => shown(many::run(&common, &arguments)),
-        What::Loss { common, arguments } => shown(loss::run(&common, &arguments)),
-        What::All { options } => all(&options),
-        What::Smoke { common } => smoke::run(&common),
-        What::Instructions(arguments) => instructions::run(&arguments),
-        What::Limit { port, joined } => limit::run(port, joined),
+        BenchSubcommand::FanOut { common, arguments } => shown(fan_out::run(&common, &arguments)),
+        BenchSubcommand::Poll { common, arguments } => shown(polls::run(&common, &arguments)),
+        BenchSubcommand::Idle { common, arguments } => shown(idle::run(&common, &arguments)),
+        BenchSubcommand::Flood { common, arguments } => shown(flood::run(&common, &arguments)),
+        BenchSubcommand::Pipe { common, arguments } => shown(pipe::run(&common, &arguments)),
+        BenchSubcommand::CatchUp { common, arguments } => shown(catch_up::run(&common, &arguments)),
+        BenchSubcommand::Many { common, arguments } => shown(many::run(&common, &arguments)),
+        BenchSubcommand::Loss { common, arguments } => shown(loss::run(&common, &arguments)),
+        BenchSubcommand::All { options } => all(&options),
+        BenchSubcommand::Smoke { common } => smoke::run(&common),
+        BenchSubcommand::Instructions(arguments) => instructions::run(&arguments),
+        BenchSubcommand::Limit { port, joined } => limit::run(port, joined),
     }
 }
 
-/// Everything; a measurement that failed does not keep the others from being made.
+/// Runs all workloads, even if one of them fails.
 fn all(options: &[String]) -> Result<(), BenchFault> {
     let mut outcome = Ok(());
     for name in ALL {
@@ -263,7 +264,7 @@ fn shown(measured: Result<Measured, BenchFault>) -> Result<(), BenchFault> {
     println!("{table}");
     match failed {
         true => Err(BenchFault::Void(
-            "something was lost, repeated or reordered; see above".into(),
+            "a message was lost, repeated or reordered; see above".into(),
         )),
         false => Ok(()),
     }
@@ -284,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn binaries_are_found_from_wherever_servers_run() {
+    fn paths_of_binaries_become_absolute() {
         let words = [
             "tailwater-bench",
             "poll",
@@ -293,7 +294,7 @@ mod tests {
             "--against",
             "another",
         ];
-        let What::Poll { common, .. } = BenchCommand::parse_from(words).what else {
+        let BenchSubcommand::Poll { common, .. } = BenchCommand::parse_from(words).what else {
             panic!("another measurement")
         };
         let here = std::env::current_dir().unwrap();

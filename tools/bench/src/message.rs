@@ -1,30 +1,30 @@
-//! The messages that are sent: their number, when they were due and who wrote them; and what a reader makes of those that come.
+//! The format of messages (writer, number, due time), and how a reader finds and checks them.
 //!
-//! Names stand in the order of the alphabet: there are servers that print JSON anew and sort it.
+//! Members are in alphabetical order, because some servers re-serialise JSON and sort it.
 
 use memchr::{memmem, memrchr};
 
-/// What a message begins with. No framing around messages may hold it.
+/// The beginning of a message; must not occur in the framing around messages.
 const MARK: &[u8] = b"{\"n\":";
-/// Added to numbers, so that all have as many digits.
+/// Added to numbers, so that all have the same number of digits.
 const COUNT_BASE: u64 = 1_000_000_000;
 const DUE_BASE: u64 = 1_000_000_000_000;
 const WRITER_BASE: u64 = 1_000;
-/// Where the digits stand, and how many there are.
+/// The position of the digits, and their number.
 const COUNT: (usize, usize) = (5, 10);
 const DUE: (usize, usize) = (20, 13);
 const WRITER: (usize, usize) = (38, 4);
-/// A message has room for all of that.
+/// The least size of a message.
 pub(crate) const SIZE_MIN: usize = 52;
 
-/// What a message says.
+/// The fields of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BenchMessage {
-    /// Who wrote it.
+    /// The number of the writer.
     pub(crate) writer: usize,
-    /// How many this writer wrote to this stream before.
+    /// The number of messages that this writer appended to this stream before.
     pub(crate) number: u64,
-    /// When it was to be sent, in microseconds since the load began.
+    /// When it was scheduled, in microseconds since the load began.
     pub(crate) due: u64,
 }
 
@@ -67,15 +67,15 @@ impl BenchMessage {
     }
 }
 
-/// Finds messages in content that comes in any pieces, with anything between them.
+/// Finds messages in content, in any split, with other bytes between them.
 #[derive(Debug, Default)]
 pub(crate) struct MessageScanner {
-    /// The beginning of a message.
+    /// The beginning of an incomplete message.
     kept: Vec<u8>,
 }
 
 impl MessageScanner {
-    /// Hands over every message of `size` bytes that is complete with `piece`; `None` for one that is damaged.
+    /// Passes every message of `size` bytes that `piece` completes to `found`; `None` for a damaged one.
     pub(crate) fn feed(
         &mut self,
         piece: &[u8],
@@ -86,7 +86,7 @@ impl MessageScanner {
             let rest = scan(piece, size, &mut found);
             self.kept.extend_from_slice(&piece[piece.len() - rest..]);
         } else {
-            // First only as much as completes what is kept: the piece may be large.
+            // Copies only the rest of the kept message: the piece may be large.
             let head = &piece[..piece.len().min(size)];
             self.kept.extend_from_slice(head);
             let mut kept = std::mem::take(&mut self.kept);
@@ -106,7 +106,7 @@ impl MessageScanner {
     }
 }
 
-/// Hands over every whole message; returns how many bytes at the end may begin another.
+/// Passes every complete message to `found`; returns the number of bytes at the end that may begin another one.
 ///
 /// - `size`: at least [`SIZE_MIN`].
 fn scan(bytes: &[u8], size: usize, found: &mut impl FnMut(Option<BenchMessage>)) -> usize {
@@ -118,14 +118,14 @@ fn scan(bytes: &[u8], size: usize, found: &mut impl FnMut(Option<BenchMessage>))
         found(BenchMessage::parse(message));
         at = begin + size;
     }
-    // The mark itself may be cut.
+    // The mark may be incomplete.
     let last = &bytes[at.max(bytes.len().saturating_sub(MARK.len() - 1))..];
     memrchr(b'{', last)
         .filter(|from| MARK.starts_with(&last[*from..]))
         .map_or(0, |from| last.len() - from)
 }
 
-/// Where the next message begins: mostly right here, or after a comma.
+/// The beginning of the next message, usually at `at` or after a comma.
 fn mark_from(bytes: &[u8], at: usize) -> Option<usize> {
     let near = (at..at + 2).find(|near| {
         bytes
@@ -135,22 +135,22 @@ fn mark_from(bytes: &[u8], at: usize) -> Option<usize> {
     near.or_else(|| Some(at + memmem::find(&bytes[at..], MARK)?))
 }
 
-/// What one reader has seen of one stream.
+/// The messages that one reader received from one stream.
 #[derive(Debug, Default)]
-pub(crate) struct SeenMessages {
-    /// The next number of each writer.
+pub(crate) struct ReceivedMessages {
+    /// The expected next number of each writer.
     next: Vec<u64>,
-    /// Numbers that were skipped; a message that comes late is repeated or reordered, and stays counted here.
+    /// Skipped numbers, including those of messages that arrived later, which are also counted as repeated.
     pub(crate) skipped: u64,
-    /// Messages that had come before, or came after a later one.
-    pub(crate) again: u64,
+    /// Messages that were received before, or after a later one.
+    pub(crate) repeated: u64,
     /// Messages whose bytes are wrong.
     pub(crate) damaged: u64,
 }
 
-impl SeenMessages {
-    /// Notes a message; true if it is the one that had to come.
-    pub(crate) fn note(&mut self, message: Option<BenchMessage>) -> Option<BenchMessage> {
+impl ReceivedMessages {
+    /// Records a message; returns it unless it is damaged, repeated or reordered.
+    pub(crate) fn record(&mut self, message: Option<BenchMessage>) -> Option<BenchMessage> {
         let Some(message) = message else {
             self.damaged += 1;
             return None;
@@ -160,7 +160,7 @@ impl SeenMessages {
         }
         let next = &mut self.next[message.writer];
         if message.number < *next {
-            self.again += 1;
+            self.repeated += 1;
             return None;
         }
         self.skipped += message.number - *next;
@@ -168,9 +168,9 @@ impl SeenMessages {
         Some(message)
     }
 
-    /// How many of what was acknowledged never came.
+    /// The number of acknowledged messages that were not received.
     ///
-    /// - `written`: the number of messages of each writer.
+    /// - `written`: the number of messages of each writer, acknowledged.
     pub(crate) fn missing(&self, written: &[u64]) -> u64 {
         let seen = |writer: usize| self.next.get(writer).copied().unwrap_or(0);
         let at_the_end: u64 = written
@@ -244,13 +244,21 @@ mod tests {
             (&[0, 1, 1, 2], 3, [0, 1, 0]),
             (&[0, 2, 1], 3, [1, 1, 1]),
         ];
-        for (came, written, [skipped, again, missing]) in cases {
-            let mut seen = SeenMessages::default();
-            for number in came {
-                seen.note(Some(message(*number)));
+        for (received, written, [skipped, repeated, missing]) in cases {
+            let mut seen = ReceivedMessages::default();
+            for number in received {
+                seen.record(Some(message(*number)));
             }
-            let found = [seen.skipped, seen.again, seen.missing(&[0, 0, 0, written])];
-            assert_eq!(found, [skipped, again, missing], "{came:?} of {written}");
+            let found = [
+                seen.skipped,
+                seen.repeated,
+                seen.missing(&[0, 0, 0, written]),
+            ];
+            assert_eq!(
+                found,
+                [skipped, repeated, missing],
+                "{received:?} of {written}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Linux epoll, level-triggered: what both the load and LIMIT wait with.
+//! Linux epoll, level-triggered, used by the load and by LIMIT.
 //!
-//! A library would have to be level-triggered, too: LIMIT stands for the least that the kernel needs, and an edge-triggered
-//! one, as `mio`, costs it one more `read` per request, the one that says that there is nothing left. `polling` is
+//! A library would have to be level-triggered, too: LIMIT makes the fewest system calls possible, and with an edge-triggered
+//! one, such as `mio`, it would need a second `read` per request, until `EAGAIN`. `polling` is
 //! level-triggered, but its registration is `unsafe`, which this workspace forbids.
 
 use rustix::buffer::spare_capacity;
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// Most events that one wait returns; the next wait returns the others.
 const AT_ONCE: usize = 512;
 
-/// The sockets that are waited for.
+/// Waits for a set of sockets.
 pub(crate) struct Poller {
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
@@ -34,7 +34,7 @@ impl fmt::Debug for Poller {
 pub(crate) struct Ready {
     /// The number that it was added with.
     pub(crate) id: usize,
-    /// Bytes can be written. A hang-up or an error shows as being readable.
+    /// Bytes can be written. A hang-up or an error is reported as readable.
     pub(crate) writable: bool,
     /// Bytes, or the end, can be read.
     pub(crate) readable: bool,

@@ -1,4 +1,4 @@
-//! A fresh server for each run: on the first core, on a free port, ended with all it started; what it used of processor and memory.
+//! A new server for each run, on the first core and a free port, killed with its descendants; its processor time and memory.
 
 use crate::BenchFault;
 use crate::target::BenchTarget;
@@ -13,9 +13,9 @@ use tailwater_harness::ServerProcess;
 use tailwater_harness::process::{cpu_time, free_address, log_file, proportional_bytes};
 use tempfile::TempDir;
 
-/// A server has to accept connections by then.
+/// Timeout for the start of a server.
 const START_MAX: Duration = Duration::from_secs(15);
-/// Where servers run, and where the load does.
+/// The cores of the server and of the load.
 const SERVER_CORE: usize = 0;
 const LOAD_CORE: usize = 1;
 
@@ -28,10 +28,10 @@ pub(crate) struct MeasuredServer {
 }
 
 impl MeasuredServer {
-    /// Starts one in an empty folder below `parent`, by default the system's for temporary files.
+    /// Starts a server in an empty folder below `parent`, by default the system's folder for temporary files.
     ///
     /// # Errors
-    /// [`BenchFault::Server`] with what it said, when it does not accept connections in time.
+    /// [`BenchFault::Server`] with the end of its output, when it does not accept connections in time.
     pub(crate) fn start(
         target: &dyn BenchTarget,
         parent: Option<&Path>,
@@ -48,7 +48,7 @@ impl MeasuredServer {
         })
     }
 
-    /// Ends it as a crash would and starts it again on what it left behind.
+    /// Kills it and starts it again with the same data.
     ///
     /// # Errors
     /// As [`MeasuredServer::start`].
@@ -58,21 +58,21 @@ impl MeasuredServer {
         Ok(())
     }
 
-    /// Processor time used so far, in user and system mode, of all threads of all its processes.
+    /// Processor time in user and system mode, of all threads of all its processes.
     ///
     /// # Errors
-    /// [`BenchFault::Server`] when it is gone.
+    /// [`BenchFault::Server`] when it has ended.
     pub(crate) fn cpu(&self) -> Result<Duration, BenchFault> {
         cpu_time(self.process.id()).map_err(|reason| {
-            let words = last_words(self.folder.path());
-            BenchFault::Server(format!("the server is gone: {reason}: {words}"))
+            let output = output_tail(self.folder.path());
+            BenchFault::Server(format!("the server has ended: {reason}: {output}"))
         })
     }
 
     /// Memory in bytes: the proportional set size of all its processes.
     ///
     /// # Errors
-    /// [`BenchFault::Io`] when it is gone.
+    /// [`BenchFault::Io`] when it has ended.
     pub(crate) fn memory(&self) -> Result<u64, BenchFault> {
         Ok(proportional_bytes(self.process.id())?)
     }
@@ -84,11 +84,11 @@ impl Drop for MeasuredServer {
     }
 }
 
-/// Puts the load on its core and raises the limit of open files, for servers too: they inherit it.
+/// Pins the load to its core and raises the limit of open files, which servers inherit.
 ///
 /// # Errors
-/// What the system says.
-pub(crate) fn settle() -> Result<(), BenchFault> {
+/// Errors of system calls.
+pub(crate) fn prepare() -> Result<(), BenchFault> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(
         Resource::Nofile,
@@ -113,7 +113,7 @@ fn refused(reason: rustix::io::Errno) -> BenchFault {
     BenchFault::Io(reason.into())
 }
 
-/// This thread, and what it starts from now on, on one core; wherever the system likes where there is no such core.
+/// Pins this thread and its later children to a core, if the machine has it.
 fn pin(core: usize) -> Result<(), BenchFault> {
     if !Path::new(&format!("/sys/devices/system/cpu/cpu{core}")).exists() {
         return Ok(());
@@ -129,7 +129,7 @@ fn spawn(
 ) -> Result<(ServerProcess, SocketAddr), BenchFault> {
     let address = free_address(0)?;
     let launch = target.launch(address.port(), folder)?;
-    let said = log_file(&words(folder))?;
+    let output = log_file(&output_path(folder))?;
     let mut command = Command::new(&launch.program);
     command
         .args(&launch.arguments)
@@ -137,27 +137,27 @@ fn spawn(
         .current_dir(folder);
     command
         .stdin(Stdio::null())
-        .stdout(said.try_clone()?)
-        .stderr(said);
+        .stdout(output.try_clone()?)
+        .stderr(output);
     pin(SERVER_CORE)?;
     let spawned = ServerProcess::spawn(&mut command);
     pin(LOAD_CORE)?;
     let fault = |reason: std::io::Error| {
-        let (name, words) = (target.name(), last_words(folder));
-        BenchFault::Server(format!("{name}: {reason}: {words}"))
+        let (name, output) = (target.name(), output_tail(folder));
+        BenchFault::Server(format!("{name}: {reason}: {output}"))
     };
     let mut process = spawned.map_err(fault)?;
     process.accepts(address, START_MAX).map_err(fault)?;
     Ok((process, address))
 }
 
-fn words(folder: &Path) -> PathBuf {
+fn output_path(folder: &Path) -> PathBuf {
     folder.join("output.txt")
 }
 
-/// The end of what the server has written on its standard streams.
-fn last_words(folder: &Path) -> String {
-    let text = fs::read(words(folder)).unwrap_or_default();
+/// The end of the server's standard output and error.
+fn output_tail(folder: &Path) -> String {
+    let text = fs::read(output_path(folder)).unwrap_or_default();
     String::from_utf8_lossy(&text[text.len().saturating_sub(1_000)..])
         .trim()
         .to_owned()

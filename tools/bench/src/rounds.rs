@@ -1,10 +1,10 @@
-//! Rounds: each measures every target in every case once, each with a fresh server, target by target.
+//! Rounds: each measures every target in every case once, with a new server for each run.
 
 use crate::table::{Figure, Table};
 use crate::target::{BenchTarget, Role};
-use crate::{BenchFault, Common};
+use crate::{BenchFault, CommonArguments};
 
-/// What one run has measured; `None` if the target does not offer what is needed.
+/// The figures of one run; `None` if the target does not support the case.
 pub(crate) type RunOutcome = Result<Option<Vec<Figure>>, BenchFault>;
 
 /// How one target is measured.
@@ -16,21 +16,21 @@ pub(crate) struct BenchCase<'a> {
     pub(crate) run: Box<CaseRun<'a>>,
 }
 
-/// A measured table, and whether any Tailwater's or LIMIT's run was void.
+/// The measured table, and whether a run of Tailwater or LIMIT was void.
 #[derive(Debug)]
 pub(crate) struct Measured {
     pub(crate) table: Table,
     pub(crate) failed: bool,
 }
 
-/// Measures everything.
+/// Measures all targets in all cases.
 ///
-/// A run that lost, repeated or reordered something is void: the cell says so, and the rest goes on.
+/// A run in which a message was lost, repeated or reordered is void: its cell says so, and the other runs continue.
 ///
 /// # Errors
-/// What keeps a Tailwater or LIMIT from being measured; a peer's faults are told and leave its cell void.
+/// Errors of Tailwater and LIMIT, except for void runs; errors of peers are printed and make their cell void.
 pub(crate) fn measure(
-    common: &Common,
+    common: &CommonArguments,
     title: &str,
     targets: &[Box<dyn BenchTarget>],
     cases: &[BenchCase<'_>],
@@ -55,12 +55,12 @@ pub(crate) fn measure(
                 match (case.run)(&**target) {
                     Ok(Some(figures)) => {
                         if !common.quiet {
-                            eprintln!("{label}: {}", told(&figures));
+                            eprintln!("{label}: {}", figures_text(&figures));
                         }
                         measured.table.add(at, column, figures);
                     }
                     Ok(None) if round == 1 && !common.quiet => {
-                        eprintln!("{label}: left out, it has no such thing");
+                        eprintln!("{label}: skipped, not supported");
                     }
                     Ok(None) => {}
                     Err(fault)
@@ -95,7 +95,7 @@ fn rounds(count: usize) -> String {
     }
 }
 
-fn told(figures: &[Figure]) -> String {
+fn figures_text(figures: &[Figure]) -> String {
     figures
         .iter()
         .map(|figure| format!("{:.2} {}", figure.value, figure.what))

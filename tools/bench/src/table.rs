@@ -1,26 +1,26 @@
-//! Medians of several rounds, side by side, with ratios to LIMIT and to the best peer.
+//! A table of the medians of several rounds, with ratios to LIMIT and to the best peer.
 
 use crate::target::Role;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Which figure is the better one.
+/// Whether a lower or a higher figure is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Better {
     Lower,
     Higher,
 }
 
-/// What one run has measured.
+/// One figure of a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Figure {
-    /// What it is, with its unit.
+    /// Its name, with the unit.
     pub(crate) what: &'static str,
     pub(crate) better: Better,
     pub(crate) value: f64,
 }
 
-/// The smaller the better.
+/// A figure of which a lower value is better.
 pub(crate) fn lower(what: &'static str, value: f64) -> Figure {
     Figure {
         what,
@@ -29,7 +29,7 @@ pub(crate) fn lower(what: &'static str, value: f64) -> Figure {
     }
 }
 
-/// The larger the better.
+/// A figure of which a higher value is better.
 pub(crate) fn higher(what: &'static str, value: f64) -> Figure {
     Figure {
         what,
@@ -38,7 +38,7 @@ pub(crate) fn higher(what: &'static str, value: f64) -> Figure {
     }
 }
 
-/// Figures of several targets in several cases; each may be measured several times.
+/// Figures of several targets in several cases, from any number of runs.
 #[derive(Debug)]
 pub(crate) struct Table {
     title: String,
@@ -47,13 +47,13 @@ pub(crate) struct Table {
     figures: Vec<(&'static str, Better)>,
     /// By figure, case and column.
     cells: BTreeMap<(usize, usize, usize), Vec<f64>>,
-    /// By case and column: the runs that were void, with the messages that were lost in each.
+    /// By case and column: the number of lost messages of each void run.
     voids: BTreeMap<(usize, usize), Vec<u64>>,
 }
 
 impl Table {
-    /// - `columns`: what is compared.
-    /// - `cases`: what is measured of each.
+    /// - `columns`: the names and roles of the targets.
+    /// - `cases`: the names of the cases.
     pub(crate) fn new(title: String, columns: Vec<(String, Role)>, cases: Vec<String>) -> Self {
         Self {
             title,
@@ -65,7 +65,7 @@ impl Table {
         }
     }
 
-    /// Notes one run.
+    /// Adds a run.
     pub(crate) fn add(&mut self, case: usize, column: usize, figures: Vec<Figure>) {
         for Figure {
             what,
@@ -90,9 +90,9 @@ impl Table {
         }
     }
 
-    /// Notes a run without figures.
+    /// Adds a void run.
     ///
-    /// - `lost`: deliveries that never came; zero if it is void for another reason.
+    /// - `lost`: number of lost messages; zero if it is void for another reason.
     pub(crate) fn add_void(&mut self, case: usize, column: usize, lost: u64) {
         self.voids.entry((case, column)).or_default().push(lost);
     }
@@ -105,7 +105,7 @@ impl Table {
             .map(|figures| median(figures))
     }
 
-    /// The column that others are held against: LIMIT, in its last variant, or else the first.
+    /// The column that others are compared with: the last variant of LIMIT, or else the first column.
     fn base(&self) -> usize {
         self.columns
             .iter()
@@ -138,9 +138,9 @@ impl Table {
             .map(|(column, _)| column)
     }
 
-    /// The first Tailwater's ratio to the best peer, and which that is.
+    /// The ratio of the first Tailwater to the best peer, with the name of the peer.
     fn to_best_peer(&self, figure: usize, case: usize) -> Option<String> {
-        let ours = self.columns_of(Role::Ours).next()?;
+        let ours = self.columns_of(Role::Tailwater).next()?;
         let figures = self
             .columns_of(Role::Peer)
             .filter_map(|peer| Some((self.median(figure, case, peer)?, peer)));
@@ -155,11 +155,11 @@ impl Table {
         ))
     }
 
-    /// Each Tailwater's ratio to the second binary with the same store.
-    fn to_before(&self, figure: usize, case: usize) -> Option<String> {
+    /// The ratio of each Tailwater to the second binary with the same store.
+    fn to_against(&self, figure: usize, case: usize) -> Option<String> {
         let pairs = self
-            .columns_of(Role::Ours)
-            .zip(self.columns_of(Role::Before));
+            .columns_of(Role::Tailwater)
+            .zip(self.columns_of(Role::Against));
         let ratio = |(ours, before)| {
             Some(self.median(figure, case, ours)? / self.median(figure, case, before)?)
         };
@@ -171,7 +171,7 @@ impl Table {
     }
 }
 
-/// The middle one, or the mean of the two in the middle.
+/// The median; NaN if empty.
 fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -183,7 +183,7 @@ fn median(figures: &[f64]) -> f64 {
     }
 }
 
-/// Three digits, or all before the point.
+/// With three significant digits; without decimals from 100 on.
 fn shown(figure: f64) -> String {
     let digits = match figure.abs() {
         size if size >= 100.0 => 0,
@@ -193,14 +193,14 @@ fn shown(figure: f64) -> String {
     format!("{figure:.digits$}")
 }
 
-/// A last column: its heading, and what stands there for a figure and a case.
+/// A column of ratios: its heading, and its text for a figure and a case.
 type Ratio = (&'static str, fn(&Table, usize, usize) -> Option<String>);
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut ratios: Vec<Ratio> = Vec::new();
-        if self.columns_of(Role::Before).next().is_some() {
-            ratios.push(("Tailwater to against", Self::to_before));
+        if self.columns_of(Role::Against).next().is_some() {
+            ratios.push(("Tailwater to against", Self::to_against));
         }
         if self.columns_of(Role::Peer).next().is_some() {
             ratios.push(("Tailwater to the best peer", Self::to_best_peer));
@@ -261,10 +261,10 @@ mod tests {
     fn ratios_compare_with_the_limit_and_the_best_peer() {
         let columns = [
             ("L", Role::Limit),
-            ("T", Role::Ours),
+            ("T", Role::Tailwater),
             ("a", Role::Peer),
             ("b", Role::Peer),
-            ("old", Role::Before),
+            ("old", Role::Against),
         ];
         let columns = columns.map(|(name, role)| (name.to_owned(), role)).to_vec();
         let mut table = Table::new("T".into(), columns, vec!["x".into()]);

@@ -1,4 +1,4 @@
-//! What can be measured: how a server is started, and the bytes of each request to it.
+//! The interface of a measured server: how it is started, and the bytes of each request.
 
 use crate::BenchFault;
 use clap::ValueEnum;
@@ -10,11 +10,11 @@ use tailwater_harness::http::DecodedHead;
 /// How a reader follows a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum BenchTechnique {
-    /// A request every so often; answered at once.
+    /// A request at each interval, with an immediate response.
     Poll,
-    /// A request that is held until there is something.
+    /// A request that is held until there are messages.
     LongPoll,
-    /// An answer that never ends, by the chunk.
+    /// A streaming response, one chunk for each batch.
     Ndjson,
     /// Server-sent events.
     Sse,
@@ -23,7 +23,7 @@ pub(crate) enum BenchTechnique {
 }
 
 impl BenchTechnique {
-    /// One answer serves many events.
+    /// Whether one response delivers many events.
     pub(crate) fn streams(self) -> bool {
         !matches!(self, Self::Poll | Self::LongPoll)
     }
@@ -41,20 +41,20 @@ impl fmt::Display for BenchTechnique {
     }
 }
 
-/// What a target is held against, and what its failures mean.
+/// The role of a target in the comparison; determines the effect of its failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A Tailwater: a void run fails the whole measurement.
-    Ours,
-    /// The second binary, which the first is held against.
-    Before,
-    /// The least work that does the job.
+    /// The measured Tailwater: a void run fails the measurement.
+    Tailwater,
+    /// The second binary, with which the first is compared.
+    Against,
+    /// LIMIT.
     Limit,
-    /// Another server: a void run is shown and the rest goes on.
+    /// Another server: a void run is shown in the table.
     Peer,
 }
 
-/// A program to start. It has to accept connections on the port it was given, and is ended by SIGKILL.
+/// A program to start. It must accept connections on its port; it is stopped with SIGKILL.
 #[derive(Debug, Default)]
 pub(crate) struct Launch {
     pub(crate) program: PathBuf,
@@ -65,20 +65,20 @@ pub(crate) struct Launch {
 /// Where a read begins.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum From<'a> {
-    /// The first message that is kept.
+    /// The first stored message.
     Beginning,
-    /// What [`BenchTarget::position`] made of an earlier answer.
+    /// The [`BenchTarget::position`] of an earlier response.
     At(&'a str),
 }
 
-/// A server that can be measured. Requests are whole: head and body, HTTP/1.1, kept alive.
+/// A server that can be measured. Requests are complete: head and body, HTTP/1.1, with keep-alive.
 ///
-/// The load looks for messages in whatever comes, so that a target's own framing inside of chunks and frames does not matter.
+/// The load searches for messages in the content, so the target's framing within chunks and frames does not matter.
 pub(crate) trait BenchTarget: fmt::Debug {
     /// The column's heading.
     fn name(&self) -> String;
 
-    /// What it is held against.
+    /// Its role in the comparison.
     fn role(&self) -> Role {
         Role::Peer
     }
@@ -88,55 +88,55 @@ pub(crate) trait BenchTarget: fmt::Debug {
     /// - `folder`: empty, for configuration and data; deleted after the run.
     ///
     /// # Errors
-    /// Whatever keeps `folder` from being filled.
+    /// Errors of writing to `folder`.
     fn launch(&self, port: u16, folder: &Path) -> Result<Launch, BenchFault>;
 
-    /// Whether it offers a technique; what it doesn't is left out with a line that says so.
+    /// Whether it supports a technique; others are skipped with a message.
     fn offers(&self, technique: BenchTechnique) -> bool;
 
-    /// Whether what it acknowledged is on a medium: such peers take part by default where Tailwater does so on disk.
+    /// Whether acknowledged messages are on disk; such peers are measured by default where Tailwater's disk store is.
     fn durable(&self) -> bool {
         false
     }
 
-    /// The request that creates a stream, if one is needed; any 2xx will do.
+    /// The request that creates a stream, if one is needed; any 2xx is a success.
     ///
-    /// - `technique`: how it will be read; only LIMIT cares.
+    /// - `technique`: how the stream will be read; used only by LIMIT.
     fn create(&self, stream: &str, technique: BenchTechnique) -> Option<Vec<u8>>;
 
-    /// A JSON body, of one message as it is, of several as an array; any 2xx is an acknowledgement.
+    /// An append with a JSON body: one message, or an array of several; any 2xx is an acknowledgement.
     fn append(&self, stream: &str, messages: &[Vec<u8>]) -> Vec<u8>;
 
-    /// Whether several messages in [`BenchTarget::append`] are several to the server, too.
+    /// Whether the server splits an array in [`BenchTarget::append`] into messages.
     fn batches(&self) -> bool {
         true
     }
 
-    /// Whether a poll's answer holds all that has come, not one message: else who asks every so often falls behind, and is left out.
+    /// Whether the response to a poll contains all new messages. If it contains one only, pollers fall behind, and are not measured.
     fn has_pages(&self) -> bool {
         true
     }
 
-    /// A read. For `Websocket` the handshake.
+    /// A read; for `Websocket` the handshake.
     fn read(&self, stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8>;
 
-    /// Where the next read begins, for poll and long-poll. `None` if the answer does not say so.
-    fn position(&self, answer: &DecodedHead<'_>) -> Option<String>;
+    /// Where the next read begins, for poll and long-poll; `None` if the response does not contain it.
+    fn position(&self, head: &DecodedHead<'_>) -> Option<String>;
 
-    /// A poll at the tail that is answered with 304, given the answer of an earlier one; `None` if it knows no such thing.
-    fn unchanged(&self, _stream: &str, _answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
+    /// A poll at the tail that returns 304, made from the response to an earlier one; `None` if the server does not support it.
+    fn unchanged(&self, _stream: &str, _head: &DecodedHead<'_>) -> Option<Vec<u8>> {
         None
     }
 
-    /// Whether a poll at the tail may be answered with an empty 200.
-    fn answers_empty(&self) -> bool {
+    /// Whether a poll at the tail returns an empty 200.
+    fn returns_empty_pages(&self) -> bool {
         true
     }
 }
 
-/// A request without the parts that only its target knows.
+/// Builds a request.
 ///
-/// - `headers`: whole lines, each with its CR LF.
+/// - `headers`: complete lines, each with CRLF.
 pub(crate) fn request(method: &str, path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
     let length = match method {
         "GET" => String::new(),
@@ -153,7 +153,7 @@ pub(crate) const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nS
 /// The header of a JSON body.
 pub(crate) const JSON: &str = "Content-Type: application/json\r\n";
 
-/// One message as it is, several as a JSON array.
+/// A body of one message, or a JSON array of several.
 pub(crate) fn body(messages: &[Vec<u8>]) -> Vec<u8> {
     match messages {
         [one] => one.clone(),

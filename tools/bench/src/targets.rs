@@ -1,4 +1,4 @@
-//! The servers that are compared, each a file, and which of them take part.
+//! The servers that are compared, one in each file, and the selection of those that are measured.
 
 pub(crate) mod limit;
 mod peers;
@@ -6,15 +6,15 @@ pub(crate) mod protocol;
 mod tailwater;
 
 use crate::target::{BenchTarget, Role};
-use crate::{BenchFault, Common};
+use crate::{BenchFault, CommonArguments};
 use limit::LimitTarget;
 use tailwater::Tailwater;
 
-/// A target by the word that chooses it, or why it can't take part here.
+/// The name of a target on the command line, and the target, or why it can't be measured.
 pub(crate) type KnownTarget = (String, Result<Box<dyn BenchTarget>, String>);
 
-/// Everything that could take part, in the order of columns.
-fn known(common: &Common) -> Vec<KnownTarget> {
+/// All targets, in the order of columns.
+fn known(common: &CommonArguments) -> Vec<KnownTarget> {
     let mut all: Vec<KnownTarget> = vec![
         ("limit".into(), Ok(Box::new(LimitTarget { joined: false }))),
         (
@@ -26,14 +26,14 @@ fn known(common: &Common) -> Vec<KnownTarget> {
         (
             "",
             "Tailwater",
-            Role::Ours,
+            Role::Tailwater,
             Some(&common.server),
             &common.server_arguments,
         ),
         (
             "against",
             "against",
-            Role::Before,
+            Role::Against,
             common.against.as_ref(),
             &common.against_arguments,
         ),
@@ -68,20 +68,20 @@ fn known(common: &Common) -> Vec<KnownTarget> {
     all
 }
 
-/// Who takes part: those named by `--targets`, or else those of `usual`, the second binary as the first, and every peer that is installed
-/// (those that write to a medium only if `usual` has the disk).
+/// The selected targets: those named by `--targets`, or else those in `usual`, also of the second binary, and every installed peer
+/// (durable ones only if `usual` contains the disk store).
 ///
 /// # Errors
-/// [`BenchFault::Server`] for a name that nothing has, and for a target named by the user that can't take part.
+/// [`BenchFault::Server`] for an unknown name, and for a target named by the user that can't be measured.
 pub(crate) fn chosen(
-    common: &Common,
+    common: &CommonArguments,
     usual: &[&str],
 ) -> Result<Vec<Box<dyn BenchTarget>>, BenchFault> {
     let known = known(common);
     let words: Vec<&String> = known.iter().map(|(word, _)| word).collect();
     if let Some(unknown) = common.targets.iter().find(|name| !words.contains(name)) {
         return Err(BenchFault::Server(format!(
-            "no target is called {unknown}; there are {words:?}"
+            "unknown target {unknown}; expected one of {words:?}"
         )));
     }
     let on_disk = usual.contains(&"disk");
@@ -91,7 +91,7 @@ pub(crate) fn chosen(
         let own = usual
             .iter()
             .any(|usual| word == *usual || word.strip_prefix("against-") == Some(usual));
-        // Peers on a medium are no match for stores in memory.
+        // Durable peers are not compared with stores in memory.
         let fits = target
             .as_ref()
             .map_or(true, |target| !target.durable() || on_disk);
@@ -99,14 +99,14 @@ pub(crate) fn chosen(
         match target {
             Ok(target) if named || by_default => chosen.push(target),
             Err(why) if named => return Err(BenchFault::Server(format!("{word}: {why}"))),
-            Err(why) if by_default && is_peer(&word) => eprintln!("{word} is left out: {why}"),
+            Err(why) if by_default && is_peer(&word) => eprintln!("{word} is skipped: {why}"),
             _ => {}
         }
     }
     Ok(chosen)
 }
 
-/// Whatever is neither LIMIT nor a Tailwater.
+/// Whether it is neither LIMIT nor a Tailwater.
 fn is_peer(word: &str) -> bool {
     !["limit", "limit-joined", "memory", "disk"].contains(&word) && !word.starts_with("against-")
 }

@@ -1,4 +1,4 @@
-//! What is measured, each a file.
+//! The workloads, one in each file.
 
 pub(crate) mod catch_up;
 pub(crate) mod fan_out;
@@ -11,31 +11,33 @@ pub(crate) mod polls;
 pub(crate) mod smoke;
 
 use crate::BenchFault;
-use crate::load::{Load, LoadTally};
+use crate::load::{Load, LoadCounts};
 use crate::process::MeasuredServer;
 use std::thread;
 use std::time::Duration;
 
-/// Long enough for a server to have done what it was told.
+/// How long a server is given to become idle.
 const QUIET: Duration = Duration::from_millis(50);
 
-/// Counts anew, does `work`, waits until everything has come and been checked; the server's processor time for it.
+/// Resets the counts, does `work`, and waits until all messages are delivered and checked.
+///
+/// - Returns the server's processor time for it, and the counts.
 fn measured<'l, 'a>(
     server: &MeasuredServer,
     load: &'l mut Load<'a>,
     work: impl FnOnce(&mut Load<'a>) -> Result<(), BenchFault>,
-) -> Result<(Duration, &'l LoadTally), BenchFault> {
-    load.tally_anew();
+) -> Result<(Duration, &'l LoadCounts), BenchFault> {
+    load.reset_counts();
     thread::sleep(QUIET);
     let before = server.cpu()?;
     work(load)?;
-    load.settles()?;
+    load.wait_until_delivered()?;
     thread::sleep(QUIET);
     let cpu = server.cpu()?.saturating_sub(before);
-    Ok((cpu, &load.tally))
+    Ok((cpu, &load.counts))
 }
 
-/// Microseconds for each of `count`.
+/// Microseconds per unit.
 fn us_per(cpu: Duration, count: u64) -> f64 {
     cpu.as_secs_f64() * 1e6 / float(count)
 }

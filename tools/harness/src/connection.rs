@@ -160,7 +160,7 @@ impl RawConnection {
         self.responses.unfinished()
     }
 
-    /// Announces that the next final response answers a HEAD.
+    /// Announces that the next final response is to a HEAD request.
     pub fn expect_no_body(&mut self) {
         self.responses.expect_no_body();
     }
@@ -171,9 +171,9 @@ impl RawConnection {
     /// If the server does not accept all of them.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref();
-        let is_taken = self.try_send(bytes).await;
+        let is_sent = self.try_send(bytes).await;
         assert!(
-            is_taken,
+            is_sent,
             "the server accepted fewer than {} bytes",
             bytes.len()
         );
@@ -188,13 +188,13 @@ impl RawConnection {
     pub async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         let bytes = bytes.as_ref();
         let sending = self.stream.write_all(bytes);
-        let is_taken = within("the server to accept bytes or to close", sending)
+        let is_sent = within("the server to accept bytes or to close", sending)
             .await
             .is_ok();
-        if is_taken {
+        if is_sent {
             self.sent_bytes += bytes.len() as u64;
         }
-        is_taken
+        is_sent
     }
 
     /// Sends as much as the server accepts within `time`.
@@ -235,7 +235,7 @@ impl RawConnection {
     }
 
     /// Reads what has already arrived, without waiting; returns whether the connection has ended.
-    pub fn take_what_came(&mut self) -> bool {
+    pub fn read_available(&mut self) -> bool {
         self.unread.reserve(READ_BYTES_MIN);
         match self.stream.try_read_buf(&mut self.unread) {
             Ok(count) => {
@@ -319,7 +319,7 @@ impl RawConnection {
                 _ => {
                     return Err(ReadFault::Malformed(DecodeError {
                         expected: "a head, but the body before it was not read",
-                        came: self.head_text.clone(),
+                        found: self.head_text.clone(),
                     }));
                 }
             }
@@ -401,7 +401,7 @@ impl RawConnection {
                 Err(ReadFault::Closed) if self.frames.is_within() => {
                     return Err(ReadFault::ClosedEarly(DecodeError {
                         expected: "the rest of a frame",
-                        came: String::new(),
+                        found: String::new(),
                     }));
                 }
                 more => more?,

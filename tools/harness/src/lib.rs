@@ -1,6 +1,6 @@
-//! What tests and benchmarks share: how a server is started, and how its responses are decoded.
+//! Shared by tests and benchmarks: starts servers, and decodes their responses.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! | --- | --- |
 //! | [`process`] | a server in its own process: started, signalled, measured, killed when dropped |
 //! | [`thread`] | a server on a thread of this process |

@@ -40,7 +40,7 @@ impl ServerThread {
             let shutdown: Shutdown = Box::pin(async move {
                 let _dropped_means_stop = stopped.await;
             });
-            let _nobody_waits = end.send(serve(listener, shutdown));
+            let _receiver_dropped = end.send(serve(listener, shutdown));
         });
         Self {
             address,
@@ -49,7 +49,7 @@ impl ServerThread {
         }
     }
 
-    /// Tells the server to stop, without waiting.
+    /// Requests the server to stop, without waiting.
     pub fn tell_to_stop(&mut self) {
         drop(self.stop.take());
     }
@@ -60,7 +60,7 @@ impl ServerThread {
     /// If it does not return in time, returns an error, or was waited for before.
     #[expect(clippy::expect_used, reason = "a test fails by panicking")]
     pub async fn stopped(&mut self) {
-        let ended = self.ended.take().expect("it was not waited for");
+        let ended = self.ended.take().expect("the first call");
         within("the server to return after a stop", ended)
             .await
             .expect("the server did not panic")

@@ -107,7 +107,7 @@ fn frame_head(bytes: &[u8]) -> Result<Option<(usize, u8, u64)>, DecodeError> {
     match second {
         128.. => Err(DecodeError {
             expected: "a frame that is not masked",
-            came: format!("{bytes:02x?}"),
+            found: format!("{bytes:02x?}"),
         }),
         127 => Ok(long(8)),
         126 => Ok(long(2)),

@@ -1,41 +1,44 @@
-//! `cargo xtask bench`: what server and page cost, measured on loopback, and counted by Valgrind.
+//! `cargo xtask bench`: benchmarks of the server and of the page on loopback, and instructions counted by Valgrind.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::build::{self, ServerBuild};
+use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
 use crate::install;
-use crate::place::{Checkout, cargo};
 use crate::setup;
 use crate::tools::{Need, Tools};
 
-/// The measurement that counts instructions.
+/// The benchmark that counts instructions.
 const INSTRUCTIONS: &str = "instructions";
-/// The measurement of the page in a browser.
+/// The benchmark of the page in a browser.
 const PAGE: &str = "page";
 
-/// Builds server and harness in release and becomes the harness; `arguments` are its own, `--help` among them.
+/// Builds server and benchmark in release and replaces this process by the benchmark; `arguments` are passed to it.
 ///
 /// # Errors
-/// Whatever keeps them from being built or started.
+/// When they can't be built or started.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
-    let place = Checkout::find()?;
+    let checkout = Checkout::find()?;
     if arguments.first().is_some_and(|what| what == PAGE) {
-        return page(&place, arguments.get(1..).unwrap_or_default());
+        return page(&checkout, arguments.get(1..).unwrap_or_default());
     }
     if arguments.first().is_some_and(|what| what == INSTRUCTIONS) {
-        valgrind(&Tools::new(&place))?;
-        child::run(&mut build_counted(&place))?;
-        return child::run(&mut counted(&place, arguments.get(1..).unwrap_or_default()));
+        valgrind(&Tools::new(&checkout))?;
+        child::run(&mut build_counted(&checkout))?;
+        return child::run(&mut counted(
+            &checkout,
+            arguments.get(1..).unwrap_or_default(),
+        ));
     }
     child::run(&mut build(
-        &place,
+        &checkout,
         "release",
         &["tailwater", "tailwater-bench"],
     ))?;
-    let folder = place.target.join("release");
+    let folder = checkout.target.join("release");
     let harness = folder.join("tailwater-bench");
     let source = Command::new(&harness)
         .args(arguments)
@@ -47,18 +50,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     })
 }
 
-/// What counts instructions, and what they are counted of.
-pub(crate) fn build_counted(place: &Checkout) -> Command {
+/// The build of the programs for [`counted`].
+pub(crate) fn build_counted(checkout: &Checkout) -> Command {
     build(
-        place,
+        checkout,
         "counted",
         &["tailwater", "tailwater-bench", "tailwater-pieces"],
     )
 }
 
-/// Counts, once [`build_counted`] has run; `arguments` are the measurement's own.
-pub(crate) fn counted(place: &Checkout, arguments: &[String]) -> Command {
-    let folder = place.target.join("counted");
+/// The command that counts instructions, after [`build_counted`]; `arguments` are passed to it.
+pub(crate) fn counted(checkout: &Checkout, arguments: &[String]) -> Command {
+    let folder = checkout.target.join("counted");
     let mut harness = child::command(folder.join("tailwater-bench"));
     harness.arg(INSTRUCTIONS).args(arguments);
     harness
@@ -67,7 +70,7 @@ pub(crate) fn counted(place: &Checkout, arguments: &[String]) -> Command {
     harness
 }
 
-/// Makes sure that Valgrind is there.
+/// Installs Valgrind if it is missing.
 ///
 /// # Errors
 /// [`TaskFault::Missing`] with the command to run.
@@ -79,34 +82,34 @@ pub(crate) fn valgrind(tools: &Tools) -> Result<(), TaskFault> {
     }
 }
 
-fn build(place: &Checkout, profile: &str, packages: &[&str]) -> Command {
+fn build(checkout: &Checkout, profile: &str, packages: &[&str]) -> Command {
     let mut build = child::command(cargo());
     build
-        .current_dir(&place.root)
+        .current_dir(&checkout.root)
         .args(["build", "--profile", profile]);
     build.args(packages.iter().flat_map(|package| ["--package", package]));
     build
 }
 
-/// Builds dashboard and server as `cargo xtask serve` does and measures the page; `arguments` are those of e2e/bench/page.mjs.
-fn page(place: &Checkout, arguments: &[String]) -> Result<(), TaskFault> {
+/// Builds dashboard and server like `cargo xtask serve` and measures the page; `arguments` are passed to e2e/bench/page.mjs.
+fn page(checkout: &Checkout, arguments: &[String]) -> Result<(), TaskFault> {
     let needs: Vec<Need> = Need::SERVE
         .into_iter()
         .chain([Need::Browser, Need::Node])
         .collect();
-    let tools = setup::prepare(place, &needs)?;
-    if !build::dashboard_is_fresh(place) {
-        child::run(&mut build::dashboard_command(place, &tools))?;
-        build::dashboard_done(place)?;
+    let tools = setup::prepare(checkout, &needs)?;
+    if !build::dashboard_is_fresh(checkout) {
+        child::run(&mut build::dashboard_command(checkout, &tools))?;
+        build::dashboard_done(checkout)?;
     }
-    child::run(&mut ServerBuild::Release.command(place))?;
+    child::run(&mut ServerBuild::Release.command(checkout))?;
     let mut script = child::command("node");
     script
         .arg("bench/page.mjs")
         .args(arguments)
-        .current_dir(place.e2e())
+        .current_dir(checkout.e2e())
         .env("PATH", &tools.path);
-    script.env("TAILWATER_BIN", ServerBuild::Release.binary(place));
+    script.env("TAILWATER_BIN", ServerBuild::Release.binary(checkout));
     if let Some(chromium) = &tools.chromium {
         script.env("CHROMIUM", chromium);
     }

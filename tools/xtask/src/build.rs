@@ -1,34 +1,34 @@
-//! The dashboard and the server, built the same way by every command, so that nothing is built twice.
+//! Builds the dashboard and the server, in the same way for every command, so that builds are shared.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
-use crate::place::{Checkout, cargo};
 use crate::tools::Tools;
 use crate::watch;
 
 /// How the server is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ServerBuild {
-    /// For people: release, the dashboard inside.
+    /// For users: release, with the embedded dashboard.
     Release,
-    /// For development and most tests: quick to build, no dashboard inside.
+    /// For development and most tests: quick to build, without the dashboard.
     Dev,
-    /// For tests of the dashboard as it is shipped: the dashboard inside.
+    /// For tests of the embedded dashboard.
     DevWithDashboard,
 }
 
 impl ServerBuild {
     /// The cargo command.
     ///
-    /// `--test tidy` looks odd in a build: with a test target cargo resolves the same features as `cargo test` does, and
-    /// the two share every dependency instead of building tokio and all that stands on it twice.
-    pub(crate) fn command(self, place: &Checkout) -> Command {
+    /// `--test tidy` has a purpose: with a test target, cargo resolves the same features as for `cargo test`, so both share
+    /// their dependencies instead of building tokio and its dependents twice.
+    pub(crate) fn command(self, checkout: &Checkout) -> Command {
         let mut command = child::command(cargo());
-        command.arg("build").current_dir(&place.root);
+        command.arg("build").current_dir(&checkout.root);
         match self {
             Self::Release => command.args([
                 "--release",
@@ -52,17 +52,17 @@ impl ServerBuild {
         command
     }
 
-    /// Where the binary lies afterwards.
-    pub(crate) fn binary(self, place: &Checkout) -> PathBuf {
+    /// The path of the binary.
+    pub(crate) fn binary(self, checkout: &Checkout) -> PathBuf {
         let profile = match self {
             Self::Release => "release",
             Self::Dev | Self::DevWithDashboard => "debug",
         };
-        place.target.join(profile).join("tailwater")
+        checkout.target.join(profile).join("tailwater")
     }
 }
 
-/// What the dashboard is made of, relative to the workspace.
+/// The sources of the dashboard, relative to the workspace.
 const DASHBOARD_SOURCES: [&str; 6] = [
     "frontend",
     "crates",
@@ -72,59 +72,59 @@ const DASHBOARD_SOURCES: [&str; 6] = [
     "rust-toolchain.toml",
 ];
 
-/// A file that this module leaves in dist/ beside a finished release build; Trunk removes it when it builds anew.
+/// A file that marks a complete release build in dist/; Trunk removes it when it builds again.
 const STAMP: &str = ".release";
 
-/// Whether dist/ holds a release build of the sources as they are.
-pub(crate) fn dashboard_is_fresh(place: &Checkout) -> bool {
+/// Whether dist/ contains a release build of the current sources.
+pub(crate) fn dashboard_is_fresh(checkout: &Checkout) -> bool {
     let sources: Vec<PathBuf> = DASHBOARD_SOURCES
         .iter()
-        .map(|name| place.root.join(name))
+        .map(|name| checkout.root.join(name))
         .collect();
-    let built = watch::newest([place.dist().join(STAMP).as_path()]);
+    let built = watch::newest([checkout.dist().join(STAMP).as_path()]);
     built.is_some() && built >= watch::newest(sources.iter().map(PathBuf::as_path))
 }
 
 /// The Trunk command that builds the dashboard for release into dist/.
-pub(crate) fn dashboard_command(place: &Checkout, tools: &Tools) -> Command {
-    let mut command = trunk(place, tools);
+pub(crate) fn dashboard_command(checkout: &Checkout, tools: &Tools) -> Command {
+    let mut command = trunk(checkout, tools);
     command.args(["build", "--release"]);
     command
 }
 
-/// Notes that the build which just ended left a whole dashboard in dist/.
+/// Marks the build in dist/ as complete.
 ///
 /// # Errors
-/// [`TaskFault::Unfit`] when there is no page, [`TaskFault::File`] when the note cannot be written.
-pub(crate) fn dashboard_done(place: &Checkout) -> Result<(), TaskFault> {
-    let page = place.dist().join("index.html");
+/// [`TaskFault::Unexpected`] when there is no page, [`TaskFault::File`] when the mark cannot be written.
+pub(crate) fn dashboard_done(checkout: &Checkout) -> Result<(), TaskFault> {
+    let page = checkout.dist().join("index.html");
     if !page.is_file() {
-        return Err(TaskFault::Unfit(format!(
-            "Trunk ended well but left no {}",
+        return Err(TaskFault::Unexpected(format!(
+            "Trunk succeeded but did not create {}",
             page.display()
         )));
     }
-    let stamp = place.dist().join(STAMP);
+    let stamp = checkout.dist().join(STAMP);
     fs::write(&stamp, "").map_err(TaskFault::file(&stamp))
 }
 
-/// Trunk in the workspace root, kept off the network.
-pub(crate) fn trunk(place: &Checkout, tools: &Tools) -> Command {
+/// Trunk in the workspace root, without network access.
+pub(crate) fn trunk(checkout: &Checkout, tools: &Tools) -> Command {
     let mut command = child::command("trunk");
     command
-        .current_dir(&place.root)
+        .current_dir(&checkout.root)
         .env("PATH", &tools.path)
         .env("TRUNK_SKIP_VERSION_CHECK", "true");
-    // Trunk takes only `true` or `false` for what everyone else sets to 1.
+    // Trunk accepts only `true` or `false`, while other programs use 1.
     if std::env::var_os("NO_COLOR").is_some() {
         command.env("NO_COLOR", "true");
     }
     command
 }
 
-/// A path as a person in the workspace would write it.
-pub(crate) fn shown(place: &Checkout, path: &Path) -> String {
-    path.strip_prefix(&place.root)
+/// A path relative to the workspace, if it is below it.
+pub(crate) fn shown(checkout: &Checkout, path: &Path) -> String {
+    path.strip_prefix(&checkout.root)
         .unwrap_or(path)
         .display()
         .to_string()

@@ -1,9 +1,9 @@
-//! Child processes that end with their parent, whatever ends the parent: Ctrl-C, SIGTERM, even SIGKILL.
+//! Child processes that end with their parent, whether that ends by Ctrl-C, SIGTERM or SIGKILL.
 //!
-//! Every child runs below a *guard*: this same program again, which holds one end of a pipe as its standard input. When
-//! the parent is gone, however it went, the kernel closes the other end; the guard reads the end of file and ends the
-//! child's whole process group, first with SIGTERM and, if that is ignored for [`GRACE`], with SIGKILL. Guard and child
-//! are in groups of their own, so Ctrl-C in a terminal reaches only the parent and the end always takes this one way.
+//! Every child runs below a *guard*: another process of this program, whose standard input is a pipe from the parent. When
+//! the parent ends, the kernel closes the pipe; the guard reads the end of file and ends the
+//! process group of the child, first with SIGTERM and, after [`GRACE`], with SIGKILL. Guard and child
+//! have their own process groups, so Ctrl-C in a terminal reaches only the parent.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -16,28 +16,28 @@ use std::time::Duration;
 
 use crate::fault::TaskFault;
 
-/// The hidden command under which this program guards a child.
+/// The hidden subcommand that runs this program as a guard.
 pub(crate) const GUARD: &str = "guard-child";
 
-/// How long a child may take to end after SIGTERM. A server drains its readers in this time.
+/// How long a child may take to end after SIGTERM. A server ends its readers in this time.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// A command that will run below a guard; add arguments, environment and streams as to any other.
+/// A command that runs below a guard; arguments, environment and streams can be set as usual.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(this_program());
     command.arg(GUARD).arg(program);
     command
 }
 
-/// A running child; dropping it ends it.
+/// A running child; ended when dropped.
 #[derive(Debug)]
-pub(crate) struct Guarded {
+pub(crate) struct GuardedChild {
     guard: Child,
-    /// The end of the pipe that keeps the child alive.
-    lifeline: Option<ChildStdin>,
+    /// The pipe to the guard; closing it ends the child.
+    parent_pipe: Option<ChildStdin>,
 }
 
-impl Guarded {
+impl GuardedChild {
     /// Starts a command made by [`command`].
     ///
     /// # Errors
@@ -48,11 +48,11 @@ impl Guarded {
             .process_group(0)
             .spawn()
             .map_err(|source| TaskFault::Start {
-                program: words(command),
+                program: command_line(command),
                 source,
             })?;
-        let lifeline = guard.stdin.take();
-        Ok(Self { guard, lifeline })
+        let parent_pipe = guard.stdin.take();
+        Ok(Self { guard, parent_pipe })
     }
 
     /// The child's standard output and error, where the command asked for pipes.
@@ -68,29 +68,29 @@ impl Guarded {
     /// Waits for the child to end by itself.
     ///
     /// # Errors
-    /// [`TaskFault::Start`] when the system cannot tell how it ended.
+    /// [`TaskFault::Start`] when waiting fails.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus, TaskFault> {
-        // `Child::wait` would close the lifeline first; it was taken out, so the child lives on.
+        // `Child::wait` closes `stdin`, which would end the child; therefore it was taken out.
         self.guard.wait().map_err(|source| TaskFault::Start {
             program: GUARD.to_owned(),
             source,
         })
     }
 
-    /// How the child ended, if it has.
+    /// The exit status, if the child has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.guard.try_wait().ok().flatten()
     }
 
-    /// Ends the child and waits until it is gone.
+    /// Ends the child and waits for its end.
     pub(crate) fn stop(&mut self) {
-        self.lifeline.take();
-        // The guard ends within its grace; if the system cannot say so there is nothing left to do.
+        self.parent_pipe.take();
+        // The guard ends within `GRACE`; an error of waiting can't be handled.
         let _ = self.guard.wait();
     }
 }
 
-impl Drop for Guarded {
+impl Drop for GuardedChild {
     fn drop(&mut self) {
         self.stop();
     }
@@ -101,19 +101,19 @@ impl Drop for Guarded {
 /// # Errors
 /// [`TaskFault::Ended`] when it does not succeed, [`TaskFault::Start`] when it cannot be started.
 pub(crate) fn run(command: &mut Command) -> Result<(), TaskFault> {
-    let status = Guarded::spawn(command)?.wait()?;
+    let status = GuardedChild::spawn(command)?.wait()?;
     if status.success() {
         Ok(())
     } else {
         Err(TaskFault::Ended {
-            command: words(command),
+            command: command_line(command),
             status,
         })
     }
 }
 
-/// The words of a guarded command as one would type them, the program without its folder.
-pub(crate) fn words(command: &Command) -> String {
+/// The command line of a guarded command, with the program's name instead of its path.
+pub(crate) fn command_line(command: &Command) -> String {
     let mut arguments = command.get_args().skip(1);
     let program = arguments
         .next()
@@ -127,7 +127,7 @@ pub(crate) fn words(command: &Command) -> String {
     shown.join(" ")
 }
 
-/// The guard's own life: starts the child, waits for its end or for the end of the parent.
+/// The guard process: starts the child, waits for its end or for the end of the parent.
 pub(crate) fn guard(arguments: &[OsString]) -> ExitCode {
     let Some((program, rest)) = arguments.split_first() else {
         return ExitCode::FAILURE;
@@ -145,26 +145,26 @@ pub(crate) fn guard(arguments: &[OsString]) -> ExitCode {
         }
     };
     let group = child.id();
-    let (news, events) = mpsc::channel();
-    let lifeline = news.clone();
+    let (sender, events) = mpsc::channel();
+    let parent_pipe = sender.clone();
     thread::spawn(move || {
-        // The parent never writes: this returns when it has closed its end or is gone.
+        // The parent never writes: this returns when the pipe is closed.
         let _ = std::io::stdin().read(&mut [0]);
-        let _ = lifeline.send(ChildEvent::ParentGone);
+        let _ = parent_pipe.send(ChildEvent::ParentEnded);
     });
     thread::spawn(move || {
-        let _ = news.send(ChildEvent::ChildEnded(child.wait().ok()));
+        let _ = sender.send(ChildEvent::ChildEnded(child.wait().ok()));
     });
     match events.recv() {
         Ok(ChildEvent::ChildEnded(status)) => exit_code(status),
-        Ok(ChildEvent::ParentGone) | Err(_) => {
+        Ok(ChildEvent::ParentEnded) | Err(_) => {
             signal("TERM", group);
             let ended = events.recv_timeout(GRACE);
-            // Also what the child itself started and left behind.
+            // Also ends the remaining descendants of the child.
             signal("KILL", group);
             match ended {
                 Ok(ChildEvent::ChildEnded(status)) => exit_code(status),
-                Ok(ChildEvent::ParentGone) | Err(_) => ExitCode::FAILURE,
+                Ok(ChildEvent::ParentEnded) | Err(_) => ExitCode::FAILURE,
             }
         }
     }
@@ -172,10 +172,10 @@ pub(crate) fn guard(arguments: &[OsString]) -> ExitCode {
 
 enum ChildEvent {
     ChildEnded(Option<ExitStatus>),
-    ParentGone,
+    ParentEnded,
 }
 
-/// What a shell would report: the child's own code, or 128 + the signal that ended it.
+/// The exit code of the child, or 128 + the signal that ended it, as in a shell.
 fn exit_code(status: Option<ExitStatus>) -> ExitCode {
     let Some(status) = status else {
         return ExitCode::FAILURE;
@@ -187,7 +187,7 @@ fn exit_code(status: Option<ExitStatus>) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// Sends a signal to a process group. The standard library cannot; every Unix has a shell that can.
+/// Sends a signal to a process group, by a shell, because the standard library does not support it.
 fn signal(name: &str, group: u32) {
     let script = format!("kill -s {name} -- -{group} 2>/dev/null");
     let _ = Command::new("sh")
@@ -196,7 +196,7 @@ fn signal(name: &str, group: u32) {
         .status();
 }
 
-/// This program's file. On Linux the link in /proc works even after the file was replaced by a newer build.
+/// The path of this program. On Linux the link in /proc works even after the file was replaced by a newer build.
 fn this_program() -> OsString {
     let link = OsString::from("/proc/self/exe");
     if Path::new(&link).exists() {

@@ -5,15 +5,15 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use crate::build::{self, ServerBuild};
-use crate::child::{self, Guarded};
+use crate::checkout::Checkout;
+use crate::child::{self, GuardedChild};
 use crate::fault::TaskFault;
-use crate::place::Checkout;
 use crate::serve::server_arguments;
 use crate::setup;
 use crate::tools::Need;
 use crate::watch;
 
-/// What the server is made of, relative to the workspace. Trunk watches the dashboard's sources itself.
+/// The sources of the server, relative to the workspace. Trunk watches those of the dashboard.
 const SERVER_SOURCES: [&str; 5] = [
     "backend/src",
     "backend/Cargo.toml",
@@ -21,31 +21,31 @@ const SERVER_SOURCES: [&str; 5] = [
     "Cargo.toml",
     "rust-toolchain.toml",
 ];
-/// How often the sources are looked at; also how long they must have been quiet before a build begins.
+/// The interval of checking the sources; also how long they must be unchanged before a build begins.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
-/// Runs until Ctrl-C, or until Trunk ends; `arguments` are the server's.
+/// Runs until Ctrl-C, or until Trunk ends; `arguments` are passed to the server.
 ///
 /// # Errors
-/// Whatever keeps the tools or the first build of the server from working.
+/// When tools can't be installed or the first build of the server fails.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
-    let place = Checkout::find()?;
-    let tools = setup::prepare(&place, &Need::SERVE)?;
+    let checkout = Checkout::find()?;
+    let tools = setup::prepare(&checkout, &Need::SERVE)?;
     println!("==> Server: dev build");
-    child::run(&mut ServerBuild::Dev.command(&place))?;
-    let mut server = Some(start(&place, server_arguments(arguments))?);
+    child::run(&mut ServerBuild::Dev.command(&checkout))?;
+    let mut server = Some(start(&checkout, server_arguments(arguments))?);
     println!(
-        "==> Dashboard: trunk serve; the page is http://127.0.0.1:8080 once it says success. Ctrl-C ends both"
+        "==> Dashboard: trunk serve; the page is at http://127.0.0.1:8080 once Trunk reports success. Ctrl-C ends both"
     );
-    // Not dist/: there `cargo xtask serve` keeps its release build.
-    let dist = place.target.join("dev-dist");
-    let mut trunk = Guarded::spawn(
-        build::trunk(&place, &tools)
+    // Not dist/, which contains the release build of `cargo xtask serve`.
+    let dist = checkout.target.join("dev-dist");
+    let mut trunk = GuardedChild::spawn(
+        build::trunk(&checkout, &tools)
             .arg("serve")
             .arg("--dist")
             .arg(&dist),
     )?;
-    let mut sources = SourceTimes::new(&place);
+    let mut sources = SourceTimes::new(&checkout);
     loop {
         thread::sleep(LOOK_EVERY);
         if let Some(status) = trunk.ended() {
@@ -54,56 +54,54 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
                 status,
             });
         }
-        if let Some(status) = server.as_mut().and_then(Guarded::ended) {
-            println!(
-                "==> The server ended ({status}); it is started again when its sources change"
-            );
+        if let Some(status) = server.as_mut().and_then(GuardedChild::ended) {
+            println!("==> The server ended ({status}); it is restarted when its sources change");
             server = None;
         }
         if !sources.settled_after_change() {
             continue;
         }
         println!("==> Sources changed: building the server");
-        if let Err(fault) = child::run(&mut ServerBuild::Dev.command(&place)) {
+        if let Err(fault) = child::run(&mut ServerBuild::Dev.command(&checkout)) {
             println!(
                 "==> {fault}; {}",
                 if server.is_some() {
-                    "the former server goes on"
+                    "the previous server keeps running"
                 } else {
-                    "no server runs"
+                    "no server is running"
                 }
             );
             continue;
         }
-        // The port is free only when the former one is gone.
+        // The previous server must end first, as both use the same port.
         drop(server.take());
-        server = Some(start(&place, server_arguments(arguments))?);
+        server = Some(start(&checkout, server_arguments(arguments))?);
     }
 }
 
-fn start(place: &Checkout, arguments: &[String]) -> Result<Guarded, TaskFault> {
-    // Trunk stands in front of it as a proxy, which would turn the lab off.
-    Guarded::spawn(
-        child::command(ServerBuild::Dev.binary(place))
+fn start(checkout: &Checkout, arguments: &[String]) -> Result<GuardedChild, TaskFault> {
+    // Behind a proxy, as here Trunk, the server disables the lab by default.
+    GuardedChild::spawn(
+        child::command(ServerBuild::Dev.binary(checkout))
             .env("TAILWATER_LAB", "true")
             .arg("serve")
             .args(arguments),
     )
 }
 
-/// The server's sources, and when they last changed.
+/// Detects changes of the server's sources.
 struct SourceTimes {
     paths: Vec<PathBuf>,
     seen: Option<SystemTime>,
-    /// A change that may still be going on: editors and git write many files.
+    /// Whether a change may be incomplete: editors and git write several files.
     pending: bool,
 }
 
 impl SourceTimes {
-    fn new(place: &Checkout) -> Self {
+    fn new(checkout: &Checkout) -> Self {
         let paths: Vec<_> = SERVER_SOURCES
             .iter()
-            .map(|name| place.root.join(name))
+            .map(|name| checkout.root.join(name))
             .collect();
         let seen = watch::newest(paths.iter().map(PathBuf::as_path));
         Self {
@@ -113,7 +111,7 @@ impl SourceTimes {
         }
     }
 
-    /// Whether something changed and then nothing for one look.
+    /// Whether the sources have changed, but not since the last call.
     fn settled_after_change(&mut self) -> bool {
         let now = watch::newest(self.paths.iter().map(|path: &PathBuf| -> &Path { path }));
         if now != self.seen {

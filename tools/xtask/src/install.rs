@@ -1,26 +1,26 @@
-//! How each missing tool is installed; where we may not, the command that a person has to run.
+//! Installs missing tools, or returns the command that the user must run.
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
-use crate::place::{Checkout, cargo};
 use crate::tools::Tools;
 
-/// Builds a program from crates.io into the tool folder.
+/// Builds a program from crates.io and installs it into the tool folder.
 ///
-/// As a debug build without TLS: a quarter of the time of a release build, and nothing here downloads with it.
+/// It is a debug build, in a quarter of the time of a release build, and without TLS, which is not needed here.
 ///
 /// # Errors
-/// [`TaskFault::Ended`] when it builds neither with the crate's own lock file nor without.
+/// [`TaskFault::Ended`] when it can't be built, with or without the crate's lock file.
 pub(crate) fn from_crates_io(
-    place: &Checkout,
+    checkout: &Checkout,
     krate: &str,
     version: &str,
 ) -> Result<(), TaskFault> {
-    let scratch = place.tools.join("build");
+    let scratch = checkout.tools.join("build");
     let build = |locked: bool| {
         let mut command = child::command(cargo());
         command
@@ -34,18 +34,18 @@ pub(crate) fn from_crates_io(
                 "--force",
             ])
             .arg("--root")
-            .arg(&place.tools)
+            .arg(&checkout.tools)
             .arg("--target-dir")
             .arg(&scratch)
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            .current_dir(&place.root);
+            .current_dir(&checkout.root);
         if locked {
             command.arg("--locked");
         }
         child::run(&mut command)
     };
     let done = build(true).or_else(|fault| {
-        println!("==> {fault}; trying again with the newest dependencies that fit");
+        println!("==> {fault}; retrying with the latest compatible dependencies");
         build(false)
     });
     if scratch.exists() {
@@ -54,12 +54,12 @@ pub(crate) fn from_crates_io(
     done
 }
 
-/// Installs Debian packages, as root on a Debian or Ubuntu.
+/// Installs Debian packages, as root on Debian or Ubuntu.
 ///
 /// # Errors
-/// [`TaskFault::Missing`] with the command to run where this is another system or another user.
+/// [`TaskFault::Missing`] with the command to run on another system or as another user.
 pub(crate) fn apt_get(packages: &[&str]) -> Result<(), TaskFault> {
-    let by_hand = |sudo: &str| {
+    let manual = |sudo: &str| {
         let list = packages.join(" ");
         TaskFault::Missing(format!(
             "install it: {sudo}apt-get install --no-install-recommends {list}"
@@ -67,12 +67,12 @@ pub(crate) fn apt_get(packages: &[&str]) -> Result<(), TaskFault> {
     };
     if !is_debian() {
         return Err(TaskFault::Missing(format!(
-            "install it with your system's packages (Debian calls them: {})",
+            "install the packages that correspond to Debian's {}",
             packages.join(" ")
         )));
     }
     if !is_root() {
-        return Err(by_hand("sudo "));
+        return Err(manual("sudo "));
     }
     println!("==> Installing from Debian: {}", packages.join(" "));
     let install = || {
@@ -83,18 +83,18 @@ pub(crate) fn apt_get(packages: &[&str]) -> Result<(), TaskFault> {
                 .env("DEBIAN_FRONTEND", "noninteractive"),
         )
     };
-    // A fresh container has no package lists yet.
+    // A new container has no package lists.
     install()
         .or_else(|_| child::run(child::command("apt-get").arg("update")).and_then(|()| install()))
-        .map_err(|fault| TaskFault::Missing(format!("{fault}; {}", by_hand(""))))
+        .map_err(|fault| TaskFault::Missing(format!("{fault}; {}", manual(""))))
 }
 
-/// Debian's packages of fonts without which pictures of the page would show boxes.
+/// The Debian packages of missing fonts; without them screenshots contain boxes instead of text.
 pub(crate) fn missing_fonts() -> Vec<&'static str> {
     if !cfg!(target_os = "linux") {
         return Vec::new();
     }
-    let lacks = |pattern: &str| {
+    let is_missing = |pattern: &str| {
         Command::new("fc-list")
             .arg(pattern)
             .output()
@@ -110,21 +110,21 @@ pub(crate) fn missing_fonts() -> Vec<&'static str> {
         .is_err();
     fonts
         .into_iter()
-        .filter(|(pattern, _)| without_fontconfig || lacks(pattern))
+        .filter(|(pattern, _)| without_fontconfig || is_missing(pattern))
         .map(|(_, package)| package)
         .collect()
 }
 
-/// Installs what e2e/package-lock.json names, unless that is what is there.
+/// Installs the packages of e2e/package-lock.json, unless they are installed.
 ///
 /// # Errors
 /// [`TaskFault::Ended`] when npm fails.
-pub(crate) fn npm_packages(place: &Checkout, tools: &Tools) -> Result<(), TaskFault> {
-    let folder = place.e2e();
-    // npm leaves this file behind, written last.
+pub(crate) fn npm_packages(checkout: &Checkout, tools: &Tools) -> Result<(), TaskFault> {
+    let folder = checkout.e2e();
+    // npm writes this file last.
     let done = folder.join("node_modules/.package-lock.json");
     if modified(&done) > modified(&folder.join("package-lock.json")) {
-        println!("    npm packages of e2e/: there");
+        println!("    npm packages of e2e/: installed");
         return Ok(());
     }
     println!("==> npm packages of e2e/ (conformance suite, browser driver, accessibility checks)");

@@ -1,38 +1,39 @@
-//! The project's own commands: `cargo xtask setup | serve | dev | test | bench | crash | fuzz`.
+//! The commands of this project: `cargo xtask setup | serve | dev | test | bench | crash | fuzz`.
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `setup.rs`, `serve.rs`, `dev.rs`, `test.rs`, `bench.rs`, `long.rs` | one command each; `long.rs` has two |
-//! | `tools.rs` | the tools outside cargo: where they are found and whether they fit |
-//! | `install.rs` | how each missing one is installed, or what to tell the person |
-//! | `build.rs` | the dashboard and the server, built the same way by every command |
-//! | `steps.rs` | named steps with times, logs and a summary |
-//! | `server.rs` | a server for tests, on a free port, always ended |
-//! | `child.rs` | child processes that end with their parent, whatever ends it |
-//! | `watch.rs` | whether sources changed, by their modification times |
-//! | `place.rs` | the folders everything lives in |
-//! | `fault.rs` | what can go wrong, in words |
+//! | `setup.rs`, `serve.rs`, `dev.rs`, `test.rs`, `bench.rs` | one command each |
+//! | `long_tests.rs` | the commands `crash` and `fuzz` |
+//! | `tools.rs` | the required tools: their paths and versions |
+//! | `install.rs` | installs missing tools |
+//! | `build.rs` | builds the dashboard and the server |
+//! | `steps.rs` | runs named steps with times, logs and a summary |
+//! | `server.rs` | a server for tests, on a free port |
+//! | `child.rs` | child processes that end with their parent |
+//! | `watch.rs` | modification times of sources |
+//! | `checkout.rs` | the folders of the workspace, the tools and the builds |
+//! | `fault.rs` | errors |
 //!
-//! Only the standard library, so that it compiles in a second on a machine that has nothing but cargo.
+//! It has few dependencies, so that it compiles quickly on a machine that has only cargo.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command line speaks on its standard streams"
+    reason = "a command prints to its standard streams"
 )]
 
 #[cfg(not(unix))]
 compile_error!(
-    "cargo xtask needs Unix (Linux, macOS, or WSL on Windows): it ends its children by process group"
+    "cargo xtask requires Unix (Linux, macOS, or WSL on Windows): it ends its children by process group"
 );
 
 mod bench;
 mod build;
+mod checkout;
 mod child;
 mod dev;
 mod fault;
 mod install;
-mod long;
-mod place;
+mod long_tests;
 mod serve;
 mod server;
 mod setup;
@@ -46,29 +47,29 @@ use std::process::ExitCode;
 use fault::TaskFault;
 
 const HELP: &str = "\
-Tailwater's own commands
+Commands for developing Tailwater
 
-  cargo xtask setup                 install what the other commands need, and say how where that is not possible
+  cargo xtask setup                 install the tools that the other commands need, or print how to
   cargo xtask serve [-- ARGS]       build dashboard and server in release, start the server, print its address
-  cargo xtask dev [-- ARGS]         server and `trunk serve` together; both follow changes of the sources
-  cargo xtask test [STEPS]          everything that must hold before a change is merged
-  cargo xtask test --list           the steps, one line each
-  cargo xtask crash [OPTIONS]       kill the server again and again and look for what it lost; --rounds N, --for TIME (1h),
+  cargo xtask dev [-- ARGS]         server and `trunk serve` together; both are rebuilt when sources change
+  cargo xtask test [STEPS]          all checks required before a change is merged
+  cargo xtask test --list           list the steps
+  cargo xtask crash [OPTIONS]       kill the server repeatedly and check that no data is lost; --rounds N, --for TIME (1h),
                                     --seed S
-  cargo xtask fuzz [OPTIONS]        random requests to two servers that must answer alike; --sequences N, --seed S
-  cargo xtask bench WHAT [OPTIONS]  what the server costs, beside LIMIT and its peers: fan-out, flood, pipe, poll, idle, catch-up, many,
-                                    loss, or all of them; --help
-  cargo xtask bench instructions    what the server executes for what it does often, counted by Valgrind
-  cargo xtask bench page [OPTIONS]  size of the page, its start, its frames and memory under load, in Chromium; --rounds N,
+  cargo xtask fuzz [OPTIONS]        random requests to two servers, whose responses must be equal; --sequences N, --seed S
+  cargo xtask bench WHAT [OPTIONS]  benchmarks of the server, LIMIT and other servers: fan-out, flood, pipe, poll, idle, catch-up, many,
+                                    loss, or all; --help lists the options
+  cargo xtask bench instructions    instructions for frequent operations of the server, counted by Valgrind
+  cargo xtask bench page [OPTIONS]  page in Chromium: size, start, frames and memory under load; --rounds N,
                                     --rate N (events/s), --seconds N, --minutes N (for memory), --size N (bytes)
 
-ARGS go to `tailwater serve` (`cargo xtask serve -- --listen 127.0.0.1:8000`).
+ARGS are passed to `tailwater serve` (`cargo xtask serve -- --listen 127.0.0.1:8000`).
 
 Environment
-  TAILWATER_TOOLS     folder for tools built here (default: .tools in the workspace)
-  CHROMIUM            a Chromium or Chrome to test with (default: found on PATH)
-  CHROMEDRIVER        the ChromeDriver of the same version (default: found on PATH)
-  CARGO_TARGET_DIR    where cargo builds, as always
+  TAILWATER_TOOLS     folder for tools built by setup (default: .tools in the workspace)
+  CHROMIUM            path of Chromium or Chrome for tests (default: from PATH)
+  CHROMEDRIVER        path of ChromeDriver of the same version (default: from PATH)
+  CARGO_TARGET_DIR    target folder of cargo
 ";
 
 fn main() -> ExitCode {
@@ -87,20 +88,20 @@ fn main() -> ExitCode {
         "serve" => serve::run(&texts),
         "dev" => dev::run(&texts),
         "test" => test::run(&texts),
-        "crash" => long::CRASH.run(&texts),
-        "fuzz" => long::FUZZ.run(&texts),
+        "crash" => long_tests::CRASH.run(&texts),
+        "fuzz" => long_tests::FUZZ.run(&texts),
         "bench" => bench::run(&texts),
         "" | "help" | "-h" | "--help" => {
             print!("{HELP}");
             Ok(())
         }
         other => Err(TaskFault::Usage(format!(
-            "there is no command `{other}`; expected setup, serve, dev, test, crash, fuzz or bench"
+            "unknown command `{other}`; expected setup, serve, dev, test, crash, fuzz or bench"
         ))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // The test command has already said everything: its last line is the count.
+        // The test command has already printed its summary, whose last line is the count.
         Err(TaskFault::TestsFailed) => ExitCode::FAILURE,
         Err(fault) => {
             eprintln!("xtask: {fault}");

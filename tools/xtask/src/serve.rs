@@ -1,44 +1,44 @@
-//! `cargo xtask serve`: from a fresh clone to a page that works, with one command.
+//! `cargo xtask serve`: builds and runs the server with its dashboard, from a new clone.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use crate::build::{self, ServerBuild};
+use crate::checkout::Checkout;
 use crate::child;
 use crate::fault::TaskFault;
-use crate::place::Checkout;
 use crate::setup;
 use crate::tools::Need;
 
-/// Builds what is not built and becomes the server, which prints its address; `arguments` are the server's.
+/// Builds the dashboard and the server, then replaces this process by the server; `arguments` are passed to it.
 ///
 /// # Errors
-/// Whatever keeps the tools, the dashboard or the server from being built, or the server from starting.
+/// When tools, dashboard or server can't be built, or the server can't be started.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     let arguments = server_arguments(arguments);
-    let place = Checkout::find()?;
+    let checkout = Checkout::find()?;
     println!("==> 1/3 Tools");
-    let tools = setup::prepare(&place, &Need::SERVE)?;
-    if build::dashboard_is_fresh(&place) {
+    let tools = setup::prepare(&checkout, &Need::SERVE)?;
+    if build::dashboard_is_fresh(&checkout) {
         println!("==> 2/3 Dashboard: nothing changed since the last build");
     } else {
         println!(
             "==> 2/3 Dashboard: Trunk compiles frontend/ to wasm (a few minutes the first time)"
         );
-        child::run(&mut build::dashboard_command(&place, &tools))?;
-        build::dashboard_done(&place)?;
+        child::run(&mut build::dashboard_command(&checkout, &tools))?;
+        build::dashboard_done(&checkout)?;
     }
     println!(
-        "==> 3/3 Server: release build with the dashboard inside (a few minutes the first time)"
+        "==> 3/3 Server: release build with the embedded dashboard (a few minutes the first time)"
     );
-    child::run(&mut ServerBuild::Release.command(&place))?;
-    let binary = ServerBuild::Release.binary(&place);
+    child::run(&mut ServerBuild::Release.command(&checkout))?;
+    let binary = ServerBuild::Release.binary(&checkout);
     println!(
         "==> Starting {} serve {}(Ctrl-C stops it)",
-        build::shown(&place, &binary),
+        build::shown(&checkout, &binary),
         spaced(arguments)
     );
-    // This process becomes the server: Ctrl-C and SIGTERM reach it directly, and there is no child to lose.
+    // The process is replaced by the server, so that Ctrl-C and SIGTERM reach it directly.
     let source = Command::new(&binary)
         .arg("serve")
         .args(server_arguments(arguments))
@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     })
 }
 
-/// Each argument and a space after it.
+/// The arguments, each followed by a space.
 fn spaced(arguments: &[String]) -> String {
     arguments
         .iter()
@@ -57,7 +57,7 @@ fn spaced(arguments: &[String]) -> String {
         .collect()
 }
 
-/// Without the `--` that separates them from ours.
+/// The arguments without a leading `--`.
 pub(crate) fn server_arguments(arguments: &[String]) -> &[String] {
     match arguments.split_first() {
         Some((first, rest)) if first == "--" => rest,

@@ -1,4 +1,4 @@
-//! A server for tests: on a free port of loopback, ready when it is handed out, always ended.
+//! A server for tests: on a free port of loopback, ready when it is returned, ended when dropped.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,29 +7,29 @@ use std::time::Duration;
 
 use tailwater_harness::process::{accepts, free_address, wait_until};
 
-use crate::child::{self, Guarded};
+use crate::child::{self, GuardedChild};
 use crate::fault::TaskFault;
 use crate::steps::StepLog;
 
-/// How long a server may take until it accepts connections.
+/// Timeout for the start of a server.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// A running server; dropping it ends it. It runs below a guard, so it also ends when this program is killed, which is more
-/// than the harness's own process does.
+/// A running server; ended when dropped. Unlike a process of the harness it runs below a guard, so it also ends when this
+/// program is killed.
 #[derive(Debug)]
 pub(crate) struct SuiteServer {
     address: SocketAddr,
-    child: Guarded,
+    child: GuardedChild,
 }
 
 impl SuiteServer {
-    /// Starts `binary serve` with further arguments and waits until it accepts connections. What it says goes to
+    /// Starts `binary serve` with additional arguments and waits until it accepts connections. Its output is written to
     /// `log` only.
     ///
-    /// - `port`: taken if it is free, else any other.
+    /// - `port`: used if it is free, otherwise another one; 0 for any.
     ///
     /// # Errors
-    /// [`TaskFault::Unfit`] when it ends or is not ready in time.
+    /// [`TaskFault::Unexpected`] when it ends, or is not ready in time.
     pub(crate) fn start(
         binary: &Path,
         port: u16,
@@ -44,7 +44,7 @@ impl SuiteServer {
         Self::spawn(command, address, log)
     }
 
-    /// Starts a program that takes a port of loopback as its argument, otherwise as [`SuiteServer::start`].
+    /// Starts a program whose argument is a port, otherwise like [`SuiteServer::start`].
     ///
     /// # Errors
     /// As [`SuiteServer::start`].
@@ -56,10 +56,10 @@ impl SuiteServer {
     }
 
     fn spawn(mut command: Command, address: SocketAddr, log: &StepLog) -> Result<Self, TaskFault> {
-        log.say(&format!("$ {} &", child::words(&command)));
+        log.print(&format!("$ {} &", child::command_line(&command)));
         let output = log.file()?;
         let errors = log.file()?;
-        let mut child = Guarded::spawn(
+        let mut child = GuardedChild::spawn(
             command
                 .stdout(Stdio::from(output))
                 .stderr(Stdio::from(errors)),
@@ -70,11 +70,11 @@ impl SuiteServer {
             Ok(status.is_some() || accepts(address))
         });
         match (looked, status) {
-            (_, Some(status)) => Err(TaskFault::Unfit(format!(
-                "the server ended before it was ready ({status}); see its words above"
+            (_, Some(status)) => Err(TaskFault::Unexpected(format!(
+                "the server ended before it was ready ({status}); see its output in the log"
             ))),
             (Ok(true), None) => Ok(Self { address, child }),
-            _ => Err(TaskFault::Unfit(format!(
+            _ => Err(TaskFault::Unexpected(format!(
                 "the server was not ready on {address} within {} s",
                 READY_WITHIN.as_secs()
             ))),
@@ -86,13 +86,13 @@ impl SuiteServer {
         format!("http://{}", self.address)
     }
 
-    /// Ends it and tells whether it was still alive: a server that died during its tests failed them.
+    /// Ends the server, and checks that it was still running.
     ///
     /// # Errors
-    /// [`TaskFault::Unfit`] when it had ended by itself.
+    /// [`TaskFault::Unexpected`] when it had ended before.
     pub(crate) fn stop(mut self) -> Result<(), TaskFault> {
         match self.child.ended() {
-            Some(status) => Err(TaskFault::Unfit(format!(
+            Some(status) => Err(TaskFault::Unexpected(format!(
                 "the server ended during the tests ({status})"
             ))),
             None => {

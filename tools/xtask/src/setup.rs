@@ -1,60 +1,59 @@
-//! `cargo xtask setup`: makes sure that everything a command needs is there, and says what it does.
+//! `cargo xtask setup`: installs the tools that commands need.
 
 use std::process::Command;
 
+use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
 use crate::install;
-use crate::place::{Checkout, cargo};
 use crate::tools::{
     CHROMEDRIVER, CHROMIUM, NODE_MAJOR_MIN, Need, Program, TRUNK_VERSION, Tools, WASM,
 };
 
-/// Installs what any command needs.
+/// Installs the tools of all commands.
 ///
 /// # Errors
-/// [`TaskFault::Missing`] with the command to run where this machine does not let us install something.
+/// [`TaskFault::Missing`] with the command to run for a tool that can't be installed automatically.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     if let Some(first) = arguments.first() {
         return Err(TaskFault::Usage(format!(
             "`setup` takes no arguments, got `{first}`"
         )));
     }
-    let place = Checkout::find()?;
-    println!("Setting up in {}", place.root.display());
-    prepare(&place, &Need::ALL)?;
-    println!("Everything is there. Next: cargo xtask serve");
+    let checkout = Checkout::find()?;
+    println!("Setting up in {}", checkout.root.display());
+    prepare(&checkout, &Need::ALL)?;
+    println!("All tools are installed. Next: cargo xtask serve");
     Ok(())
 }
 
-/// Makes sure of `needs`; returns where the programs are. Says nothing about what is already there and fits, except
-/// where it was asked for by name.
+/// Installs the missing ones of `needs`; returns the paths of the programs.
 ///
 /// # Errors
-/// [`TaskFault::Missing`] names what could not be installed and how to do it; others say which installation failed.
-pub(crate) fn prepare(place: &Checkout, needs: &[Need]) -> Result<Tools, TaskFault> {
-    let mut tools = Tools::new(place);
+/// [`TaskFault::Missing`] with the command to run for a tool that can't be installed; other faults when an installation fails.
+pub(crate) fn prepare(checkout: &Checkout, needs: &[Need]) -> Result<Tools, TaskFault> {
+    let mut tools = Tools::new(checkout);
     for need in needs {
         match need {
             Need::Lints => lints()?,
             Need::WasmTarget => wasm_target()?,
-            Need::Trunk => cargo_tool(place, &tools, &TRUNK)?,
-            Need::WasmBindgen => cargo_tool(place, &tools, &WASM_BINDGEN)?,
+            Need::Trunk => cargo_tool(checkout, &tools, &TRUNK)?,
+            Need::WasmBindgen => cargo_tool(checkout, &tools, &WASM_BINDGEN)?,
             Need::Browser => browser(&mut tools)?,
-            Need::Node => node(place, &tools)?,
+            Need::Node => node(checkout, &tools)?,
         }
     }
     Ok(tools)
 }
 
-/// A program built from crates.io into our own folder.
+/// A program that is built from crates.io into the tool folder.
 struct CargoTool {
     krate: &'static str,
     program: &'static str,
     why: &'static str,
-    /// `None`: the version of the crate `wasm-bindgen` in Cargo.lock, because the two must be equal.
+    /// `None` for that of the crate `wasm-bindgen` in Cargo.lock: the two must be equal.
     version: Option<&'static str>,
-    /// On two cores that have nothing else to do.
+    /// The build time on two idle cores.
     takes: &'static str,
 }
 
@@ -69,15 +68,15 @@ const TRUNK: CargoTool = CargoTool {
 const WASM_BINDGEN: CargoTool = CargoTool {
     krate: "wasm-bindgen-cli",
     program: "wasm-bindgen",
-    why: "joins the dashboard's wasm to JavaScript",
+    why: "generates JavaScript for the dashboard's wasm",
     version: None,
     takes: "a minute",
 };
 
-fn cargo_tool(place: &Checkout, tools: &Tools, tool: &CargoTool) -> Result<(), TaskFault> {
+fn cargo_tool(checkout: &Checkout, tools: &Tools, tool: &CargoTool) -> Result<(), TaskFault> {
     let version = match tool.version {
         Some(version) => version.to_owned(),
-        None => place.locked_version("wasm-bindgen")?,
+        None => checkout.locked_version("wasm-bindgen")?,
     };
     let found = || {
         tools
@@ -86,10 +85,10 @@ fn cargo_tool(place: &Checkout, tools: &Tools, tool: &CargoTool) -> Result<(), T
     };
     match found() {
         Some((present, path)) if present.is(&version) => {
-            say(&format!("{} {version}: {}", tool.program, path.display()));
+            print_detail(&format!("{} {version}: {}", tool.program, path.display()));
             return Ok(());
         }
-        Some((other, path)) => say(&format!(
+        Some((other, path)) => print_detail(&format!(
             "{} {other} ({}) is not {version}",
             tool.program,
             path.display()
@@ -97,22 +96,22 @@ fn cargo_tool(place: &Checkout, tools: &Tools, tool: &CargoTool) -> Result<(), T
         None => {}
     }
     println!(
-        "==> {} {version} ({}) is built from crates.io into {}; once, about {} on two cores",
+        "==> Building {} {version} ({}) from crates.io into {}; needed once, about {} on two cores",
         tool.krate,
         tool.why,
-        place.tools.display(),
+        checkout.tools.display(),
         tool.takes
     );
-    install::from_crates_io(place, tool.krate, &version)?;
+    install::from_crates_io(checkout, tool.krate, &version)?;
     match found() {
         Some((present, _)) if present.is(&version) => Ok(()),
-        Some((other, path)) => Err(TaskFault::Unfit(format!(
+        Some((other, path)) => Err(TaskFault::Unexpected(format!(
             "expected {} {version} after installing it, but {} is {other}",
             tool.program,
             path.display()
         ))),
-        None => Err(TaskFault::Unfit(format!(
-            "{} {version} was installed but does not run",
+        None => Err(TaskFault::Unexpected(format!(
+            "{} {version} was installed but can't be run",
             tool.program
         ))),
     }
@@ -120,17 +119,17 @@ fn cargo_tool(place: &Checkout, tools: &Tools, tool: &CargoTool) -> Result<(), T
 
 /// The standard library for wasm32, from rustup.
 fn wasm_target() -> Result<(), TaskFault> {
-    let there = Command::new("rustc")
+    let is_installed = Command::new("rustc")
         .args(["--print", "target-libdir", "--target", WASM])
         .output()
         .is_ok_and(|output| {
             std::path::Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
         });
-    if there {
-        say(&format!("rust target {WASM}: there"));
+    if is_installed {
+        print_detail(&format!("Rust target {WASM}: installed"));
         return Ok(());
     }
-    println!("==> The Rust target {WASM} (what the dashboard compiles to) is added with rustup");
+    println!("==> Adding the Rust target {WASM} (for the dashboard) with rustup");
     child::run(child::command("rustup").args(["target", "add", WASM])).map_err(|fault| {
         TaskFault::Missing(format!(
             "{fault}. The Rust target {WASM} is missing; install it: rustup target add {WASM}"
@@ -140,17 +139,17 @@ fn wasm_target() -> Result<(), TaskFault> {
 
 /// rustfmt and clippy, from rustup.
 fn lints() -> Result<(), TaskFault> {
-    let there = |name: &str| {
+    let is_installed = |name: &str| {
         Command::new(cargo())
             .args([name, "--version"])
             .output()
             .is_ok_and(|output| output.status.success())
     };
-    if there("fmt") && there("clippy") {
-        say("rustfmt, clippy: there");
+    if is_installed("fmt") && is_installed("clippy") {
+        print_detail("rustfmt, clippy: installed");
         return Ok(());
     }
-    println!("==> rustfmt and clippy are added with rustup");
+    println!("==> Adding rustfmt and clippy with rustup");
     child::run(child::command("rustup").args(["component", "add", "rustfmt", "clippy"])).map_err(
         |fault| {
             TaskFault::Missing(format!(
@@ -160,7 +159,7 @@ fn lints() -> Result<(), TaskFault> {
     )
 }
 
-/// Chromium and ChromeDriver of one version, and fonts for both languages.
+/// Chromium and ChromeDriver of the same version, and fonts for both languages.
 fn browser(tools: &mut Tools) -> Result<(), TaskFault> {
     let absent = |program: &&Program| tools.find(program).is_none();
     let missing: Vec<&Program> = [&CHROMIUM, &CHROMEDRIVER]
@@ -173,11 +172,11 @@ fn browser(tools: &mut Tools) -> Result<(), TaskFault> {
         match install::apt_get(&wanted) {
             Ok(()) => {}
             Err(fault) if missing.is_empty() => {
-                say(&format!(
-                    "not installed, only pictures of the page suffer: {fault}"
+                print_detail(&format!(
+                    "fonts are not installed, which affects only screenshots: {fault}"
                 ));
             }
-            Err(fault) => return Err(for_each_missing(&missing, &fault)),
+            Err(fault) => return Err(missing_programs(&missing, &fault)),
         }
     }
     tools.chromium = tools.find(&CHROMIUM);
@@ -186,21 +185,22 @@ fn browser(tools: &mut Tools) -> Result<(), TaskFault> {
         |path: &Option<std::path::PathBuf>| path.as_ref().and_then(|path| tools.version(path));
     match (version(&tools.chromium), version(&tools.chromedriver)) {
         (Some(browser), Some(driver)) if browser.major() == driver.major() => {
-            say(&format!("Chromium {browser}, ChromeDriver {driver}: there"));
+            print_detail(&format!(
+                "Chromium {browser}, ChromeDriver {driver}: installed"
+            ));
             Ok(())
         }
-        (browser, driver) => Err(TaskFault::Unfit(format!(
+        (browser, driver) => Err(TaskFault::Unexpected(format!(
             "expected Chromium and ChromeDriver of the same major version, found {} and {}; \
-             name a pair that fits with CHROMIUM=/path and CHROMEDRIVER=/path",
-            browser.map_or("no Chromium that runs".to_owned(), |found| found
-                .to_string()),
-            driver.map_or("no ChromeDriver that runs".to_owned(), |found| found
+             set CHROMIUM=/path and CHROMEDRIVER=/path to a matching pair",
+            browser.map_or("no working Chromium".to_owned(), |found| found.to_string()),
+            driver.map_or("no working ChromeDriver".to_owned(), |found| found
                 .to_string()),
         ))),
     }
 }
 
-fn for_each_missing(missing: &[&Program], fault: &TaskFault) -> TaskFault {
+fn missing_programs(missing: &[&Program], fault: &TaskFault) -> TaskFault {
     let mut text = String::from("missing:");
     for program in missing {
         text.push_str(&format!(
@@ -209,38 +209,36 @@ fn for_each_missing(missing: &[&Program], fault: &TaskFault) -> TaskFault {
             program.why
         ));
         if let Some(variable) = program.variable {
-            text.push_str(&format!(
-                "; if it is somewhere unusual: {variable}=/path/to/it"
-            ));
+            text.push_str(&format!("; or set {variable}=/path/to/it"));
         }
     }
     TaskFault::Missing(format!("{text}\n{fault}"))
 }
 
-/// Node, npm, and what e2e/package-lock.json names.
-fn node(place: &Checkout, tools: &Tools) -> Result<(), TaskFault> {
+/// Node, npm, and the packages of e2e/package-lock.json.
+fn node(checkout: &Checkout, tools: &Tools) -> Result<(), TaskFault> {
     let version = tools.which("node").and_then(|path| tools.version(path));
     let fits = version
         .as_ref()
         .and_then(|version| version.major())
         .is_some_and(|major| major >= NODE_MAJOR_MIN);
     if !fits || tools.which("npm").is_none() {
-        let found = version.map_or("no node that runs".to_owned(), |version| {
+        let found = version.map_or("no working node".to_owned(), |version| {
             format!("node {version}")
         });
         return Err(TaskFault::Missing(format!(
             "missing: Node {NODE_MAJOR_MIN} or newer with npm (conformance suite and browser tests), found {found}.\n\
              Install it from nodejs.org or with your system's packages (Debian 13, Ubuntu 25.04, Fedora, Homebrew: \
-             `nodejs npm` or `node`); everything else works without it: cargo xtask test --list shows which steps."
+             `nodejs npm` or `node`). Other steps do not need it; see cargo xtask test --list."
         )));
     }
     if let Some(version) = version {
-        say(&format!("Node {version}: there"));
+        print_detail(&format!("Node {version}: installed"));
     }
-    install::npm_packages(place, tools)
+    install::npm_packages(checkout, tools)
 }
 
-/// One indented line about something that needs no work.
-fn say(text: &str) {
+/// Prints an indented line about a tool that needs no installation.
+fn print_detail(text: &str) {
     println!("    {text}");
 }

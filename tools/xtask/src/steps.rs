@@ -1,4 +1,4 @@
-//! Named steps: each with its time, a log of its own, and a row in the summary.
+//! Runs named steps, each with its time, its log, and a row in the summary.
 
 use std::fs::{self, File};
 use std::io::{IsTerminal, Read, Write};
@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::child::{self, Guarded};
+use crate::child::{self, GuardedChild};
 use crate::fault::TaskFault;
 
-/// How many lines of a failed step's log the summary repeats.
+/// Number of lines of a failed step's log that the summary prints.
 const REPEATED_LINES: usize = 60;
 
 /// How a step ended.
@@ -21,7 +21,7 @@ enum StepOutcome {
     Skipped(String),
 }
 
-/// What a step did.
+/// The result of a step.
 #[derive(Debug)]
 struct StepRow {
     name: &'static str,
@@ -31,7 +31,7 @@ struct StepRow {
     log: PathBuf,
 }
 
-/// Runs steps one after another and keeps what they did.
+/// Runs steps and collects their results.
 #[derive(Debug)]
 pub(crate) struct Steps {
     logs: PathBuf,
@@ -40,10 +40,10 @@ pub(crate) struct Steps {
 }
 
 impl Steps {
-    /// - `logs`: the folder for one file per step; made if it is missing.
+    /// - `logs`: the folder for one file per step; created if it is missing.
     ///
     /// # Errors
-    /// [`TaskFault::File`] when the folder cannot be made.
+    /// [`TaskFault::File`] when the folder cannot be created.
     pub(crate) fn new(logs: PathBuf) -> Result<Self, TaskFault> {
         fs::create_dir_all(&logs).map_err(TaskFault::file(&logs))?;
         Ok(Self {
@@ -53,7 +53,7 @@ impl Steps {
         })
     }
 
-    /// Runs one step; a failure is kept and the next step runs all the same.
+    /// Runs one step and records its outcome, also if it fails.
     pub(crate) fn run(
         &mut self,
         name: &'static str,
@@ -72,7 +72,11 @@ impl Steps {
         };
         let took = began.elapsed();
         let counts = StepCounts::within(&fs::read_to_string(&path).unwrap_or_default());
-        println!("<== {name}: {} in {}", word(&outcome), seconds(took));
+        println!(
+            "<== {name}: {} in {}",
+            outcome_text(&outcome),
+            seconds(took)
+        );
         self.rows.push(StepRow {
             name,
             outcome,
@@ -82,7 +86,7 @@ impl Steps {
         });
     }
 
-    /// Notes that a step cannot run here.
+    /// Records that a step cannot run here.
     pub(crate) fn skip(&mut self, name: &'static str, why: &str) {
         println!("\n==> {name}: skipped, {why}");
         let log = self.logs.join(format!("{name}.log"));
@@ -96,7 +100,7 @@ impl Steps {
         });
     }
 
-    /// Repeats the ends of failed steps' logs, prints the table and, alone on the last line, `N passed, N failed`.
+    /// Prints the ends of the logs of failed steps, a table, and as the last line `N passed, N failed`.
     ///
     /// # Errors
     /// [`TaskFault::TestsFailed`] when a step failed.
@@ -121,7 +125,7 @@ impl Steps {
         );
         let mut total = StepCounts::default();
         for row in &self.rows {
-            let counts = row.tally();
+            let counts = row.counted();
             total.passed += counts.passed;
             total.failed += counts.failed;
             let remark = match &row.outcome {
@@ -131,7 +135,7 @@ impl Steps {
             println!(
                 "{:<14}{:<9}{:>8}{:>8}{:>10}{remark}",
                 row.name,
-                word(&row.outcome),
+                outcome_text(&row.outcome),
                 counts.passed,
                 counts.failed,
                 seconds(row.took)
@@ -148,8 +152,8 @@ impl Steps {
 }
 
 impl StepRow {
-    /// The tests that a step counted, or the step itself; a failed step has at least one failure.
-    fn tally(&self) -> StepCounts {
+    /// The tests of a step, or 1 for a step without tests; a failed step has at least one failure.
+    fn counted(&self) -> StepCounts {
         match &self.outcome {
             StepOutcome::Skipped(_) => StepCounts::default(),
             StepOutcome::Passed if self.counts == StepCounts::default() => StepCounts {
@@ -165,7 +169,7 @@ impl StepRow {
     }
 }
 
-/// What a step says, on the terminal and in its own file.
+/// The output of a step, on the terminal and in its log file.
 #[derive(Debug)]
 pub(crate) struct StepLog {
     path: PathBuf,
@@ -190,26 +194,26 @@ impl StepLog {
             .map_err(TaskFault::file(&self.path))
     }
 
-    /// One line to both.
-    pub(crate) fn say(&self, line: &str) {
+    /// Prints one line to both.
+    pub(crate) fn print(&self, line: &str) {
         println!("{line}");
-        // The log is a convenience; without it the terminal still has the line.
+        // An error of the log is ignored: the terminal has the line.
         let _ = self
             .file()
             .and_then(|mut file| writeln!(file, "{line}").map_err(TaskFault::file(&self.path)));
     }
 
-    /// Runs a command made by [`child::command`]; what it says goes to both.
+    /// Runs a command made by [`child::command`]; its output is written to both.
     ///
     /// # Errors
     /// [`TaskFault::Ended`] when it fails, [`TaskFault::Start`] when it cannot be started.
     pub(crate) fn run(&self, command: &mut Command) -> Result<(), TaskFault> {
-        let words = child::words(command);
-        self.say(&format!("$ {words}"));
+        let line = child::command_line(command);
+        self.print(&format!("$ {line}"));
         if std::io::stdout().is_terminal() {
             command.env("CARGO_TERM_COLOR", "always");
         }
-        let mut child = Guarded::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+        let mut child = GuardedChild::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
         let (output, errors) = child.streams();
         let copies = [
             output.map(|stream| self.copy(stream)),
@@ -217,14 +221,14 @@ impl StepLog {
         ];
         let status = child.wait()?;
         for copy in copies.into_iter().flatten() {
-            // A copy ends with its stream and has nothing to tell.
+            // A copy returns nothing; it ends with its stream.
             let _ = copy?.join();
         }
         if status.success() {
             Ok(())
         } else {
             Err(TaskFault::Ended {
-                command: words,
+                command: line,
                 status,
             })
         }
@@ -252,8 +256,8 @@ struct StepCounts {
 }
 
 impl StepCounts {
-    /// Adds up what test runners say in a log: cargo (`test result: ok. 5 passed; 0 failed; ...`), our scripts
-    /// (`conformance: 338 passed, 0 failed`) and Node's runner (`ℹ pass 4`, `ℹ fail 0`).
+    /// The sum of the counts of test runners in a log: cargo (`test result: ok. 5 passed; 0 failed; ...`), our scripts
+    /// (`conformance: 338 passed, 0 failed`) and Node (`ℹ pass 4`, `ℹ fail 0`).
     fn within(log: &str) -> Self {
         let mut counts = Self::default();
         for line in log.lines() {
@@ -271,7 +275,7 @@ impl StepCounts {
     }
 }
 
-/// The number that stands right before `word`.
+/// The number before `word`.
 fn number_before(line: &str, word: &str) -> Option<usize> {
     let (before, _) = line.split_once(word)?;
     before.rsplit(' ').next()?.parse().ok()
@@ -299,7 +303,7 @@ fn last_lines(text: &str) -> String {
         .join("\n")
 }
 
-fn word(outcome: &StepOutcome) -> &'static str {
+fn outcome_text(outcome: &StepOutcome) -> &'static str {
     match outcome {
         StepOutcome::Passed => "ok",
         StepOutcome::Failed(_) => "FAILED",
@@ -316,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_of_every_runner_add_up() {
+    fn counts_of_all_test_runners_are_summed() {
         let log = "running 3 tests\ntest result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n\
                    test result: \u{1b}[31mFAILED\u{1b}[0m. 4 passed; 2 failed; 0 ignored\n\
                    conformance: 180 passed, 3 failed\nℹ pass 4\nℹ fail 1\n5 passed, 6 failed\n";
@@ -330,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_without_counts_counts_as_one() {
+    fn a_step_without_tests_counts_as_one() {
         let row = |outcome, counts| StepRow {
             name: "x",
             outcome,
@@ -341,14 +345,14 @@ mod tests {
         let failed = || StepOutcome::Failed(TaskFault::TestsFailed);
         let none = StepCounts::default();
         assert_eq!(
-            row(StepOutcome::Passed, none).tally(),
+            row(StepOutcome::Passed, none).counted(),
             StepCounts {
                 passed: 1,
                 failed: 0
             }
         );
         assert_eq!(
-            row(failed(), none).tally(),
+            row(failed(), none).counted(),
             StepCounts {
                 passed: 0,
                 failed: 1
@@ -362,12 +366,15 @@ mod tests {
                     failed: 0
                 }
             )
-            .tally(),
+            .counted(),
             StepCounts {
                 passed: 7,
                 failed: 1
             }
         );
-        assert_eq!(row(StepOutcome::Skipped(String::new()), none).tally(), none);
+        assert_eq!(
+            row(StepOutcome::Skipped(String::new()), none).counted(),
+            none
+        );
     }
 }

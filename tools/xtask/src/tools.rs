@@ -1,20 +1,20 @@
-//! The tools outside cargo: what each is for, where it is found, and whether its version fits.
+//! The required tools: their purposes, paths and versions.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::place::Checkout;
+use crate::checkout::Checkout;
 
-/// Trunk 0.22 needs a newer compiler than ours.
+/// Trunk 0.22 requires a newer compiler.
 pub(crate) const TRUNK_VERSION: &str = "0.21.14";
-/// The first Node whose `fetch` and test runner the scripts in e2e/ rely on.
+/// The first Node with the `fetch` and the test runner that the scripts in e2e/ require.
 pub(crate) const NODE_MAJOR_MIN: u32 = 20;
-/// What the dashboard compiles to.
+/// The target of the dashboard.
 pub(crate) const WASM: &str = "wasm32-unknown-unknown";
 
-/// Something that a command cannot do without.
+/// A tool that a command requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Need {
     /// rustfmt and clippy.
@@ -32,7 +32,7 @@ pub(crate) enum Need {
 }
 
 impl Need {
-    /// What the test command needs, all steps together.
+    /// The needs of all steps of the test command.
     pub(crate) const ALL: [Self; 6] = [
         Self::Lints,
         Self::WasmTarget,
@@ -41,24 +41,24 @@ impl Need {
         Self::Browser,
         Self::Node,
     ];
-    /// What building and starting the server with its dashboard needs.
+    /// The needs of building the server with its dashboard.
     pub(crate) const SERVE: [Self; 3] = [Self::WasmTarget, Self::Trunk, Self::WasmBindgen];
 }
 
-/// A program that comes from the system's own packages.
+/// A program from the packages of the system.
 #[derive(Debug)]
 pub(crate) struct Program {
-    /// Names it goes by, the likeliest first.
+    /// Its names, the most common first.
     pub(crate) names: &'static [&'static str],
-    /// An environment variable that names it, if any.
+    /// An environment variable with its path, if any.
     pub(crate) variable: Option<&'static str>,
-    /// Debian's package.
+    /// The Debian package.
     pub(crate) package: &'static str,
-    /// What it is for.
+    /// Its purpose.
     pub(crate) why: &'static str,
 }
 
-/// The browser of the tests.
+/// The browser for tests.
 pub(crate) const CHROMIUM: Program = Program {
     names: &[
         "chromium",
@@ -69,10 +69,10 @@ pub(crate) const CHROMIUM: Program = Program {
     ],
     variable: Some("CHROMIUM"),
     package: "chromium",
-    why: "opens the dashboard in the tests",
+    why: "runs the tests of the dashboard",
 };
 
-/// What drives the browser for tests written in Rust.
+/// The WebDriver for tests in Rust.
 pub(crate) const CHROMEDRIVER: Program = Program {
     names: &["chromedriver"],
     variable: Some("CHROMEDRIVER"),
@@ -80,21 +80,21 @@ pub(crate) const CHROMEDRIVER: Program = Program {
     why: "runs the wasm tests in Chromium",
 };
 
-/// The programs that were found, and the search path that finds them.
+/// The paths of programs, and the search path.
 #[derive(Debug, Clone)]
 pub(crate) struct Tools {
     /// `PATH` for every child.
     pub(crate) path: OsString,
-    /// The browser, where asked for.
+    /// The browser, if it was required.
     pub(crate) chromium: Option<PathBuf>,
-    /// ChromeDriver, where asked for.
+    /// ChromeDriver, if it was required.
     pub(crate) chromedriver: Option<PathBuf>,
 }
 
 impl Tools {
-    /// Tools built here come first.
-    pub(crate) fn new(place: &Checkout) -> Self {
-        let own = std::iter::once(place.tools.join("bin"));
+    /// Searches the tool folder before `PATH`.
+    pub(crate) fn new(checkout: &Checkout) -> Self {
+        let own = std::iter::once(checkout.tools.join("bin"));
         let inherited = std::env::var_os("PATH").unwrap_or_default();
         let path =
             std::env::join_paths(own.chain(std::env::split_paths(&inherited))).unwrap_or(inherited);
@@ -105,7 +105,7 @@ impl Tools {
         }
     }
 
-    /// Where a program is, by its variable or on the search path.
+    /// The path of a program, from its variable or on the search path.
     pub(crate) fn find(&self, program: &Program) -> Option<PathBuf> {
         if let Some(named) = program.variable.and_then(std::env::var_os) {
             return Some(PathBuf::from(named)).filter(|path| path.is_file());
@@ -120,7 +120,7 @@ impl Tools {
             .find(|path| is_executable(path))
     }
 
-    /// What `program --version` says, if it runs at all.
+    /// The version that `program --version` prints, if it can be run.
     pub(crate) fn version(&self, program: impl AsRef<Path>) -> Option<Version> {
         let program = program.as_ref();
         let output = Command::new(program)
@@ -142,7 +142,7 @@ impl Tools {
 pub(crate) struct Version(String);
 
 impl Version {
-    /// The first word that begins with a number (after an optional `v`) in what a program says of itself.
+    /// The first word in the output of a program that begins with a number (after an optional `v`).
     fn within(text: &str) -> Option<Self> {
         text.split_whitespace()
             .map(|word| word.strip_prefix('v').unwrap_or(word))
@@ -155,7 +155,7 @@ impl Version {
         self.0.split('.').next()?.parse().ok()
     }
 
-    /// Whether it is exactly this one.
+    /// Whether it equals `wanted`.
     pub(crate) fn is(&self, wanted: &str) -> bool {
         self.0 == wanted
     }
@@ -189,10 +189,10 @@ mod tests {
             ),
             ("v20.20.2", "20.20.2", 20),
         ];
-        for (said, version, major) in cases {
-            let read = Version::within(said).unwrap();
-            assert!(read.is(version), "{said}");
-            assert_eq!(read.major(), Some(major), "{said}");
+        for (output, version, major) in cases {
+            let read = Version::within(output).unwrap();
+            assert!(read.is(version), "{output}");
+            assert_eq!(read.major(), Some(major), "{output}");
         }
         assert_eq!(Version::within("no such command"), None);
     }

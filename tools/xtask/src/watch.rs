@@ -1,10 +1,10 @@
-//! Whether sources changed, by their modification times: no daemon, no kernel interface, no limit on watches.
+//! Detects changes of sources by their modification times.
 
 use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
-/// The newest modification below `paths`; files that vanish meanwhile count as absent.
+/// The latest modification time below `paths`; files that are removed meanwhile are ignored.
 pub(crate) fn newest<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Option<SystemTime> {
     paths.into_iter().filter_map(newest_below).max()
 }
@@ -15,7 +15,7 @@ fn newest_below(path: &Path) -> Option<SystemTime> {
     if !metadata.is_dir() {
         return own;
     }
-    // A folder's own time tells of files that were deleted or renamed.
+    // The time of a folder changes when files in it are removed or renamed.
     let entries = fs::read_dir(path).ok()?.filter_map(Result::ok);
     entries
         .filter_map(|entry| newest_below(&entry.path()))

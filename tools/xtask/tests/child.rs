@@ -28,7 +28,7 @@ fn line(output: &mut impl BufRead) -> String {
 }
 
 #[test]
-fn a_child_and_its_own_children_end_when_the_lifeline_closes() {
+fn a_child_and_its_descendants_end_when_the_pipe_is_closed() {
     // The grandchild keeps the pipe open while it runs, and would print at the end of its sleep.
     let mut guard = guarded("(echo ready; sleep 20; echo survived) & wait");
     let mut output = BufReader::new(guard.stdout.take().expect("piped"));
@@ -52,12 +52,12 @@ fn a_child_may_end_well_after_sigterm() {
 fn the_exit_status_of_the_child_is_returned() {
     for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -s KILL $$", 128 + 9)] {
         let mut guard = guarded(script);
-        let lifeline = guard.stdin.take();
+        let parent_pipe = guard.stdin.take();
         assert_eq!(
             guard.wait().expect("the guard ends").code(),
             Some(code),
             "{script}"
         );
-        drop(lifeline);
+        drop(parent_pipe);
     }
 }

@@ -1,9 +1,9 @@
-//! The browser's driver: fetch and its `ReadableStream` for HTTP, gloo-net for WebSocket.
+//! The browser driver: fetch and `ReadableStream` for HTTP, gloo-net for WebSocket.
 //!
-//! - Every request says `cache: "no-store"`: else the browser would run equal URLs one after another.
-//! - All times are `performance.now()`, so that a page can set them against Resource Timing.
-//! - Pages are read as a whole; of a live answer every read is a piece.
-//! - Dropping an answer aborts its request; dropping the [`Follower`] ends all.
+//! - Every request sets `cache: "no-store"`; otherwise the browser would send requests for the same URL one at a time.
+//! - All times are `performance.now()`, so that a page can compare them with Resource Timing.
+//! - The body of a page is read completely; a live response is read in pieces.
+//! - Dropping a response aborts its request; dropping the [`Follower`] stops the reader.
 
 mod http;
 mod websocket;
@@ -11,7 +11,7 @@ mod websocket;
 pub use super::drive::Follower;
 pub use crate::reader::FollowOptions;
 
-use super::drive::{self, AnswerPart, Transport};
+use super::drive::{self, Transport, TransportEvent};
 use crate::FollowReport;
 use crate::reader::{ReadRequest, StreamReader};
 use futures_util::stream::LocalBoxStream;
@@ -24,19 +24,19 @@ use tailwater_protocol::Technique;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-/// `setTimeout` counts in 32 bits; a longer wait wakes up once a day and goes on.
+/// The delay of `setTimeout` is limited to 32 bits; a longer wait is split into days.
 const TIMEOUT_MAX: Duration = Duration::from_secs(86_400);
 
 /// Follows a stream until it ends or the returned [`Follower`] is dropped.
 ///
 /// - `stream_url`: absolute, or relative to the page.
-/// - `on_report`: hears of all that happens, in order, on this thread; times are those of `performance.now()`.
+/// - `on_report`: called for every report, in order, on this thread; times are those of `performance.now()`.
 pub fn follow(
     stream_url: &str,
     options: FollowOptions,
     on_report: impl FnMut(FollowReport) + 'static,
 ) -> Follower {
-    // Boxed, so that the whole client is compiled once.
+    // Boxed, so that the client is compiled once and not for each type of callback.
     follow_boxed(stream_url, options, Box::new(on_report))
 }
 
@@ -70,7 +70,7 @@ struct BrowserTransport {
 }
 
 impl Transport for BrowserTransport {
-    type Answer = LocalBoxStream<'static, AnswerPart>;
+    type Response = LocalBoxStream<'static, TransportEvent>;
     type Sleep = Sleep;
 
     fn now(&self) -> Duration {
@@ -81,7 +81,7 @@ impl Transport for BrowserTransport {
         Sleep::new(at.saturating_sub(self.now()))
     }
 
-    fn send(&self, request: &ReadRequest) -> Self::Answer {
+    fn send(&self, request: &ReadRequest) -> Self::Response {
         let url = drive::with_query(&self.stream_url, &request.query);
         match request.technique {
             Technique::Websocket => websocket::connect(drive::websocket_url(&url)),
@@ -91,7 +91,7 @@ impl Transport for BrowserTransport {
     }
 }
 
-/// Lets time pass: a `setTimeout` that is cleared when dropped.
+/// A future that is ready after a delay: a `setTimeout` that is cleared when dropped.
 #[derive(Debug)]
 pub struct Sleep {
     fired: JsFuture,
@@ -99,9 +99,9 @@ pub struct Sleep {
 }
 
 impl Sleep {
-    /// Done after so long, a day at most.
+    /// Ready after `after`, or after one day if that is shorter.
     pub fn new(after: Duration) -> Self {
-        // Rounded up, so that the time has come when it fires.
+        // Rounded up, so that it does not fire early.
         let ms = (after.min(TIMEOUT_MAX).as_secs_f64() * 1_000.0).ceil();
         let mut id = JsValue::UNDEFINED;
         let promise = Promise::new(&mut |resolve, _reject| {
@@ -128,31 +128,31 @@ impl Future for Sleep {
 impl Drop for Sleep {
     fn drop(&mut self) {
         let clear: Function = global("clearTimeout").unchecked_into();
-        // Clearing what has fired does nothing, and it throws never.
+        // `clearTimeout` never throws, and does nothing after the timeout has fired.
         let _done = clear.call1(&JsValue::UNDEFINED, &self.id);
     }
 }
 
-/// A property of `window`, or of a worker's global object; both have what is asked for here.
+/// A property of the global object, which is `window` or that of a worker.
 fn global(name: &str) -> JsValue {
     Reflect::get(&js_sys::global(), &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// The URL as seen from the page, since a WebSocket wants an absolute one.
+/// Resolves a URL against that of the page: a WebSocket requires an absolute URL.
 fn absolute(url: &str) -> String {
     let base = Reflect::get(&global("location"), &JsValue::from_str("href"))
         .ok()
         .and_then(|href| href.as_string());
-    let whole = match base {
+    let absolute = match base {
         Some(base) => web_sys::Url::new_with_base(url, &base),
         None => web_sys::Url::new(url),
     };
-    // What is no URL is refused by the first request, in the browser's words.
-    whole.map_or_else(|_| url.to_owned(), |whole| whole.href())
+    // For an invalid URL the first request fails with the browser's error.
+    absolute.map_or_else(|_| url.to_owned(), |absolute| absolute.href())
 }
 
-/// What JavaScript threw, in words.
-fn in_words(thrown: &JsValue) -> String {
+/// The text of a JavaScript exception.
+fn error_text(thrown: &JsValue) -> String {
     match thrown.dyn_ref::<js_sys::Error>() {
         Some(error) => String::from(error.to_string()),
         None => format!("{thrown:?}"),

@@ -1,7 +1,7 @@
-//! What both drivers share: the loop between reader, network, clock and owner, and the owner's handle.
+//! The event loop that both drivers share, and the [`Follower`] handle that controls it.
 
 use crate::FollowReport;
-use crate::reader::{AnswerHead, ReadRequest, ReaderAction, ReaderInput, StreamReader};
+use crate::reader::{ReadRequest, ReaderAction, ReaderInput, StreamReader, StreamResponseHead};
 use bytes::Bytes;
 use futures_util::stream::{Peekable, Stream, StreamExt};
 use futures_util::task::AtomicWaker;
@@ -13,10 +13,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tailwater_protocol::Technique;
 
-/// What a request's answer brings, in this order: a head, pieces, an end. A fault may take the place of any.
+/// An event of a response. The order is: head, pieces, end; a fault may replace any of them and is the last event.
 #[derive(Debug)]
-pub(super) enum AnswerPart {
-    Head(AnswerHead),
+pub(super) enum TransportEvent {
+    Head(StreamResponseHead),
     Piece(Bytes),
     End,
     Fault(String),
@@ -24,20 +24,20 @@ pub(super) enum AnswerPart {
 
 /// A network and a clock.
 pub(super) trait Transport {
-    /// The answer to one request; dropping it aborts the request.
-    type Answer: Stream<Item = AnswerPart> + Unpin;
-    /// Done when a time has come.
+    /// The response to one request; dropping it aborts the request.
+    type Response: Stream<Item = TransportEvent> + Unpin;
+    /// The future of [`Transport::sleep_until`].
     type Sleep: Future<Output = ()> + Unpin;
 
     /// Monotonic time.
     fn now(&self) -> Duration;
-    /// Done as soon as [`Transport::now`] is `at` or later.
+    /// Ready once [`Transport::now`] is `at` or later.
     fn sleep_until(&self, at: Duration) -> Self::Sleep;
     /// Sends a request.
-    fn send(&self, request: &ReadRequest) -> Self::Answer;
+    fn send(&self, request: &ReadRequest) -> Self::Response;
 }
 
-/// The owner's handle of something that follows a stream. Dropping it aborts what is under way and ends the following.
+/// Controls a reader that follows a stream. Dropping it aborts the current request and stops the reader.
 #[derive(Debug)]
 pub struct Follower {
     control: Arc<FollowerControl>,
@@ -54,13 +54,13 @@ impl Follower {
         )
     }
 
-    /// Goes on by `technique` from the same position: nothing is lost and nothing repeated.
+    /// Switches to `technique` at the current offset; no message is lost or repeated.
     pub fn change(&self, technique: Technique) {
         self.control
             .change(|changes| changes.technique = Some(technique));
     }
 
-    /// Polls at another rate.
+    /// Changes the poll interval.
     ///
     /// - `interval`: from request to request, at least 1 ms.
     pub fn set_poll_interval(&self, interval: Duration) {
@@ -68,12 +68,12 @@ impl Follower {
             .change(|changes| changes.poll_interval = Some(interval));
     }
 
-    /// Drops what is under way and asks no more until [`Follower::resume`].
+    /// Aborts the current request and sends no more until [`Follower::resume`].
     pub fn pause(&self) {
         self.control.change(|changes| changes.paused = Some(true));
     }
 
-    /// Goes on where it paused.
+    /// Continues at the current offset.
     pub fn resume(&self) {
         self.control.change(|changes| changes.paused = Some(false));
     }
@@ -85,7 +85,7 @@ impl Drop for Follower {
     }
 }
 
-/// What the owner has asked for and the loop has not done yet. Of each kind only the last request counts, so there is no queue.
+/// Changes requested through the [`Follower`] that the loop has not applied yet. Only the latest of each kind is kept.
 #[derive(Debug, Default)]
 pub(super) struct FollowerControl {
     changes: Mutex<FollowerChanges>,
@@ -111,7 +111,7 @@ impl FollowerChanges {
 
 impl FollowerControl {
     fn lock(&self) -> MutexGuard<'_, FollowerChanges> {
-        // Only plain assignments happen under the lock, so a panic elsewhere can't have left it half done.
+        // Only plain assignments happen under the lock, so the value is consistent even if it is poisoned.
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -120,7 +120,7 @@ impl FollowerControl {
         self.waker.wake();
     }
 
-    /// Passes the changes on to the reader; returns whether to go on at all.
+    /// Applies the changes to the reader; returns false if the follower was dropped.
     fn apply(&self, reader: &mut StreamReader, now: Duration) -> bool {
         let mut changes = self.lock();
         if changes.stopped {
@@ -150,24 +150,24 @@ impl FollowerControl {
     }
 }
 
-/// Follows until the end, or until the owner wants no more: it breaks, or drops its [`Follower`].
+/// Runs the reader until it is done, `on_report` breaks, or the [`Follower`] is dropped.
 pub(super) async fn drive<T: Transport>(
     transport: T,
     mut reader: StreamReader,
     control: Arc<FollowerControl>,
     mut on_report: impl FnMut(FollowReport) -> ControlFlow<()>,
 ) {
-    let mut answer = None;
-    // Set anew only when it is due too late: most waits end with an arrival, and timers are not free in a browser.
+    let mut response = None;
+    // Replaced only by an earlier one: most waits end with an event, and timers are expensive in a browser.
     let mut alarm: Option<(Duration, T::Sleep)> = None;
     while control.apply(&mut reader, transport.now()) {
         match reader.poll(transport.now()) {
-            ReaderAction::Abort => answer = None,
+            ReaderAction::Abort => response = None,
             ReaderAction::Send(request) => {
                 let mut sent = Box::pin(transport.send(&request).peekable());
-                // A first look sets it going before anything else is done.
+                // The first poll sends the request.
                 poll_fn(|context| Poll::Ready(sent.as_mut().poll_peek(context).is_ready())).await;
-                answer = Some(sent);
+                response = Some(sent);
             }
             ReaderAction::Report(report) => {
                 if on_report(report).is_break() {
@@ -178,13 +178,15 @@ pub(super) async fn drive<T: Transport>(
             ReaderAction::Wait(until) => {
                 alarm = alarm.filter(|(set, _)| until.is_some_and(|at| *set <= at));
                 alarm = alarm.or_else(|| until.map(|at| (at, transport.sleep_until(at))));
-                match poll_fn(|context| next(context, &mut answer, &control, &mut alarm)).await {
+                match poll_fn(|context| next(context, &mut response, &control, &mut alarm)).await {
                     DriveEvent::Change => {}
                     DriveEvent::Elapsed => {
                         alarm = None;
                         reader.handle(transport.now(), ReaderInput::Elapsed);
                     }
-                    DriveEvent::Arrival(arrival) => hand_on(&mut reader, transport.now(), arrival),
+                    DriveEvent::Transport(event) => {
+                        handle_event(&mut reader, transport.now(), event);
+                    }
                 }
             }
         }
@@ -192,29 +194,32 @@ pub(super) async fn drive<T: Transport>(
 }
 
 enum DriveEvent {
-    Arrival(AnswerPart),
+    Transport(TransportEvent),
     Change,
     Elapsed,
 }
 
-/// The next thing to happen. What has arrived comes before the clock: a late look is not a silent server.
-fn next<A: Stream<Item = AnswerPart>, S: Future<Output = ()> + Unpin>(
+/// The next event. The response is checked before the timer, so that data that has already arrived prevents a timeout.
+fn next<A: Stream<Item = TransportEvent>, S: Future<Output = ()> + Unpin>(
     context: &mut Context<'_>,
-    answer: &mut Option<Pin<Box<Peekable<A>>>>,
+    response: &mut Option<Pin<Box<Peekable<A>>>>,
     control: &FollowerControl,
     alarm: &mut Option<(Duration, S)>,
 ) -> Poll<DriveEvent> {
     if control.poll_any(context).is_ready() {
         return Poll::Ready(DriveEvent::Change);
     }
-    if let Some(some) = answer
-        && let Poll::Ready(arrival) = some.as_mut().poll_next(context)
+    if let Some(open) = response
+        && let Poll::Ready(event) = open.as_mut().poll_next(context)
     {
-        if !matches!(arrival, Some(AnswerPart::Head(_) | AnswerPart::Piece(_))) {
-            *answer = None;
+        if !matches!(
+            event,
+            Some(TransportEvent::Head(_) | TransportEvent::Piece(_))
+        ) {
+            *response = None;
         }
-        let broke_off = || AnswerPart::Fault("the answer broke off".to_owned());
-        return Poll::Ready(DriveEvent::Arrival(arrival.unwrap_or_else(broke_off)));
+        let broke_off = || TransportEvent::Fault("the response ended early".to_owned());
+        return Poll::Ready(DriveEvent::Transport(event.unwrap_or_else(broke_off)));
     }
     match alarm {
         Some((_, sleep)) => Pin::new(sleep).poll(context).map(|()| DriveEvent::Elapsed),
@@ -222,16 +227,16 @@ fn next<A: Stream<Item = AnswerPart>, S: Future<Output = ()> + Unpin>(
     }
 }
 
-fn hand_on(reader: &mut StreamReader, now: Duration, arrival: AnswerPart) {
-    match arrival {
-        AnswerPart::Head(head) => reader.handle(now, ReaderInput::Head(head)),
-        AnswerPart::Piece(bytes) => reader.handle(now, ReaderInput::Piece(&bytes)),
-        AnswerPart::End => reader.handle(now, ReaderInput::End),
-        AnswerPart::Fault(text) => reader.handle(now, ReaderInput::Fault(text)),
+fn handle_event(reader: &mut StreamReader, now: Duration, event: TransportEvent) {
+    match event {
+        TransportEvent::Head(head) => reader.handle(now, ReaderInput::Head(head)),
+        TransportEvent::Piece(bytes) => reader.handle(now, ReaderInput::Piece(&bytes)),
+        TransportEvent::End => reader.handle(now, ReaderInput::End),
+        TransportEvent::Fault(text) => reader.handle(now, ReaderInput::Fault(text)),
     }
 }
 
-/// `stream_url` with a query behind it.
+/// `stream_url` with `query` appended.
 ///
 /// - `query`: without `?`; the URL may have one already.
 pub(super) fn with_query(stream_url: &str, query: &str) -> String {
@@ -240,7 +245,7 @@ pub(super) fn with_query(stream_url: &str, query: &str) -> String {
     format!("{base}{separator}{query}")
 }
 
-/// The same URL for an upgrade: `ws` in the place of `http`.
+/// The URL with scheme `ws` instead of `http`, `wss` instead of `https`.
 pub(super) fn websocket_url(url: &str) -> String {
     match url.split_once(':') {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => format!("ws:{rest}"),

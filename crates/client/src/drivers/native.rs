@@ -1,7 +1,7 @@
 //! The native driver: reqwest for HTTP, tokio-tungstenite for WebSocket, inside a tokio runtime.
 
-mod answer;
 mod append;
+mod refusal;
 mod transfer;
 mod websocket;
 
@@ -10,9 +10,9 @@ pub use crate::reader::FollowOptions;
 pub use append::{StreamWriteError, StreamWriter, WriteReceipt};
 pub use transfer::TransferError;
 
-use super::drive::{self, AnswerPart, Transport};
+use super::drive::{self, Transport, TransportEvent};
 use crate::FollowReport;
-use crate::reader::{AnswerHead, ReadRequest, StreamReader};
+use crate::reader::{ReadRequest, StreamReader, StreamResponseHead};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::error::Error;
@@ -22,33 +22,33 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tailwater_protocol::Technique;
 
-/// How long a connection may take to be made.
+/// Timeout for establishing a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// How long an idle connection is kept; above every sensible poll interval.
+/// How long an idle connection is kept; longer than usual poll intervals.
 const IDLE_MAX: Duration = Duration::from_secs(85);
 
-/// HTTP and WebSocket over one TLS configuration; cheap to clone, and clones share their connections.
+/// An HTTP and WebSocket client with one TLS configuration. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
 pub struct NativeClient {
     /// For reads, which follow redirects.
     http: reqwest::Client,
-    /// For requests that change something.
+    /// For requests with side effects.
     writes: reqwest::Client,
     tls: Arc<rustls::ClientConfig>,
 }
 
-/// The client can't be set up: the system's certificates or TLS are unusable.
+/// The client can't be set up: TLS or the system's certificates are unusable.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client can't be set up: {0}")]
 pub struct SetupError(String);
 
 impl NativeClient {
-    /// A client that trusts what this system trusts.
+    /// A client that trusts the certificates of this system.
     ///
     /// # Errors
     /// [`SetupError`] when there is no usable TLS on this system.
     pub fn new() -> Result<Self, SetupError> {
-        let setup = |fault: &(dyn Error + 'static)| SetupError(in_words(fault));
+        let setup = |fault: &(dyn Error + 'static)| SetupError(error_text(fault));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -65,7 +65,7 @@ impl NativeClient {
         };
         let http = builder().build().map_err(|fault| setup(&fault))?;
         let writes = builder()
-            .redirect(answer::redirects())
+            .redirect(refusal::redirect_policy())
             .build()
             .map_err(|fault| setup(&fault))?;
         Ok(Self {
@@ -75,10 +75,10 @@ impl NativeClient {
         })
     }
 
-    /// Follows a stream as long as the returned future is polled; dropping it aborts everything.
+    /// Follows a stream while the returned future is polled; dropping it aborts the current request.
     ///
-    /// - `on_report`: hears of all that happens, in order, and says whether to go on. While it works nothing more is read:
-    ///   a slow owner slows the server's writes to itself, and nothing piles up.
+    /// - `on_report`: called for every report, in order; returns whether to continue. Nothing is read while it runs, so a
+    ///   slow callback applies backpressure to the server.
     pub async fn run(
         &self,
         stream_url: &str,
@@ -98,7 +98,7 @@ impl NativeClient {
 
     /// Follows a stream in a task of its own, until the stream ends or the [`Follower`] is dropped.
     ///
-    /// Has to be called inside a tokio runtime.
+    /// Must be called within a tokio runtime.
     pub fn follow(
         &self,
         stream_url: &str,
@@ -148,7 +148,7 @@ struct NativeTransport {
 }
 
 impl Transport for NativeTransport {
-    type Answer = BoxStream<'static, AnswerPart>;
+    type Response = BoxStream<'static, TransportEvent>;
     type Sleep = Pin<Box<tokio::time::Sleep>>;
 
     fn now(&self) -> Duration {
@@ -159,7 +159,7 @@ impl Transport for NativeTransport {
         Box::pin(tokio::time::sleep_until((self.begin + at).into()))
     }
 
-    fn send(&self, request: &ReadRequest) -> Self::Answer {
+    fn send(&self, request: &ReadRequest) -> Self::Response {
         let url = drive::with_query(&self.stream_url, &request.query);
         match request.technique {
             Technique::Websocket => {
@@ -172,50 +172,49 @@ impl Transport for NativeTransport {
     }
 }
 
-/// Where an answer stands between two arrivals.
-enum NativeAnswer {
-    Asked(reqwest::RequestBuilder),
-    Answered(reqwest::Response),
-    Over,
+/// The state of a request and its response.
+enum GetState {
+    Unsent(reqwest::RequestBuilder),
+    Started(reqwest::Response),
+    Done,
 }
 
-fn get(request: reqwest::RequestBuilder) -> BoxStream<'static, AnswerPart> {
-    stream::unfold(NativeAnswer::Asked(request), |answer| async {
-        match answer {
-            NativeAnswer::Asked(request) => Some(match request.send().await {
+fn get(request: reqwest::RequestBuilder) -> BoxStream<'static, TransportEvent> {
+    stream::unfold(GetState::Unsent(request), |state| async {
+        match state {
+            GetState::Unsent(request) => Some(match request.send().await {
                 Ok(response) => (
-                    AnswerPart::Head(head(&response)),
-                    NativeAnswer::Answered(response),
+                    TransportEvent::Head(head(&response)),
+                    GetState::Started(response),
                 ),
-                Err(fault) => (AnswerPart::Fault(in_words(&fault)), NativeAnswer::Over),
+                Err(fault) => (TransportEvent::Fault(error_text(&fault)), GetState::Done),
             }),
-            NativeAnswer::Answered(mut response) => Some(match response.chunk().await {
-                Ok(Some(bytes)) => (AnswerPart::Piece(bytes), NativeAnswer::Answered(response)),
-                Ok(None) => (AnswerPart::End, NativeAnswer::Over),
-                Err(fault) => (AnswerPart::Fault(in_words(&fault)), NativeAnswer::Over),
+            GetState::Started(mut response) => Some(match response.chunk().await {
+                Ok(Some(bytes)) => (TransportEvent::Piece(bytes), GetState::Started(response)),
+                Ok(None) => (TransportEvent::End, GetState::Done),
+                Err(fault) => (TransportEvent::Fault(error_text(&fault)), GetState::Done),
             }),
-            NativeAnswer::Over => None,
+            GetState::Done => None,
         }
     })
     .boxed()
 }
 
-fn head(response: &reqwest::Response) -> AnswerHead {
+fn head(response: &reqwest::Response) -> StreamResponseHead {
     let headers = response.headers();
-    AnswerHead::read(response.status().as_u16(), since_1970(), |name| {
+    StreamResponseHead::read(response.status().as_u16(), since_1970(), |name| {
         headers.get(name)?.to_str().ok().map(str::to_owned)
     })
 }
 
-/// What this machine's clock says.
 fn since_1970() -> Duration {
     SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()
 }
 
-/// A fault and its deepest cause: `error sending request: Connection refused (os error 111)`.
+/// An error and its root cause: `error sending request: Connection refused (os error 111)`.
 ///
-/// The layers between say less than the cause, and the URL is left out, since its query may hold secrets.
-fn in_words(fault: &(dyn Error + 'static)) -> String {
+/// Without the errors between them, and without the URL, whose query may contain secrets.
+fn error_text(fault: &(dyn Error + 'static)) -> String {
     let text = without_url(&fault.to_string());
     let mut cause = fault;
     while let Some(deeper) = cause.source() {

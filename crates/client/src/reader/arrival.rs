@@ -1,35 +1,36 @@
-//! How the reader handles frames and pages that arrive.
+//! How the reader handles frames and pages.
 
-use super::answer::{AnswerFault, AnswerPage, AnswerProgress};
+use super::response::{ResponseFault, ResponseProgress, UndecodedPage};
 use super::{
-    LIVE_MIN, QUICK_EMPTIES_MAX, ReaderOutput, ReaderPhase, ReaderPosition, StreamReader, ms,
+    LIVE_MIN, QUICK_EMPTY_RESPONSES_MAX, ReaderOutput, ReaderPhase, ReaderPosition, StreamReader,
+    ms,
 };
 use crate::{FollowReport, ReceivedBatch};
 use std::time::Duration;
 use tailwater_protocol::{Frame, Technique, Token};
 
 impl StreamReader {
-    pub(super) fn take(&mut self, now: Duration, came: AnswerProgress) {
-        for frame in came.frames {
-            if self.take_frame(now, frame) {
+    pub(super) fn handle_progress(&mut self, now: Duration, progress: ResponseProgress) {
+        for frame in progress.frames {
+            if self.handle_frame(now, frame) {
                 return;
             }
         }
-        match came.end {
+        match progress.end {
             None => {}
-            Some(Ok(Some(page))) => self.take_page(now, page),
-            Some(Ok(None)) => self.live_ended(now),
+            Some(Ok(Some(page))) => self.handle_page(now, page),
+            Some(Ok(None)) => self.live_response_ended(now),
             Some(Err(fault)) => self.fail(now, &fault),
         }
     }
 
-    /// One frame of a live answer; returns whether it was the last.
-    fn take_frame(&mut self, now: Duration, frame: Frame) -> bool {
-        let ReaderPhase::Asking(exchange) = &self.phase else {
+    /// Reports a frame of a live response; returns whether it was the last one.
+    fn handle_frame(&mut self, now: Duration, frame: Frame) -> bool {
+        let ReaderPhase::Requesting(pending) = &self.phase else {
             return true;
         };
-        let id = exchange.id;
-        self.choice.works();
+        let id = pending.id;
+        self.choice.succeeded();
         self.faults = 0;
         self.position.next = frame.next.clone();
         self.position.cursor = frame.cursor.or(self.position.cursor.take());
@@ -58,12 +59,12 @@ impl StreamReader {
         closed
     }
 
-    /// A page came whole: what its head says holds from now on, before its body is looked at.
-    fn take_page(&mut self, now: Duration, mut page: AnswerPage) {
-        let ReaderPhase::Asking(exchange) = &self.phase else {
+    /// Handles a complete page: takes the next offset from its head, and queues its body for decoding.
+    fn handle_page(&mut self, now: Duration, mut page: UndecodedPage) {
+        let ReaderPhase::Requesting(pending) = &self.phase else {
             return;
         };
-        let (technique, begun) = (exchange.technique, exchange.begun);
+        let (technique, started) = (pending.technique, pending.started);
         let before = self.position.clone();
         let next = page.next.clone().unwrap_or_else(|| before.next.clone());
         let progress = !page.is_empty() && next != before.next;
@@ -77,38 +78,45 @@ impl StreamReader {
         page.before = Some(before);
         self.out.push_back(ReaderOutput::Page(page));
         self.phase = if closed {
-            ReaderPhase::Closing
+            ReaderPhase::LastPage
         } else {
             ReaderPhase::Ready
         };
+        if closed {
+            return;
+        }
         match technique {
-            _ if closed => {}
-            Technique::LongPoll => self.pace_long_poll(now, begun, progress),
-            _ if self.choice.current() == Technique::Poll && self.position.caught_up => {
-                self.wait_for_tick(now);
+            Technique::LongPoll => self.pace_long_poll(now, started, progress),
+            Technique::Poll | Technique::Ndjson | Technique::Sse | Technique::Websocket => {
+                if self.choice.current() == Technique::Poll && self.position.caught_up {
+                    self.wait_for_poll(now);
+                }
             }
-            _ => {}
         }
     }
 
-    /// A server (or a cache) that answers "nothing" at once, again and again, must not be asked as fast as it answers.
-    fn pace_long_poll(&mut self, now: Duration, begun: Duration, progress: bool) {
+    /// Delays the next long-poll if a server (or a cache) keeps returning empty responses without holding them.
+    fn pace_long_poll(&mut self, now: Duration, started: Duration, progress: bool) {
         let expected = self
             .options
             .hold
             .map_or(LIVE_MIN, |hold| LIVE_MIN.min(hold / 2));
-        let quick = !progress && now.saturating_sub(begun) < expected;
-        self.quick_empties = if quick { self.quick_empties + 1 } else { 0 };
-        if self.quick_empties > QUICK_EMPTIES_MAX {
-            self.wait(now, begun + LIVE_MIN, false);
+        let quick = !progress && now.saturating_sub(started) < expected;
+        self.quick_empty_responses = if quick {
+            self.quick_empty_responses + 1
+        } else {
+            0
+        };
+        if self.quick_empty_responses > QUICK_EMPTY_RESPONSES_MAX {
+            self.wait(now, started + LIVE_MIN, false);
         }
     }
 
-    /// Opens a page; the next request may be under way already.
-    pub(super) fn open(&mut self, now: Duration, page: AnswerPage) {
+    /// Decodes and reports a page; the next request may have been sent already.
+    pub(super) fn decode_page(&mut self, now: Duration, page: UndecodedPage) {
         let (id, at_ms) = (page.id, ms(page.at));
         let decoded = page.decode();
-        let AnswerPage {
+        let UndecodedPage {
             before,
             up_to_date,
             closed,
@@ -117,7 +125,7 @@ impl StreamReader {
         match decoded {
             Ok(data) => {
                 self.faults = 0;
-                self.choice.worked(page.technique);
+                self.choice.succeeded_by(page.technique);
                 let next = page
                     .next
                     .or(before.map(|before| before.next))
@@ -129,7 +137,7 @@ impl StreamReader {
                     up_to_date: up_to_date || closed,
                     closed,
                 };
-                // In front of what was queued since: the reports about the next request.
+                // Before the reports about the next request, which are queued already.
                 let ended = FollowReport::Ended {
                     id,
                     at_ms,
@@ -154,9 +162,9 @@ impl StreamReader {
                         at_ms,
                         fault: Some(fault.clone()),
                     }));
-                self.leave(now);
+                self.abort_request(now);
                 self.position = before.unwrap_or_else(|| self.position.clone());
-                self.after_fault(now, page.technique, &AnswerFault::transient(fault));
+                self.after_fault(now, page.technique, &ResponseFault::transient(fault));
             }
         }
     }

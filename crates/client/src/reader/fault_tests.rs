@@ -4,67 +4,67 @@ use super::script::{ScriptedInput, ScriptedReader};
 use super::scripted_tests::CONTROL_7;
 use super::*;
 
-/// Repeats a plain read that works and a live attempt that fails, `times` times; returns the time and
-/// the last output.
-fn fail_live(play: &mut ScriptedReader, mut at_ms: u64, times: u32) -> (u64, String) {
-    let mut done = String::new();
+/// Repeats a successful plain read and a failing live request `times` times; returns the time and the
+/// last actions.
+fn fail_live(script: &mut ScriptedReader, mut at_ms: u64, times: u32) -> (u64, String) {
+    let mut actions = String::new();
     for _ in 0..times {
         at_ms += 40_000;
-        let sent = play.does(at_ms, ScriptedInput::Nothing);
+        let sent = script.step(at_ms, ScriptedInput::Nothing);
         if sent.starts_with("send poll") {
-            play.does(at_ms, ScriptedInput::Page("200 json next=5 up", "[]"));
+            script.step(at_ms, ScriptedInput::Page("200 json next=5 up", "[]"));
         }
-        done = play.does(at_ms + 1, ScriptedInput::Fault);
+        actions = script.step(at_ms + 1, ScriptedInput::Fault);
     }
-    (at_ms, done)
+    (at_ms, actions)
 }
 
 #[test]
 fn a_permanent_refusal_ends_the_reader_with_its_reason() {
     let problem = r##"{"type":"#no-stream","title":"No such stream","status":404,"detail":"`a` does not exist"}"##;
     for status in [400, 401, 403, 404, 410, 414] {
-        let mut play = ScriptedReader::new(Technique::Sse, "5");
-        play.does(0, ScriptedInput::Nothing);
-        let done = play.does(1, ScriptedInput::Page(&status.to_string(), problem));
+        let mut script = ScriptedReader::new(Technique::Sse, "5");
+        script.step(0, ScriptedInput::Nothing);
+        let actions = script.step(1, ScriptedInput::Page(&status.to_string(), problem));
         let text = "No such stream (404): `a` does not exist";
-        assert_eq!(done, format!("ended: {text}; finished: {text}; done"));
+        assert_eq!(actions, format!("ended: {text}; finished: {text}; done"));
     }
-    let mut play = ScriptedReader::new(Technique::Poll, "5");
-    play.does(0, ScriptedInput::Nothing);
-    let done = play.does(1, ScriptedInput::Page("404", " plain words "));
+    let mut script = ScriptedReader::new(Technique::Poll, "5");
+    script.step(0, ScriptedInput::Nothing);
+    let actions = script.step(1, ScriptedInput::Page("404", " plain words "));
     assert!(
-        done.contains("finished: the server answered with status 404: plain words"),
-        "{done}"
+        actions.contains("finished: the server answered with status 404: plain words"),
+        "{actions}"
     );
 }
 
 #[test]
 fn temporary_refusals_are_retried_after_retry_after() {
     for status in [408, 425, 429, 500, 502, 503, 504, 507] {
-        let mut play = ScriptedReader::new(Technique::Poll, "5");
-        play.does(0, ScriptedInput::Nothing);
-        let done = play.does(0, ScriptedInput::Page(&format!("{status} retry=20"), ""));
+        let mut script = ScriptedReader::new(Technique::Poll, "5");
+        script.step(0, ScriptedInput::Nothing);
+        let actions = script.step(0, ScriptedInput::Page(&format!("{status} retry=20"), ""));
         assert_eq!(
-            done,
-            format!("ended: the server answered with status {status}; pauses")
+            actions,
+            format!("ended: the server answered with status {status}; backs off")
         );
-        let until = play.waits_until(0).unwrap();
+        let until = script.waits_until(0).unwrap();
         assert!((20_000..=23_000).contains(&until), "{until}");
         assert_eq!(
-            play.does(until, ScriptedInput::Nothing),
+            script.step(until, ScriptedInput::Nothing),
             "send poll offset=5"
         );
     }
 }
 
 #[test]
-fn pauses_grow_while_all_requests_fail() {
-    let mut play = ScriptedReader::new(Technique::LongPoll, "5");
+fn the_backoff_grows_while_all_requests_fail() {
+    let mut script = ScriptedReader::new(Technique::LongPoll, "5");
     let (mut now, mut longest) = (0, 0);
     for _ in 0..30 {
-        play.does(now, ScriptedInput::Nothing);
-        play.does(now, ScriptedInput::Fault);
-        let until = play.waits_until(now).unwrap();
+        script.step(now, ScriptedInput::Nothing);
+        script.step(now, ScriptedInput::Fault);
+        let until = script.waits_until(now).unwrap();
         longest = longest.max(until - now);
         now = until;
     }
@@ -73,83 +73,89 @@ fn pauses_grow_while_all_requests_fail() {
 
 #[test]
 fn a_failing_technique_is_replaced_and_tried_again_later() {
-    let mut play = ScriptedReader::new(Technique::Websocket, "5");
-    let (now, done) = fail_live(&mut play, 0, 3);
-    assert_eq!(done, "ended: cut; websocket -> sse: cut; pauses");
-    play.does(now + 2_000, ScriptedInput::Nothing);
-    play.does(now + 2_001, ScriptedInput::Page("200 json next=5 up", "[]"));
-    play.does(now + 2_002, ScriptedInput::Head("200 sse"));
+    let mut script = ScriptedReader::new(Technique::Websocket, "5");
+    let (now, actions) = fail_live(&mut script, 0, 3);
+    assert_eq!(actions, "ended: cut; websocket -> sse: cut; backs off");
+    script.step(now + 2_000, ScriptedInput::Nothing);
+    script.step(now + 2_001, ScriptedInput::Page("200 json next=5 up", "[]"));
+    script.step(now + 2_002, ScriptedInput::Head("200 sse"));
     assert_eq!(
-        play.does(now + 2_003, ScriptedInput::Piece(CONTROL_7)),
+        script.step(now + 2_003, ScriptedInput::Piece(CONTROL_7)),
         "batch [7] 7 up"
     );
     assert_eq!(
-        play.waits_until(now + 30_000),
+        script.waits_until(now + 30_000),
         Some(now + 39_503),
-        "first the watchdog"
+        "the timeout comes first"
     );
-    play.does(now + 39_000, ScriptedInput::Piece(":\n\n"));
+    script.step(now + 39_000, ScriptedInput::Piece(":\n\n"));
     let again = now + 1 + 60_000;
-    assert_eq!(play.waits_until(now + 39_001), Some(again));
+    assert_eq!(script.waits_until(now + 39_001), Some(again));
     assert_eq!(
-        play.does(again, ScriptedInput::Nothing),
+        script.step(again, ScriptedInput::Nothing),
         "abort; send websocket cursor=c&live=websocket&offset=7; ended; sse -> websocket: trying websocket again"
     );
     assert_eq!(
-        play.does(again + 1, ScriptedInput::Fault),
-        "ended: cut; websocket -> sse: cut; pauses",
+        script.step(again + 1, ScriptedInput::Fault),
+        "ended: cut; websocket -> sse: cut; backs off",
         "one fault is enough"
     );
-    let later = play.does(again + 2_000, ScriptedInput::Nothing);
+    let later = script.step(again + 2_000, ScriptedInput::Nothing);
     assert_eq!(later, "send poll offset=7");
 }
 
 #[test]
 fn a_lost_network_does_not_change_the_technique() {
-    let mut play = ScriptedReader::new(Technique::Websocket, "5");
+    let mut script = ScriptedReader::new(Technique::Websocket, "5");
     let mut now = 0;
     for _ in 0..20 {
-        assert_eq!(play.does(now, ScriptedInput::Nothing), "send poll offset=5");
-        assert_eq!(play.does(now, ScriptedInput::Fault), "ended: cut; pauses");
+        assert_eq!(
+            script.step(now, ScriptedInput::Nothing),
+            "send poll offset=5"
+        );
+        assert_eq!(
+            script.step(now, ScriptedInput::Fault),
+            "ended: cut; backs off"
+        );
         now += 31_000;
     }
-    play.does(now, ScriptedInput::Nothing);
-    let done = play.does(now, ScriptedInput::Page("200 json next=5 up", "[]"));
+    script.step(now, ScriptedInput::Nothing);
+    let actions = script.step(now, ScriptedInput::Page("200 json next=5 up", "[]"));
     assert_eq!(
-        done,
+        actions,
         "send websocket live=websocket&offset=5; batch [] 5 up; ended"
     );
 }
 
 #[test]
 fn a_silent_live_response_times_out_but_a_slow_caller_does_not() {
-    let mut play = ScriptedReader::new(Technique::Sse, "5");
-    play.does(0, ScriptedInput::Nothing);
-    play.does(0, ScriptedInput::Page("200 json next=5 up", "[]"));
-    play.does(0, ScriptedInput::Head("200 sse"));
-    play.does(15_000, ScriptedInput::Piece(":\n\n"));
-    assert_eq!(play.waits_until(15_000), Some(52_500));
+    let mut script = ScriptedReader::new(Technique::Sse, "5");
+    script.step(0, ScriptedInput::Nothing);
+    script.step(0, ScriptedInput::Page("200 json next=5 up", "[]"));
+    script.step(0, ScriptedInput::Head("200 sse"));
+    script.step(15_000, ScriptedInput::Piece(":\n\n"));
+    assert_eq!(script.waits_until(15_000), Some(52_500));
     // The caller took two minutes to process its reports; the heartbeats are still to be read.
-    assert_eq!(play.does(135_000, ScriptedInput::Nothing), "");
-    assert_eq!(play.does(135_000, ScriptedInput::Piece(":\n\n")), "");
-    assert_eq!(play.does(172_499, ScriptedInput::Elapsed), "");
-    let done = play.does(172_500, ScriptedInput::Elapsed);
+    assert_eq!(script.step(135_000, ScriptedInput::Nothing), "");
+    assert_eq!(script.step(135_000, ScriptedInput::Piece(":\n\n")), "");
+    assert_eq!(script.step(172_499, ScriptedInput::Elapsed), "");
+    let actions = script.step(172_500, ScriptedInput::Elapsed);
     assert_eq!(
-        done,
-        "abort; ended: the answer went silent: nothing came for 37.5 s; pauses"
+        actions,
+        "abort; ended: the response stalled: nothing was received for 37.5 s; backs off"
     );
 }
 
 #[test]
 fn a_response_that_never_begins_times_out() {
     for (technique, deadline) in [(Technique::Poll, 30_000), (Technique::LongPoll, 90_000)] {
-        let mut play = ScriptedReader::new(technique, "5");
-        play.does(0, ScriptedInput::Nothing);
-        assert_eq!(play.waits_until(0), Some(deadline));
-        let done = play.does(deadline, ScriptedInput::Elapsed);
+        let mut script = ScriptedReader::new(technique, "5");
+        script.step(0, ScriptedInput::Nothing);
+        assert_eq!(script.waits_until(0), Some(deadline));
+        let actions = script.step(deadline, ScriptedInput::Elapsed);
         assert!(
-            done.starts_with("abort; ended: no answer: nothing came for"),
-            "{done}"
+            actions.starts_with("abort; ended: no response: nothing was received for"),
+            "{actions}"
         );
     }
 }

@@ -1,11 +1,11 @@
-//! The head of an answer, with the headers that the reader needs.
+//! The head of a response, with the headers that the client uses.
 
 use std::time::Duration;
 use tailwater_protocol::{headers, timestamp};
 
-/// What the reader needs of an answer's head.
+/// The status and the headers of a response that the client uses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AnswerHead {
+pub struct StreamResponseHead {
     /// The status code; 101 for an opened WebSocket.
     pub status: u16,
     /// `Content-Type`.
@@ -20,15 +20,15 @@ pub struct AnswerHead {
     pub closed: bool,
     /// `Stream-SSE-Data-Encoding: base64`.
     pub base64: bool,
-    /// `Retry-After`: the time from then on, whether it came as seconds or as a date.
+    /// `Retry-After` as a delay, whether it was sent as seconds or as a date.
     pub retry_after: Option<Duration>,
 }
 
-impl AnswerHead {
-    /// Reads a head.
+impl StreamResponseHead {
+    /// Reads the headers of a response.
     ///
-    /// - `now`: time since 1970, by which a `Retry-After` date counts where the answer has no `Date` of its own.
-    /// - `header`: the value of a header by its lower-case name.
+    /// - `now`: time since 1970, for a `Retry-After` date in a response without `Date`.
+    /// - `header`: returns the value of a header, given its lower-case name.
     pub fn read(status: u16, now: Duration, header: impl Fn(&str) -> Option<String>) -> Self {
         let is_true = |name| header(name).is_some_and(|value| headers::is_true(&value));
         Self {
@@ -63,12 +63,12 @@ impl AnswerHead {
     }
 }
 
-/// The time that a `Retry-After` asks for; none when its date has passed.
+/// The delay of a `Retry-After`; zero if its date has passed, `None` if it is invalid.
 ///
 /// Source: RFC 9110, section 10.2.3.
 fn retry_after(value: &str, now: impl FnOnce() -> Duration) -> Option<Duration> {
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More seconds than can be counted are a long time, not none.
+        // A number that overflows is the longest delay.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     timestamp::parse_http(value).map(|at| at.saturating_sub(now()))
@@ -86,7 +86,7 @@ mod tests {
             "stream-up-to-date" => Some("yes".to_owned()),
             _ => None,
         };
-        let head = AnswerHead::read(503, Duration::ZERO, header);
+        let head = StreamResponseHead::read(503, Duration::ZERO, header);
         assert_eq!(
             (head.retry_after, head.closed, head.up_to_date),
             (Some(Duration::from_secs(7)), true, false)
@@ -115,7 +115,7 @@ mod tests {
             ("", None, None),
             ("soon", None, None),
         ] {
-            let head = AnswerHead::read(503, here, |name| match name {
+            let head = StreamResponseHead::read(503, here, |name| match name {
                 "retry-after" => Some(format!(" {value} ")),
                 "date" => date.map(str::to_owned),
                 _ => None,

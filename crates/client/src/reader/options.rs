@@ -1,27 +1,27 @@
-//! How a reader is asked to follow a stream.
+//! Options for following a stream.
 
 use std::time::Duration;
 use tailwater_protocol::{Technique, Token};
 
-/// How long a live connection may say nothing, unless told otherwise: two and a half of the server's heartbeats of 15 s.
+/// Default timeout of a live connection without data: two and a half heartbeats of the server (15 s each).
 const SILENCE_MAX: Duration = Duration::from_millis(37_500);
 
-/// How to follow a stream.
+/// Options for following a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FollowOptions {
-    /// The technique wanted.
+    /// The preferred technique.
     pub technique: Technique,
-    /// Where to begin.
+    /// The offset to begin at.
     pub from: Token,
-    /// Time between polls, counted from request to request.
+    /// Time between polls, from request to request; at least 1 ms.
     pub poll_interval: Duration,
-    /// How long the server should hold a long-poll (`hold=` in seconds; the server caps it); `None`: the server's default.
+    /// How long the server should hold a long-poll (`hold=` in seconds, limited by the server); `None` for its default.
     pub hold: Option<Duration>,
-    /// Whether another technique may step in while the wanted one keeps failing.
+    /// Whether another technique may be used while the preferred one keeps failing.
     pub fallback: bool,
-    /// Silence after which a live connection counts as dead.
+    /// Timeout of a live connection on which nothing is received.
     pub silence_max: Duration,
-    /// Seed of the jitter in pauses; different readers should have different ones.
+    /// Seed for the jitter of the backoff; should differ between readers.
     pub seed: u64,
 }
 

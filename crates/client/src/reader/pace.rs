@@ -1,41 +1,42 @@
-//! When to ask again: the polling clock's ticks, and pauses after faults.
+//! When to send the next request: the schedule of polls, and the backoff after faults.
 
 use std::time::Duration;
 
-const PAUSE_FIRST: Duration = Duration::from_millis(500);
-const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// A server that asks for more patience than this does not get it.
+const BACKOFF_MIN: Duration = Duration::from_millis(500);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A longer `Retry-After` is reduced to this.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
 
-/// Ticks at a fixed rate, whatever the answers do: a late answer makes one tick late, never the ones after it.
+/// Schedules polls at a fixed rate. A late response delays one poll, but not those after it.
 #[derive(Debug)]
-pub(super) struct Ticks {
+pub(super) struct PollSchedule {
     interval: Duration,
-    asked: Option<Duration>,
+    last_sent: Option<Duration>,
     next: Option<Duration>,
 }
 
-impl Ticks {
+impl PollSchedule {
     pub(super) fn new(interval: Duration) -> Self {
         Self {
             interval: interval.max(INTERVAL_MIN),
-            asked: None,
+            last_sent: None,
             next: None,
         }
     }
 
-    /// A poll leaves: if it is the due one (or the first), the next one is due on the grid's next line after `now`.
-    pub(super) fn asked(&mut self, now: Duration) {
-        self.asked = Some(now);
+    /// Records that a poll is sent at `now`. The next one is due at the first multiple of the interval, counted from the
+    /// first poll, after `now`.
+    pub(super) fn sent(&mut self, now: Duration) {
+        self.last_sent = Some(now);
         let first = now + self.interval;
         self.next = Some(match self.next {
             None => first,
-            Some(tick) if tick > now => tick,
-            Some(tick) => {
-                let nanos = (now - tick).as_nanos() % self.interval.as_nanos();
-                let past_line = Duration::from_nanos(u64::try_from(nanos).unwrap_or_default());
-                first - past_line
+            Some(due) if due > now => due,
+            Some(due) => {
+                let nanos = (now - due).as_nanos() % self.interval.as_nanos();
+                let late = Duration::from_nanos(u64::try_from(nanos).unwrap_or_default());
+                first - late
             }
         });
     }
@@ -45,52 +46,54 @@ impl Ticks {
         self.next
     }
 
-    /// The grid begins anew at the next poll.
-    pub(super) fn forget(&mut self) {
-        self.asked = None;
+    /// Restarts the schedule with the next poll.
+    pub(super) fn reset(&mut self) {
+        self.last_sent = None;
         self.next = None;
     }
 
     pub(super) fn set_interval(&mut self, now: Duration, interval: Duration) {
         self.interval = interval.max(INTERVAL_MIN);
-        self.next = self.asked.map(|asked| (asked + self.interval).max(now));
+        self.next = self.last_sent.map(|sent| (sent + self.interval).max(now));
     }
 }
 
-/// Pauses that double from fault to fault, spread so that many readers do not come back at the same instant.
+/// Exponential backoff with jitter, so that many clients do not retry at the same instant.
 #[derive(Debug, Clone)]
-pub struct Pauses {
-    random: u64,
+pub struct Backoff {
+    state: u64,
 }
 
-impl Pauses {
-    /// Pauses of one client; `seed` should differ between clients.
+impl Backoff {
+    /// - `seed`: should differ between clients.
     pub fn new(seed: u64) -> Self {
-        Self { random: seed }
+        Self { state: seed }
     }
 
-    /// The pause after the `faults`-th fault in a row, counted from 1.
+    /// The delay before the next request.
     ///
-    /// Between a tenth and the whole of 0.5 s, 1 s, 2 s ... 30 s; never less than the server asked for, and then at most a
-    /// tenth (and a second) more.
-    pub fn after(&mut self, faults: u32, retry_after: Option<Duration>) -> Duration {
-        let whole = PAUSE_FIRST
+    /// - `faults`: number of faults in a row, at least 1.
+    /// - `retry_after`: the server's `Retry-After`.
+    /// - Returns a random delay between 10 % and 100 % of 0.5 s, 1 s, 2 s ... 30 s; with `retry_after` that time, at most
+    ///   one hour, plus a random delay of at most 10 % of it and one second.
+    pub fn delay_after(&mut self, faults: u32, retry_after: Option<Duration>) -> Duration {
+        let limit = BACKOFF_MIN
             .saturating_mul(1 << faults.saturating_sub(1).min(10))
-            .min(PAUSE_MAX);
-        let share = self.share();
+            .min(BACKOFF_MAX);
+        let share = self.uniform();
         match retry_after {
-            Some(asked) => {
-                let asked = asked.min(RETRY_AFTER_MAX);
-                asked + (asked / 10 + Duration::from_secs(1)).mul_f64(share)
+            Some(least) => {
+                let least = least.min(RETRY_AFTER_MAX);
+                least + (least / 10 + Duration::from_secs(1)).mul_f64(share)
             }
-            None => whole.mul_f64(0.1 + 0.9 * share),
+            None => limit.mul_f64(0.1 + 0.9 * share),
         }
     }
 
-    /// The next of a uniform series over 0..1. Source: SplitMix64.
-    fn share(&mut self) -> f64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
+    /// The next random number, uniform over 0..1. Source: SplitMix64.
+    fn uniform(&mut self) -> f64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^= mixed >> 31;
@@ -108,9 +111,9 @@ mod tests {
 
     #[test]
     fn a_late_poll_does_not_shift_later_polls() {
-        let mut ticks = Ticks::new(at(100));
-        assert_eq!(ticks.next(), None);
-        for (asked, next) in [
+        let mut polls = PollSchedule::new(at(100));
+        assert_eq!(polls.next(), None);
+        for (sent, next) in [
             (5, 105),
             (105, 205),
             (250, 305),
@@ -119,47 +122,51 @@ mod tests {
             (1_005, 1_105),
             (1_190, 1_205),
         ] {
-            ticks.asked(at(asked));
-            assert_eq!(ticks.next(), Some(at(next)), "asked at {asked}");
+            polls.sent(at(sent));
+            assert_eq!(polls.next(), Some(at(next)), "sent at {sent}");
         }
     }
 
     #[test]
     fn a_new_interval_counts_from_the_last_poll() {
-        let mut ticks = Ticks::new(at(1_000));
-        ticks.asked(at(0));
-        ticks.set_interval(at(300), at(500));
-        assert_eq!(ticks.next(), Some(at(500)));
-        ticks.set_interval(at(300), at(100));
-        assert_eq!(ticks.next(), Some(at(300)));
+        let mut polls = PollSchedule::new(at(1_000));
+        polls.sent(at(0));
+        polls.set_interval(at(300), at(500));
+        assert_eq!(polls.next(), Some(at(500)));
+        polls.set_interval(at(300), at(100));
+        assert_eq!(polls.next(), Some(at(300)));
     }
 
     #[test]
-    fn pauses_grow_to_a_limit_and_differ_between_seeds() {
+    fn delays_grow_to_a_limit_and_differ_between_seeds() {
         for seed in 0..50 {
-            let mut pauses = Pauses::new(seed);
-            for (fault, whole) in [(1, 500), (2, 1_000), (3, 2_000), (7, 30_000), (100, 30_000)] {
-                let pause = pauses.after(fault, None);
+            let mut backoff = Backoff::new(seed);
+            for (fault, limit) in [(1, 500), (2, 1_000), (3, 2_000), (7, 30_000), (100, 30_000)] {
+                let delay = backoff.delay_after(fault, None);
                 assert!(
-                    pause >= at(whole / 10) && pause <= at(whole),
-                    "seed {seed}, fault {fault}: {pause:?}"
+                    delay >= at(limit / 10) && delay <= at(limit),
+                    "seed {seed}, fault {fault}: {delay:?}"
                 );
             }
         }
-        assert_ne!(Pauses::new(1).after(5, None), Pauses::new(2).after(5, None));
+        assert_ne!(
+            Backoff::new(1).delay_after(5, None),
+            Backoff::new(2).delay_after(5, None)
+        );
     }
 
     #[test]
-    fn retry_after_is_a_lower_bound_of_the_pause() {
+    fn retry_after_is_a_lower_bound_of_the_delay() {
         for seed in 0..50 {
-            let pause = Pauses::new(seed).after(1, Some(at(20_000)));
+            let delay = Backoff::new(seed).delay_after(1, Some(at(20_000)));
             assert!(
-                pause >= at(20_000) && pause <= at(23_000),
-                "seed {seed}: {pause:?}"
+                delay >= at(20_000) && delay <= at(23_000),
+                "seed {seed}: {delay:?}"
             );
         }
         assert!(
-            Pauses::new(0).after(1, Some(Duration::from_secs(u64::MAX / 2))) <= RETRY_AFTER_MAX * 2
+            Backoff::new(0).delay_after(1, Some(Duration::from_secs(u64::MAX / 2)))
+                <= RETRY_AFTER_MAX * 2
         );
     }
 }

@@ -1,33 +1,33 @@
-//! What the reader does when an answer ends or fails: it pauses, changes the technique, or ends.
+//! What the reader does when a response ends or fails: it backs off, changes the technique, or ends.
 
-use super::answer::AnswerFault;
+use super::response::ResponseFault;
 use super::{LIVE_MIN, ReaderPhase, StreamReader, ms};
 use crate::FollowReport;
 use std::time::Duration;
 use tailwater_protocol::Technique;
 
 impl StreamReader {
-    pub(super) fn live_ended(&mut self, now: Duration) {
-        let ReaderPhase::Asking(exchange) = &self.phase else {
+    pub(super) fn live_response_ended(&mut self, now: Duration) {
+        let ReaderPhase::Requesting(pending) = &self.phase else {
             return;
         };
-        let (id, again) = (exchange.id, exchange.begun + LIVE_MIN);
+        let (id, earliest) = (pending.id, pending.started + LIVE_MIN);
         self.report(FollowReport::Ended {
             id,
             at_ms: ms(now),
             fault: None,
         });
         self.phase = ReaderPhase::Ready;
-        if now < again {
-            self.wait(now, again, false);
+        if now < earliest {
+            self.wait(now, earliest, false);
         }
     }
 
-    pub(super) fn fail(&mut self, now: Duration, fault: &AnswerFault) {
-        let ReaderPhase::Asking(exchange) = &self.phase else {
+    pub(super) fn fail(&mut self, now: Duration, fault: &ResponseFault) {
+        let ReaderPhase::Requesting(pending) = &self.phase else {
             return;
         };
-        let (id, technique) = (exchange.id, exchange.technique);
+        let (id, technique) = (pending.id, pending.technique);
         self.report(FollowReport::Ended {
             id,
             at_ms: ms(now),
@@ -37,10 +37,15 @@ impl StreamReader {
         self.after_fault(now, technique, fault);
     }
 
-    pub(super) fn after_fault(&mut self, now: Duration, technique: Technique, fault: &AnswerFault) {
+    pub(super) fn after_fault(
+        &mut self,
+        now: Duration,
+        technique: Technique,
+        fault: &ResponseFault,
+    ) {
         self.faults += 1;
         self.position.caught_up = false;
-        self.ticks.forget();
+        self.polls.reset();
         if matches!(self.phase, ReaderPhase::Paused) {
             return;
         }
@@ -50,35 +55,35 @@ impl StreamReader {
         }
         let has_changed = technique == from && self.choice.failed(now, fault.is_unsupported);
         if has_changed {
-            self.switched(now, from, self.choice.current(), Some(fault.text.clone()));
+            self.technique_changed(now, from, self.choice.current(), Some(fault.text.clone()));
         }
         if has_changed && fault.is_unsupported {
             self.phase = ReaderPhase::Ready;
             return;
         }
-        let pause = self
-            .pauses
-            .after(self.faults.max(self.choice.faults()), fault.retry_after);
-        self.wait(now, now + pause, true);
+        let delay = self
+            .backoff
+            .delay_after(self.faults.max(self.choice.faults()), fault.retry_after);
+        self.wait(now, now + delay, true);
     }
 
-    pub(super) fn try_wanted_again(&mut self, now: Duration) {
+    pub(super) fn retry_preferred(&mut self, now: Duration) {
         let from = self.choice.current();
-        let to = self.choice.try_again(now);
-        self.switched(now, from, to, Some(format!("trying {to} again")));
+        let to = self.choice.retry(now);
+        self.technique_changed(now, from, to, Some(format!("trying {to} again")));
     }
 
-    /// Another technique is in use: drops the old one's request and asks by the new one at once.
-    pub(super) fn switched(
+    /// Reports a change of the technique, aborts the current request and sends the next one immediately.
+    pub(super) fn technique_changed(
         &mut self,
         now: Duration,
         from: Technique,
         to: Technique,
         fault: Option<String>,
     ) {
-        self.leave(now);
-        self.ticks.forget();
-        self.quick_empties = 0;
+        self.abort_request(now);
+        self.polls.reset();
+        self.quick_empty_responses = 0;
         self.report(FollowReport::Changed {
             at_ms: ms(now),
             from,
@@ -90,10 +95,10 @@ impl StreamReader {
         }
     }
 
-    /// Drops the request under way, if any; no fault of anybody.
-    pub(super) fn leave(&mut self, now: Duration) {
-        if let ReaderPhase::Asking(exchange) = &self.phase {
-            let id = exchange.id;
+    /// Aborts the current request, if any; this does not count as a fault.
+    pub(super) fn abort_request(&mut self, now: Duration) {
+        if let ReaderPhase::Requesting(pending) = &self.phase {
+            let id = pending.id;
             self.abort = true;
             self.phase = ReaderPhase::Ready;
             self.report(FollowReport::Ended {
@@ -104,10 +109,10 @@ impl StreamReader {
         }
     }
 
-    pub(super) fn wait_for_tick(&mut self, now: Duration) {
+    pub(super) fn wait_for_poll(&mut self, now: Duration) {
         self.phase = ReaderPhase::Ready;
-        if let Some(tick) = self.ticks.next().filter(|tick| *tick > now) {
-            self.wait(now, tick, false);
+        if let Some(due) = self.polls.next().filter(|due| *due > now) {
+            self.wait(now, due, false);
         }
     }
 

@@ -1,14 +1,14 @@
-//! A script for tests: inputs in a few words go into a reader, and what it does comes out in words.
+//! Scripted tests of the reader: inputs and actions are written as short texts.
 
 use super::*;
 use std::fmt::Write;
 
-/// A reader whose actions are written down in words, one after the other, up to the next wait.
+/// A reader whose actions up to the next wait are returned as text.
 pub(super) struct ScriptedReader {
     pub(super) reader: StreamReader,
 }
 
-/// Inputs as a script writes them.
+/// An input of a script.
 #[derive(Clone, Copy)]
 pub(super) enum ScriptedInput<'a> {
     Nothing,
@@ -25,11 +25,11 @@ pub(super) enum ScriptedInput<'a> {
     Resume,
 }
 
-fn head(words: &str) -> AnswerHead {
+fn head(words: &str) -> StreamResponseHead {
     let mut words = words.split_whitespace();
-    let mut head = AnswerHead {
+    let mut head = StreamResponseHead {
         status: words.next().unwrap().parse().unwrap(),
-        ..AnswerHead::default()
+        ..StreamResponseHead::default()
     };
     for word in words {
         match word.split_once('=').unwrap_or((word, "")) {
@@ -52,9 +52,9 @@ fn head(words: &str) -> AnswerHead {
 
 fn words(report: &FollowReport) -> Option<String> {
     Some(match report {
-        // What a send says already, and what every head and piece brings.
+        // Implied by the send, the head or the piece.
         FollowReport::Requested { .. }
-        | FollowReport::Answered { .. }
+        | FollowReport::Responded { .. }
         | FollowReport::Chunk { .. } => return None,
         FollowReport::Batch { batch, .. } => {
             let data = match &batch.data {
@@ -79,7 +79,7 @@ fn words(report: &FollowReport) -> Option<String> {
         } => format!("waits {for_ms:.0}"),
         FollowReport::Waiting {
             after_fault: true, ..
-        } => "pauses".to_owned(),
+        } => "backs off".to_owned(),
         FollowReport::Changed {
             from, to, fault, ..
         } => {
@@ -109,7 +109,7 @@ impl ScriptedReader {
         }
     }
 
-    fn say(&mut self, now: Duration, input: &ScriptedInput<'_>) {
+    fn apply(&mut self, now: Duration, input: &ScriptedInput<'_>) {
         let reader = &mut self.reader;
         match input {
             ScriptedInput::Nothing => {}
@@ -129,11 +129,11 @@ impl ScriptedReader {
         }
     }
 
-    /// Says something at `at_ms` and returns everything the reader does then, separated by `; `.
-    pub(super) fn does(&mut self, at_ms: u64, input: ScriptedInput<'_>) -> String {
+    /// Passes an input at `at_ms` and returns all actions of the reader, separated by `; `.
+    pub(super) fn step(&mut self, at_ms: u64, input: ScriptedInput<'_>) -> String {
         let now = Duration::from_millis(at_ms);
-        self.say(now, &input);
-        let mut done = String::new();
+        self.apply(now, &input);
+        let mut actions = String::new();
         for _ in 0..50 {
             let words = match self.reader.poll(now) {
                 ReaderAction::Abort => Some("abort".to_owned()),
@@ -141,33 +141,33 @@ impl ScriptedReader {
                     Some(format!("send {} {}", request.technique, request.query))
                 }
                 ReaderAction::Report(report) => words(&report),
-                ReaderAction::Wait(_) => return done,
+                ReaderAction::Wait(_) => return actions,
                 ReaderAction::Done => Some("done".to_owned()),
             };
             if let Some(words) = words {
-                let separator = if done.is_empty() { "" } else { "; " };
-                write!(done, "{separator}{words}").unwrap();
+                let separator = if actions.is_empty() { "" } else { "; " };
+                write!(actions, "{separator}{words}").unwrap();
                 if words == "done" {
-                    return done;
+                    return actions;
                 }
             }
         }
-        panic!("the reader never waits: {done}");
+        panic!("the reader did not wait after 50 actions: {actions}");
     }
 
     pub(super) fn check(&mut self, script: &[(u64, ScriptedInput<'_>, &str)]) {
         for (step, (at_ms, input, expected)) in script.iter().enumerate() {
             let now = Duration::from_millis(*at_ms);
-            self.say(now, input);
+            self.apply(now, input);
             assert_eq!(
-                self.does(*at_ms, ScriptedInput::Nothing),
+                self.step(*at_ms, ScriptedInput::Nothing),
                 *expected,
                 "step {step} at {at_ms} ms"
             );
         }
     }
 
-    /// The time until which it waits now, in whole ms, rounded up.
+    /// The deadline of the current wait, in ms, rounded up.
     pub(super) fn waits_until(&mut self, at_ms: u64) -> Option<u64> {
         match self.reader.poll(Duration::from_millis(at_ms)) {
             ReaderAction::Wait(until) => {

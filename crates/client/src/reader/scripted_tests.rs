@@ -33,7 +33,7 @@ fn pages_are_read_in_order_then_live_with_the_cursor() {
 }
 
 #[test]
-fn polls_are_sent_at_a_fixed_rate_whatever_responses_take() {
+fn polls_are_sent_at_a_fixed_rate_despite_slow_responses() {
     ScriptedReader::new(Technique::Poll, "5").check(&[
         (100, ScriptedInput::Nothing, "send poll offset=5"),
         (
@@ -43,8 +43,8 @@ fn polls_are_sent_at_a_fixed_rate_whatever_responses_take() {
         ),
         (1_099, ScriptedInput::Nothing, ""),
         (1_100, ScriptedInput::Nothing, "send poll offset=6"),
-        // Two ticks pass without a response: the next poll is sent right after it, later ones at
-        // the ticks again.
+        // Two polls are due before the response arrives: the next one is sent right after it, later
+        // ones on schedule.
         (
             3_400,
             ScriptedInput::Page("200 json next=6 up", "[]"),
@@ -109,28 +109,28 @@ fn the_hold_is_requested_and_added_to_the_timeout() {
         technique: Technique::LongPoll,
         ..FollowOptions::default()
     };
-    let mut play = ScriptedReader::with(options);
+    let mut script = ScriptedReader::with(options);
     assert_eq!(
-        play.does(0, ScriptedInput::Nothing),
+        script.step(0, ScriptedInput::Nothing),
         "send long-poll hold=50&live=long-poll&offset=-1"
     );
-    assert_eq!(play.waits_until(0), Some(80_000));
+    assert_eq!(script.waits_until(0), Some(80_000));
 }
 
 #[test]
 fn an_unreadable_page_aborts_the_request_sent_after_it() {
-    let mut play = ScriptedReader::new(Technique::LongPoll, "5");
-    play.does(0, ScriptedInput::Nothing);
-    let done = play.does(9_000, ScriptedInput::Page("200 json next=6 up", "[1,"));
+    let mut script = ScriptedReader::new(Technique::LongPoll, "5");
+    script.step(0, ScriptedInput::Nothing);
+    let actions = script.step(9_000, ScriptedInput::Page("200 json next=6 up", "[1,"));
     assert!(
-        done.starts_with(
+        actions.starts_with(
             "send long-poll live=long-poll&offset=6; abort; ended: the page can't be read"
         ),
-        "{done}"
+        "{actions}"
     );
-    assert!(done.ends_with("ended; pauses"), "{done}");
+    assert!(actions.ends_with("ended; backs off"), "{actions}");
     assert_eq!(
-        play.does(20_000, ScriptedInput::Nothing),
+        script.step(20_000, ScriptedInput::Nothing),
         "send long-poll live=long-poll&offset=5"
     );
 }
@@ -152,7 +152,7 @@ fn an_incomplete_line_is_discarded_when_the_connection_ends() {
             ),
             "batch [5] 6",
         ),
-        (4, ScriptedInput::Fault, "ended: cut; pauses"),
+        (4, ScriptedInput::Fault, "ended: cut; backs off"),
         (999, ScriptedInput::Nothing, "send poll offset=6"),
         (
             1_000,
@@ -245,17 +245,17 @@ fn pause_aborts_the_request_and_resume_continues_at_its_offset() {
 fn a_closed_stream_ends_the_reader_by_every_technique() {
     let ends = "batch [5] 6 up closed; ended; finished; done";
     for technique in Technique::ALL {
-        let mut play = ScriptedReader::new(technique, "5");
-        let sent = play.does(0, ScriptedInput::Nothing);
+        let mut script = ScriptedReader::new(technique, "5");
+        let sent = script.step(0, ScriptedInput::Nothing);
         if sent.starts_with("send poll") && technique != Technique::Poll {
-            play.does(1, ScriptedInput::Page("200 json next=5 up", "[]"));
+            script.step(1, ScriptedInput::Page("200 json next=5 up", "[]"));
         }
         let line = "{\"data\":[5],\"streamNextOffset\":\"6\",\"streamClosed\":true}\n";
         let events = "event: data\ndata: [5]\n\nevent: control\ndata: {\"streamNextOffset\":\"6\",\"streamClosed\":true}\n\n";
         let (head, piece) = match technique {
             Technique::Poll | Technique::LongPoll => {
                 assert_eq!(
-                    play.does(2, ScriptedInput::Page("200 json next=6 closed", "[5]")),
+                    script.step(2, ScriptedInput::Page("200 json next=6 closed", "[5]")),
                     ends
                 );
                 continue;
@@ -264,37 +264,40 @@ fn a_closed_stream_ends_the_reader_by_every_technique() {
             Technique::Sse => ("200 sse", events),
             Technique::Websocket => ("101", line),
         };
-        play.does(2, ScriptedInput::Head(head));
+        script.step(2, ScriptedInput::Head(head));
         assert_eq!(
-            play.does(3, ScriptedInput::Piece(piece)),
+            script.step(3, ScriptedInput::Piece(piece)),
             format!("abort; {ends}"),
             "{technique}"
         );
-        assert_eq!(play.does(4, ScriptedInput::End), "done");
+        assert_eq!(script.step(4, ScriptedInput::End), "done");
     }
 }
 
 #[test]
 fn a_server_without_extensions_is_read_by_a_standard_technique() {
-    for (technique, answer) in [
+    for (technique, refusal) in [
         (Technique::Ndjson, "400 json"),
         (Technique::Websocket, "400"),
         (Technique::Websocket, "426"),
-        // It ignores `live` and answers with a page.
+        // It ignores `live` and returns a page.
         (Technique::Ndjson, "200 json next=6 up"),
         (Technique::Websocket, "200 json next=6 up"),
     ] {
-        let mut play = ScriptedReader::new(technique, "5");
-        play.does(0, ScriptedInput::Nothing);
-        play.does(1, ScriptedInput::Page("200 json next=5 up", "[]"));
-        let done = play.does(2, ScriptedInput::Page(answer, "[5]"));
+        let mut script = ScriptedReader::new(technique, "5");
+        script.step(0, ScriptedInput::Nothing);
+        script.step(1, ScriptedInput::Page("200 json next=5 up", "[]"));
+        let actions = script.step(2, ScriptedInput::Page(refusal, "[5]"));
         assert!(
-            done.contains(&format!("{technique} -> sse: ")),
-            "{answer}: {done}"
+            actions.contains(&format!("{technique} -> sse: ")),
+            "{refusal}: {actions}"
         );
-        assert!(done.contains("send poll offset=5"), "{answer}: {done}");
+        assert!(
+            actions.contains("send poll offset=5"),
+            "{refusal}: {actions}"
+        );
         assert_eq!(
-            play.does(3, ScriptedInput::Page("200 json next=5 up", "[]")),
+            script.step(3, ScriptedInput::Page("200 json next=5 up", "[]")),
             "send sse live=sse&offset=5; batch [] 5 up; ended"
         );
     }
@@ -307,75 +310,79 @@ fn without_fallback_an_unknown_technique_ends_the_reader() {
         fallback: false,
         ..FollowOptions::default()
     };
-    let mut play = ScriptedReader::with(options);
-    play.does(0, ScriptedInput::Nothing);
-    play.does(1, ScriptedInput::Page("200 json next=5 up", "[]"));
-    let done = play.does(2, ScriptedInput::Page("400", ""));
+    let mut script = ScriptedReader::with(options);
+    script.step(0, ScriptedInput::Nothing);
+    script.step(1, ScriptedInput::Page("200 json next=5 up", "[]"));
+    let actions = script.step(2, ScriptedInput::Page("400", ""));
     assert!(
-        done.ends_with("finished: the server answered with status 400; done"),
-        "{done}"
+        actions.ends_with("finished: the server answered with status 400; done"),
+        "{actions}"
     );
 }
 
 #[test]
 fn immediate_responses_do_not_cause_a_busy_loop() {
-    let mut play = ScriptedReader::new(Technique::Ndjson, "5");
-    play.does(0, ScriptedInput::Nothing);
-    play.does(0, ScriptedInput::Page("200 json next=5 up", "[]"));
-    play.does(0, ScriptedInput::Head("200 ndjson"));
-    play.does(0, ScriptedInput::Piece("{\"streamNextOffset\":\"5\"}\n"));
-    assert_eq!(play.does(1, ScriptedInput::End), "ended; waits 999");
+    let mut script = ScriptedReader::new(Technique::Ndjson, "5");
+    script.step(0, ScriptedInput::Nothing);
+    script.step(0, ScriptedInput::Page("200 json next=5 up", "[]"));
+    script.step(0, ScriptedInput::Head("200 ndjson"));
+    script.step(0, ScriptedInput::Piece("{\"streamNextOffset\":\"5\"}\n"));
+    assert_eq!(script.step(1, ScriptedInput::End), "ended; waits 999");
     assert_eq!(
-        play.does(1_000, ScriptedInput::Nothing),
+        script.step(1_000, ScriptedInput::Nothing),
         "send ndjson live=ndjson&offset=5"
     );
-    play.does(1_001, ScriptedInput::Head("200 ndjson"));
-    let done = play.does(1_002, ScriptedInput::End);
+    script.step(1_001, ScriptedInput::Head("200 ndjson"));
+    let actions = script.step(1_002, ScriptedInput::End);
     assert_eq!(
-        done,
-        "ended: the live answer ended before its first frame; pauses"
+        actions,
+        "ended: the live response ended before its first frame; backs off"
     );
 
-    let mut play = ScriptedReader::new(Technique::LongPoll, "5");
-    play.does(0, ScriptedInput::Nothing);
+    let mut script = ScriptedReader::new(Technique::LongPoll, "5");
+    script.step(0, ScriptedInput::Nothing);
     for _ in 0..3 {
-        let done = play.does(0, ScriptedInput::Page("204 next=5 up", ""));
+        let actions = script.step(0, ScriptedInput::Page("204 next=5 up", ""));
         assert_eq!(
-            done,
+            actions,
             "send long-poll live=long-poll&offset=5; batch [] 5 up; ended"
         );
     }
     assert_eq!(
-        play.does(0, ScriptedInput::Page("204 next=5 up", "")),
+        script.step(0, ScriptedInput::Page("204 next=5 up", "")),
         "batch [] 5 up; ended; waits 1000"
     );
 }
 
 #[test]
 fn a_page_without_an_offset_is_not_accepted() {
-    let mut play = ScriptedReader::new(Technique::Poll, "5");
-    play.does(0, ScriptedInput::Nothing);
-    let done = play.does(
+    let mut script = ScriptedReader::new(Technique::Poll, "5");
+    script.step(0, ScriptedInput::Nothing);
+    let actions = script.step(
         1,
         ScriptedInput::Page("200 text", "<html>Welcome to our Wi-Fi</html>"),
     );
     assert!(
-        done.starts_with("ended: status 200 without Stream-Next-Offset"),
-        "{done}"
+        actions.starts_with("ended: status 200 without Stream-Next-Offset"),
+        "{actions}"
     );
-    assert_eq!(play.reader.next().as_str(), "5");
+    assert_eq!(script.reader.next().as_str(), "5");
 }
 
 #[test]
 fn a_new_poll_interval_counts_at_once() {
-    let mut play = ScriptedReader::new(Technique::Poll, "5");
-    play.does(0, ScriptedInput::Nothing);
-    play.does(10, ScriptedInput::Page("200 json next=5 up", "[]"));
-    assert_eq!(play.waits_until(10), Some(1_000));
-    play.reader
+    let mut script = ScriptedReader::new(Technique::Poll, "5");
+    script.step(0, ScriptedInput::Nothing);
+    script.step(10, ScriptedInput::Page("200 json next=5 up", "[]"));
+    assert_eq!(script.waits_until(10), Some(1_000));
+    script
+        .reader
         .set_poll_interval(Duration::from_millis(50), Duration::from_millis(200));
-    assert_eq!(play.does(50, ScriptedInput::Nothing), "waits 150");
-    assert_eq!(play.does(200, ScriptedInput::Nothing), "send poll offset=5");
+    assert_eq!(script.step(50, ScriptedInput::Nothing), "waits 150");
+    assert_eq!(
+        script.step(200, ScriptedInput::Nothing),
+        "send poll offset=5"
+    );
 }
 
 #[test]

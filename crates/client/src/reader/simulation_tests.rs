@@ -1,5 +1,5 @@
-//! The reader with a model of a server on a bad network: nothing is lost, whatever is cut, delayed,
-//! refused or changed.
+//! The reader with a simulated server and an unreliable network: no message is lost or repeated when
+//! responses are cut, delayed or refused, or the technique is changed.
 
 use super::*;
 use crate::ReceivedBatch;
@@ -97,7 +97,7 @@ impl SimulatedServer {
 }
 
 /// The current response, as far as the server has sent it.
-struct SimulatedWire {
+struct SimulatedResponse {
     technique: Technique,
     at: String,
     cursor: u64,
@@ -112,8 +112,8 @@ struct Simulation {
     server: SimulatedServer,
     reader: StreamReader,
     now: Duration,
-    wire: Option<SimulatedWire>,
-    got: Vec<u8>,
+    response: Option<SimulatedResponse>,
+    received: Vec<u8>,
     next: Token,
     finished: bool,
     faults: bool,
@@ -137,8 +137,8 @@ impl Simulation {
             server,
             reader,
             now: Duration::ZERO,
-            wire: None,
-            got: Vec::new(),
+            response: None,
+            received: Vec::new(),
             next,
             finished: false,
             faults: true,
@@ -147,7 +147,7 @@ impl Simulation {
 
     fn run(&mut self) {
         for step in 0..6_000 {
-            self.act();
+            self.drive();
             if self.finished {
                 return;
             }
@@ -157,7 +157,7 @@ impl Simulation {
             }
             self.server.closed = step > 3_500;
             self.now += Duration::from_millis(self.random.below(400));
-            self.happen();
+            self.random_event();
         }
         panic!(
             "the closed stream's end was never reached; at {}",
@@ -166,10 +166,10 @@ impl Simulation {
     }
 
     /// The driver's part: performs what the reader requests until it waits.
-    fn act(&mut self) {
+    fn drive(&mut self) {
         for _ in 0..100 {
             match self.reader.poll(self.now) {
-                ReaderAction::Abort => self.wire = None,
+                ReaderAction::Abort => self.response = None,
                 ReaderAction::Send(request) => {
                     let parts: Vec<_> = request
                         .query
@@ -186,7 +186,7 @@ impl Simulation {
                         value("cursor").map_or(0, |cursor| cursor.parse::<u64>().unwrap()) + 1;
                     let at = value("offset").unwrap();
                     let (has_head, pending, ends) = (false, Vec::new(), false);
-                    self.wire = Some(SimulatedWire {
+                    self.response = Some(SimulatedResponse {
                         technique: request.technique,
                         at,
                         cursor,
@@ -195,7 +195,7 @@ impl Simulation {
                         ends,
                     });
                 }
-                ReaderAction::Report(FollowReport::Batch { batch, .. }) => self.take(&batch),
+                ReaderAction::Report(FollowReport::Batch { batch, .. }) => self.check_batch(&batch),
                 ReaderAction::Report(FollowReport::Finished { fault, .. }) => {
                     assert_eq!(fault, None);
                     self.finished = true;
@@ -204,20 +204,20 @@ impl Simulation {
                 ReaderAction::Wait(_) | ReaderAction::Done => return,
             }
         }
-        panic!("the reader never waits");
+        panic!("the reader did not wait after 100 actions");
     }
 
-    fn take(&mut self, batch: &ReceivedBatch) {
+    fn check_batch(&mut self, batch: &ReceivedBatch) {
         match &batch.data {
             Data::Json(messages) => {
                 for message in messages {
-                    self.got
+                    self.received
                         .extend_from_slice(message.replace('\n', " ").as_bytes());
-                    self.got.push(b',');
+                    self.received.push(b',');
                 }
             }
-            Data::Text(text) => self.got.extend_from_slice(text.as_bytes()),
-            Data::Binary(bytes) => self.got.extend_from_slice(bytes),
+            Data::Text(text) => self.received.extend_from_slice(text.as_bytes()),
+            Data::Binary(bytes) => self.received.extend_from_slice(bytes),
         }
         self.next = batch.next.clone();
         let so_far: Vec<u8> = if self.server.kind == ContentKind::Json {
@@ -230,19 +230,19 @@ impl Simulation {
             self.server.stored.clone()
         };
         assert!(
-            so_far.starts_with(&self.got),
+            so_far.starts_with(&self.received),
             "lost, repeated or out of order at {}",
             batch.next
         );
         assert_eq!(
             batch.next,
-            Offset::new(self.got.len() as u64).unwrap().into(),
+            Offset::new(self.received.len() as u64).unwrap().into(),
             "the offset fits the data before it"
         );
     }
 
     /// One action of the network, the server or the caller.
-    fn happen(&mut self) {
+    fn random_event(&mut self) {
         if self.faults && self.random.one_in(25) {
             let technique = Technique::ALL[usize::try_from(self.random.below(5)).unwrap()];
             self.reader.change(self.now, technique);
@@ -250,17 +250,17 @@ impl Simulation {
         }
         if self.faults && self.random.one_in(60) {
             self.reader.pause(self.now);
-            self.act();
+            self.drive();
             self.reader.resume();
             return;
         }
-        let Some(mut wire) = self.wire.take() else {
+        let Some(mut response) = self.response.take() else {
             return self.reader.handle(self.now, ReaderInput::Elapsed);
         };
         if self.faults && self.random.one_in(12) {
             // Complete pieces may still arrive before the cut.
-            let cut = self.piece(&mut wire);
-            if wire.has_head && !cut.is_empty() {
+            let cut = self.piece(&mut response);
+            if response.has_head && !cut.is_empty() {
                 self.reader.handle(self.now, ReaderInput::Piece(&cut));
             }
             return self
@@ -269,43 +269,43 @@ impl Simulation {
         }
         if self.faults && self.random.one_in(40) {
             self.now += Duration::from_secs(100);
-            self.wire = Some(wire);
+            self.response = Some(response);
             return self.reader.handle(self.now, ReaderInput::Elapsed);
         }
-        if wire.has_head {
-            self.go_on(wire);
+        if response.has_head {
+            self.continue_response(response);
         } else {
-            self.begin(wire);
+            self.begin_response(response);
         }
     }
 
-    fn begin(&mut self, mut wire: SimulatedWire) {
+    fn begin_response(&mut self, mut response: SimulatedResponse) {
         if self.faults && self.random.one_in(15) {
             let status = [429, 500, 503, 502][usize::try_from(self.random.below(4)).unwrap()];
             self.reader.handle(
                 self.now,
-                ReaderInput::Head(AnswerHead {
+                ReaderInput::Head(StreamResponseHead {
                     status,
-                    ..AnswerHead::default()
+                    ..StreamResponseHead::default()
                 }),
             );
             return self.reader.handle(self.now, ReaderInput::End);
         }
-        let (data, control) = self.server.read(&wire.at, wire.cursor);
-        let is_page = matches!(wire.technique, Technique::Poll | Technique::LongPoll);
-        if wire.technique == Technique::LongPoll
+        let (data, control) = self.server.read(&response.at, response.cursor);
+        let is_page = matches!(response.technique, Technique::Poll | Technique::LongPoll);
+        if response.technique == Technique::LongPoll
             && data.is_empty()
             && !control.closed
             && !self.random.one_in(4)
         {
-            self.wire = Some(wire);
+            self.response = Some(response);
             return;
         }
-        let mut head = AnswerHead {
+        let mut head = StreamResponseHead {
             status: 200,
-            ..AnswerHead::default()
+            ..StreamResponseHead::default()
         };
-        match wire.technique {
+        match response.technique {
             Technique::Sse => head.content_type = Some("text/event-stream".to_owned()),
             Technique::Ndjson => {
                 head.content_type = Some("application/x-ndjson; charset=utf-8".to_owned());
@@ -315,53 +315,62 @@ impl Simulation {
                 head.content_type = Some(self.server.content_type());
             }
         }
-        head.base64 = wire.technique == Technique::Sse && self.server.kind == ContentKind::Binary;
-        wire.has_head = true;
+        head.base64 =
+            response.technique == Technique::Sse && self.server.kind == ContentKind::Binary;
+        response.has_head = true;
         if is_page {
             head.next = Some(control.next.to_string());
             head.cursor = control.cursor.map(|cursor| cursor.to_string());
             (head.up_to_date, head.closed) = (control.up_to_date == Some(true), control.closed);
             if self.server.kind == ContentKind::Json {
-                tailwater_protocol::frame::push_array(&mut wire.pending, &data);
+                tailwater_protocol::frame::push_array(&mut response.pending, &data);
             } else {
-                wire.pending = data;
+                response.pending = data;
             }
-            wire.ends = true;
+            response.ends = true;
         }
         self.reader.handle(self.now, ReaderInput::Head(head));
-        self.wire = Some(wire);
+        self.response = Some(response);
     }
 
-    fn go_on(&mut self, mut wire: SimulatedWire) {
-        if !wire.ends {
-            self.send_frames(&mut wire);
+    fn continue_response(&mut self, mut response: SimulatedResponse) {
+        if !response.ends {
+            self.send_frames(&mut response);
         }
-        let piece = self.piece(&mut wire);
+        let piece = self.piece(&mut response);
         if !piece.is_empty() {
             self.reader.handle(self.now, ReaderInput::Piece(&piece));
         }
-        if wire.pending.is_empty() && wire.ends {
+        if response.pending.is_empty() && response.ends {
             return self.reader.handle(self.now, ReaderInput::End);
         }
-        self.wire = Some(wire);
+        self.response = Some(response);
     }
 
-    fn send_frames(&mut self, wire: &mut SimulatedWire) {
-        let (data, control) = self.server.read(&wire.at, wire.cursor);
+    fn send_frames(&mut self, response: &mut SimulatedResponse) {
+        let (data, control) = self.server.read(&response.at, response.cursor);
         let data = Some(data.as_slice()).filter(|data| !data.is_empty());
-        let before = wire.pending.len();
+        let before = response.pending.len();
         if data.is_some() || control.closed || self.random.one_in(9) {
-            match wire.technique {
-                Technique::Sse => sse::encode(&mut wire.pending, self.server.kind, data, &control),
-                _ => ndjson::encode(&mut wire.pending, self.server.kind, data, &control),
+            match response.technique {
+                Technique::Sse => {
+                    sse::encode(&mut response.pending, self.server.kind, data, &control);
+                }
+                Technique::Ndjson
+                | Technique::Websocket
+                | Technique::Poll
+                | Technique::LongPoll => {
+                    ndjson::encode(&mut response.pending, self.server.kind, data, &control);
+                }
             }
-            wire.at = control.next.to_string();
-            // Recycled at random.
-            wire.ends = control.closed || self.random.one_in(20);
+            response.at = control.next.to_string();
+            // The server recycles the response at random.
+            response.ends = control.closed || self.random.one_in(20);
         }
-        if before == wire.pending.len() && wire.technique != Technique::Websocket {
-            wire.pending
-                .extend_from_slice(if wire.technique == Technique::Sse {
+        if before == response.pending.len() && response.technique != Technique::Websocket {
+            response
+                .pending
+                .extend_from_slice(if response.technique == Technique::Sse {
                     sse::HEARTBEAT
                 } else {
                     ndjson::HEARTBEAT
@@ -370,18 +379,20 @@ impl Simulation {
     }
 
     /// What the network delivers next: any number of bytes, but whole lines for a WebSocket.
-    fn piece(&mut self, wire: &mut SimulatedWire) -> Vec<u8> {
-        let length = if wire.technique == Technique::Websocket {
-            wire.pending
+    fn piece(&mut self, response: &mut SimulatedResponse) -> Vec<u8> {
+        let length = if response.technique == Technique::Websocket {
+            response
+                .pending
                 .iter()
                 .position(|byte| *byte == b'\n')
                 .map_or(0, |end| end + 1)
         } else {
-            wire.pending
+            response
+                .pending
                 .len()
                 .min(1 + usize::try_from(self.random.below(80)).unwrap())
         };
-        wire.pending.drain(..length).collect()
+        response.pending.drain(..length).collect()
     }
 }
 
@@ -393,9 +404,9 @@ proptest! {
         seed in any::<u64>(), kind in 0_usize..3, technique in 0_usize..5,
     ) {
         let kind = [ContentKind::Json, ContentKind::Text, ContentKind::Binary][kind];
-        let mut world = Simulation::new(seed, kind, Technique::ALL[technique]);
-        world.run();
-        prop_assert_eq!(world.got.len(), world.server.stored.len(), "the end was reached before everything had come");
-        prop_assert_eq!(&world.next, world.reader.next());
+        let mut simulation = Simulation::new(seed, kind, Technique::ALL[technique]);
+        simulation.run();
+        prop_assert_eq!(simulation.received.len(), simulation.server.stored.len(), "the reader ended before it had received everything");
+        prop_assert_eq!(&simulation.next, simulation.reader.next());
     }
 }

@@ -1,74 +1,74 @@
-//! Which technique to use: the wanted one, or another one while that keeps failing.
+//! Which technique to use: the preferred one, or a fallback while it keeps failing.
 //!
-//! | wanted    | then, from left to right        | because |
-//! | --------- | ------------------------------- | ------- |
-//! | websocket | sse, ndjson, long-poll, poll    | what stops an upgrade seldom stops an answer that never ends |
-//! | ndjson    | sse, long-poll, poll            | `text/event-stream` is the one content type that proxies know not to hold back |
-//! | sse       | ndjson, long-poll, poll         | what meddles with `text/event-stream` may leave other types alone |
-//! | long-poll | poll                            | every answer is short and whole; only the waiting can fail |
-//! | poll      | nothing                         | if that fails, nothing works |
+//! | preferred | fallbacks, in this order        | reason |
+//! | --------- | ------------------------------- | ------ |
+//! | websocket | sse, ndjson, long-poll, poll    | a proxy that blocks upgrades usually passes streaming responses |
+//! | ndjson    | sse, long-poll, poll            | proxies that buffer responses usually do not buffer `text/event-stream` |
+//! | sse       | ndjson, long-poll, poll         | a proxy that changes `text/event-stream` may pass other types unchanged |
+//! | long-poll | poll                            | only the hold differs from a poll |
+//! | poll      | none                            | every other technique needs plain reads too |
 
 use std::time::Duration;
 use tailwater_protocol::Technique;
 
-/// Failures in a row, nothing whole between them, after which the next technique steps in.
+/// Consecutive failures of a technique after which its fallback is used.
 const FAULTS_MAX: u32 = 3;
-const TRY_AGAIN_FIRST: Duration = Duration::from_secs(60);
-const TRY_AGAIN_MAX: Duration = Duration::from_secs(15 * 60);
+const RETRY_DELAY_MIN: Duration = Duration::from_secs(60);
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// The technique in use and those that replace it.
+/// The technique in use, and its fallbacks.
 #[derive(Debug)]
 pub(super) struct TechniqueChoice {
-    wanted: Technique,
+    preferred: Technique,
     fallback: bool,
     current: Technique,
     faults: u32,
-    /// The technique to go back to when a new try of the wanted one fails.
-    trying_from: Option<Technique>,
-    try_again_at: Option<Duration>,
-    try_again_after: Duration,
+    /// The technique to return to if the retry of the preferred one fails.
+    retried_from: Option<Technique>,
+    retry_at: Option<Duration>,
+    retry_delay: Duration,
 }
 
-/// What a reader has to know before it can ask by a technique; a plain read tells all of it.
+/// What a reader must know before it sends a request of a technique; a plain read returns all of it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct LiveNeeds {
-    /// An offset, not `now`.
+pub(super) struct LiveRequirements {
+    /// A concrete offset instead of `now`.
     pub(super) offset: bool,
-    /// That it is at the tail.
+    /// That the offset is the tail.
     pub(super) caught_up: bool,
-    /// What kind of stream it is.
+    /// The content kind of the stream.
     pub(super) kind: bool,
 }
 
-pub(super) fn needs_before_live(technique: Technique) -> LiveNeeds {
+pub(super) fn requirements_of(technique: Technique) -> LiveRequirements {
     match technique {
-        Technique::Poll | Technique::LongPoll => LiveNeeds {
+        Technique::Poll | Technique::LongPoll => LiveRequirements {
             offset: true,
-            ..LiveNeeds::default()
+            ..LiveRequirements::default()
         },
-        // The responses do not tell the kind.
-        Technique::Sse => LiveNeeds {
+        // Its responses do not contain the content type of the stream.
+        Technique::Sse => LiveRequirements {
             caught_up: true,
             kind: true,
-            ..LiveNeeds::default()
+            ..LiveRequirements::default()
         },
-        Technique::Ndjson | Technique::Websocket => LiveNeeds {
+        Technique::Ndjson | Technique::Websocket => LiveRequirements {
             caught_up: true,
-            ..LiveNeeds::default()
+            ..LiveRequirements::default()
         },
     }
 }
 
 impl TechniqueChoice {
-    pub(super) fn new(wanted: Technique, fallback: bool) -> Self {
+    pub(super) fn new(preferred: Technique, fallback: bool) -> Self {
         Self {
-            wanted,
+            preferred,
             fallback,
-            current: wanted,
+            current: preferred,
             faults: 0,
-            trying_from: None,
-            try_again_at: None,
-            try_again_after: TRY_AGAIN_FIRST,
+            retried_from: None,
+            retry_at: None,
+            retry_delay: RETRY_DELAY_MIN,
         }
     }
 
@@ -76,41 +76,41 @@ impl TechniqueChoice {
         self.current
     }
 
-    /// Failures of the current technique since it last worked.
+    /// Failures of the current technique since its last success.
     pub(super) fn faults(&self) -> u32 {
         self.faults
     }
 
-    /// Something came whole by the current technique.
-    pub(super) fn works(&mut self) {
+    /// Records that the current technique delivered a complete page or frame.
+    pub(super) fn succeeded(&mut self) {
         self.faults = 0;
-        if self.current == self.wanted {
-            self.trying_from = None;
-            self.try_again_at = None;
-            self.try_again_after = TRY_AGAIN_FIRST;
+        if self.current == self.preferred {
+            self.retried_from = None;
+            self.retry_at = None;
+            self.retry_delay = RETRY_DELAY_MIN;
         }
     }
 
-    /// Something came whole by `technique`, which is another one while catching up.
-    pub(super) fn worked(&mut self, technique: Technique) {
+    /// Records a success of `technique`; without effect if that is not the current one, as while catching up.
+    pub(super) fn succeeded_by(&mut self, technique: Technique) {
         if technique == self.current {
-            self.works();
+            self.succeeded();
         }
     }
 
-    /// Whether another technique would step in for the current one.
+    /// Whether there is a fallback for the current technique.
     pub(super) fn has_next(&self) -> bool {
         self.fallback && self.next().is_some()
     }
 
-    /// The current technique failed; returns whether another one has stepped in.
+    /// Records a failure of the current technique; returns whether another one is used now.
     ///
-    /// - `unsupported`: the server does not know it, so that trying it again now is useless.
+    /// - `unsupported`: the server does not support it, so an immediate retry is useless.
     pub(super) fn failed(&mut self, now: Duration, unsupported: bool) -> bool {
         self.faults += 1;
-        let enough = unsupported || self.trying_from.is_some() || self.faults >= FAULTS_MAX;
+        let enough = unsupported || self.retried_from.is_some() || self.faults >= FAULTS_MAX;
         let Some(next) = self
-            .trying_from
+            .retried_from
             .take()
             .or_else(|| self.next())
             .filter(|_| enough && self.fallback)
@@ -119,33 +119,33 @@ impl TechniqueChoice {
         };
         self.current = next;
         self.faults = 0;
-        self.try_again_at = Some(now + self.try_again_after);
+        self.retry_at = Some(now + self.retry_delay);
         true
     }
 
-    /// When to try the wanted technique again.
-    pub(super) fn try_again_at(&self) -> Option<Duration> {
-        self.try_again_at
+    /// When to retry the preferred technique.
+    pub(super) fn retry_at(&self) -> Option<Duration> {
+        self.retry_at
     }
 
-    pub(super) fn wants_another_try(&self, now: Duration) -> bool {
-        self.try_again_at.is_some_and(|at| now >= at)
+    pub(super) fn is_retry_due(&self, now: Duration) -> bool {
+        self.retry_at.is_some_and(|at| now >= at)
     }
 
-    /// Goes back to the wanted technique for one try, and returns it.
-    pub(super) fn try_again(&mut self, now: Duration) -> Technique {
-        self.trying_from = Some(self.current);
-        self.try_again_after = (self.try_again_after * 2).min(TRY_AGAIN_MAX);
-        // If neither success nor failure comes of it, it is not tried twice at once.
-        self.try_again_at = Some(now + self.try_again_after);
-        self.current = self.wanted;
+    /// Switches to the preferred technique for one attempt, and returns it.
+    pub(super) fn retry(&mut self, now: Duration) -> Technique {
+        self.retried_from = Some(self.current);
+        self.retry_delay = (self.retry_delay * 2).min(RETRY_DELAY_MAX);
+        // Prevents a second retry while the outcome of this one is unknown.
+        self.retry_at = Some(now + self.retry_delay);
+        self.current = self.preferred;
         self.faults = 0;
-        self.wanted
+        self.preferred
     }
 
     fn next(&self) -> Option<Technique> {
         use Technique::{LongPoll, Ndjson, Poll, Sse, Websocket};
-        let order: &[Technique] = match self.wanted {
+        let order: &[Technique] = match self.preferred {
             Websocket => &[Websocket, Sse, Ndjson, LongPoll, Poll],
             Ndjson => &[Ndjson, Sse, LongPoll, Poll],
             Sse => &[Sse, Ndjson, LongPoll, Poll],
@@ -167,11 +167,11 @@ mod tests {
 
     #[test]
     fn every_fallback_chain_ends_with_polling_without_repeats() {
-        for wanted in Technique::ALL {
-            let mut choice = TechniqueChoice::new(wanted, true);
-            let mut seen = vec![wanted];
+        for preferred in Technique::ALL {
+            let mut choice = TechniqueChoice::new(preferred, true);
+            let mut seen = vec![preferred];
             while choice.failed(NOW, true) {
-                assert!(!seen.contains(&choice.current()), "{wanted}: {seen:?}");
+                assert!(!seen.contains(&choice.current()), "{preferred}: {seen:?}");
                 seen.push(choice.current());
             }
             assert_eq!(choice.current(), Technique::Poll);
@@ -179,11 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn one_fault_is_forgotten_after_a_success() {
+    fn a_success_resets_the_count_of_faults() {
         let mut choice = TechniqueChoice::new(Technique::Sse, true);
         for _ in 0..10 {
             assert!(!choice.failed(NOW, false) && !choice.failed(NOW, false));
-            choice.works();
+            choice.succeeded();
         }
         assert!(
             !choice.failed(NOW, false) && !choice.failed(NOW, false) && choice.failed(NOW, false)
@@ -194,11 +194,11 @@ mod tests {
     fn a_failed_retry_of_a_technique_backs_off_longer() {
         let mut choice = TechniqueChoice::new(Technique::Websocket, true);
         while !choice.failed(NOW, false) {}
-        let first = choice.try_again_at().unwrap();
-        assert_eq!(choice.try_again(first), Technique::Websocket);
+        let first = choice.retry_at().unwrap();
+        assert_eq!(choice.retry(first), Technique::Websocket);
         assert!(choice.failed(first, false), "one fault is enough");
         assert_eq!(choice.current(), Technique::Sse);
-        assert!(choice.try_again_at().unwrap() - first > first - NOW);
+        assert!(choice.retry_at().unwrap() - first > first - NOW);
     }
 
     #[test]

@@ -1,18 +1,19 @@
-//! Long-polling: an event meets a waiting request and leaves at once, or falls into the gap and waits for the next one.
+//! Long-polling: an event is sent immediately if a request is waiting; in the gap it is queued until the next request.
 //!
-//! The server answers with all that is queued. Each answer renews the process: a gap G in which K events queue; with
-//! K > 0 the next answer leaves at once, else the request waits for an event or for the hold H. Hence for Poisson events
+//! A response contains all queued events. The process is renewed with each response: K events are queued in the gap G. If
+//! K > 0 the next response is sent immediately; otherwise the request waits for an event or for the hold H. For Poisson
+//! events:
 //!
-//! - cycle E = G + e^(-λG) (1 - e^(-λH)) / λ, events per answer λE (for a long hold: β = λG + e^(-λG)),
-//! - share of events that wait G/E, each Uniform(0, G): mean latency S + d_d + G²/2E,
-//! - empty answers e^(-λ(G+H)), armed share of the time 1 - G/E.
+//! - cycle E = G + e^(-λG) (1 - e^(-λH)) / λ, events per response λE (for a long hold: β = λG + e^(-λG)),
+//! - share of events that are queued G/E, each Uniform(0, G): mean latency S + d_d + G²/2E,
+//! - empty responses e^(-λ(G+H)), armed share of the time 1 - G/E.
 //!
-//! The curve is an atom at the way down and a ramp to one gap more ("over three transits" of RFC 6202, section 2.2).
+//! The curve is an atom at the downlink time and a ramp of one gap ("over three transits" of RFC 6202, section 2.2).
 
 use super::{Arrivals, Prediction, WireSizes, Workload};
 use crate::LatencyDistribution;
 
-/// See the module's words; `wire` gives head sizes.
+/// See the module documentation; `wire` contains the head sizes.
 pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     let cycle = match workload.arrivals {
         Arrivals::Poisson => poisson(workload),
@@ -25,7 +26,7 @@ pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
         empty_share: cycle.empty_share,
         events_per_response: cycle.events,
         armed_share: (1.0 - gap_s(workload) / cycle.cycle_s).clamp(0.0, 1.0),
-        bytes_per_event: wire.per_event_of_answers(
+        bytes_per_event: wire.per_event_of_responses(
             workload.payload_bytes,
             cycle.events,
             cycle.empty_share,
@@ -33,7 +34,7 @@ pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     }
 }
 
-/// What happens between two answers, on average.
+/// Means between two responses.
 struct Cycle {
     cycle_s: f64,
     events: f64,
@@ -42,7 +43,7 @@ struct Cycle {
     phase_spread_s: f64,
 }
 
-/// G in seconds; never zero, as even a loopback re-arms in some microseconds.
+/// G in seconds, at least a microsecond.
 fn gap_s(workload: &Workload) -> f64 {
     workload.gap().as_secs_f64().max(1e-6)
 }
@@ -70,10 +71,10 @@ fn poisson(workload: &Workload) -> Cycle {
     }
 }
 
-/// With a period of at least the gap every event meets a waiting request, unless a hold ran out just before it.
+/// With a period of at least the gap, a request is waiting at every event, unless a hold ended just before it.
 ///
-/// Below that, answers follow each other as fast as the gap allows. The regular rhythm is walked through event by event,
-/// as a hold that runs out shifts what follows.
+/// With a shorter period, responses follow each other after one gap. Events are simulated one by one, because a hold that
+/// ends shifts all later requests.
 fn periodic(workload: &Workload) -> Cycle {
     const EVENTS: usize = 64;
     let (gap_s, hold_s, floor_s) = (
@@ -96,7 +97,7 @@ fn periodic(workload: &Workload) -> Cycle {
     }
     let (mut waits_s, mut empties, mut late_s) = (Vec::with_capacity(EVENTS), 0.0, 0.0);
     for _ in 0..EVENTS {
-        // Time from the last answer with data to this event, then how many holds ran out in between.
+        // Time from the last response with data to this event, then the number of holds that ended in between.
         let since_s = period_s - late_s;
         let rounds = (since_s / (gap_s + hold_s)).floor();
         let into_s = since_s - rounds * (gap_s + hold_s);
@@ -104,11 +105,11 @@ fn periodic(workload: &Workload) -> Cycle {
         empties += rounds;
         waits_s.push(floor_s + late_s);
     }
-    let answers = EVENTS as f64 + empties;
+    let responses = EVENTS as f64 + empties;
     Cycle {
-        cycle_s: EVENTS as f64 * period_s / answers,
-        events: EVENTS as f64 / answers,
-        empty_share: empties / answers,
+        cycle_s: EVENTS as f64 * period_s / responses,
+        events: EVENTS as f64 / responses,
+        empty_share: empties / responses,
         latency: LatencyDistribution::of_samples(&waits_s),
         phase_spread_s: 0.0,
     }
@@ -131,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn mean_and_batch_follow_the_fixtures() {
-        let says = predict(&workload(5.0, 0.1, 1e6), &WireSizes::bare());
+    fn mean_and_batch_size_match_reference_values() {
+        let prediction = predict(&workload(5.0, 0.1, 1e6), &WireSizes::bare());
         assert!(
-            (says.latency.mean_s() - 0.07259).abs() < 5e-6,
+            (prediction.latency.mean_s() - 0.07259).abs() < 5e-6,
             "{}",
-            says.latency.mean_s()
+            prediction.latency.mean_s()
         );
-        assert!((says.events_per_response - 1.10653).abs() < 5e-6);
+        assert!((prediction.events_per_response - 1.10653).abs() < 5e-6);
         assert!(
             (predict(&workload(20.0, 0.1, 1e6), &WireSizes::bare()).events_per_response - 2.135)
                 .abs()
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_answers_follow_the_fixture() {
+    fn the_share_of_empty_responses_matches_the_reference_value() {
         assert!(
             (predict(&workload(0.1, 0.1, 25.0), &WireSizes::bare()).empty_share - 0.0813).abs()
                 < 5e-5
@@ -155,32 +156,32 @@ mod tests {
     }
 
     #[test]
-    fn the_armed_share_follows_the_fixtures() {
+    fn the_armed_share_matches_reference_values() {
         for (load, armed) in [(0.1, 0.90), (0.5, 0.55), (2.0, 0.06)] {
-            let says = predict(&workload(load / 0.1, 0.1, 1e6), &WireSizes::bare());
+            let prediction = predict(&workload(load / 0.1, 0.1, 1e6), &WireSizes::bare());
             assert!(
-                (says.armed_share - armed).abs() < 5e-3,
+                (prediction.armed_share - armed).abs() < 5e-3,
                 "{load}: {}",
-                says.armed_share
+                prediction.armed_share
             );
         }
     }
 
     #[test]
     fn the_largest_latency_is_three_transits() {
-        let says = predict(&workload(3.0, 0.1, 25.0), &WireSizes::bare());
-        assert!((says.latency.max_s() - 0.15).abs() < 1e-9);
+        let prediction = predict(&workload(3.0, 0.1, 25.0), &WireSizes::bare());
+        assert!((prediction.latency.max_s() - 0.15).abs() < 1e-9);
     }
 
     #[test]
     fn at_a_high_rate_there_is_one_poll_per_gap() {
-        let says = predict(&workload(100.0, 0.1, 25.0), &WireSizes::bare());
-        assert!((says.requests_per_s - 10.0).abs() < 0.01);
-        assert!((says.latency.mean_s() - 0.1).abs() < 1e-3);
+        let prediction = predict(&workload(100.0, 0.1, 25.0), &WireSizes::bare());
+        assert!((prediction.requests_per_s - 10.0).abs() < 0.01);
+        assert!((prediction.latency.mean_s() - 0.1).abs() < 1e-3);
     }
 
     #[test]
-    fn bytes_follow_the_fixtures() {
+    fn bytes_match_reference_values() {
         let wire = WireSizes {
             request_head_bytes: 536.0,
             response_head_bytes: 133.0,
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn periodic_events_meet_a_request_until_gaps_exceed_the_period() {
+    fn periodic_events_are_queued_once_gaps_exceed_the_period() {
         let periodic = |period_s: f64, gap_s: f64, hold_s: f64| {
             let workload = Workload {
                 arrivals: Arrivals::Periodic,
@@ -208,7 +209,7 @@ mod tests {
         };
         assert!((periodic(0.25, 0.24, 25.0).latency.max_s() - 0.12).abs() < 1e-9);
         assert!((periodic(0.25, 0.26, 25.0).latency.mean_s() - 0.26).abs() < 1e-9);
-        // A period of 10 s under a hold of 3 s: three empty answers to one with data.
+        // A period of 10 s with a hold of 3 s: three empty responses for each with data.
         assert!((periodic(10.0, 0.1, 3.0).empty_share - 0.75).abs() < 1e-9);
     }
 

@@ -1,7 +1,8 @@
-//! The prediction for each technique: latency, requests, empty answers and bytes as functions of rate, interval, transit.
+//! Predictions for each technique: latency, requests, empty responses and bytes as functions of rate, interval, transit.
 //!
-//! Symbols of the formulas: λ events per second, I poll interval, d_u and d_d one-way transits, S server time, c client
-//! time, G re-arm gap (from one answer leaving the server to the next request being there), H hold, L stream lifetime.
+//! Symbols of the formulas: λ events per second, I poll interval, d_u and d_d one-way transit times (uplink, downlink),
+//! S server time, c client time, G re-arm gap (from sending a response to receiving the next request, at the server),
+//! H hold, L lifetime of a streaming response.
 
 mod long_poll;
 mod ndjson;
@@ -23,25 +24,25 @@ pub use wire::{BodyFraming, BytesPerEvent, WireSizes};
 /// When events happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrivals {
-    /// Independent of each other: exponential gaps.
+    /// Independent of each other: exponential intervals.
     Poisson,
-    /// Equal gaps, from a random phase.
+    /// Equal intervals with a random phase.
     Periodic,
 }
 
 /// What the poll interval is counted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pacing {
-    /// From request to request, whatever the answer takes.
+    /// From request to request, independent of the response time.
     FixedRate,
-    /// From an answer to the next request: the cycle is the interval and one round trip.
+    /// From a response to the next request: the cycle is the interval plus one round trip.
     FixedDelay,
 }
 
-/// What is known of a run before it begins.
+/// The parameters of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
-    /// Mean events per second; 0 is allowed (then bytes per event are infinite).
+    /// Mean events per second; with 0, bytes per event are infinite.
     pub rate_per_s: f64,
     /// When events happen.
     pub arrivals: Arrivals,
@@ -49,28 +50,28 @@ pub struct Workload {
     pub interval: Duration,
     /// What the interval is counted from.
     pub pacing: Pacing,
-    /// One-way transit from client to server.
+    /// One-way transit time from client to server.
     pub transit_up: Duration,
-    /// One-way transit from server to client.
+    /// One-way transit time from server to client.
     pub transit_down: Duration,
-    /// From an event (or a request) to its answer leaving the server.
+    /// From an event (or a request) to sending its response.
     pub server_time: Duration,
-    /// From the end of an answer to the next request leaving the client.
+    /// From the end of a response to sending the next request.
     pub client_time: Duration,
-    /// The re-arm gap as measured; `None` takes transits, server and client time together.
+    /// The measured re-arm gap; `None` for the sum of transit, server and client times.
     pub measured_gap: Option<Duration>,
-    /// Longest time the server holds a long-poll.
+    /// The hold of a long-poll.
     pub hold: Duration,
-    /// Time after which the server ends a stream so that the client comes back.
+    /// Time after which the server ends a streaming response and the client reconnects.
     pub lifetime: Duration,
-    /// Time between two heartbeats of a silent stream.
+    /// Time between two heartbeats while there are no events.
     pub heartbeat: Duration,
-    /// Bytes of one event's own text.
+    /// Bytes of the text of one event.
     pub payload_bytes: f64,
 }
 
 impl Default for Workload {
-    /// One Poisson event per second of 64 bytes, polled every second, on a path without delay; the server's own defaults.
+    /// One Poisson event of 64 bytes per second, polled every second, without transit times; the server's defaults.
     fn default() -> Self {
         Self {
             rate_per_s: 1.0,
@@ -91,23 +92,23 @@ impl Default for Workload {
 }
 
 impl Workload {
-    /// G: from one answer leaving the server to the next request being answerable there.
+    /// G: from sending a response to being able to respond to the next request, at the server.
     pub fn gap(&self) -> Duration {
         self.measured_gap
             .unwrap_or(self.transit_down + self.client_time + self.transit_up + self.server_time)
     }
 
-    /// From a request leaving the client to its answer being there, when nothing is held.
+    /// From sending a request to receiving its response, without a hold.
     pub fn round_trip(&self) -> Duration {
         self.transit_up + self.server_time + self.transit_down
     }
 
-    /// The least that any event takes: the server's time and the way down, in seconds.
+    /// The least latency of an event: server time and downlink time, in seconds.
     fn floor_s(&self) -> f64 {
         (self.server_time + self.transit_down).as_secs_f64()
     }
 
-    /// Probability that no event happens within `span_s` seconds that begin at a random moment.
+    /// Probability of no event within `span_s` seconds that begin at a random time.
     fn none_within(&self, span_s: f64) -> f64 {
         match self.arrivals {
             Arrivals::Poisson => (-self.rate_per_s * span_s).exp(),
@@ -115,9 +116,9 @@ impl Workload {
         }
     }
 
-    /// How far one run's mean may lie from half a cycle of `cycle_s` when periodic events and cycles are commensurable.
+    /// How far the mean of one run may lie from half a cycle of `cycle_s` when the period is commensurable with the cycle.
     ///
-    /// If P/C = m/k in lowest terms, a run meets only k phases, C/k apart, so its mean is uncertain by C/2k.
+    /// If P/C = m/k in lowest terms, a run has only k phases, C/k apart, so its mean is uncertain by C/2k.
     fn phase_spread_s(&self, cycle_s: f64) -> f64 {
         const PHASES_MAX: u32 = 16;
         const CLOSE: f64 = 1e-4;
@@ -132,29 +133,29 @@ impl Workload {
     }
 }
 
-/// What theory says about one technique under one workload.
+/// The prediction for one technique and workload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// How late events arrive, counted from when they happened.
+    /// Latency from event to delivery.
     pub latency: LatencyDistribution,
     /// How far the mean of a single run may lie from the mean over all runs, seconds.
     ///
-    /// Above zero only when periodic events and polls lock in phase: every run then measures its own phase.
+    /// Above zero only when periodic events and polls have a fixed phase, which differs between runs.
     pub phase_spread_s: f64,
     /// Requests per second of one client; upgrades for WebSocket.
     pub requests_per_s: f64,
-    /// Share of answers without an event, 0 to 1.
+    /// Share of responses without an event, 0 to 1.
     pub empty_share: f64,
-    /// Events per answer, empty answers included.
+    /// Events per response, empty responses included.
     pub events_per_response: f64,
-    /// Share of the time in which a request is waiting at the server (or a stream is open), 0 to 1.
+    /// Share of the time in which a request is waiting at the server (or a streaming response is open), 0 to 1.
     pub armed_share: f64,
     /// Application bytes at the server's socket per delivered event.
     pub bytes_per_event: BytesPerEvent,
 }
 
 impl Prediction {
-    /// Share of events at most `latency` late, 0 to 1: the curve to draw.
+    /// Share of events with at most this latency, 0 to 1.
     pub fn cdf(&self, latency: Duration) -> f64 {
         self.latency.cdf(latency)
     }
@@ -164,7 +165,7 @@ impl Prediction {
         self.latency.quantile(share)
     }
 
-    /// Mean latency.
+    /// The mean latency.
     pub fn mean(&self) -> Duration {
         Duration::from_secs_f64(self.latency.mean_s())
     }
@@ -175,9 +176,9 @@ impl Prediction {
     }
 }
 
-/// What `technique` will do under `workload`, with the head sizes and envelopes of `wire`.
+/// The prediction for `technique` and `workload`, with the sizes in `wire`.
 ///
-/// `WireSizes::of(technique)` has typical sizes; [`WireSizes::with_counted_heads`] puts the lane's own in.
+/// [`WireSizes::of`] returns typical sizes; [`WireSizes::with_counted_heads`] replaces them by those of a lane.
 pub fn predict_on(technique: Technique, workload: &Workload, wire: &WireSizes) -> Prediction {
     match technique {
         Technique::Poll => poll::predict(workload, wire),
@@ -188,7 +189,7 @@ pub fn predict_on(technique: Technique, workload: &Workload, wire: &WireSizes) -
     }
 }
 
-/// What `technique` will do under `workload`, with typical head sizes.
+/// The prediction for `technique` and `workload`, with typical sizes.
 pub fn predict(technique: Technique, workload: &Workload) -> Prediction {
     predict_on(technique, workload, &WireSizes::of(technique))
 }
@@ -209,20 +210,26 @@ mod tests {
                         transit_down: Duration::from_millis(60),
                         ..Workload::default()
                     };
-                    let says = predict(technique, &workload);
+                    let prediction = predict(technique, &workload);
                     let context = format!("{technique} {arrivals:?} {rate_per_s}");
-                    assert_eq!(says.cdf(Duration::from_millis(59)), 0.0, "{context}");
-                    assert!((says.cdf(says.max()) - 1.0).abs() < 1e-9, "{context}");
-                    assert!(says.mean() >= Duration::from_nanos(59_999_999), "{context}");
-                    assert!((0.0..=1.0).contains(&says.empty_share), "{context}");
+                    assert_eq!(prediction.cdf(Duration::from_millis(59)), 0.0, "{context}");
                     assert!(
-                        (0.0..=1.0).contains(&says.armed_share),
-                        "{context}: {}",
-                        says.armed_share
+                        (prediction.cdf(prediction.max()) - 1.0).abs() < 1e-9,
+                        "{context}"
                     );
-                    assert!(says.requests_per_s > 0.0, "{context}");
+                    assert!(
+                        prediction.mean() >= Duration::from_nanos(59_999_999),
+                        "{context}"
+                    );
+                    assert!((0.0..=1.0).contains(&prediction.empty_share), "{context}");
+                    assert!(
+                        (0.0..=1.0).contains(&prediction.armed_share),
+                        "{context}: {}",
+                        prediction.armed_share
+                    );
+                    assert!(prediction.requests_per_s > 0.0, "{context}");
                     assert_eq!(
-                        says.bytes_per_event.total().is_finite(),
+                        prediction.bytes_per_event.total().is_finite(),
                         rate_per_s > 0.0,
                         "{context}"
                     );

@@ -1,8 +1,8 @@
-//! NDJSON streaming: one request, and each event leaves at once: one line a write, in one chunk.
+//! NDJSON: one request, and each event is sent immediately: one line in one chunk.
 
 use super::{Prediction, WireSizes, Workload, streaming};
 
-/// A planned restart reuses the connection: the client is back after one re-arm gap.
+/// A reconnect reuses the connection and takes one re-arm gap.
 pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     streaming::predict(workload, wire, workload.gap())
 }
@@ -15,8 +15,8 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn bytes_follow_the_fixture() {
-        // λ = 1/s, L = 300 s, 36 B in a chunk of its own: about 45 B per event.
+    fn bytes_match_the_reference_value() {
+        // λ = 1/s, L = 300 s, 36 B in one chunk: about 45 B per event.
         let wire = WireSizes {
             request_head_bytes: 532.0,
             response_head_bytes: 145.0,
@@ -39,10 +39,10 @@ mod tests {
             transit_down: Duration::from_millis(50),
             ..Workload::default()
         };
-        let says = predict(&workload, &WireSizes::bare());
-        assert!(says.cdf(Duration::from_millis(50)) > 0.999);
-        assert_eq!(says.cdf(Duration::from_millis(49)), 0.0);
-        assert!((says.requests_per_s - 1.0 / 60.0).abs() < 1e-4);
+        let prediction = predict(&workload, &WireSizes::bare());
+        assert!(prediction.cdf(Duration::from_millis(50)) > 0.999);
+        assert_eq!(prediction.cdf(Duration::from_millis(49)), 0.0);
+        assert!((prediction.requests_per_s - 1.0 / 60.0).abs() < 1e-4);
     }
 
     #[test]

@@ -1,14 +1,14 @@
-//! Polling: an event waits for the next poll, so latency is a straight line from the way down to one interval more.
+//! Polling: an event is delivered by the next poll, so its latency is uniform over one interval.
 //!
-//! - Latency: S + d_d + Uniform(0, C). The way up only shifts the sampling clock and does not appear.
-//! - C is the interval at a fixed rate, the interval and one round trip at a fixed delay.
-//! - Empty answers: e^(-λC) for Poisson events, max(0, 1 - C/P) for periodic ones.
-//! - Bytes per event: heads / (λC), and the payload.
+//! - Latency: S + d_d + Uniform(0, C). The uplink time only shifts the phase of the polls.
+//! - C is the interval at a fixed rate, and the interval plus one round trip at a fixed delay.
+//! - Empty responses: e^(-λC) for Poisson events, max(0, 1 - C/P) for periodic ones.
+//! - Bytes per event: heads / (λC) plus the payload.
 
 use super::{Pacing, Prediction, WireSizes, Workload};
 use crate::LatencyDistribution;
 
-/// See the module's words; `wire` gives head sizes.
+/// See the module documentation; `wire` contains the head sizes.
 pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     let cycle_s = cycle_s(workload);
     let floor_s = workload.floor_s();
@@ -21,7 +21,7 @@ pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
         empty_share,
         events_per_response,
         armed_share: (workload.server_time.as_secs_f64() / cycle_s).min(1.0),
-        bytes_per_event: wire.per_event_of_answers(
+        bytes_per_event: wire.per_event_of_responses(
             workload.payload_bytes,
             events_per_response,
             empty_share,
@@ -59,15 +59,15 @@ mod tests {
 
     #[test]
     fn the_mean_is_half_an_interval_plus_the_transit() {
-        let says = predict(&workload(1.0, 1.0, 0.02), &WireSizes::of(Technique::Poll));
-        assert!((says.latency.mean_s() - 0.52).abs() < 1e-9);
-        assert!((says.latency.quantile_s(0.95) - 0.97).abs() < 1e-9);
-        assert!((says.latency.max_s() - 1.02).abs() < 1e-9);
-        assert!((says.latency.deviation_s() - 1.0 / 12f64.sqrt()).abs() < 1e-9);
+        let prediction = predict(&workload(1.0, 1.0, 0.02), &WireSizes::of(Technique::Poll));
+        assert!((prediction.latency.mean_s() - 0.52).abs() < 1e-9);
+        assert!((prediction.latency.quantile_s(0.95) - 0.97).abs() < 1e-9);
+        assert!((prediction.latency.max_s() - 1.02).abs() < 1e-9);
+        assert!((prediction.latency.deviation_s() - 1.0 / 12f64.sqrt()).abs() < 1e-9);
     }
 
     #[test]
-    fn empty_answers_follow_the_fixtures() {
+    fn the_share_of_empty_responses_matches_reference_values() {
         let empties = |rate, interval| {
             predict(&workload(rate, interval, 0.0), &WireSizes::bare()).empty_share
         };
@@ -87,13 +87,13 @@ mod tests {
             pacing: Pacing::FixedDelay,
             ..workload(2.0, 1.0, 0.1)
         };
-        let says = predict(&delayed, &WireSizes::bare());
-        assert!((says.latency.mean_s() - 0.7).abs() < 1e-9);
-        assert!((says.requests_per_s - 0.8333).abs() < 5e-5);
+        let prediction = predict(&delayed, &WireSizes::bare());
+        assert!((prediction.latency.mean_s() - 0.7).abs() < 1e-9);
+        assert!((prediction.requests_per_s - 0.8333).abs() < 5e-5);
     }
 
     #[test]
-    fn bytes_follow_the_fixtures() {
+    fn bytes_match_reference_values() {
         let wire = WireSizes {
             request_head_bytes: 536.0,
             response_head_bytes: 133.0,
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn phases_lock_only_when_period_and_cycle_are_commensurable() {
+    fn the_phase_is_fixed_only_if_period_and_cycle_are_commensurable() {
         let spread = |period_s: f64, interval_s: f64| {
             let periodic = Workload {
                 arrivals: Arrivals::Periodic,

@@ -1,8 +1,8 @@
-//! Server-sent events: one request, and each event leaves at once: a data event and a control event a write, in one chunk.
+//! Server-sent events: one request, and each event is sent immediately: a data event and a control event in one chunk.
 
 use super::{Prediction, WireSizes, Workload, streaming};
 
-/// A planned restart reuses the connection: the client is back after one re-arm gap.
+/// A reconnect reuses the connection and takes one re-arm gap.
 pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     streaming::predict(workload, wire, workload.gap())
 }
@@ -29,13 +29,13 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_stream_costs_its_heartbeats() {
+    fn a_stream_without_events_costs_its_heartbeats() {
         let workload = Workload {
             rate_per_s: 0.001,
             ..Workload::default()
         };
         let bytes = predict(&workload, &WireSizes::of(Technique::Sse)).bytes_per_event;
-        // 1,000 s between events hold about 66 beats of 15 s.
+        // About 66 heartbeats of 15 s in 1,000 s between events.
         assert!(
             (bytes.heartbeat / WireSizes::of(Technique::Sse).heartbeat_bytes - 66.2).abs() < 1.0,
             "{}",

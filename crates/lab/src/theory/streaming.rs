@@ -1,14 +1,14 @@
-//! What the three streams have in common: a step at the way down, and a small ramp for planned restarts.
+//! The prediction for the three streaming techniques: a step at the downlink time, and a small ramp for reconnects.
 //!
-//! The server ends a stream after its lifetime L; the client is back after the reconnect gap G. An event in that gap
-//! waits Uniform(0, G). Requests per event 1/(λ(L+G)); heads shrink with them, framing stays.
+//! The server ends a response after its lifetime L; the client has reconnected after the gap G. An event in that gap
+//! waits Uniform(0, G). Requests per event: 1/(λ(L+G)). The bytes of heads are proportional to them; framing is constant.
 
 use super::wire::times;
 use super::{Arrivals, BytesPerEvent, Prediction, WireSizes, Workload};
 use crate::LatencyDistribution;
 use std::time::Duration;
 
-/// The prediction for a stream that needs `reconnect` from its end to being open again.
+/// - `reconnect`: time from the end of a response to the beginning of the next one.
 pub(super) fn predict(workload: &Workload, wire: &WireSizes, reconnect: Duration) -> Prediction {
     let (open_s, gap_s) = (
         workload.lifetime.as_secs_f64().max(1e-3),
@@ -29,30 +29,30 @@ pub(super) fn predict(workload: &Workload, wire: &WireSizes, reconnect: Duration
     }
 }
 
-/// One write per event: what surrounds it, its framing, and its part of heads and heartbeats.
+/// One write per event: its envelope and framing, and its share of heads and heartbeats.
 fn bytes_per_event(
     workload: &Workload,
     wire: &WireSizes,
     events_per_response: f64,
 ) -> BytesPerEvent {
-    let answers = 1.0 / events_per_response;
+    let responses = 1.0 / events_per_response;
     BytesPerEvent {
-        request_head: times(wire.request_head_bytes, answers),
-        response_head: times(wire.response_head_bytes, answers),
+        request_head: times(wire.request_head_bytes, responses),
+        response_head: times(wire.response_head_bytes, responses),
         framing: wire
             .framing
             .bytes_around(workload.payload_bytes + wire.envelope_bytes)
-            + times(wire.ending_bytes, answers),
+            + times(wire.ending_bytes, responses),
         envelope: wire.envelope_bytes,
-        heartbeat: times(wire.heartbeat_bytes, beats_per_event(workload)),
+        heartbeat: times(wire.heartbeat_bytes, heartbeats_per_event(workload)),
         payload: workload.payload_bytes,
     }
 }
 
-/// Heartbeats between two events, counted from the last thing sent.
+/// Heartbeats between two events; each is sent one interval h after the last write.
 ///
-/// Poisson: whole beats in an exponential gap, 1/(e^(λh) - 1). Periodic: whole beats in one period.
-fn beats_per_event(workload: &Workload) -> f64 {
+/// Poisson: whole heartbeats in an exponential interval, 1/(e^(λh) - 1). Periodic: whole heartbeats in one period.
+fn heartbeats_per_event(workload: &Workload) -> f64 {
     let silent = workload.rate_per_s * workload.heartbeat.as_secs_f64();
     match workload.arrivals {
         Arrivals::Poisson => 1.0 / silent.exp_m1(),

@@ -1,8 +1,8 @@
-//! WebSocket: one upgrade, and each event leaves at once in a frame of its own.
+//! WebSocket: one upgrade, and each event is sent immediately in its own frame.
 
 use super::{Prediction, WireSizes, Workload, streaming};
 
-/// A planned restart needs a new connection: one round trip more than the re-arm gap.
+/// A reconnect opens a new connection, which takes one round trip more than the re-arm gap.
 pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     streaming::predict(
         workload,
@@ -18,8 +18,8 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn bytes_follow_the_fixture() {
-        // 36 B and a frame head of 2 B: 38, and 2.3 amortised over 300 s.
+    fn bytes_match_the_reference_value() {
+        // 36 B and a frame head of 2 B, plus 2.3 B for the upgrade, amortised over 300 s.
         let wire = WireSizes {
             request_head_bytes: 518.0,
             response_head_bytes: 166.0,
@@ -43,7 +43,7 @@ mod tests {
             transit_down: transit,
             ..Workload::default()
         };
-        let says = predict(&workload, &WireSizes::bare());
-        assert!((says.latency.max_s() - 0.25).abs() < 1e-9);
+        let prediction = predict(&workload, &WireSizes::bare());
+        assert!((prediction.latency.max_s() - 0.25).abs() < 1e-9);
     }
 }

@@ -1,22 +1,22 @@
-//! Bytes on the wire: heads, framing and envelopes of each technique, and what they come to per delivered event.
+//! Bytes on the wire: heads, framing and envelopes of each technique, and the bytes per delivered event.
 
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::lab::LaneCounts;
 use tailwater_protocol::{Control, Offset, Technique, ndjson, sse};
 
-/// `bytes` so many `times`, where nothing stays nothing even if it happens infinitely often.
+/// `bytes` multiplied by `times`; zero bytes are zero even if `times` is infinite.
 pub(super) fn times(bytes: f64, times: f64) -> f64 {
     if bytes == 0.0 { 0.0 } else { bytes * times }
 }
 
-/// What the transport puts around each write of a body.
+/// The framing that the transport adds to each write of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFraming {
     /// A body with a Content-Length.
     None,
-    /// HTTP/1.1 chunks: size in hexadecimal and two line ends.
+    /// HTTP/1.1 chunks: the size in hexadecimal and two line ends.
     Chunked,
-    /// WebSocket frames from the server, which are not masked.
+    /// WebSocket frames of the server, which are not masked.
     WebSocket,
 }
 
@@ -36,30 +36,30 @@ impl BodyFraming {
     }
 }
 
-/// Sizes of everything that is not an event's own text.
+/// Sizes of everything except the text of events.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct WireSizes {
     /// Request line and headers.
     pub request_head_bytes: f64,
-    /// Status line and headers of an answer with data (or of a stream).
+    /// Status line and headers of a response with data (or of a streaming response).
     pub response_head_bytes: f64,
-    /// Status line and headers of an answer without data.
+    /// Status line and headers of a response without data.
     pub empty_head_bytes: f64,
-    /// Body of an answer without data.
+    /// Body of a response without data.
     pub empty_body_bytes: f64,
-    /// Body bytes around the messages of one answer or one write, whatever their number.
+    /// Body bytes around the messages of one response or one write, independent of their number.
     pub envelope_bytes: f64,
-    /// Body bytes that every message adds (a comma).
+    /// Body bytes added by each message (a comma).
     pub separator_bytes: f64,
-    /// What the transport puts around each write.
+    /// The framing of each write.
     pub framing: BodyFraming,
     /// One heartbeat with its framing.
     pub heartbeat_bytes: f64,
-    /// What ends a stream: the last chunk, or the close frames.
+    /// The end of a streaming response: the last chunk, or the close frames.
     pub ending_bytes: f64,
 }
 
-/// What an object says of a stream in which a message comes at the tail, after the first object of an answer.
+/// The control fields sent with a message at the tail, after the first message of a response.
 fn control(technique: Technique) -> Control {
     let (cursor, up_to_date) = match technique {
         Technique::Sse => (Some(1_234_567), Some(true)),
@@ -75,14 +75,14 @@ fn control(technique: Technique) -> Control {
     }
 }
 
-/// Bytes that `encode` puts around a message at the tail.
+/// Bytes that `encode` adds to a message at the tail.
 fn envelope_bytes(
     technique: Technique,
     encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control),
 ) -> f64 {
     let control = control(technique);
     let mut out = Vec::new();
-    // A message of one byte and the comma that ends it in the log.
+    // A message of one byte, and the comma after it in the log.
     encode(&mut out, ContentKind::Json, Some(b"0,"), &control);
     out.len() as f64 - 1.0
 }
@@ -93,7 +93,7 @@ fn in_a_chunk(body: &[u8]) -> f64 {
 }
 
 impl WireSizes {
-    /// Nothing but the events: no heads, no framing.
+    /// No heads, no framing.
     pub fn bare() -> Self {
         Self {
             request_head_bytes: 0.0,
@@ -108,10 +108,10 @@ impl WireSizes {
         }
     }
 
-    /// Typical sizes for `technique`: Chromium's request heads, this server's response heads and envelopes on a JSON stream that is
-    /// read from the page's own origin. Across origins, as through the relay, response heads have some 400 bytes more for CORS.
+    /// Typical sizes for `technique`: request heads of Chromium, response heads and envelopes of this server for a JSON
+    /// stream of the same origin. Cross-origin responses, as through the relay, have about 400 bytes more for CORS.
     pub fn of(technique: Technique) -> Self {
-        let answer = Self {
+        let page = Self {
             request_head_bytes: 536.0,
             response_head_bytes: 388.0,
             empty_head_bytes: 350.0,
@@ -127,12 +127,12 @@ impl WireSizes {
         match technique {
             Technique::Poll => Self {
                 empty_body_bytes: 2.0,
-                ..answer
+                ..page
             },
             Technique::LongPoll => Self {
                 response_head_bytes: 412.0,
                 empty_head_bytes: 301.0,
-                ..answer
+                ..page
             },
             Technique::Ndjson => Self {
                 request_head_bytes: 532.0,
@@ -151,7 +151,7 @@ impl WireSizes {
             Technique::Websocket => Self {
                 request_head_bytes: 518.0,
                 response_head_bytes: 257.0,
-                // The same line without its end.
+                // The NDJSON line without its line end.
                 envelope_bytes: envelope_bytes(technique, ndjson::encode) - 1.0,
                 framing: BodyFraming::WebSocket,
                 // A ping, its masked pong, and an empty text frame; at the end a close frame each way.
@@ -162,9 +162,9 @@ impl WireSizes {
         }
     }
 
-    /// The same with the mean head sizes that a lane counted; sizes it has not seen yet stay typical.
+    /// Replaces the head sizes by the means that a lane counted; those without counts remain typical.
     ///
-    /// The counts do not tell heads with data from heads without: both become the mean.
+    /// The counts do not distinguish responses with data from empty ones: both get the mean.
     #[must_use]
     pub fn with_counted_heads(mut self, counts: &LaneCounts) -> Self {
         if counts.requests > 0 {
@@ -177,22 +177,22 @@ impl WireSizes {
         self
     }
 
-    /// Bytes per event of a technique that asks again and again.
-    pub(super) fn per_event_of_answers(
+    /// Bytes per event of a technique that sends a request for each response.
+    pub(super) fn per_event_of_responses(
         &self,
         payload_bytes: f64,
         events_per_response: f64,
         empty_share: f64,
     ) -> BytesPerEvent {
-        let answers = 1.0 / events_per_response;
-        let with_news = (1.0 - empty_share) * answers;
-        let empty = empty_share * answers;
+        let responses = 1.0 / events_per_response;
+        let with_data = (1.0 - empty_share) * responses;
+        let empty = empty_share * responses;
         BytesPerEvent {
-            request_head: times(self.request_head_bytes, answers),
-            response_head: times(self.response_head_bytes, with_news.max(0.0))
+            request_head: times(self.request_head_bytes, responses),
+            response_head: times(self.response_head_bytes, with_data.max(0.0))
                 + times(self.empty_head_bytes, empty),
-            framing: times(self.framing.bytes_around(payload_bytes), with_news),
-            envelope: times(self.envelope_bytes, with_news)
+            framing: times(self.framing.bytes_around(payload_bytes), with_data),
+            envelope: times(self.envelope_bytes, with_data)
                 + times(self.empty_body_bytes, empty)
                 + self.separator_bytes,
             heartbeat: 0.0,
@@ -201,7 +201,7 @@ impl WireSizes {
     }
 }
 
-/// Application bytes per delivered event at the server's socket, by what they are.
+/// Application bytes per delivered event at the server's socket, by kind.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BytesPerEvent {
     /// Request lines and headers.
@@ -212,14 +212,14 @@ pub struct BytesPerEvent {
     pub framing: f64,
     /// Body bytes around the events: brackets, commas, offsets.
     pub envelope: f64,
-    /// Heartbeats of a silent stream, with their framing.
+    /// Heartbeats, with their framing.
     pub heartbeat: f64,
-    /// The events themselves.
+    /// The text of the events.
     pub payload: f64,
 }
 
 impl BytesPerEvent {
-    /// All of it.
+    /// The sum.
     pub fn total(&self) -> f64 {
         self.request_head
             + self.response_head
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_is_everything_but_the_message() {
+    fn an_envelope_is_everything_except_the_message() {
         let line = r#"{"data":[],"streamNextOffset":"0000000000000000"}"#;
         assert_eq!(
             WireSizes::of(Technique::Websocket).envelope_bytes,

@@ -69,13 +69,13 @@ fn too_few_observations_state_the_time_still_needed() {
 }
 
 #[test]
-fn simultaneous_observations_count_once() {
+fn dependent_observations_count_once() {
     let burst = Measurement::of_mean(512.0, 288.7, 600, 60);
     assert!((burst.ci95 / polling(512.0, 600).ci95 - 10f64.sqrt()).abs() < 1e-3);
 }
 
 #[test]
-fn a_spoiled_run_is_reported_before_any_number() {
+fn a_disturbed_run_is_inconclusive() {
     let cases = [
         (
             Guards {
@@ -143,13 +143,13 @@ fn clock_errors_do_not_affect_counts() {
     assert!(
         verdict
             .to_string()
-            .starts_with("CONFIRMED empty answers 36.9%, predicted 36.8 ± 3.7"),
+            .starts_with("CONFIRMED empty responses 36.9%, predicted 36.8 ± 3.7"),
         "{verdict}"
     );
 }
 
 #[test]
-fn the_share_of_2401_polls_is_known_to_two_points() {
+fn the_interval_of_a_share_of_2401_polls_is_two_points() {
     assert!((Measurement::of_share(1_200, 2_401).ci95 - 0.02).abs() < 1e-3);
     assert!(Measurement::of_share(0, 100).ci95 > 0.01);
     assert!(Measurement::of_share(3, 10).ci95.is_infinite());
@@ -179,7 +179,7 @@ fn counted_bytes_have_no_sampling_error() {
 }
 
 #[test]
-fn a_locked_phase_widens_the_tolerance() {
+fn a_fixed_phase_widens_the_tolerance() {
     let locked = Claim {
         spread: 500.0,
         ..POLLING
@@ -212,7 +212,7 @@ fn a_coarse_clock_widens_the_tolerance() {
 }
 
 #[test]
-fn a_rate_knows_its_poisson_error() {
+fn a_rate_has_a_poisson_error() {
     let sample = Measurement::of_count(400, 100.0);
     assert!((sample.value - 4.0).abs() < 1e-9);
     assert!((sample.ci95 - 0.392).abs() < 1e-9);

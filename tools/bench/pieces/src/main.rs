@@ -1,11 +1,11 @@
-//! Pieces of the server's inner work, each done as often as asked, for `tailwater-bench instructions` to count what it executes.
+//! Operations of the server's internals, whose instructions `tailwater-bench instructions` counts.
 //!
-//! Without arguments it prints one line for each piece: its name, how often it is to be done to be counted, how many things one
-//! doing of it holds, and what it is. `NAME TIMES` does it.
+//! Without arguments it prints one line for each operation: its name, the number of repetitions, the number of units in each
+//! repetition, and a description of the unit. `NAME TIMES` runs an operation.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command line speaks on its standard streams"
+    reason = "a command prints to its standard streams"
 )]
 
 use bytes::Bytes;
@@ -23,17 +23,17 @@ use tailwater_protocol::{Offset, Technique};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, spawn_local, yield_now};
 
-type PieceDone = Result<(), Box<dyn Error>>;
+type PieceResult = Result<(), Box<dyn Error>>;
 
-/// Something that the server does often.
+/// An operation that the server performs often.
 struct CountedPiece {
     name: &'static str,
-    /// How often it is to be done to be counted.
+    /// Number of repetitions.
     times: usize,
-    /// How many of `what` one doing of it holds.
+    /// Number of units, described by `what`, in each repetition.
     holds: usize,
     what: &'static str,
-    run: fn(usize) -> PieceDone,
+    run: fn(usize) -> PieceResult,
 }
 
 const MESSAGES: usize = 100;
@@ -134,7 +134,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(name: &str, times: &str) -> PieceDone {
+fn run(name: &str, times: &str) -> PieceResult {
     let piece = PIECES
         .iter()
         .find(|piece| piece.name == name)
@@ -150,15 +150,15 @@ fn message() -> String {
     )
 }
 
-fn parse_one(times: usize) -> PieceDone {
+fn parse_one(times: usize) -> PieceResult {
     parse(&message(), times)
 }
 
-fn parse_many(times: usize) -> PieceDone {
+fn parse_many(times: usize) -> PieceResult {
     parse(&format!("[{}]", vec![message(); MESSAGES].join(",")), times)
 }
 
-fn parse(body: &str, times: usize) -> PieceDone {
+fn parse(body: &str, times: usize) -> PieceResult {
     let body = Bytes::from(body.to_owned());
     for _ in 0..times {
         black_box(Payload::parse(ContentKind::Json, black_box(body.clone()))?);
@@ -166,7 +166,7 @@ fn parse(body: &str, times: usize) -> PieceDone {
     Ok(())
 }
 
-fn append(times: usize) -> PieceDone {
+fn append(times: usize) -> PieceResult {
     let (runtime, log) = log_of(0)?;
     runtime.block_on(async {
         for _ in 0..times {
@@ -176,16 +176,16 @@ fn append(times: usize) -> PieceDone {
     })
 }
 
-fn read_one(times: usize) -> PieceDone {
+fn read_one(times: usize) -> PieceResult {
     read(times, ReadStart::Now, 1)
 }
 
-fn read_many(times: usize) -> PieceDone {
+fn read_many(times: usize) -> PieceResult {
     read(times, ReadStart::Beginning, MESSAGES)
 }
 
 /// Reads the same page of a stream of 1,000 messages: `messages` of them.
-fn read(times: usize, start: ReadStart, messages: usize) -> PieceDone {
+fn read(times: usize, start: ReadStart, messages: usize) -> PieceResult {
     let (runtime, log) = log_of(1000)?;
     let kept = message().len() + 1;
     let from = match start {
@@ -198,7 +198,7 @@ fn read(times: usize, start: ReadStart, messages: usize) -> PieceDone {
             let batch = black_box(log.read(from, kept * messages).await?);
             if batch.data.len() != kept * messages {
                 return Err(format!(
-                    "expected {messages} messages, came {} bytes",
+                    "expected {messages} messages, received {} bytes",
                     batch.data.len()
                 )
                 .into());
@@ -208,8 +208,8 @@ fn read(times: usize, start: ReadStart, messages: usize) -> PieceDone {
     })
 }
 
-/// Tasks that wait for the tail, as live readers do, and appends that wake them all; an append is among the instructions.
-fn wake(times: usize) -> PieceDone {
+/// Tasks that wait for the tail like live readers, and appends that wake all of them; includes the instructions of the appends.
+fn wake(times: usize) -> PieceResult {
     let (runtime, log) = log_of(0)?;
     let woken = Rc::new(Cell::new(0));
     let local = LocalSet::new();
@@ -237,35 +237,35 @@ fn wake(times: usize) -> PieceDone {
     })
 }
 
-fn as_ndjson(times: usize) -> PieceDone {
+fn as_ndjson(times: usize) -> PieceResult {
     encode(times, Technique::Ndjson)
 }
 
-fn as_sse(times: usize) -> PieceDone {
+fn as_sse(times: usize) -> PieceResult {
     encode(times, Technique::Sse)
 }
 
-fn as_websocket(times: usize) -> PieceDone {
+fn as_websocket(times: usize) -> PieceResult {
     encode(times, Technique::Websocket)
 }
 
-/// What goes onto a connection, once for all that are at the tail.
-fn encode(times: usize, technique: Technique) -> PieceDone {
-    let encoding = Encoding::of(technique).ok_or("a technique that answers with pages")?;
+/// Encodes a batch, as is done once for all readers at the tail.
+fn encode(times: usize, technique: Technique) -> PieceResult {
+    let encoding = Encoding::of(technique).ok_or("a technique without an encoding")?;
     let (runtime, log) = log_of(1)?;
     let batch = runtime.block_on(log.read(Offset::ZERO, 1))?;
-    let told = ReportState {
+    let reported = ReportState {
         before: Some(true),
         now: true,
         cursor: 3_347_885,
     };
     for _ in 0..times {
-        black_box(encoding.batch(ContentKind::Json, black_box(&batch), told));
+        black_box(encoding.batch(ContentKind::Json, black_box(&batch), reported));
     }
     Ok(())
 }
 
-/// A runtime, and a JSON stream in memory with so many messages.
+/// A runtime, and a JSON stream in memory with `messages` messages.
 fn log_of(messages: usize) -> Result<(Runtime, Arc<Log>), Box<dyn Error>> {
     let runtime = Builder::new_current_thread().enable_time().build()?;
     let streams = Streams::new(Arc::new(MemoryStore::new(1 << 30)), 10);
@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_benchmarked_piece_does_its_work() {
+    fn every_operation_runs() {
         for piece in &PIECES {
             assert!(run(piece.name, "2").is_ok(), "{}", piece.name);
         }
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_has_a_hundred_bytes() {
+    fn a_message_has_100_bytes() {
         assert_eq!(message().len(), 100);
     }
 }

@@ -1,4 +1,4 @@
-//! Programs run under Valgrind, which counts what they execute.
+//! Runs programs under Valgrind, which counts their instructions.
 
 use crate::BenchFault;
 use crate::process::on_path;
@@ -11,19 +11,19 @@ use tailwater_harness::ServerProcess;
 use tailwater_harness::process::Signal;
 use tempfile::TempDir;
 
-/// A server listens by then, as slow as Valgrind makes it.
+/// Timeout for the start of a server under Valgrind.
 const START_MAX: Duration = Duration::from_secs(60);
-/// A server has ended by then after it was asked to.
+/// Timeout for the end of a server after SIGTERM.
 const END_MAX: Duration = Duration::from_secs(30);
 
-/// A Valgrind.
+/// Runs Valgrind.
 #[derive(Debug)]
 pub(super) struct Counter {
     valgrind: PathBuf,
 }
 
 impl Counter {
-    /// The one on `PATH`.
+    /// Finds Valgrind on `PATH`.
     pub(super) fn find() -> Result<Self, BenchFault> {
         match on_path("valgrind") {
             Some(valgrind) => Ok(Self { valgrind }),
@@ -33,7 +33,7 @@ impl Counter {
         }
     }
 
-    /// Runs a program to its end; returns the instructions that it executed.
+    /// Runs a program to its end; returns the number of executed instructions.
     pub(super) fn count(&self, program: &Path, arguments: &[String]) -> Result<u64, BenchFault> {
         let folder = TempDir::new()?;
         let status = self
@@ -51,13 +51,17 @@ impl Counter {
         executed(folder.path())
     }
 
-    /// Starts a server that says its address on its first line.
-    pub(super) fn serve(&self, program: &Path, arguments: &[&str]) -> Result<Counted, BenchFault> {
+    /// Starts a server that prints its address on its first line.
+    pub(super) fn serve(
+        &self,
+        program: &Path,
+        arguments: &[&str],
+    ) -> Result<CountedServer, BenchFault> {
         let folder = TempDir::new()?;
         let mut command = self.command(folder.path(), program);
         command.args(arguments);
         let (process, address) = ServerProcess::serve(&mut command, START_MAX)?;
-        Ok(Counted {
+        Ok(CountedServer {
             process,
             address,
             folder,
@@ -81,20 +85,20 @@ impl Counter {
 
 /// A server whose instructions are being counted; killed when dropped.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub(super) struct CountedServer {
     process: ServerProcess,
     pub(super) address: SocketAddr,
     folder: TempDir,
 }
 
-impl Counted {
-    /// Asks it to stop; returns the instructions that it executed.
+impl CountedServer {
+    /// Stops it; returns the number of executed instructions.
     pub(super) fn finish(mut self) -> Result<u64, BenchFault> {
         self.process.signal(Signal::TERM)?;
         match self.process.ended(END_MAX)? {
             Some(_status) => executed(self.folder.path()),
             None => Err(BenchFault::Server(format!(
-                "the server has not ended {} s after SIGTERM",
+                "the server did not end within {} s after SIGTERM",
                 END_MAX.as_secs()
             ))),
         }
@@ -105,7 +109,7 @@ fn report(folder: &Path) -> PathBuf {
     folder.join("valgrind.txt")
 }
 
-/// `==123== I   refs:      1,234` in what Valgrind says at the end.
+/// The number in `==123== I   refs:      1,234` of Valgrind's report.
 fn executed(folder: &Path) -> Result<u64, BenchFault> {
     let text = fs::read_to_string(report(folder))?;
     let line = text.lines().find_map(|line| {
@@ -117,7 +121,7 @@ fn executed(folder: &Path) -> Result<u64, BenchFault> {
         .and_then(|digits| digits.parse().ok())
         .ok_or_else(|| {
             BenchFault::Server(format!(
-                "Valgrind said no number of instructions, but: {text}"
+                "expected a number of instructions from Valgrind, got {text:?}"
             ))
         })
 }

@@ -1,5 +1,5 @@
-//! What the whole server executes for a request and for a delivery, over loopback, one step after the other, so that nothing is joined
-//! or waited for by chance.
+//! Counts the instructions of the whole server for requests and deliveries over loopback. Steps are sequential, so that the
+//! number of batches and wake-ups does not vary.
 
 use super::counted::Counter;
 use crate::BenchFault;
@@ -12,20 +12,20 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
-/// What no answer may take longer than, under Valgrind.
+/// Timeout of a response, under Valgrind.
 const DEADLINE: Duration = Duration::from_secs(60);
 const STREAM: &str = "counted";
-/// Messages are of 100 bytes and end like this, as nothing else does.
+/// The end of each message of 100 bytes; occurs nowhere else.
 const MESSAGE_END: &[u8] = b"xxx\"}";
 const READERS: usize = 100;
 
-/// Something that clients have the server do.
+/// An operation of the server, triggered by clients.
 #[derive(Debug)]
 pub(super) struct CountedTask {
     pub(super) what: &'static str,
-    /// How often it is done to be counted.
+    /// Number of repetitions.
     pub(super) times: usize,
-    /// How many of `what` one doing of it holds.
+    /// Number of units, described by `what`, in each repetition.
     pub(super) holds: usize,
     run: TaskRun,
 }
@@ -33,16 +33,16 @@ pub(super) struct CountedTask {
 #[derive(Debug, Clone, Copy)]
 enum TaskRun {
     Append,
-    /// A poll at the tail, answered by 304 or by an empty page.
+    /// A poll at the tail that returns 304.
     Unchanged,
     Empty,
-    /// A poll before the last message.
+    /// A poll that returns the last message.
     Data,
-    /// An append that so many readers get.
+    /// An append that is delivered to [`READERS`] readers.
     Deliver(BenchTechnique),
 }
 
-/// In the order of the table.
+/// All operations, in the order of the table.
 pub(super) const TASKS: [CountedTask; 8] = [
     CountedTask {
         what: "append, served",
@@ -99,7 +99,7 @@ const fn deliver(what: &'static str, times: usize, technique: BenchTechnique) ->
     }
 }
 
-/// Does a task so often with a fresh server; returns what the server executed from its start to its end.
+/// Runs a task `times` times with a new server; returns the instructions of the server from start to end.
 pub(super) fn count(
     counter: &Counter,
     server: &Path,
@@ -117,13 +117,13 @@ pub(super) fn count(
     ];
     let server = counter.serve(server, &arguments)?;
     let mut writer = CountedClient::open(server.address)?;
-    writer.ask(&protocol::create(STREAM))?;
+    writer.request(&protocol::create(STREAM))?;
     let append = protocol::append(STREAM, &[message()]);
     match task.run {
         TaskRun::Append => repeat(&mut writer, &append, times, (204, 0))?,
         TaskRun::Unchanged | TaskRun::Empty | TaskRun::Data => {
-            writer.ask(&append)?;
-            let first = writer.ask(&protocol::read(
+            writer.request(&append)?;
+            let first = writer.request(&protocol::read(
                 STREAM,
                 BenchTechnique::Poll,
                 From::Beginning,
@@ -134,7 +134,7 @@ pub(super) fn count(
                 From::At(&first.position)
             };
             let poll = protocol::read(STREAM, BenchTechnique::Poll, from);
-            let last = writer.ask(&poll)?;
+            let last = writer.request(&poll)?;
             let (poll, expected) = match task.run {
                 TaskRun::Unchanged => (last.unchanged, (304, 0)),
                 TaskRun::Data => (poll, (200, 1)),
@@ -153,17 +153,17 @@ pub(super) fn count(
     server.finish()
 }
 
-/// - `expected`: an answer's status, and its messages.
+/// - `expected`: the status of each response, and its number of messages.
 fn repeat(
     client: &mut CountedClient,
     request: &[u8],
     times: usize,
     expected: (u16, usize),
 ) -> Result<(), BenchFault> {
-    (0..times).try_for_each(|_| client.ask(request)?.is(expected))
+    (0..times).try_for_each(|_| client.request(request)?.is(expected))
 }
 
-/// Appends, each read by every reader of a streaming technique before the next one.
+/// Appends; each is received by every streaming reader before the next one.
 fn stream(
     technique: BenchTechnique,
     address: SocketAddr,
@@ -171,7 +171,7 @@ fn stream(
     append: &[u8],
     times: usize,
 ) -> Result<(), BenchFault> {
-    writer.ask(append)?;
+    writer.request(append)?;
     let mut readers = (0..READERS)
         .map(|_| CountedClient::open(address))
         .collect::<Result<Vec<_>, _>>()?;
@@ -181,25 +181,25 @@ fn stream(
         reader.message()?;
     }
     for _ in 0..times {
-        writer.ask(append)?;
+        writer.request(append)?;
         readers.iter_mut().try_for_each(CountedClient::message)?;
     }
     Ok(())
 }
 
-/// Appends, each answered to every reader before the next one, who then waits for that.
+/// Appends; each is received by every long-poll reader before the next one.
 fn long_poll(
     address: SocketAddr,
     writer: &mut CountedClient,
     append: &[u8],
     times: usize,
 ) -> Result<(), BenchFault> {
-    let first = writer.ask(append)?;
+    let first = writer.request(append)?;
     let mut readers = (0..READERS)
         .map(|_| CountedClient::open(address))
         .collect::<Result<Vec<_>, _>>()?;
     let mut positions = vec![first.position; READERS];
-    let look = protocol::read(STREAM, BenchTechnique::Poll, From::At("now"));
+    let poll = protocol::read(STREAM, BenchTechnique::Poll, From::At("now"));
     for _ in 0..times {
         for (reader, position) in readers.iter_mut().zip(&positions) {
             reader.send(&protocol::read(
@@ -208,14 +208,14 @@ fn long_poll(
                 From::At(position),
             ))?;
         }
-        // The server takes requests in the order in which they came: when these are answered, all readers wait.
-        writer.ask(&look)?;
-        writer.ask(&look)?;
-        writer.ask(append)?;
+        // The server handles requests in order: after these responses all readers are waiting.
+        writer.request(&poll)?;
+        writer.request(&poll)?;
+        writer.request(append)?;
         for (reader, position) in readers.iter_mut().zip(&mut positions) {
-            let answer = reader.answer()?;
-            answer.is((200, 1))?;
-            *position = answer.position;
+            let response = reader.response()?;
+            response.is((200, 1))?;
+            *position = response.position;
         }
     }
     Ok(())
@@ -226,38 +226,38 @@ fn message() -> Vec<u8> {
     [begin, &vec![b'x'; 98 - begin.len()], b"\"}"].concat()
 }
 
-/// What came as an answer.
+/// A response.
 #[derive(Debug, Default)]
-struct CountedAnswer {
+struct CountedResponse {
     status: u16,
     position: String,
     unchanged: Vec<u8>,
     content: Vec<u8>,
 }
 
-impl CountedAnswer {
-    /// Fails unless it is of that status and has so many messages.
+impl CountedResponse {
+    /// Fails unless the response has the expected status and number of messages.
     fn is(&self, expected: (u16, usize)) -> Result<(), BenchFault> {
-        let came = (
+        let received = (
             self.status,
             memmem::find_iter(&self.content, MESSAGE_END).count(),
         );
-        if came == expected {
+        if received == expected {
             return Ok(());
         }
         Err(BenchFault::Server(format!(
-            "expected {} messages with {}, came {} with {}",
-            expected.1, expected.0, came.1, came.0
+            "expected {} messages with status {}, received {} with status {}",
+            expected.1, expected.0, received.1, received.0
         )))
     }
 }
 
-/// A connection that waits for its answers.
+/// A blocking connection.
 struct CountedClient {
     socket: TcpStream,
     decoder: ContentDecoder,
     buffer: Vec<u8>,
-    /// The end of what came and was no message's end yet.
+    /// Received content after the last complete message.
     rest: Vec<u8>,
 }
 
@@ -278,38 +278,38 @@ impl CountedClient {
         Ok(self.socket.write_all(request)?)
     }
 
-    fn ask(&mut self, request: &[u8]) -> Result<CountedAnswer, BenchFault> {
+    fn request(&mut self, request: &[u8]) -> Result<CountedResponse, BenchFault> {
         self.send(request)?;
-        self.answer()
+        self.response()
     }
 
-    /// Reads one answer to its end.
-    fn answer(&mut self) -> Result<CountedAnswer, BenchFault> {
-        let (mut answer, mut ended) = (CountedAnswer::default(), false);
+    /// Reads one response.
+    fn response(&mut self) -> Result<CountedResponse, BenchFault> {
+        let (mut response, mut ended) = (CountedResponse::default(), false);
         while !ended {
             self.read(&mut |part| {
                 match part {
                     ContentPart::Head(head) if head.is_success() || head.status == 304 => {
-                        answer.status = head.status;
-                        answer.position = protocol::position(&head).unwrap_or_default();
-                        answer.unchanged = protocol::unchanged(STREAM, &head).unwrap_or_default();
+                        response.status = head.status;
+                        response.position = protocol::position(&head).unwrap_or_default();
+                        response.unchanged = protocol::unchanged(STREAM, &head).unwrap_or_default();
                     }
                     ContentPart::Head(head) => {
                         return Err(BenchFault::Server(format!(
-                            "expected an answer, came {head:?}"
+                            "expected a successful response, received {head:?}"
                         )));
                     }
-                    ContentPart::Piece(piece) => answer.content.extend_from_slice(piece),
+                    ContentPart::Piece(piece) => response.content.extend_from_slice(piece),
                     ContentPart::End => ended = true,
                     ContentPart::Ping => {}
                 }
                 Ok(())
             })?;
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    /// Reads to the end of a message.
+    /// Reads until the end of a message.
     fn message(&mut self) -> Result<(), BenchFault> {
         let mut rest = std::mem::take(&mut self.rest);
         while memmem::find(&rest, MESSAGE_END).is_none() {
@@ -318,7 +318,7 @@ impl CountedClient {
                     ContentPart::Piece(piece) => rest.extend_from_slice(piece),
                     ContentPart::Head(head) if !head.is_success() && head.status != 101 => {
                         return Err(BenchFault::Server(format!(
-                            "expected a stream, came {head:?}"
+                            "expected a streaming response, received {head:?}"
                         )));
                     }
                     _ => {}

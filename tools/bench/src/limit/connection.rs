@@ -1,24 +1,24 @@
-//! A connection of LIMIT: requests as far as they are looked at, and what could not be written at once.
+//! A connection of LIMIT: its requests, and the output that was not written yet.
 
 use crate::poller::{Poller, unless_blocked};
 use memchr::{memchr, memmem};
 use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
 
-/// A request: `METHOD /WHAT/STREAM/OFFSET HTTP/1.1` and a body.
+/// A request: `METHOD /LETTER/STREAM/OFFSET HTTP/1.1` and a body.
 #[derive(Debug)]
 pub(super) struct LimitRequest<'a> {
     pub(super) is_put: bool,
-    /// `a` append, `p` poll, `u` poll that may be answered with 304, `l` long-poll, `n`, `s`, `w` streams.
-    pub(super) what: u8,
+    /// `a` append, `p` poll, `u` poll that may return 304, `l` long-poll; `n` NDJSON, `s` SSE, `w` WebSocket.
+    pub(super) letter: u8,
     pub(super) stream: &'a [u8],
-    /// Bytes of the framed stream before the first that is asked for.
+    /// Offset in the framed stream, in bytes.
     pub(super) offset: usize,
     pub(super) body: &'a [u8],
 }
 
 impl<'a> LimitRequest<'a> {
-    /// The first request in `bytes` if it is whole, and its length; `Some((None, _))` when it is none of ours.
+    /// The first complete request in `bytes` and its length; `Some((None, _))` if it is not supported.
     pub(super) fn first_in(bytes: &'a [u8]) -> Option<(Option<Self>, usize)> {
         let head = memmem::find(bytes, b"\r\n\r\n")? + 4;
         let mut length = 0;
@@ -35,12 +35,12 @@ impl<'a> LimitRequest<'a> {
         let path = &head[memchr(b'/', head)? + 1..];
         let path = &path[..memchr(b' ', path)?];
         let mut segments = path.split(|byte| *byte == b'/');
-        let what = *segments.next()?.first()?;
+        let letter = *segments.next()?.first()?;
         let stream = segments.next()?;
         let offset = segments.next().map_or(0, number);
         Some(Self {
             is_put: head.starts_with(b"PUT"),
-            what,
+            letter,
             stream,
             offset,
             body,
@@ -48,7 +48,7 @@ impl<'a> LimitRequest<'a> {
     }
 }
 
-/// The digits at the beginning.
+/// The number at the beginning.
 fn number(bytes: &[u8]) -> usize {
     bytes
         .iter()
@@ -56,7 +56,7 @@ fn number(bytes: &[u8]) -> usize {
         .fold(0, |sum, byte| sum * 10 + usize::from(byte - b'0'))
 }
 
-/// A part of a log that is being written.
+/// The part of a log that is being written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LogRange {
     pub(super) log: usize,
@@ -70,11 +70,11 @@ pub(super) struct LimitConnection {
     pub(super) socket: TcpStream,
     /// The beginning of a request.
     pub(super) kept: Vec<u8>,
-    /// The end of an answer that was built and did not fit.
+    /// The part of a response that was not written yet.
     rest: Vec<u8>,
-    /// What goes out from a log.
+    /// The part of a log that is being written.
     pub(super) range: Option<LogRange>,
-    /// Waits for room.
+    /// Whether it waits until the socket is writable.
     pub(super) blocked: bool,
 }
 
@@ -89,8 +89,8 @@ impl LimitConnection {
         }
     }
 
-    /// Writes an answer; what does not fit waits. False when the connection has failed.
-    pub(super) fn sends(&mut self, poller: &Poller, id: usize, bytes: &[u8]) -> io::Result<bool> {
+    /// Writes a response, and keeps what the socket does not accept. Returns false when the connection has failed.
+    pub(super) fn send(&mut self, poller: &Poller, id: usize, bytes: &[u8]) -> io::Result<bool> {
         let written = match unless_blocked(self.socket.write(bytes)) {
             Ok(written) => written.unwrap_or(0),
             Err(_) => return Ok(false),
@@ -102,15 +102,15 @@ impl LimitConnection {
         Ok(true)
     }
 
-    /// From now on the bytes from `at` to `end` of a log go out; a stream's end is never reached.
-    pub(super) fn begins(&mut self, log: usize, at: usize, end: usize) {
+    /// Sets the range of a log to write; for a streaming read `end` is `usize::MAX`.
+    pub(super) fn set_range(&mut self, log: usize, at: usize, end: usize) {
         self.range = Some(LogRange { log, at, end });
     }
 
-    /// Writes as much as fits, in one call. False when the connection has failed.
+    /// Writes as much as the socket accepts, in one call. Returns false when the connection has failed.
     ///
     /// - `bytes`: the whole log of the range.
-    pub(super) fn goes_on(
+    pub(super) fn write_more(
         &mut self,
         poller: &Poller,
         id: usize,
@@ -174,15 +174,15 @@ mod tests {
                 "of {cut} bytes"
             );
         }
-        let (request, length) = LimitRequest::first_in(two).expect("one is whole");
-        let request = request.expect("and ours");
+        let (request, length) = LimitRequest::first_in(two).expect("a complete request");
+        let request = request.expect("a supported request");
         assert_eq!(
-            (request.what, request.stream, request.body, length),
+            (request.letter, request.stream, request.body, length),
             (b'a', &b"x"[..], &b"abc"[..], first)
         );
-        let (request, _) = LimitRequest::first_in(&two[first..]).expect("another is whole");
+        let (request, _) = LimitRequest::first_in(&two[first..]).expect("another complete request");
         assert_eq!(
-            request.map(|request| (request.what, request.offset)),
+            request.map(|request| (request.letter, request.offset)),
             Some((b'l', 12))
         );
     }

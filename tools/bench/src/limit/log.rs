@@ -1,6 +1,6 @@
-//! A stream of LIMIT: one buffer, framed for the one technique that reads it.
+//! A stream of LIMIT: one buffer, framed for one technique.
 
-/// Answers up to this are built whole and kept, larger ones written from the log.
+/// Responses up to this size are built and kept; larger ones are written from the log.
 const BUILT_MAX: usize = 64 << 10;
 
 /// A stream.
@@ -8,15 +8,15 @@ const BUILT_MAX: usize = 64 << 10;
 pub(super) struct LimitLog {
     /// Letter of its technique.
     technique: u8,
-    /// Everything, as it goes out.
+    /// All messages with their framing.
     pub(super) bytes: Vec<u8>,
-    /// Connections that stream it.
+    /// Connections with a streaming read.
     pub(super) readers: Vec<usize>,
-    /// Connections whose long-poll waits, and where: at the tail, or while readers are yet to be told, at what was the tail.
+    /// Connections with a waiting long-poll, and its offset: the tail, or until [`super::LimitServer::fan_out`] the tail before.
     pub(super) waiting: Vec<(usize, usize)>,
-    /// The answer that was built last, and for which bytes.
-    answer: Vec<u8>,
-    answers: (usize, usize),
+    /// The last response that was built, and the range of its bytes.
+    response: Vec<u8>,
+    response_range: (usize, usize),
 }
 
 impl LimitLog {
@@ -26,12 +26,12 @@ impl LimitLog {
             bytes: Vec::new(),
             readers: Vec::new(),
             waiting: Vec::new(),
-            answer: Vec::new(),
-            answers: (usize::MAX, usize::MAX),
+            response: Vec::new(),
+            response_range: (usize::MAX, usize::MAX),
         }
     }
 
-    /// Frames a body, as it came, and keeps it.
+    /// Frames a body and appends it.
     pub(super) fn append(&mut self, body: &[u8]) {
         let (before, after): (&[u8], &[u8]) = match self.technique {
             b'n' => (b"", b"\n"),
@@ -70,22 +70,22 @@ impl LimitLog {
         }
     }
 
-    /// The whole answer with the bytes from `from` to `end`, or `None` when they are too many to be copied.
-    pub(super) fn answer(&mut self, from: usize, end: usize) -> Option<&[u8]> {
-        (end - from <= BUILT_MAX).then(|| self.built(from, end))
+    /// The response with the bytes from `from` to `end`; `None` if it exceeds [`BUILT_MAX`].
+    pub(super) fn response(&mut self, from: usize, end: usize) -> Option<&[u8]> {
+        (end - from <= BUILT_MAX).then(|| self.build_response(from, end))
     }
 
-    /// The whole answer, built if it is not the one that was built last.
-    pub(super) fn built(&mut self, from: usize, end: usize) -> &[u8] {
-        if self.answers != (from, end) {
-            self.answers = (from, end);
-            self.answer = Self::head(end, end - from);
-            self.answer.extend_from_slice(&self.bytes[from..end]);
+    /// The response with the bytes from `from` to `end`, built unless it was the last one.
+    pub(super) fn build_response(&mut self, from: usize, end: usize) -> &[u8] {
+        if self.response_range != (from, end) {
+            self.response_range = (from, end);
+            self.response = Self::head(end, end - from);
+            self.response.extend_from_slice(&self.bytes[from..end]);
         }
-        &self.answer
+        &self.response
     }
 
-    /// The head of an answer of so many bytes, after which the next read begins at `next`.
+    /// The head of a response with a body of `length` bytes; the next read begins at `next`.
     pub(super) fn head(next: usize, length: usize) -> Vec<u8> {
         format!("HTTP/1.1 200 OK\r\nNext: {next}\r\nContent-Length: {length}\r\n\r\n").into_bytes()
     }

@@ -1,4 +1,4 @@
-//! How fast a load appends.
+//! The rate of appends.
 
 use super::{Load, micros};
 use crate::BenchFault;
@@ -7,27 +7,27 @@ use std::time::Duration;
 /// When the next append is due.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
-    /// So many messages a second, on a schedule that does not wait for answers: an append that no writer was free for leaves late, and
-    /// its messages say when it was due.
+    /// Open loop: messages per second on a fixed schedule. An append for which no writer is idle is sent late, but its messages
+    /// contain the scheduled time.
     Open {
         per_second: f64,
-        /// Messages of one append.
+        /// Messages per append.
         batch: usize,
     },
-    /// Each writer as soon as it is answered.
+    /// Closed loop: each writer appends again after each response.
     Full {
-        /// Messages of one append.
+        /// Messages per append.
         batch: usize,
     },
 }
 
 impl Load<'_> {
-    /// Appends for so long; afterwards something may still be on its way.
+    /// Appends for `duration`; some messages may not be delivered yet afterwards.
     ///
     /// # Errors
-    /// [`BenchFault::Server`] for a refusal, [`BenchFault::Void`] when a reader is cut off.
-    pub(crate) fn runs(&mut self, pace: Pace, duration: Duration) -> Result<(), BenchFault> {
-        self.tally.starts();
+    /// [`BenchFault::Server`] for a refusal, [`BenchFault::Void`] when a reader is disconnected.
+    pub(crate) fn run(&mut self, pace: Pace, duration: Duration) -> Result<(), BenchFault> {
+        self.counts.start_timer();
         let begin = self.now();
         let end = begin + micros(duration);
         let mut sent = 0_u64;
@@ -53,7 +53,7 @@ impl Load<'_> {
                     while due(sent) <= now && self.append(batch, due(sent))? {
                         sent += 1;
                     }
-                    // If one is overdue, no writer is free: the next answer wakes us.
+                    // If one is overdue, no writer is idle: wait for the next response.
                     if due(sent) <= now {
                         end
                     } else {
@@ -62,14 +62,14 @@ impl Load<'_> {
                 }
             };
             let polls = self.polls_due()?;
-            self.turn(polls.min(Duration::from_micros(next.saturating_sub(self.now()))))?;
+            self.handle_events(polls.min(Duration::from_micros(next.saturating_sub(self.now()))))?;
         }
     }
 
-    /// Appends at least so many messages, by all writers at full speed, and waits until they are acknowledged.
+    /// Appends at least `messages` messages, by all writers at full speed, and waits until they are acknowledged.
     ///
     /// # Errors
-    /// As [`Load::runs`].
+    /// As [`Load::run`].
     pub(crate) fn fill(&mut self, messages: u64, batch: usize) -> Result<u64, BenchFault> {
         let mut sent = 0;
         while sent < messages {
@@ -77,20 +77,20 @@ impl Load<'_> {
             while sent < messages && self.append(batch, now)? {
                 sent += batch as u64;
             }
-            self.turn(Duration::from_millis(100))?;
+            self.handle_events(Duration::from_millis(100))?;
         }
-        self.settles()?;
+        self.wait_until_delivered()?;
         Ok(sent)
     }
 
-    /// Reads everything that was appended before, by one more reader of the first stream.
+    /// Reads all earlier messages of the first stream, with one more reader.
     ///
     /// # Errors
-    /// As [`Load::settles`].
-    pub(crate) fn catches_up(&mut self) -> Result<(), BenchFault> {
-        self.tally.starts();
-        self.tally.expected += self.written[0].iter().sum::<u64>();
+    /// As [`Load::wait_until_delivered`].
+    pub(crate) fn read_from_beginning(&mut self) -> Result<(), BenchFault> {
+        self.counts.start_timer();
+        self.counts.expected += self.written[0].iter().sum::<u64>();
         self.open_readers(1)?;
-        self.settles()
+        self.wait_until_delivered()
     }
 }

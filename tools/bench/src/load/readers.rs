@@ -1,108 +1,111 @@
 //! The readers of a load.
 
-use super::{Load, LoadEnd, SILENCE_MAX, expect_ok, micros, stream};
+use super::{ConnectionRole, Load, SILENCE_MAX, expect_ok, micros, stream};
 use crate::BenchFault;
 use crate::decode::ContentPart;
-use crate::message::{MessageScanner, SeenMessages};
+use crate::message::{MessageScanner, ReceivedMessages};
 use crate::target::{BenchTechnique, From};
 use std::time::{Duration, Instant};
 
-/// How many connections are opened before the server is given time to accept them.
+/// Connections opened before waiting until the server has accepted them.
 const OPENED_AT_ONCE: usize = 128;
-/// How long long-polls are given to be on their way.
+/// How long to wait after sending long-polls.
 const LONG_POLLS_LEAVE: Duration = Duration::from_millis(2);
 
 /// One reader.
 #[derive(Debug)]
 pub(super) struct LoadReader {
-    /// Its connection, once it has asked.
-    line: Option<usize>,
+    /// Its connection, once it has sent a request.
+    connection: Option<usize>,
     pub(super) stream: usize,
     scanner: MessageScanner,
-    pub(super) seen: SeenMessages,
-    /// Where the next poll or long-poll begins.
+    pub(super) received: ReceivedMessages,
+    /// The position of the next poll or long-poll.
     position: Option<String>,
-    /// A request has been sent and its answer is not whole.
-    asks: bool,
-    /// The head of a streaming answer has come.
-    follows: bool,
+    /// A request was sent, and its response is incomplete.
+    is_waiting: bool,
+    /// The head of a streaming response was received.
+    is_following: bool,
 }
 
 impl Load<'_> {
-    /// So many more readers. Those that stream have their answer's head when this is done; long-polls have been sent; polls are spread
-    /// over their interval, and connect when they first ask.
+    /// Adds readers. Afterwards streaming readers have received the head of their response, and long-polls have been sent; polls are
+    /// distributed over their interval, and connect with their first request.
     ///
     /// # Errors
-    /// What keeps them from being connected.
+    /// Errors of connecting, and [`BenchFault::Server`] for a refusal.
     pub(crate) fn open_readers(&mut self, count: usize) -> Result<(), BenchFault> {
         for opened in 0..count {
             let reader = self.readers.len();
             self.readers.push(LoadReader {
-                line: None,
-                stream: reader % self.terms.streams,
+                connection: None,
+                stream: reader % self.options.streams,
                 scanner: MessageScanner::default(),
-                seen: SeenMessages::default(),
+                received: ReceivedMessages::default(),
                 position: None,
-                asks: false,
-                follows: false,
+                is_waiting: false,
+                is_following: false,
             });
-            if self.terms.technique == BenchTechnique::Poll {
-                let spread = micros(self.terms.poll_every) * opened as u64 / count as u64;
+            if self.options.technique == BenchTechnique::Poll {
+                let spread = micros(self.options.poll_every) * opened as u64 / count as u64;
                 self.polls.push_back((self.now() + spread, reader));
                 continue;
             }
-            self.ask(reader)?;
+            self.send_request(reader)?;
             if (opened + 1) % OPENED_AT_ONCE == 0 || opened + 1 == count {
-                self.readers_are_let_in()?;
+                self.wait_for_readers()?;
             }
         }
         Ok(())
     }
 
-    fn readers_are_let_in(&mut self) -> Result<(), BenchFault> {
-        if !self.terms.technique.streams() {
-            self.turn(LONG_POLLS_LEAVE)?;
+    fn wait_for_readers(&mut self) -> Result<(), BenchFault> {
+        if !self.options.technique.streams() {
+            self.handle_events(LONG_POLLS_LEAVE)?;
             return Ok(());
         }
         let begun = Instant::now();
         let newest = self.readers.len().saturating_sub(OPENED_AT_ONCE);
-        while self.readers[newest..].iter().any(|reader| !reader.follows) {
-            self.turn(Duration::from_millis(100))?;
+        while self.readers[newest..]
+            .iter()
+            .any(|reader| !reader.is_following)
+        {
+            self.handle_events(Duration::from_millis(100))?;
             if begun.elapsed() > SILENCE_MAX {
                 return Err(BenchFault::Server(format!(
-                    "no head of a streaming answer within {SILENCE_MAX:?}"
+                    "no head of a streaming response within {SILENCE_MAX:?}"
                 )));
             }
         }
         Ok(())
     }
 
-    /// Readers of a stream.
+    /// Number of readers of a stream.
     pub(super) fn readers_of(&self, stream: usize) -> usize {
-        let (all, streams) = (self.readers.len(), self.terms.streams);
+        let (all, streams) = (self.readers.len(), self.options.streams);
         all / streams + usize::from(stream < all % streams)
     }
 
     /// Sends the reader's next request.
-    fn ask(&mut self, number: usize) -> Result<(), BenchFault> {
-        let line = match self.readers[number].line {
-            Some(line) => line,
+    fn send_request(&mut self, number: usize) -> Result<(), BenchFault> {
+        let connection = match self.readers[number].connection {
+            Some(connection) => connection,
             None => {
-                self.ends.push(LoadEnd::Reader(number));
-                self.lines.open()?
+                self.roles.push(ConnectionRole::Reader(number));
+                self.connections.open()?
             }
         };
         let reader = &mut self.readers[number];
-        reader.line = Some(line);
+        reader.connection = Some(connection);
         let from = reader.position.as_deref().map_or(From::Beginning, From::At);
         let request = self
             .target
-            .read(&stream(reader.stream), self.terms.technique, from);
-        reader.asks = true;
-        self.lines.send(line, &request)
+            .read(&stream(reader.stream), self.options.technique, from);
+        reader.is_waiting = true;
+        self.connections.send(connection, &request)
     }
 
-    /// Sends the polls that are due; returns the time to the next.
+    /// Sends the polls that are due; returns the time until the next one.
     pub(super) fn polls_due(&mut self) -> Result<Duration, BenchFault> {
         while let Some(&(due, reader)) = self.polls.front() {
             let now = self.now();
@@ -110,47 +113,47 @@ impl Load<'_> {
                 return Ok(Duration::from_micros(due - now));
             }
             self.polls.pop_front();
-            // One that is still waiting for its answer leaves this one out.
-            if !self.readers[reader].asks {
-                self.ask(reader)?;
+            // Skipped while the previous response is incomplete.
+            if !self.readers[reader].is_waiting {
+                self.send_request(reader)?;
             }
-            if !self.terms.poll_every.is_zero() {
+            if !self.options.poll_every.is_zero() {
                 self.polls
-                    .push_back((due + micros(self.terms.poll_every), reader));
+                    .push_back((due + micros(self.options.poll_every), reader));
             }
         }
         Ok(SILENCE_MAX)
     }
 
-    pub(super) fn reader_has(&mut self, number: usize) -> Result<(), BenchFault> {
+    pub(super) fn handle_reader(&mut self, number: usize) -> Result<(), BenchFault> {
         let Self {
             target,
-            terms,
-            lines,
+            options,
+            connections,
             readers,
-            tally,
+            counts,
             begun,
             ..
         } = self;
         let LoadReader {
-            line: Some(line),
+            connection: Some(connection),
             scanner,
-            seen,
+            received,
             position,
-            follows,
+            is_following,
             ..
         } = &mut readers[number]
         else {
             return Ok(());
         };
-        let (streams, now) = (terms.technique.streams(), Instant::now());
+        let (streams, now) = (options.technique.streams(), Instant::now());
         let now_us = micros(now.duration_since(*begun));
-        let (mut answered, before) = (false, tally.delivered);
-        let bytes = lines.read(*line, &mut |part| {
+        let (mut ended, before) = (false, counts.delivered);
+        let bytes = connections.read(*connection, &mut |part| {
             match part {
                 ContentPart::Head(head) if streams => {
-                    *follows = head.is_success() || head.status == 101;
-                    if !*follows {
+                    *is_following = head.is_success() || head.status == 101;
+                    if !*is_following {
                         expect_ok(&head)?;
                     }
                 }
@@ -162,43 +165,47 @@ impl Load<'_> {
                         *position = Some(next);
                     }
                 }
-                ContentPart::Piece(piece) => scanner.feed(piece, terms.size, |message| {
-                    if let Some(message) = seen.note(message) {
-                        tally.delivered += 1;
-                        if terms.timed {
+                ContentPart::Piece(piece) => scanner.feed(piece, options.size, |message| {
+                    if let Some(message) = received.record(message) {
+                        counts.delivered += 1;
+                        if options.timed {
                             #[expect(
                                 clippy::cast_precision_loss,
                                 reason = "microseconds of one run"
                             )]
-                            tally
+                            counts
                                 .latencies
                                 .record_us(now_us.saturating_sub(message.due) as f64);
                         }
                     }
                 }),
                 ContentPart::End if streams => {
-                    return Err(BenchFault::Void("a streaming answer ended".into()));
+                    return Err(BenchFault::Void("a streaming response ended".into()));
                 }
-                ContentPart::End => answered = true,
+                ContentPart::End => ended = true,
                 ContentPart::Ping => {}
             }
             Ok(())
         })?;
-        tally.received += bytes as u64;
-        if tally.delivered > before {
-            tally.last = now;
+        counts.received += bytes as u64;
+        if counts.delivered > before {
+            counts.last = now;
         }
-        if answered {
-            self.reader_is_answered(number)?;
+        if ended {
+            self.response_ended(number)?;
         }
         Ok(())
     }
 
-    fn reader_is_answered(&mut self, number: usize) -> Result<(), BenchFault> {
-        self.tally.answers += 1;
-        self.readers[number].asks = false;
+    fn response_ended(&mut self, number: usize) -> Result<(), BenchFault> {
+        self.counts.responses += 1;
+        self.readers[number].is_waiting = false;
         let at_once =
-            self.terms.technique == BenchTechnique::LongPoll || self.terms.poll_every.is_zero();
-        if at_once { self.ask(number) } else { Ok(()) }
+            self.options.technique == BenchTechnique::LongPoll || self.options.poll_every.is_zero();
+        if at_once {
+            self.send_request(number)
+        } else {
+            Ok(())
+        }
     }
 }

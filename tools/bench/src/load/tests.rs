@@ -1,7 +1,7 @@
 //! The load with LIMIT in a thread: it counts messages, and detects lost, repeated and reordered
 //! ones.
 
-use super::{Load, LoadTerms, Pace};
+use super::{Load, LoadOptions, Pace};
 use crate::BenchFault;
 use crate::limit;
 use crate::target::{BenchTarget, BenchTechnique, From, Launch};
@@ -28,14 +28,14 @@ fn limit() -> SocketAddr {
     address
 }
 
-/// What happens to the messages of an append in transit.
-type Mischief = fn(&mut Vec<Vec<u8>>);
+/// Changes the messages of an append in transit.
+type TransitFault = fn(&mut Vec<Vec<u8>>);
 
 /// LIMIT with appends that are changed in transit.
 #[derive(Debug)]
-struct Faulty(Mischief);
+struct FaultyTarget(TransitFault);
 
-impl BenchTarget for Faulty {
+impl BenchTarget for FaultyTarget {
     fn name(&self) -> String {
         "faulty".into()
     }
@@ -62,34 +62,34 @@ impl BenchTarget for Faulty {
         LimitTarget { joined: false }.read(stream, technique, from)
     }
 
-    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
-        LimitTarget { joined: false }.position(answer)
+    fn position(&self, head: &DecodedHead<'_>) -> Option<String> {
+        LimitTarget { joined: false }.position(head)
     }
 }
 
 /// Three readers of each of two streams; ten appends of four messages to each, by several writers.
 fn load(
-    mischief: Mischief,
+    fault: TransitFault,
     technique: BenchTechnique,
     silence_max: Duration,
 ) -> Result<u64, BenchFault> {
-    let target = &Faulty(mischief);
-    let terms = LoadTerms {
+    let target = &FaultyTarget(fault);
+    let options = LoadOptions {
         streams: 2,
         silence_max,
-        ..LoadTerms::new(technique, 100, 3)
+        ..LoadOptions::new(technique, 100, 3)
     };
-    let mut load = Load::new(target, limit(), terms)?;
+    let mut load = Load::new(target, limit(), options)?;
     load.open_readers(6)?;
     load.fill(80, 4)?;
-    Ok(load.tally.delivered)
+    Ok(load.counts.delivered)
 }
 
 #[test]
 fn every_message_reaches_every_reader_by_every_technique() {
     for technique in ALL {
         assert_eq!(
-            load(|_| (), technique, Duration::from_secs(10)).expect("nothing is wrong"),
+            load(|_| (), technique, Duration::from_secs(10)).expect("no fault"),
             80 * 3,
             "{technique}"
         );
@@ -98,7 +98,7 @@ fn every_message_reaches_every_reader_by_every_technique() {
 
 #[test]
 fn a_lost_repeated_reordered_or_damaged_message_voids_a_run() {
-    let faults: [(&str, Mischief); 4] = [
+    let faults: [(&str, TransitFault); 4] = [
         ("lost", |messages| drop(messages.remove(1))),
         ("lost", |messages| drop(messages.pop())),
         ("repeated or reordered", |messages| {
@@ -109,7 +109,7 @@ fn a_lost_repeated_reordered_or_damaged_message_voids_a_run() {
     let silence_max = Duration::from_millis(300);
     for technique in ALL {
         for (what, fault) in faults {
-            let found = load(fault, technique, silence_max).expect_err("something is wrong");
+            let found = load(fault, technique, silence_max).expect_err("a fault");
             let text = found.to_string();
             assert!(
                 matches!(found, BenchFault::Lost { .. }) && text.contains(what),
@@ -118,7 +118,7 @@ fn a_lost_repeated_reordered_or_damaged_message_voids_a_run() {
             assert!(!text.contains(&format!(" 0 {what}")), "{technique}: {text}");
         }
         let damage = load(|messages| messages[2][99] = b' ', technique, silence_max)
-            .expect_err("a byte is wrong");
+            .expect_err("a wrong byte");
         assert!(
             damage.to_string().contains("60 damaged"),
             "{technique}: {damage}"
@@ -132,11 +132,11 @@ fn an_open_loop_load_states_when_messages_were_due() {
     let mut load = Load::new(
         &target,
         limit(),
-        LoadTerms::new(BenchTechnique::Ndjson, 100, 2),
+        LoadOptions::new(BenchTechnique::Ndjson, 100, 2),
     )
     .expect("a stream");
     load.open_readers(1).expect("a reader");
-    load.runs(
+    load.run(
         Pace::Open {
             per_second: 1_000.0,
             batch: 2,
@@ -144,11 +144,11 @@ fn an_open_loop_load_states_when_messages_were_due() {
         Duration::from_millis(200),
     )
     .expect("it runs");
-    load.settles().expect("everything arrives");
-    assert_eq!(load.tally.latencies.count(), load.tally.delivered);
+    load.wait_until_delivered().expect("everything arrives");
+    assert_eq!(load.counts.latencies.count(), load.counts.delivered);
     assert!(
-        load.tally.delivered > 0 && load.tally.delivered <= 200,
+        load.counts.delivered > 0 && load.counts.delivered <= 200,
         "{} in 0.2 s",
-        load.tally.delivered
+        load.counts.delivered
     );
 }

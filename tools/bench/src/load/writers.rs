@@ -1,6 +1,6 @@
-//! The writers of a load: connections that append, one append at a time each.
+//! The writers of a load: connections that append, each with one pending append at a time.
 
-use super::{Load, LoadEnd, expect_ok, micros, stream};
+use super::{ConnectionRole, Load, expect_ok, micros, stream};
 use crate::BenchFault;
 use crate::decode::ContentPart;
 use crate::message::BenchMessage;
@@ -9,19 +9,19 @@ use std::time::Instant;
 /// One writer.
 #[derive(Debug)]
 pub(super) struct LoadWriter {
-    line: usize,
-    /// When the append under way was due, and how many messages it has.
+    connection: usize,
+    /// The due time of the pending append in microseconds, and its number of messages.
     due: u64,
     messages: usize,
 }
 
 impl Load<'_> {
-    /// One more writer; only when it has something to send, because servers close connections that say nothing.
+    /// Opens one more writer; called only before an append, because servers close idle connections.
     fn open_writer(&mut self) -> Result<(), BenchFault> {
-        let (line, writer) = (self.lines.open()?, self.writers.len());
-        self.ends.push(LoadEnd::Writer(writer));
+        let (connection, writer) = (self.connections.open()?, self.writers.len());
+        self.roles.push(ConnectionRole::Writer(writer));
         self.writers.push(LoadWriter {
-            line,
+            connection,
             due: 0,
             messages: 0,
         });
@@ -32,18 +32,19 @@ impl Load<'_> {
         Ok(())
     }
 
-    /// Sends one append of so many messages to the stream whose turn it is, if a writer is idle or can be opened; whether one was.
+    /// Sends one append to the next stream if a writer is idle or can be opened; returns whether it was sent.
     ///
-    /// - `due`: when it should be sent, in microseconds since the load began.
+    /// - `messages`: number of messages of the append.
+    /// - `due`: its scheduled time, in microseconds since the load began.
     pub(super) fn append(&mut self, messages: usize, due: u64) -> Result<bool, BenchFault> {
-        if self.idle.is_empty() && self.writers.len() < self.terms.writers {
+        if self.idle.is_empty() && self.writers.len() < self.options.writers {
             self.open_writer()?;
         }
         let Some(number) = self.idle.pop() else {
             return Ok(false);
         };
-        let at = self.turn;
-        self.turn = (at + 1) % self.terms.streams;
+        let at = self.next_stream;
+        self.next_stream = (at + 1) % self.options.streams;
         let next = &mut self.written[at][number];
         let message = |number_of| {
             BenchMessage {
@@ -51,36 +52,36 @@ impl Load<'_> {
                 number: number_of,
                 due,
             }
-            .bytes(self.terms.size)
+            .bytes(self.options.size)
         };
         let bodies: Vec<Vec<u8>> = (*next..*next + messages as u64).map(message).collect();
         *next += messages as u64;
-        self.tally.expected += (messages * self.readers_of(at)) as u64;
+        self.counts.expected += (messages * self.readers_of(at)) as u64;
         let request = self.target.append(&stream(at), &bodies);
         let writer = &mut self.writers[number];
         (writer.due, writer.messages) = (due, messages);
-        self.lines.send(writer.line, &request)?;
+        self.connections.send(writer.connection, &request)?;
         Ok(true)
     }
 
-    pub(super) fn writer_has(&mut self, number: usize) -> Result<(), BenchFault> {
+    pub(super) fn handle_writer(&mut self, number: usize) -> Result<(), BenchFault> {
         let writer = &mut self.writers[number];
-        let mut answered = false;
-        self.lines.read(writer.line, &mut |part| {
+        let mut ended = false;
+        self.connections.read(writer.connection, &mut |part| {
             match part {
                 ContentPart::Head(head) => expect_ok(&head)?,
-                ContentPart::End => answered = true,
+                ContentPart::End => ended = true,
                 ContentPart::Piece(_) | ContentPart::Ping => {}
             }
             Ok(())
         })?;
-        if answered {
+        if ended {
             let now = Instant::now();
             let now_us = micros(now.duration_since(self.begun));
-            self.tally.last = now;
-            self.tally.appended += writer.messages as u64;
+            self.counts.last = now;
+            self.counts.appended += writer.messages as u64;
             #[expect(clippy::cast_precision_loss, reason = "microseconds of one run")]
-            self.tally
+            self.counts
                 .acknowledged
                 .record_us(now_us.saturating_sub(writer.due) as f64);
             self.idle.push(number);

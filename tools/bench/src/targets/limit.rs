@@ -1,11 +1,11 @@
-//! LIMIT as a target: this program's own hidden subcommand, in a process of its own like any other server.
+//! LIMIT as a target: a hidden subcommand of this program, run as a process like any other server.
 
 use crate::BenchFault;
 use crate::target::{BenchTarget, BenchTechnique, From, Launch, Role, UPGRADE, body, request};
 use std::path::Path;
 use tailwater_harness::http::DecodedHead;
 
-/// What no server can do with less work; `joined`: a woken reader takes everything up to the tail.
+/// LIMIT; with `joined`, appends of one iteration of its loop are delivered together.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LimitTarget {
     pub(crate) joined: bool,
@@ -71,21 +71,21 @@ impl BenchTarget for LimitTarget {
         )
     }
 
-    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
-        answer.header("next").map(Into::into)
+    fn position(&self, head: &DecodedHead<'_>) -> Option<String> {
+        head.header("next").map(Into::into)
     }
 
-    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, stream: &str, head: &DecodedHead<'_>) -> Option<Vec<u8>> {
         Some(request(
             "GET",
-            &format!("/u/{stream}/{}", answer.header("next")?),
+            &format!("/u/{stream}/{}", head.header("next")?),
             "",
             b"",
         ))
     }
 }
 
-/// The first segment of a path says what is wanted.
+/// The first segment of a path.
 fn letter(technique: BenchTechnique) -> char {
     match technique {
         BenchTechnique::Poll => 'p',

@@ -1,6 +1,6 @@
-//! Servers of others that do the same job, where they are installed.
+//! Other servers for the same purpose, if they are installed.
 //!
-//! | peer | what it is | where it is looked for |
+//! | peer | server | where it is searched |
 //! | --- | --- | --- |
 //! | nchan | nginx with Debian's `libnginx-mod-nchan` | `TAILWATER_BENCH_NCHAN`, or `nginx` on `PATH` or in `/usr/sbin` |
 //! | Electric | the crate `durable-streams` | `electric/bin/durable-streams-server` in `TAILWATER_BENCH_PEERS` |
@@ -20,12 +20,12 @@ use std::path::{Path, PathBuf};
 use durable_streams::{Axum, DurableStreams, Electric, Node};
 use nchan::Nchan;
 
-/// A variable that names the folder of installed peers.
+/// Environment variable: the folder of installed peers.
 const PEERS: &str = "TAILWATER_BENCH_PEERS";
-/// A variable that names an nginx.
+/// Environment variable: the path of nginx.
 const NCHAN: &str = "TAILWATER_BENCH_NCHAN";
 
-/// Every peer in every mode, or why it can't take part.
+/// Every peer in every mode, or why it can't be measured.
 pub(super) fn known() -> Vec<KnownTarget> {
     let electric =
         |mode: Electric| Ok(mode.server(&installed("electric/bin/durable-streams-server")?));
@@ -55,10 +55,9 @@ pub(super) fn known() -> Vec<KnownTarget> {
     .into()
 }
 
-/// What lies in the folder of peers.
+/// A path in the folder of peers.
 fn installed(path: &str) -> Result<PathBuf, String> {
-    let folder =
-        std::env::var_os(PEERS).ok_or(format!("{PEERS} names no folder where it is installed"))?;
+    let folder = std::env::var_os(PEERS).ok_or(format!("{PEERS} is not set"))?;
     let path = Path::new(&folder).join(path);
     if path.exists() {
         Ok(path)
@@ -67,7 +66,7 @@ fn installed(path: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// An nginx, and the module that makes it nchan.
+/// Finds nginx and its nchan module.
 fn nginx() -> Result<Nchan, String> {
     let named = std::env::var_os(NCHAN).map(PathBuf::from);
     let nginx = named
@@ -76,7 +75,7 @@ fn nginx() -> Result<Nchan, String> {
     if !nginx.is_file() {
         return Err(format!("there is no {}", nginx.display()));
     }
-    // Debian's prefix is /usr, whose binaries lie in sbin; others keep to the same shape.
+    // nginx is in `sbin` of a prefix (Debian: /usr), its modules in `lib` of the same prefix.
     let prefix = nginx
         .parent()
         .and_then(Path::parent)

@@ -1,4 +1,4 @@
-//! The requests of the Durable Streams protocol, the same for every server that speaks it; NDJSON and WebSocket are Tailwater's own.
+//! Requests of the Durable Streams protocol, for all its servers; NDJSON and WebSocket are extensions of Tailwater.
 
 use crate::target::{BenchTechnique, From, JSON, UPGRADE, body, request};
 use tailwater_harness::http::DecodedHead;
@@ -13,7 +13,7 @@ pub(crate) fn append(stream: &str, messages: &[Vec<u8>]) -> Vec<u8> {
     request("POST", &path(stream), JSON, &body(messages))
 }
 
-/// Reads from a position on.
+/// Reads from a position.
 pub(crate) fn read(stream: &str, technique: BenchTechnique, from: From<'_>) -> Vec<u8> {
     let offset = match from {
         From::Beginning => "-1",
@@ -38,13 +38,13 @@ pub(crate) fn read(stream: &str, technique: BenchTechnique, from: From<'_>) -> V
 }
 
 /// Where the next read begins.
-pub(crate) fn position(answer: &DecodedHead<'_>) -> Option<String> {
-    answer.header("stream-next-offset").map(Into::into)
+pub(crate) fn position(head: &DecodedHead<'_>) -> Option<String> {
+    head.header("stream-next-offset").map(Into::into)
 }
 
-/// The same poll again, to be answered with 304.
-pub(crate) fn unchanged(stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
-    let (offset, etag) = (answer.header("stream-next-offset")?, answer.header("etag")?);
+/// A poll with `If-None-Match`, which returns 304.
+pub(crate) fn unchanged(stream: &str, head: &DecodedHead<'_>) -> Option<Vec<u8>> {
+    let (offset, etag) = (head.header("stream-next-offset")?, head.header("etag")?);
     let path = format!("{}?offset={offset}", path(stream));
     Some(request(
         "GET",

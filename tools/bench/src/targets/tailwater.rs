@@ -1,4 +1,4 @@
-//! Tailwater itself, in memory or on disk, and a second binary of it beside.
+//! Tailwater, in memory or on disk, from the measured binary or the second one.
 
 use super::protocol;
 use crate::BenchFault;
@@ -6,12 +6,12 @@ use crate::target::{BenchTarget, BenchTechnique, From, Launch, Role};
 use std::path::{Path, PathBuf};
 use tailwater_harness::http::DecodedHead;
 
-/// One binary with one way to run it.
+/// A binary and its mode.
 #[derive(Debug, Clone)]
 pub(crate) struct Tailwater {
     /// The column's heading.
     pub(crate) name: String,
-    /// The measured binary, or the one beside it.
+    /// [`Role::Tailwater`] or [`Role::Against`].
     pub(crate) role: Role,
     /// The binary.
     pub(crate) program: PathBuf,
@@ -36,7 +36,7 @@ impl BenchTarget for Tailwater {
             .map(Into::into)
             .collect();
         arguments.push(format!("127.0.0.1:{port}"));
-        // Answers that end by themselves would end runs on slow machines.
+        // A streaming response that ends would make a run void.
         arguments.extend(["--recycle", "600s"].map(Into::into));
         match &self.sync {
             None => arguments.extend(["--store", "memory", "--memory-max", "6GiB"].map(Into::into)),
@@ -75,11 +75,11 @@ impl BenchTarget for Tailwater {
         protocol::read(stream, technique, from)
     }
 
-    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
-        protocol::position(answer)
+    fn position(&self, head: &DecodedHead<'_>) -> Option<String> {
+        protocol::position(head)
     }
 
-    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
-        protocol::unchanged(stream, answer)
+    fn unchanged(&self, stream: &str, head: &DecodedHead<'_>) -> Option<Vec<u8>> {
+        protocol::unchanged(stream, head)
     }
 }

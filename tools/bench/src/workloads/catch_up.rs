@@ -1,22 +1,22 @@
-//! Catch-up: a large stream read from its beginning, page after page or as one answer.
+//! Catch-up: a large stream read from its beginning, as pages or as one response.
 
 use super::{float, measured};
-use crate::load::{Load, LoadTerms};
+use crate::load::{Load, LoadOptions};
 use crate::process::MeasuredServer;
 use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::{higher, lower};
 use crate::target::{BenchTarget, BenchTechnique};
-use crate::{BenchFault, Common, targets};
+use crate::{BenchFault, CommonArguments, targets};
 
-/// Bytes of one append.
+/// Bytes per append.
 const BATCH_BYTES: usize = 1_000_000;
 /// Connections that fill the stream.
 const WRITERS: usize = 4;
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CatchUpArguments {
-    /// How the reader follows; `poll` reads pages
+    /// Techniques of the reader; `poll` reads pages
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Poll, BenchTechnique::Ndjson, BenchTechnique::Sse])]
     pub(crate) techniques: Vec<BenchTechnique>,
     /// Bytes of a message, one run for each
@@ -28,7 +28,10 @@ pub(crate) struct CatchUpArguments {
 }
 
 /// Measures every technique with every size of messages.
-pub(crate) fn run(common: &Common, arguments: &CatchUpArguments) -> Result<Measured, BenchFault> {
+pub(crate) fn run(
+    common: &CommonArguments,
+    arguments: &CatchUpArguments,
+) -> Result<Measured, BenchFault> {
     let megabytes = arguments.megabytes.clamp(1, 3_000);
     let title = format!(
         "Catch-up: a stream of {megabytes} MB read from its beginning; servers with a disk are restarted before"
@@ -37,9 +40,9 @@ pub(crate) fn run(common: &Common, arguments: &CatchUpArguments) -> Result<Measu
     for &technique in &arguments.techniques {
         for &size in &arguments.sizes {
             let size = size.clamp(crate::message::SIZE_MIN, BATCH_BYTES);
-            let terms = LoadTerms {
+            let options = LoadOptions {
                 timed: false,
-                ..LoadTerms::new(technique, size, WRITERS)
+                ..LoadOptions::new(technique, size, WRITERS)
             };
             let by = if technique == BenchTechnique::Poll {
                 "pages".to_owned()
@@ -48,7 +51,7 @@ pub(crate) fn run(common: &Common, arguments: &CatchUpArguments) -> Result<Measu
             };
             cases.push(BenchCase {
                 name: format!("{by}, messages of {size} bytes"),
-                run: Box::new(move |target| one(common, target, &terms, megabytes * 1_000_000)),
+                run: Box::new(move |target| one(common, target, &options, megabytes * 1_000_000)),
             });
         }
     }
@@ -60,14 +63,19 @@ pub(crate) fn run(common: &Common, arguments: &CatchUpArguments) -> Result<Measu
     )
 }
 
-fn one(common: &Common, target: &dyn BenchTarget, terms: &LoadTerms, bytes: u64) -> RunOutcome {
-    if !target.offers(terms.technique) {
+fn one(
+    common: &CommonArguments,
+    target: &dyn BenchTarget,
+    options: &LoadOptions,
+    bytes: u64,
+) -> RunOutcome {
+    if !target.offers(options.technique) {
         return Ok(None);
     }
     let mut server = MeasuredServer::start(target, common.folder.as_deref())?;
-    let mut load = Load::new(target, server.address, terms.clone())?;
-    // Also to a server that takes the whole of it for one message: what counts here is bytes.
-    load.fill(bytes / terms.size as u64, BATCH_BYTES / terms.size)?;
+    let mut load = Load::new(target, server.address, options.clone())?;
+    // Also for a server that stores an append as one message: here only the bytes matter.
+    load.fill(bytes / options.size as u64, BATCH_BYTES / options.size)?;
     if target.durable() {
         server.restart(target)?;
     }
@@ -83,10 +91,10 @@ fn one(common: &Common, target: &dyn BenchTarget, terms: &LoadTerms, bytes: u64)
         ),
     ];
     for (rate, cost) in readings {
-        load.leaves_for(server.address)?;
-        let (cpu, tally) = measured(&server, &mut load, Load::catches_up)?;
-        let megabytes = float(tally.delivered * terms.size as u64) / 1e6;
-        figures.push(higher(rate, megabytes / tally.seconds()));
+        load.reconnect(server.address)?;
+        let (cpu, counts) = measured(&server, &mut load, Load::read_from_beginning)?;
+        let megabytes = float(counts.delivered * options.size as u64) / 1e6;
+        figures.push(higher(rate, megabytes / counts.seconds()));
         figures.push(lower(cost, cpu.as_secs_f64() * 1e6 / megabytes));
     }
     Ok(Some(figures))

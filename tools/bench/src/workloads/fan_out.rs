@@ -1,40 +1,43 @@
 //! Fan-out: one stream, many readers, at a fixed rate of deliveries.
 
 use super::{float, measured, ms, us_per};
-use crate::load::{Load, LoadTerms, Pace};
+use crate::load::{Load, LoadOptions, Pace};
 use crate::process::MeasuredServer;
 use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::lower;
 use crate::target::{BenchTarget, BenchTechnique};
-use crate::{BenchFault, Common, targets};
+use crate::{BenchFault, CommonArguments, targets};
 use std::time::Duration;
 
 /// Connections that append.
 const WRITERS: usize = 16;
-/// In milliseconds; a connection that says nothing for longer may be closed.
+/// In milliseconds; servers may close connections that are idle for longer.
 const POLL_EVERY_MAX: u64 = 4_000;
-/// Appended before anything is counted.
+/// Time of appends before the measurement.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FanOutArguments {
-    /// How readers follow
+    /// Techniques of the readers
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket, BenchTechnique::LongPoll, BenchTechnique::Poll])]
     pub(crate) techniques: Vec<BenchTechnique>,
-    /// How many follow, one run for each
+    /// Numbers of readers, one run for each
     #[arg(long, value_delimiter = ',', default_values_t = [100, 1000, 5000])]
     pub(crate) readers: Vec<usize>,
-    /// Deliveries per second; the appends per second are that divided by the readers
+    /// Deliveries per second; appends per second times readers
     #[arg(long, default_value_t = 20_000.0)]
     pub(crate) rate: f64,
-    /// How often a poll's reader asks, in milliseconds
+    /// Poll interval in milliseconds
     #[arg(long, default_value_t = 1_000)]
     pub(crate) poll_every: u64,
 }
 
 /// Measures every technique with every number of readers.
-pub(crate) fn run(common: &Common, arguments: &FanOutArguments) -> Result<Measured, BenchFault> {
+pub(crate) fn run(
+    common: &CommonArguments,
+    arguments: &FanOutArguments,
+) -> Result<Measured, BenchFault> {
     let FanOutArguments {
         techniques,
         readers,
@@ -54,14 +57,14 @@ pub(crate) fn run(common: &Common, arguments: &FanOutArguments) -> Result<Measur
                 per_second: rate / float(readers as u64),
                 batch: 1,
             };
-            let terms = LoadTerms {
+            let options = LoadOptions {
                 poll_every: Duration::from_millis((*poll_every).clamp(1, POLL_EVERY_MAX)),
-                ..LoadTerms::new(technique, common.size(), WRITERS)
+                ..LoadOptions::new(technique, common.size(), WRITERS)
             };
             let name = format!("{technique}, {readers} readers");
             cases.push(BenchCase {
                 name,
-                run: Box::new(move |target| one(common, target, &terms, readers, pace)),
+                run: Box::new(move |target| one(common, target, &options, readers, pace)),
             });
         }
     }
@@ -74,35 +77,36 @@ pub(crate) fn run(common: &Common, arguments: &FanOutArguments) -> Result<Measur
 }
 
 fn one(
-    common: &Common,
+    common: &CommonArguments,
     target: &dyn BenchTarget,
-    terms: &LoadTerms,
+    options: &LoadOptions,
     readers: usize,
     pace: Pace,
 ) -> RunOutcome {
-    let falls_behind = terms.technique == BenchTechnique::Poll && !target.has_pages();
-    if !target.offers(terms.technique) || falls_behind {
+    let falls_behind = options.technique == BenchTechnique::Poll && !target.has_pages();
+    if !target.offers(options.technique) || falls_behind {
         return Ok(None);
     }
     let server = MeasuredServer::start(target, common.folder.as_deref())?;
-    let mut load = Load::new(target, server.address, terms.clone())?;
+    let mut load = Load::new(target, server.address, options.clone())?;
     load.open_readers(readers)?;
-    load.runs(pace, WARM_UP.min(common.duration()))?;
-    load.settles()?;
-    let (cpu, tally) = measured(&server, &mut load, |load| {
-        load.runs(pace, common.duration())
-    })?;
+    load.run(pace, WARM_UP.min(common.duration()))?;
+    load.wait_until_delivered()?;
+    let (cpu, counts) = measured(&server, &mut load, |load| load.run(pace, common.duration()))?;
     let mut figures = vec![
-        lower("server CPU per delivery, us", us_per(cpu, tally.delivered)),
-        lower("p50, ms", ms(tally.latencies.p50_us())),
-        lower("p99, ms", ms(tally.latencies.p99_us())),
+        lower("server CPU per delivery, us", us_per(cpu, counts.delivered)),
+        lower("p50, ms", ms(counts.latencies.p50_us())),
+        lower("p99, ms", ms(counts.latencies.p99_us())),
         lower(
             "bytes per delivery",
-            float(tally.received) / float(tally.delivered),
+            float(counts.received) / float(counts.delivered),
         ),
     ];
-    if terms.technique == BenchTechnique::Poll {
-        figures.push(lower("server CPU per poll, us", us_per(cpu, tally.answers)));
+    if options.technique == BenchTechnique::Poll {
+        figures.push(lower(
+            "server CPU per poll, us",
+            us_per(cpu, counts.responses),
+        ));
     }
     Ok(Some(figures))
 }

@@ -1,33 +1,36 @@
-//! Idle: the server's memory for each reader that waits.
+//! Idle: the server's memory for each waiting reader.
 
 use super::float;
-use crate::load::{Load, LoadTerms, Pace};
+use crate::load::{Load, LoadOptions, Pace};
 use crate::process::MeasuredServer;
 use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::lower;
 use crate::target::{BenchTarget, BenchTechnique};
-use crate::{BenchFault, Common, targets};
+use crate::{BenchFault, CommonArguments, targets};
 use std::thread;
 use std::time::Duration;
 
-/// Readers that are there before the first look, so that what is paid once is not counted.
+/// Readers before the first measurement, so that one-time allocations are not counted.
 const FIRST: usize = 1_000;
-/// How long a server is left alone before a look.
+/// How long to wait before each measurement of memory.
 const QUIET_MAX: Duration = Duration::from_millis(1_500);
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct IdleArguments {
-    /// How readers follow
+    /// Techniques of the readers
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [BenchTechnique::Ndjson, BenchTechnique::Sse, BenchTechnique::Websocket, BenchTechnique::LongPoll])]
     pub(crate) techniques: Vec<BenchTechnique>,
-    /// How many wait at the end
+    /// Number of readers at the end
     #[arg(long, default_value_t = 5000)]
     pub(crate) readers: usize,
 }
 
 /// Measures every technique.
-pub(crate) fn run(common: &Common, arguments: &IdleArguments) -> Result<Measured, BenchFault> {
+pub(crate) fn run(
+    common: &CommonArguments,
+    arguments: &IdleArguments,
+) -> Result<Measured, BenchFault> {
     let readers = arguments.readers.clamp(2, 15_000);
     let first = FIRST.min(readers / 2);
     let title = format!(
@@ -51,7 +54,7 @@ pub(crate) fn run(common: &Common, arguments: &IdleArguments) -> Result<Measured
 }
 
 fn one(
-    common: &Common,
+    common: &CommonArguments,
     target: &dyn BenchTarget,
     technique: BenchTechnique,
     first: usize,
@@ -61,8 +64,8 @@ fn one(
         return Ok(None);
     }
     let server = MeasuredServer::start(target, common.folder.as_deref())?;
-    let terms = LoadTerms::new(technique, common.size(), 1);
-    let mut load = Load::new(target, server.address, terms)?;
+    let options = LoadOptions::new(technique, common.size(), 1);
+    let mut load = Load::new(target, server.address, options)?;
     let quiet = QUIET_MAX.min(common.duration());
     load.open_readers(first)?;
     thread::sleep(quiet);
@@ -72,15 +75,15 @@ fn one(
     let kib =
         |after: u64| float(after.saturating_sub(before)) / 1024.0 / float((readers - first) as u64);
     let waiting = kib(server.memory()?);
-    // One event to each of them; who waited in vain would be found out here.
-    load.runs(
+    // One event for all readers: a reader that does not receive it makes the run void.
+    load.run(
         Pace::Open {
             per_second: 1.0,
             batch: 1,
         },
         Duration::from_millis(100),
     )?;
-    load.settles()?;
+    load.wait_until_delivered()?;
     thread::sleep(quiet);
     Ok(Some(vec![
         lower("KiB per reader that has received nothing yet", waiting),

@@ -1,30 +1,33 @@
-//! Pipe: appends per second to one stream, by how many connections send them, and one reader that checks each.
+//! Pipe: appends per second to one stream, by number of connections, with one reader that checks them.
 
 use super::{float, measured, ms, us_per};
-use crate::load::{Load, LoadTerms, Pace};
+use crate::load::{Load, LoadOptions, Pace};
 use crate::process::MeasuredServer;
 use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::{higher, lower};
 use crate::target::{BenchTarget, BenchTechnique};
-use crate::{BenchFault, Common, targets};
+use crate::{BenchFault, CommonArguments, targets};
 use std::time::Duration;
 
-/// Appended before anything is counted.
+/// Time of appends before the measurement.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PipeArguments {
-    /// How many connections append, each as soon as it is answered; one run for each
+    /// Numbers of connections, each of which appends again after each response; one run for each
     #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 64])]
     pub(crate) connections: Vec<usize>,
-    /// How the reader follows
+    /// Technique of the reader
     #[arg(long, value_enum, default_value_t = BenchTechnique::Ndjson)]
     pub(crate) technique: BenchTechnique,
 }
 
 /// Measures every number of connections.
-pub(crate) fn run(common: &Common, arguments: &PipeArguments) -> Result<Measured, BenchFault> {
+pub(crate) fn run(
+    common: &CommonArguments,
+    arguments: &PipeArguments,
+) -> Result<Measured, BenchFault> {
     let title = format!(
         "Pipe: appends of {} bytes at full speed for {} s, one reader, disk with --sync {}",
         common.size(),
@@ -33,10 +36,10 @@ pub(crate) fn run(common: &Common, arguments: &PipeArguments) -> Result<Measured
     );
     let case = |&connections: &usize| {
         let writers = connections.clamp(1, 4_096);
-        let terms = LoadTerms::new(arguments.technique, common.size(), writers);
+        let options = LoadOptions::new(arguments.technique, common.size(), writers);
         BenchCase {
             name: format!("{writers} connections"),
-            run: Box::new(move |target| one(common, target, &terms)),
+            run: Box::new(move |target| one(common, target, &options)),
         }
     };
     let cases: Vec<BenchCase<'_>> = arguments.connections.iter().map(case).collect();
@@ -48,10 +51,10 @@ pub(crate) fn run(common: &Common, arguments: &PipeArguments) -> Result<Measured
     )
 }
 
-fn one(common: &Common, target: &dyn BenchTarget, terms: &LoadTerms) -> RunOutcome {
-    // Whoever offers no such stream is followed by another.
+fn one(common: &CommonArguments, target: &dyn BenchTarget, options: &LoadOptions) -> RunOutcome {
+    // A target that does not support the technique is read by another one.
     let known = [
-        terms.technique,
+        options.technique,
         BenchTechnique::Sse,
         BenchTechnique::Websocket,
         BenchTechnique::LongPoll,
@@ -66,22 +69,20 @@ fn one(common: &Common, target: &dyn BenchTarget, terms: &LoadTerms) -> RunOutco
     let mut load = Load::new(
         target,
         server.address,
-        LoadTerms {
+        LoadOptions {
             technique,
-            ..terms.clone()
+            ..options.clone()
         },
     )?;
     load.open_readers(1)?;
     let pace = Pace::Full { batch: 1 };
-    load.runs(pace, WARM_UP.min(common.duration()))?;
-    load.settles()?;
-    let (cpu, tally) = measured(&server, &mut load, |load| {
-        load.runs(pace, common.duration())
-    })?;
+    load.run(pace, WARM_UP.min(common.duration()))?;
+    load.wait_until_delivered()?;
+    let (cpu, counts) = measured(&server, &mut load, |load| load.run(pace, common.duration()))?;
     Ok(Some(vec![
-        higher("appends/s", float(tally.appended) / tally.seconds()),
-        lower("p50 to the answer, ms", ms(tally.acknowledged.p50_us())),
-        lower("p99 to the answer, ms", ms(tally.acknowledged.p99_us())),
-        lower("server CPU per append, us", us_per(cpu, tally.appended)),
+        higher("appends/s", float(counts.appended) / counts.seconds()),
+        lower("p50 to the answer, ms", ms(counts.acknowledged.p50_us())),
+        lower("p99 to the answer, ms", ms(counts.acknowledged.p99_us())),
+        lower("server CPU per append, us", us_per(cpu, counts.appended)),
     ]))
 }

@@ -1,32 +1,32 @@
-//! Polls: connections that ask the same question as fast as they are answered.
+//! Polls: connections that repeat one request at full speed.
 
 use super::{float, us_per};
+use crate::connections::LoadConnections;
 use crate::decode::ContentPart;
-use crate::lines::Lines;
 use crate::message::{BenchMessage, MessageScanner};
 use crate::process::MeasuredServer;
 use crate::rounds::{BenchCase, Measured, RunOutcome, measure};
 use crate::table::{higher, lower};
 use crate::target::{BenchTarget, BenchTechnique, From};
-use crate::{BenchFault, Common, targets};
+use crate::{BenchFault, CommonArguments, targets};
 use std::time::{Duration, Instant};
 
 /// The polled stream.
 const STREAM: &str = "bench-0";
-/// No answer may take longer.
-const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// Asked before anything is counted.
+/// Timeout of a response.
+const RESPONSE_MAX: Duration = Duration::from_secs(10);
+/// Time of polls before the measurement.
 const WARM_UP: Duration = Duration::from_millis(300);
 
-/// What is asked for on the command line.
+/// Options of the workload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PollsArguments {
-    /// How many connections ask
+    /// Number of connections
     #[arg(long, default_value_t = 64)]
     pub(crate) connections: usize,
 }
 
-/// What a poll gets.
+/// The expected response to a poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum PollKind {
     Unchanged,
@@ -34,11 +34,14 @@ enum PollKind {
     Message,
 }
 
-/// Measures the three answers a poll can get.
-pub(crate) fn run(common: &Common, arguments: &PollsArguments) -> Result<Measured, BenchFault> {
+/// Measures each kind of response.
+pub(crate) fn run(
+    common: &CommonArguments,
+    arguments: &PollsArguments,
+) -> Result<Measured, BenchFault> {
     let connections = arguments.connections.clamp(1, 4_096);
     let title = format!(
-        "Polls by {connections} kept connections as fast as they are answered, for {} s",
+        "Polls by {connections} kept connections as fast as they are ended, for {} s",
         common.seconds
     );
     let kinds = [
@@ -65,64 +68,65 @@ pub(crate) fn run(common: &Common, arguments: &PollsArguments) -> Result<Measure
 }
 
 fn one(
-    common: &Common,
+    common: &CommonArguments,
     target: &dyn BenchTarget,
     kind: PollKind,
-    connections: usize,
+    count: usize,
 ) -> RunOutcome {
-    if !target.offers(BenchTechnique::Poll) || (kind == PollKind::Empty && !target.answers_empty())
+    if !target.offers(BenchTechnique::Poll)
+        || (kind == PollKind::Empty && !target.returns_empty_pages())
     {
         return Ok(None);
     }
     let server = MeasuredServer::start(target, common.folder.as_deref())?;
-    let mut lines = Lines::new(server.address)?;
-    let Some(request) = question(common, target, kind, &mut lines)? else {
+    let mut connections = LoadConnections::new(server.address)?;
+    let Some(request) = repeated_request(common, target, kind, &mut connections)? else {
         return Ok(None);
     };
-    let mut polls = Polls {
-        lines,
+    let mut load = PollLoad {
+        connections,
         request,
         kind,
         size: common.size(),
-        under_way: Vec::new(),
-        answers: 0,
+        pending: Vec::new(),
+        responses: 0,
         received: 0,
     };
-    let asked = (0..connections)
-        .map(|_| polls.lines.open())
+    let opened = (0..count)
+        .map(|_| load.connections.open())
         .collect::<Result<Vec<_>, _>>()?;
-    polls.under_way.resize_with(
-        asked.iter().max().map_or(0, |last| last + 1),
-        PollUnderWay::default,
+    load.pending.resize_with(
+        opened.iter().max().map_or(0, |last| last + 1),
+        PendingPoll::default,
     );
-    for id in asked {
-        polls.lines.send(id, &polls.request)?;
+    for id in opened {
+        load.connections.send(id, &load.request)?;
     }
-    polls.go_on(WARM_UP)?;
-    (polls.answers, polls.received) = (0, 0);
+    load.run_for(WARM_UP)?;
+    (load.responses, load.received) = (0, 0);
     let (before, begun) = (server.cpu()?, Instant::now());
-    polls.go_on(common.duration())?;
+    load.run_for(common.duration())?;
     let (elapsed, cpu) = (begun.elapsed(), server.cpu()?.saturating_sub(before));
     Ok(Some(vec![
-        lower("server CPU per poll, us", us_per(cpu, polls.answers)),
-        higher("polls/s", float(polls.answers) / elapsed.as_secs_f64()),
+        lower("server CPU per poll, us", us_per(cpu, load.responses)),
+        higher("polls/s", float(load.responses) / elapsed.as_secs_f64()),
         lower(
             "bytes per answer",
-            float(polls.received) / float(polls.answers),
+            float(load.received) / float(load.responses),
         ),
     ]))
 }
 
-/// Creates a stream with one message; the request that is to be repeated.
-fn question(
-    common: &Common,
+/// Creates a stream with one message; returns the request to repeat.
+fn repeated_request(
+    common: &CommonArguments,
     target: &dyn BenchTarget,
     kind: PollKind,
-    lines: &mut Lines,
+    connections: &mut LoadConnections,
 ) -> Result<Option<Vec<u8>>, BenchFault> {
-    let id = lines.open()?;
+    let id = connections.open()?;
     if let Some(create) = target.create(STREAM, BenchTechnique::Poll) {
-        ask(lines, id, &create, |_| ())?;
+        send_and_wait(connections, id, &create, |_| ())?;
     }
     let message = BenchMessage {
         writer: 0,
@@ -130,100 +134,102 @@ fn question(
         due: 0,
     }
     .bytes(common.size());
-    ask(lines, id, &target.append(STREAM, &[message]), |_| ())?;
+    send_and_wait(connections, id, &target.append(STREAM, &[message]), |_| ())?;
     let beginning = target.read(STREAM, BenchTechnique::Poll, From::Beginning);
     if kind == PollKind::Message {
         return Ok(Some(beginning));
     }
-    let position = ask(lines, id, &beginning, |head| target.position(head))?;
+    let position = send_and_wait(connections, id, &beginning, |head| target.position(head))?;
     let position = position
-        .ok_or_else(|| BenchFault::Server("a poll's answer does not say where to go on".into()))?;
+        .ok_or_else(|| BenchFault::Server("the response to a poll has no position".into()))?;
     let at_tail = target.read(STREAM, BenchTechnique::Poll, From::At(&position));
     if kind == PollKind::Empty {
         return Ok(Some(at_tail));
     }
-    ask(lines, id, &at_tail, |head| target.unchanged(STREAM, head))
+    send_and_wait(connections, id, &at_tail, |head| {
+        target.unchanged(STREAM, head)
+    })
 }
 
-/// One request, and what `take` makes of its answer's head.
-fn ask<T>(
-    lines: &mut Lines,
+/// Sends one request and waits for its response; returns the result of `take` for its head.
+fn send_and_wait<T>(
+    connections: &mut LoadConnections,
     id: usize,
     request: &[u8],
     take: impl Fn(&tailwater_harness::http::DecodedHead<'_>) -> T,
 ) -> Result<T, BenchFault> {
-    lines.send(id, request)?;
-    let (mut taken, mut answered, begun) = (None, false, Instant::now());
-    while !answered && begun.elapsed() < ANSWER_MAX {
-        lines.wait(ANSWER_MAX)?;
-        lines.read(id, &mut |part| {
+    connections.send(id, request)?;
+    let (mut taken, mut ended, begun) = (None, false, Instant::now());
+    while !ended && begun.elapsed() < RESPONSE_MAX {
+        connections.wait(RESPONSE_MAX)?;
+        connections.read(id, &mut |part| {
             match part {
                 ContentPart::Head(head) if head.is_success() || head.status == 304 => {
                     taken = Some(take(&head));
                 }
                 ContentPart::Head(head) => {
                     return Err(BenchFault::Server(format!(
-                        "expected a success, came {}",
+                        "expected a success, received status {}",
                         head.status
                     )));
                 }
-                ContentPart::End => answered = true,
+                ContentPart::End => ended = true,
                 _ => {}
             }
             Ok(())
         })?;
     }
     taken
-        .filter(|_| answered)
-        .ok_or_else(|| BenchFault::Server(format!("no answer within {ANSWER_MAX:?}")))
+        .filter(|_| ended)
+        .ok_or_else(|| BenchFault::Server(format!("no response within {RESPONSE_MAX:?}")))
 }
 
 /// Connections that repeat one request.
-struct Polls {
-    lines: Lines,
+struct PollLoad {
+    connections: LoadConnections,
     request: Vec<u8>,
     kind: PollKind,
     size: usize,
     /// By number of connection.
-    under_way: Vec<PollUnderWay>,
-    answers: u64,
+    pending: Vec<PendingPoll>,
+    responses: u64,
     received: u64,
 }
 
-/// An answer that is not whole yet: servers may send head and body apart.
+/// An incomplete response: servers may send head and body separately.
 #[derive(Debug, Default)]
-struct PollUnderWay {
+struct PendingPoll {
     scanner: MessageScanner,
     messages: usize,
 }
 
-impl Polls {
-    fn go_on(&mut self, duration: Duration) -> Result<(), BenchFault> {
+impl PollLoad {
+    fn run_for(&mut self, duration: Duration) -> Result<(), BenchFault> {
         let begun = Instant::now();
         while begun.elapsed() < duration {
-            let count = self.lines.wait(ANSWER_MAX)?;
+            let count = self.connections.wait(RESPONSE_MAX)?;
             if count == 0 {
                 return Err(BenchFault::Server(format!(
-                    "no answer within {ANSWER_MAX:?}"
+                    "no response within {RESPONSE_MAX:?}"
                 )));
             }
             for at in 0..count {
-                self.reads(self.lines.ready(at))?;
+                self.read(self.connections.ready(at))?;
             }
         }
         Ok(())
     }
 
-    /// Every answer is whole, has the expected status and holds the message or none.
-    fn reads(&mut self, id: usize) -> Result<(), BenchFault> {
+    /// Reads, checks that each complete response has the expected status and number of messages, and sends the next poll.
+    fn read(&mut self, id: usize) -> Result<(), BenchFault> {
         let Self {
-            lines,
+            connections,
             kind,
             size,
-            under_way,
+            pending,
             ..
         } = self;
-        let (mut answered, expected) = (
+        let (mut ended, expected) = (
             false,
             if *kind == PollKind::Unchanged {
                 304
@@ -231,37 +237,37 @@ impl Polls {
                 200
             },
         );
-        let PollUnderWay { scanner, messages } = &mut under_way[id];
-        let bytes = lines.read(id, &mut |part| {
+        let PendingPoll { scanner, messages } = &mut pending[id];
+        let bytes = connections.read(id, &mut |part| {
             match part {
                 ContentPart::Head(head) if head.status == expected => {}
                 ContentPart::Head(head) => {
                     return Err(BenchFault::Void(format!(
-                        "expected {expected}, came {}",
+                        "expected status {expected}, received {}",
                         head.status
                     )));
                 }
                 ContentPart::Piece(piece) => scanner.feed(piece, *size, |message| {
                     *messages += usize::from(message.is_some());
                 }),
-                ContentPart::End => answered = true,
+                ContentPart::End => ended = true,
                 ContentPart::Ping => {}
             }
             Ok(())
         })?;
         self.received += bytes as u64;
-        if answered {
-            let (came, wanted) = (
+        if ended {
+            let (received, wanted) = (
                 std::mem::take(messages),
                 usize::from(*kind == PollKind::Message),
             );
-            if came != wanted {
+            if received != wanted {
                 return Err(BenchFault::Void(format!(
-                    "expected {wanted} messages in an answer, came {came}"
+                    "expected {wanted} messages in a response, received {received}"
                 )));
             }
-            self.answers += 1;
-            self.lines.send(id, &self.request)?;
+            self.responses += 1;
+            self.connections.send(id, &self.request)?;
         }
         Ok(())
     }

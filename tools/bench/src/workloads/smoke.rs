@@ -1,20 +1,20 @@
-//! Smoke: every measurement for a moment, for what it checks and not for its figures.
+//! Smoke: a short run of every workload, for its checks and not for its figures.
 
 use super::{catch_up, fan_out, flood, idle, loss, many, pipe, polls};
 use crate::rounds::Measured;
 use crate::target::BenchTechnique::{self, LongPoll, Ndjson, Poll, Sse, Websocket};
-use crate::{BenchFault, Common};
+use crate::{BenchFault, CommonArguments};
 
 const ALL: [BenchTechnique; 5] = [Ndjson, Sse, Websocket, LongPoll, Poll];
 const STREAMS: [BenchTechnique; 3] = [Ndjson, Sse, Websocket];
 const WAITING: [BenchTechnique; 4] = [Ndjson, Sse, Websocket, LongPoll];
 
-/// Runs everything once, with few readers.
+/// Runs every workload once, with few readers.
 ///
 /// # Errors
-/// [`BenchFault::Void`] when anything was lost, repeated or reordered.
-pub(crate) fn run(common: &Common) -> Result<(), BenchFault> {
-    let mut common = Common {
+/// [`BenchFault::Void`] when a message was lost, repeated or reordered.
+pub(crate) fn run(common: &CommonArguments) -> Result<(), BenchFault> {
+    let mut common = CommonArguments {
         rounds: 1,
         seconds: 0.3,
         quiet: true,
@@ -23,12 +23,12 @@ pub(crate) fn run(common: &Common) -> Result<(), BenchFault> {
     if common.targets.is_empty() {
         common.targets = ["limit", "memory", "disk"].map(Into::into).into();
     }
-    delivered(&common)?;
-    answered(&common)
+    waiting_readers(&common)?;
+    requests(&common)
 }
 
-/// What readers that wait are sent while writers append.
-fn delivered(common: &Common) -> Result<(), BenchFault> {
+/// Workloads with waiting readers.
+fn waiting_readers(common: &CommonArguments) -> Result<(), BenchFault> {
     passed(
         "fan-out",
         fan_out::run(
@@ -76,8 +76,8 @@ fn delivered(common: &Common) -> Result<(), BenchFault> {
     )
 }
 
-/// What requests are answered with, and readers that nothing is sent to.
-fn answered(common: &Common) -> Result<(), BenchFault> {
+/// Workloads of requests, and idle readers.
+fn requests(common: &CommonArguments) -> Result<(), BenchFault> {
     passed(
         "pipe",
         pipe::run(
@@ -118,9 +118,9 @@ fn answered(common: &Common) -> Result<(), BenchFault> {
 fn passed(name: &str, measured: Result<Measured, BenchFault>) -> Result<(), BenchFault> {
     if measured?.failed {
         return Err(BenchFault::Void(format!(
-            "{name}: something was lost, repeated or reordered; see above"
+            "{name}: a message was lost, repeated or reordered; see above"
         )));
     }
-    eprintln!("{name}: nothing was lost, repeated or reordered");
+    eprintln!("{name}: no message was lost, repeated or reordered");
     Ok(())
 }

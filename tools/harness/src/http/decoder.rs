@@ -79,7 +79,7 @@ impl ResponseDecoder {
         }
     }
 
-    /// Announces that the next final response answers a HEAD, so it has no body whatever its head
+    /// Announces that the next final response is to a HEAD request, so it has no body whatever its head
     /// says.
     pub fn expect_no_body(&mut self) {
         self.is_to_head = true;

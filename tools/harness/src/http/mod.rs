@@ -15,22 +15,22 @@ pub use response::Response;
 
 /// The bytes are not HTTP/1.1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected {expected}, came {came:?}")]
+#[error("expected {expected}, found {found:?}")]
 pub struct DecodeError {
     /// What was expected.
     pub expected: &'static str,
     /// The beginning of what was found instead.
-    pub came: String,
+    pub found: String,
 }
 
 impl DecodeError {
-    fn new(expected: &'static str, came: &[u8]) -> Self {
+    fn new(expected: &'static str, found: &[u8]) -> Self {
         /// Enough to see the fault.
         const SHOWN_BYTES_MAX: usize = 200;
-        let shown = &came[..came.len().min(SHOWN_BYTES_MAX)];
+        let shown = &found[..found.len().min(SHOWN_BYTES_MAX)];
         Self {
             expected,
-            came: String::from_utf8_lossy(shown).into_owned(),
+            found: String::from_utf8_lossy(shown).into_owned(),
         }
     }
 }

@@ -100,8 +100,8 @@ impl Response {
         self
     }
 
-    /// What is wrong with this response as a refusal with a problem document that agrees with its
-    /// status, if anything.
+    /// Describes how this response differs from a refusal with a problem document that agrees with its
+    /// status; `None` if it does not.
     #[must_use]
     pub fn fault_as_problem(&self) -> Option<String> {
         let status = self.status;

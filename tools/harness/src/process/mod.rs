@@ -15,6 +15,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -53,7 +54,7 @@ fn without_settings(command: &mut Command) {
     command.stdin(Stdio::null());
 }
 
-/// Opens a log file for appending, to which several processes can write in turn.
+/// Opens a log file for appending; several processes can write to it one after the other.
 ///
 /// # Errors
 /// If it cannot be opened.
@@ -61,15 +62,38 @@ pub fn log_file(path: &Path) -> io::Result<File> {
     File::options().create(true).append(true).open(path)
 }
 
-/// A loopback address on which no server listens.
+/// A free loopback address.
+///
+/// Its port is below the range from which the system assigns ports to outgoing connections. While a server
+/// on it is down, a client could otherwise be assigned this very port and connect to itself.
 ///
 /// - `wanted`: the port to use if it is free; 0 for any.
 ///
 /// # Errors
 /// If there is no free port.
 pub fn free_address(wanted: u16) -> io::Result<SocketAddr> {
+    /// The least port that is returned for 0.
+    const FIRST_PORT: u16 = 18_000;
+    /// The number of first ports, which differ between processes.
+    const FIRST_PORTS: u16 = 12_000;
+    /// The number of ports that are tried.
+    const ATTEMPTS: u16 = 2_000;
+    /// Calls in one process return different ports, even before a server listens on them.
+    static CALLS: AtomicU16 = AtomicU16::new(0);
     let bind = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port))?.local_addr();
-    bind(wanted).or_else(|_| bind(0))
+    if wanted != 0
+        && let Ok(address) = bind(wanted)
+    {
+        return Ok(address);
+    }
+    let process = u16::try_from(std::process::id() % u32::from(FIRST_PORTS)).unwrap_or_default();
+    for _ in 0..ATTEMPTS {
+        let offset = CALLS.fetch_add(1, Ordering::Relaxed) % ATTEMPTS;
+        if let Ok(address) = bind(FIRST_PORT + process + offset) {
+            return Ok(address);
+        }
+    }
+    Err(fault("there is no free port".to_owned()))
 }
 
 /// Calls `is_ready` until it returns true.
@@ -144,14 +168,14 @@ fn all(pipe: Option<impl Read>) -> Vec<u8> {
 /// If there is none within `deadline`.
 pub fn first_line(pipe: impl Read + Send + 'static, deadline: Duration) -> io::Result<String> {
     // Reading a pipe has no deadline; receiving from a channel has.
-    let (send, said) = mpsc::channel();
+    let (send, received) = mpsc::channel();
     thread::spawn(move || {
         let (mut line, mut pipe) = (String::new(), BufReader::new(pipe));
         let _lost = pipe.read_line(&mut line);
         let _late = send.send(line);
         let _ended = io::copy(&mut pipe, &mut io::sink());
     });
-    let line = said
+    let line = received
         .recv_timeout(deadline)
         .map_err(|_| fault(format!("no line within {deadline:?}")))?;
     Ok(line.trim_end().to_owned())
@@ -225,7 +249,7 @@ impl ServerProcess {
             return Ok(());
         }
         Err(fault(format!(
-            "it does not listen on {address} after {deadline:?}"
+            "it did not accept connections on {address} within {deadline:?}"
         )))
     }
 
@@ -243,7 +267,7 @@ impl ServerProcess {
     /// The exit status, if the process has ended.
     ///
     /// # Errors
-    /// If the system cannot tell.
+    /// If waiting for the process fails.
     pub fn has_ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
@@ -251,7 +275,7 @@ impl ServerProcess {
     /// The exit status, if the process ends within `wait`.
     ///
     /// # Errors
-    /// If the system cannot tell.
+    /// If waiting for the process fails.
     pub fn ended(&mut self, wait: Duration) -> io::Result<Option<ExitStatus>> {
         let mut ended = None;
         wait_until(wait, || {
@@ -264,13 +288,12 @@ impl ServerProcess {
     /// Sends a signal.
     ///
     /// # Errors
-    /// If the process is gone.
+    /// If the process has ended.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(kill_process(Pid::from_child(&self.child), signal)?)
     }
 
-    /// Suspends the process: new connections stay in the queue of the system, which hands over all
-    /// of them at once afterwards.
+    /// Suspends the process: new connections wait in the accept queue until it is resumed.
     ///
     /// # Errors
     /// Like [`ServerProcess::signal`].
@@ -329,4 +352,30 @@ impl Drop for ServerProcess {
 
 fn fault(text: String) -> io::Error {
     io::Error::other(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_addresses_of_one_process_differ() {
+        let ports: Vec<u16> = (0..20)
+            .map(|_| free_address(0).expect("a free port").port())
+            .collect();
+        let mut distinct = ports.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), ports.len(), "{ports:?}");
+    }
+
+    #[test]
+    fn a_port_in_use_is_replaced_by_a_free_one() {
+        let address = free_address(0).expect("a free port");
+        let listener = TcpListener::bind(address).expect("the port is free");
+        let other = free_address(address.port()).expect("another free port");
+        assert_ne!(other, address);
+        drop(listener);
+        assert_eq!(free_address(address.port()).ok(), Some(address));
+    }
 }

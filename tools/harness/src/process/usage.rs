@@ -24,7 +24,7 @@ pub fn family(process: u32) -> Vec<u32> {
 /// Processor time in user and system mode, of all threads of a process and its descendants.
 ///
 /// # Errors
-/// If the process is gone.
+/// If the process has ended.
 pub fn cpu_time(process: u32) -> io::Result<Duration> {
     let nanoseconds = |thread: PathBuf| -> Option<u64> {
         let text = fs::read_to_string(thread.join("schedstat")).ok()?;
@@ -33,7 +33,7 @@ pub fn cpu_time(process: u32) -> io::Result<Duration> {
     let threads = family(process).into_iter().flat_map(threads);
     let used: Vec<u64> = threads.filter_map(nanoseconds).collect();
     if used.is_empty() {
-        return Err(io::Error::other(format!("process {process} is gone")));
+        return Err(io::Error::other(format!("process {process} has ended")));
     }
     Ok(Duration::from_nanos(used.iter().sum()))
 }
@@ -41,7 +41,7 @@ pub fn cpu_time(process: u32) -> io::Result<Duration> {
 /// Resident memory in bytes.
 ///
 /// # Errors
-/// If the process is gone.
+/// If the process has ended.
 pub fn resident_bytes(process: u32) -> io::Result<u64> {
     kib(process, "status", "VmRSS:")
 }
@@ -49,7 +49,7 @@ pub fn resident_bytes(process: u32) -> io::Result<u64> {
 /// Memory in bytes: the proportional set size of a process and its descendants.
 ///
 /// # Errors
-/// If the process is gone.
+/// If the process has ended.
 pub fn proportional_bytes(process: u32) -> io::Result<u64> {
     let family = family(process).into_iter();
     family
@@ -60,7 +60,7 @@ pub fn proportional_bytes(process: u32) -> io::Result<u64> {
 /// The number of open files.
 ///
 /// # Errors
-/// If the process is gone.
+/// If the process has ended.
 pub fn open_files(process: u32) -> io::Result<usize> {
     Ok(fs::read_dir(format!("/proc/{process}/fd"))?.count())
 }
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_uses_memory_files_and_time() {
+    fn the_usage_of_this_process_is_not_zero() {
         let process = std::process::id();
         assert!(resident_bytes(process).expect("it runs") > 1 << 20);
         assert!(proportional_bytes(process).expect("it runs") > 1 << 16);
@@ -98,9 +98,9 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_gone_has_no_usage() {
-        let gone = u32::MAX;
-        assert!(resident_bytes(gone).is_err() && open_files(gone).is_err());
-        assert!(cpu_time(gone).is_err());
+    fn the_usage_of_an_ended_process_is_an_error() {
+        let ended = u32::MAX;
+        assert!(resident_bytes(ended).is_err() && open_files(ended).is_err());
+        assert!(cpu_time(ended).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The steps that build the dashboard and look at it in a browser.
+//! The steps that build the dashboard and test it in a browser.
 
 use super::StepContext;
 use crate::build::{self, ServerBuild};
@@ -8,19 +8,19 @@ use crate::tools::WASM;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What frontend/webdriver.json names.
+/// The path in frontend/webdriver.json.
 pub(super) const DEBIANS_CHROMIUM: &str = "/usr/bin/chromium";
 
-pub(super) fn wasm(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    bench.build(ServerBuild::Dev)?;
-    // The address is compiled into the tests: always the same one, if it is free, saves building them again.
+pub(super) fn wasm(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    step.build(ServerBuild::Dev)?;
+    // The address is compiled into the tests: with a fixed port they are not built again.
     let server = SuiteServer::start(
-        &ServerBuild::Dev.binary(bench.place),
+        &ServerBuild::Dev.binary(step.checkout),
         4438,
         &["--store", "memory"],
-        bench.log,
+        step.log,
     )?;
-    let mut tests = bench.cargo(&[
+    let mut tests = step.cargo(&[
         "test",
         "--package",
         "tailwater-dashboard",
@@ -30,20 +30,20 @@ pub(super) fn wasm(bench: &StepContext<'_>) -> Result<(), TaskFault> {
         "*",
     ]);
     tests.env("TAILWATER_TEST_URL", server.url());
-    tests.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", webdriver(bench)?);
-    if let Some(driver) = &bench.tools.chromedriver {
+    tests.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", webdriver(step)?);
+    if let Some(driver) = &step.tools.chromedriver {
         tests.env("CHROMEDRIVER", driver);
     }
-    bench.log.run(&mut tests)?;
+    step.log.run(&mut tests)?;
     server.stop()
 }
 
-/// The browser's settings of frontend/webdriver.json, with the Chromium that was found.
-pub(super) fn webdriver(bench: &StepContext<'_>) -> Result<PathBuf, TaskFault> {
-    let kept = bench.place.root.join("frontend/webdriver.json");
-    let own = bench.place.logs().join("webdriver.json");
+/// The browser settings of frontend/webdriver.json, with the path of the Chromium that was found.
+pub(super) fn webdriver(step: &StepContext<'_>) -> Result<PathBuf, TaskFault> {
+    let kept = step.checkout.root.join("frontend/webdriver.json");
+    let own = step.checkout.logs().join("webdriver.json");
     let text = fs::read_to_string(&kept).map_err(TaskFault::file(&kept))?;
-    let chromium = bench
+    let chromium = step
         .tools
         .chromium
         .as_deref()
@@ -53,9 +53,9 @@ pub(super) fn webdriver(bench: &StepContext<'_>) -> Result<PathBuf, TaskFault> {
     Ok(own)
 }
 
-pub(super) fn dashboard(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    fresh_dashboard(bench)?;
-    // What embeds it can be looked at only now that there is something to embed.
+pub(super) fn dashboard(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    fresh_dashboard(step)?;
+    // The code that embeds it compiles only when the files exist.
     let embedding = [
         "clippy",
         "--package",
@@ -67,28 +67,27 @@ pub(super) fn dashboard(bench: &StepContext<'_>) -> Result<(), TaskFault> {
         "-D",
         "warnings",
     ];
-    bench.log.run(&mut bench.cargo(&embedding))
+    step.log.run(&mut step.cargo(&embedding))
 }
 
-pub(super) fn fresh_dashboard(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    if build::dashboard_is_fresh(bench.place) {
-        bench.log.say("nothing changed since the last build");
+pub(super) fn fresh_dashboard(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    if build::dashboard_is_fresh(step.checkout) {
+        step.log.print("nothing changed since the last build");
         return Ok(());
     }
-    bench
-        .log
-        .run(&mut build::dashboard_command(bench.place, bench.tools))?;
-    build::dashboard_done(bench.place)
+    step.log
+        .run(&mut build::dashboard_command(step.checkout, step.tools))?;
+    build::dashboard_done(step.checkout)
 }
 
-pub(super) fn browser(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    fresh_dashboard(bench)?;
-    bench.build(ServerBuild::DevWithDashboard)?;
+pub(super) fn browser(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    fresh_dashboard(step)?;
+    step.build(ServerBuild::DevWithDashboard)?;
     let files = [
         "browser/page.test.mjs",
         "browser/streams.test.mjs",
         "browser/writes.test.mjs",
         "browser/event-source.test.mjs",
     ];
-    bench.log.run(&mut bench.node_tests(&files))
+    step.log.run(&mut step.node_tests(&files))
 }

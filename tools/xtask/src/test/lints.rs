@@ -1,17 +1,15 @@
-//! The steps that build nothing to run: formatting, lints, documentation.
+//! The steps that run no tests: formatting, lints, documentation.
 
 use super::StepContext;
 use crate::fault::TaskFault;
 use crate::tools::WASM;
 
-pub(super) fn fmt(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    bench
-        .log
-        .run(&mut bench.cargo(&["fmt", "--all", "--check"]))
+pub(super) fn fmt(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    step.log.run(&mut step.cargo(&["fmt", "--all", "--check"]))
 }
 
-pub(super) fn clippy(bench: &StepContext<'_>) -> Result<(), TaskFault> {
-    bench.log.run(&mut bench.cargo(&[
+pub(super) fn clippy(step: &StepContext<'_>) -> Result<(), TaskFault> {
+    step.log.run(&mut step.cargo(&[
         "clippy",
         "--workspace",
         "--all-targets",
@@ -19,8 +17,8 @@ pub(super) fn clippy(bench: &StepContext<'_>) -> Result<(), TaskFault> {
         "-D",
         "warnings",
     ]))?;
-    // As another application has it.
-    bench.log.run(&mut bench.cargo(&[
+    // The library as another application uses it.
+    step.log.run(&mut step.cargo(&[
         "clippy",
         "--package",
         "tailwater",
@@ -32,7 +30,7 @@ pub(super) fn clippy(bench: &StepContext<'_>) -> Result<(), TaskFault> {
     ]))
 }
 
-pub(super) fn clippy_wasm(bench: &StepContext<'_>) -> Result<(), TaskFault> {
+pub(super) fn clippy_wasm(step: &StepContext<'_>) -> Result<(), TaskFault> {
     let page = [
         "clippy",
         "--package",
@@ -44,14 +42,13 @@ pub(super) fn clippy_wasm(bench: &StepContext<'_>) -> Result<(), TaskFault> {
         "-D",
         "warnings",
     ];
-    bench.log.run(&mut bench.cargo(&page))
+    step.log.run(&mut step.cargo(&page))
 }
 
-pub(super) fn doc(bench: &StepContext<'_>) -> Result<(), TaskFault> {
+pub(super) fn doc(step: &StepContext<'_>) -> Result<(), TaskFault> {
     let native = ["doc", "--workspace", "--no-deps"];
-    bench
-        .log
-        .run(bench.cargo(&native).env("RUSTDOCFLAGS", "-D warnings"))?;
+    step.log
+        .run(step.cargo(&native).env("RUSTDOCFLAGS", "-D warnings"))?;
     let page = [
         "doc",
         "--package",
@@ -64,7 +61,6 @@ pub(super) fn doc(bench: &StepContext<'_>) -> Result<(), TaskFault> {
         "--target",
         WASM,
     ];
-    bench
-        .log
-        .run(bench.cargo(&page).env("RUSTDOCFLAGS", "-D warnings"))
+    step.log
+        .run(step.cargo(&page).env("RUSTDOCFLAGS", "-D warnings"))
 }

@@ -1,8 +1,8 @@
-//! Requests by fetch: a page read as a whole, or a live answer read piece by piece.
+//! HTTP requests with fetch: the body of a page is read completely, a live response in pieces.
 
-use super::in_words;
-use crate::drivers::drive::AnswerPart;
-use crate::reader::AnswerHead;
+use super::error_text;
+use crate::drivers::drive::TransportEvent;
+use crate::reader::StreamResponseHead;
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
 use gloo_net::http::{Request, Response};
 use js_sys::{Reflect, Uint8Array};
@@ -11,7 +11,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache};
 
-/// Aborts its request when dropped, unless that is over.
+/// Aborts its request when dropped; without effect once the response is complete.
 struct FetchAbort(Option<AbortController>);
 
 impl Drop for FetchAbort {
@@ -22,67 +22,70 @@ impl Drop for FetchAbort {
     }
 }
 
-/// Where an answer stands between two arrivals.
-enum FetchAnswer {
-    Asked(String),
-    Answered(Response, FetchAbort),
+/// The state of a request and its response.
+enum FetchState {
+    Unsent(String),
+    Started(Response, FetchAbort),
     Reading(ReadableStreamDefaultReader, FetchAbort),
-    Whole,
+    Complete,
 }
 
-/// Asks for an answer that counts only as a whole.
-pub(super) fn page(url: String) -> LocalBoxStream<'static, AnswerPart> {
-    answer(url, true)
+/// Requests a page, whose body is read completely.
+pub(super) fn page(url: String) -> LocalBoxStream<'static, TransportEvent> {
+    fetch(url, true)
 }
 
-/// Asks for an answer that never ends.
-pub(super) fn live(url: String) -> LocalBoxStream<'static, AnswerPart> {
-    answer(url, false)
+/// Requests a live response, which is read in pieces.
+pub(super) fn live(url: String) -> LocalBoxStream<'static, TransportEvent> {
+    fetch(url, false)
 }
 
-fn answer(url: String, as_a_whole: bool) -> LocalBoxStream<'static, AnswerPart> {
-    stream::unfold(Some(FetchAnswer::Asked(url)), move |answer| async move {
-        Some(match answer? {
-            FetchAnswer::Asked(url) => ask(url).await,
-            FetchAnswer::Answered(response, abort) if !as_a_whole => match response.body() {
+fn fetch(url: String, is_page: bool) -> LocalBoxStream<'static, TransportEvent> {
+    stream::unfold(Some(FetchState::Unsent(url)), move |state| async move {
+        Some(match state? {
+            FetchState::Unsent(url) => send(url).await,
+            FetchState::Started(response, abort) if !is_page => match response.body() {
                 Some(body) => read(body.get_reader().unchecked_into(), abort).await,
-                None => (AnswerPart::End, None),
+                None => (TransportEvent::End, None),
             },
-            FetchAnswer::Answered(response, abort) if has_body(&response) => {
+            FetchState::Started(response, abort) if has_body(&response) => {
                 match response.binary().await {
                     Ok(bytes) => {
                         drop(abort);
-                        (AnswerPart::Piece(bytes.into()), Some(FetchAnswer::Whole))
+                        (
+                            TransportEvent::Piece(bytes.into()),
+                            Some(FetchState::Complete),
+                        )
                     }
-                    Err(fault) => (AnswerPart::Fault(fault.to_string()), None),
+                    Err(fault) => (TransportEvent::Fault(fault.to_string()), None),
                 }
             }
-            FetchAnswer::Reading(reader, abort) => read(reader, abort).await,
-            FetchAnswer::Answered(..) | FetchAnswer::Whole => (AnswerPart::End, None),
+            FetchState::Reading(reader, abort) => read(reader, abort).await,
+            FetchState::Started(..) | FetchState::Complete => (TransportEvent::End, None),
         })
     })
     .boxed_local()
 }
 
-async fn ask(url: String) -> (AnswerPart, Option<FetchAnswer>) {
+async fn send(url: String) -> (TransportEvent, Option<FetchState>) {
     let abort = FetchAbort(AbortController::new().ok());
     let signal = abort.0.as_ref().map(AbortController::signal);
-    let asked = Request::get(&url)
+    let sent = Request::get(&url)
         .cache(RequestCache::NoStore)
         .abort_signal(signal.as_ref())
         .send()
         .await;
-    match asked {
+    match sent {
         Ok(response) => {
             let headers = response.headers();
             let now = Duration::from_secs_f64(js_sys::Date::now().max(0.0) / 1_000.0);
-            let head = AnswerHead::read(response.status(), now, |name| headers.get(name));
+            let head = StreamResponseHead::read(response.status(), now, |name| headers.get(name));
             (
-                AnswerPart::Head(head),
-                Some(FetchAnswer::Answered(response, abort)),
+                TransportEvent::Head(head),
+                Some(FetchState::Started(response, abort)),
             )
         }
-        Err(fault) => (AnswerPart::Fault(fault.to_string()), None),
+        Err(fault) => (TransportEvent::Fault(fault.to_string()), None),
     }
 }
 
@@ -93,23 +96,23 @@ fn has_body(response: &Response) -> bool {
 async fn read(
     reader: ReadableStreamDefaultReader,
     abort: FetchAbort,
-) -> (AnswerPart, Option<FetchAnswer>) {
-    let came = match JsFuture::from(reader.read()).await {
-        Ok(came) => came,
-        Err(thrown) => return (AnswerPart::Fault(in_words(&thrown)), None),
+) -> (TransportEvent, Option<FetchState>) {
+    let chunk = match JsFuture::from(reader.read()).await {
+        Ok(chunk) => chunk,
+        Err(thrown) => return (TransportEvent::Fault(error_text(&thrown)), None),
     };
-    let part = |name| Reflect::get(&came, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
+    let part = |name| Reflect::get(&chunk, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED);
     if part("done").is_truthy() {
-        return (AnswerPart::End, None);
+        return (TransportEvent::End, None);
     }
     match part("value").dyn_into::<Uint8Array>() {
         Ok(bytes) => (
-            AnswerPart::Piece(bytes.to_vec().into()),
-            Some(FetchAnswer::Reading(reader, abort)),
+            TransportEvent::Piece(bytes.to_vec().into()),
+            Some(FetchState::Reading(reader, abort)),
         ),
         Err(other) => (
-            AnswerPart::Fault(format!(
-                "the browser read something that is not bytes: {other:?}"
+            TransportEvent::Fault(format!(
+                "expected bytes from the response body, got {other:?}"
             )),
             None,
         ),

@@ -1,9 +1,9 @@
-//! A WebSocket as an answer: the opened connection is the head, each text frame a piece.
+//! A WebSocket as a response: the opened connection is its head, each text frame a piece of its body.
 //!
-//! A browser never says why a connection could not be opened, nor shows it pings; heartbeats are empty text frames.
+//! A browser does not report why a connection failed, and hides pings; therefore heartbeats are empty text frames.
 
-use crate::drivers::drive::AnswerPart;
-use crate::reader::AnswerHead;
+use crate::drivers::drive::TransportEvent;
+use crate::reader::StreamResponseHead;
 use bytes::Bytes;
 use futures_util::sink::Sink;
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
@@ -13,21 +13,21 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
 
-/// Close codes of a server that ends the connection on purpose: done, going away, restarting.
-const ON_PURPOSE: [u16; 3] = [1000, 1001, 1012];
+/// Close codes of a regular end: normal closure, going away, service restart.
+const REGULAR_CLOSE_CODES: [u16; 3] = [1000, 1001, 1012];
 
 enum BrowserConnection {
-    Closed(String),
+    Unopened(String),
     Open(Box<WebSocket>),
 }
 
 /// Upgrades a connection to `url`.
-pub(super) fn connect(url: String) -> LocalBoxStream<'static, AnswerPart> {
-    stream::unfold(Some(BrowserConnection::Closed(url)), |connection| async {
+pub(super) fn connect(url: String) -> LocalBoxStream<'static, TransportEvent> {
+    stream::unfold(Some(BrowserConnection::Unopened(url)), |connection| async {
         Some(match connection? {
-            BrowserConnection::Closed(url) => match WebSocket::open(&url) {
+            BrowserConnection::Unopened(url) => match WebSocket::open(&url) {
                 Ok(socket) => open(Box::new(socket)).await,
-                Err(fault) => (AnswerPart::Fault(fault.to_string()), None),
+                Err(fault) => (TransportEvent::Fault(fault.to_string()), None),
             },
             BrowserConnection::Open(socket) => receive(socket).await,
         })
@@ -35,13 +35,13 @@ pub(super) fn connect(url: String) -> LocalBoxStream<'static, AnswerPart> {
     .boxed_local()
 }
 
-/// A socket that is being opened. One that is dropped before that is closed as soon as it is open: closed earlier, the browser
-/// would write an error to its console.
-struct Opening(Option<Box<WebSocket>>);
+/// A socket that is being opened. If it is dropped while connecting, it is closed once it is open: the browser logs an
+/// error when a connecting socket is closed.
+struct OpeningSocket(Option<Box<WebSocket>>);
 
-impl Opening {
+impl OpeningSocket {
     async fn ready(&mut self) {
-        // Ready to send means open, or failed.
+        // The socket is ready to send once it is open or has failed.
         let socket = &mut self.0;
         poll_fn(|context| match socket {
             Some(socket) => Pin::new(&mut **socket).poll_ready(context).map(drop),
@@ -51,7 +51,7 @@ impl Opening {
     }
 }
 
-impl Drop for Opening {
+impl Drop for OpeningSocket {
     fn drop(&mut self) {
         let Some(socket) = self
             .0
@@ -67,50 +67,54 @@ impl Drop for Opening {
     }
 }
 
-async fn open(socket: Box<WebSocket>) -> (AnswerPart, Option<BrowserConnection>) {
-    let mut opening = Opening(Some(socket));
+async fn open(socket: Box<WebSocket>) -> (TransportEvent, Option<BrowserConnection>) {
+    let mut opening = OpeningSocket(Some(socket));
     opening.ready().await;
     if let Some(socket) = opening.0.take()
         && matches!(socket.state(), State::Open)
     {
-        let head = AnswerHead {
+        let head = StreamResponseHead {
             status: 101,
-            ..AnswerHead::default()
+            ..StreamResponseHead::default()
         };
         return (
-            AnswerPart::Head(head),
+            TransportEvent::Head(head),
             Some(BrowserConnection::Open(socket)),
         );
     }
     (
-        AnswerPart::Fault(
-            "the WebSocket could not be opened; a browser does not say why".to_owned(),
+        TransportEvent::Fault(
+            "the WebSocket could not be opened (the browser reports no reason)".to_owned(),
         ),
         None,
     )
 }
 
-async fn receive(mut socket: Box<WebSocket>) -> (AnswerPart, Option<BrowserConnection>) {
-    let arrival = match socket.next().await {
+async fn receive(mut socket: Box<WebSocket>) -> (TransportEvent, Option<BrowserConnection>) {
+    let event = match socket.next().await {
         Some(Ok(Message::Text(text))) => {
             return (
-                AnswerPart::Piece(Bytes::from(text)),
+                TransportEvent::Piece(Bytes::from(text)),
                 Some(BrowserConnection::Open(socket)),
             );
         }
-        Some(Ok(Message::Bytes(bytes))) => AnswerPart::Fault(format!(
-            "a binary frame of {} bytes came: expected text",
+        Some(Ok(Message::Bytes(bytes))) => TransportEvent::Fault(format!(
+            "expected a text frame, received a binary frame of {} bytes",
             bytes.len()
         )),
-        Some(Err(WebSocketError::ConnectionClose(close))) if ON_PURPOSE.contains(&close.code) => {
-            AnswerPart::End
+        Some(Err(WebSocketError::ConnectionClose(close)))
+            if REGULAR_CLOSE_CODES.contains(&close.code) =>
+        {
+            TransportEvent::End
         }
-        Some(Err(WebSocketError::ConnectionClose(close))) => AnswerPart::Fault(format!(
+        Some(Err(WebSocketError::ConnectionClose(close))) => TransportEvent::Fault(format!(
             "the WebSocket was closed: {} {}",
             close.code, close.reason
         )),
-        Some(Err(fault)) => AnswerPart::Fault(fault.to_string()),
-        None => AnswerPart::Fault("the WebSocket broke off without a goodbye".to_owned()),
+        Some(Err(fault)) => TransportEvent::Fault(fault.to_string()),
+        None => TransportEvent::Fault(
+            "the WebSocket connection was lost without a close frame".to_owned(),
+        ),
     };
-    (arrival, None)
+    (event, None)
 }

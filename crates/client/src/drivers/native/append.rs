@@ -1,13 +1,13 @@
-//! The writing half: create a stream, append to it, close it, with errors that say what the server said.
+//! Writes to a stream: create, append, close.
 
-use super::{NativeClient, answer, head, in_words};
+use super::{NativeClient, error_text, head, refusal};
 use crate::ProducerSession;
 use crate::acknowledgement::{position, position_of_closed, unconfirmed};
 use bytes::Bytes;
 use std::time::Duration;
 use tailwater_protocol::{Token, headers};
 
-/// How long a request may take; a large body on a slow line needs its time.
+/// Timeout of a request; allows for a large body over a slow connection.
 const REQUEST_MAX: Duration = Duration::from_secs(60);
 
 /// One stream to write to.
@@ -17,22 +17,22 @@ pub struct StreamWriter {
     stream_url: String,
 }
 
-/// What the server acknowledged.
+/// The server's acknowledgement of a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteReceipt {
-    /// The position after it.
+    /// The offset after the write.
     pub next: Token,
-    /// The stream's own content type, if the answer told it (creation and [`StreamWriter::describe`] do).
+    /// The stream's content type, if the response contains it (creation and [`StreamWriter::describe`] return it).
     pub content_type: Option<String>,
-    /// Whether the stream is closed now.
+    /// Whether the stream is closed.
     pub closed: bool,
-    /// Whether the stream is new.
+    /// Whether the stream was created by this request.
     pub created: bool,
-    /// Whether the answer shows that the server knows idempotent producers.
-    pub knows_producers: bool,
+    /// Whether the response shows that the server supports idempotent producers.
+    pub supports_producers: bool,
 }
 
-/// Why nothing was acknowledged.
+/// Why a write was not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StreamWriteError {
     /// The server refused, so nothing was appended.
@@ -40,28 +40,28 @@ pub enum StreamWriteError {
     Refused {
         /// The status code.
         status: u16,
-        /// The problem in words.
+        /// The error text, from the problem document if there is one.
         text: String,
         /// Whether the same request may succeed later: 408, 425, 429, 503.
         may_retry: bool,
-        /// How long the server asked to wait.
+        /// `Retry-After`.
         retry_after: Option<Duration>,
         /// Whether the stream is closed.
         closed: bool,
     },
-    /// No connection could be made, so nothing was appended.
+    /// No connection could be established, so nothing was appended.
     #[error("{0}")]
     Unreachable(String),
-    /// The request left and no answer came back: it may or may not have been appended.
+    /// The request was sent, but no response was received: the append may or may not have happened.
     #[error("{0}")]
     Unknown(String),
-    /// A success came that does not say what a server of this protocol says: something else answered, or nothing was done.
+    /// A successful response without the headers of the protocol: another server responded, or nothing was appended.
     #[error("{0}")]
     Unconfirmed(String),
 }
 
 impl StreamWriteError {
-    /// Whether sending the same again can neither be useless nor append twice.
+    /// Whether a retry may succeed and can't append twice.
     pub fn may_retry(&self) -> bool {
         match self {
             Self::Refused { may_retry, .. } => *may_retry,
@@ -70,7 +70,7 @@ impl StreamWriteError {
         }
     }
 
-    /// How long the server asked to wait before that.
+    /// `Retry-After`: the least delay before a retry.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
@@ -80,7 +80,7 @@ impl StreamWriteError {
 }
 
 impl NativeClient {
-    /// Something that writes to the stream at `stream_url`.
+    /// A writer for the stream at `stream_url`.
     pub fn writer(&self, stream_url: &str) -> StreamWriter {
         StreamWriter {
             client: self.clone(),
@@ -90,12 +90,12 @@ impl NativeClient {
 }
 
 impl StreamWriter {
-    /// Creates the stream; one that is there with this content type is as good.
+    /// Creates the stream; succeeds too if it exists with this content type.
     ///
     /// Source: Durable Streams protocol, section 5.1.
     ///
     /// # Errors
-    /// [`StreamWriteError`]; 409 when it exists with another configuration. Safe to repeat.
+    /// [`StreamWriteError`]; 409 when it exists with another configuration. Safe to retry.
     pub async fn create(&self, content_type: &str) -> Result<WriteReceipt, StreamWriteError> {
         self.send(
             self.client
@@ -107,12 +107,12 @@ impl StreamWriter {
         .await
     }
 
-    /// What is known of the stream: content type, tail, whether it is closed.
+    /// Metadata of the stream: content type, tail, whether it is closed.
     ///
     /// Source: Durable Streams protocol, section 5.5.
     ///
     /// # Errors
-    /// [`StreamWriteError`]; 404 when there is none. Safe to repeat.
+    /// [`StreamWriteError`]; 404 when it does not exist. Safe to retry.
     pub async fn describe(&self) -> Result<WriteReceipt, StreamWriteError> {
         self.send(self.client.writes.head(&self.stream_url), false)
             .await
@@ -120,13 +120,13 @@ impl StreamWriter {
 
     /// Appends one body.
     ///
-    /// - `content_type`: must be the stream's.
+    /// - `content_type`: must equal the stream's.
     /// - `body`: not empty; on JSON streams one value, or an array of messages.
     ///
     /// Source: Durable Streams protocol, section 5.2.
     ///
     /// # Errors
-    /// [`StreamWriteError`]; only [`StreamWriteError::may_retry`] says whether to send it again.
+    /// [`StreamWriteError`]; retry only if [`StreamWriteError::may_retry`] returns true.
     pub async fn append(
         &self,
         content_type: &str,
@@ -143,14 +143,14 @@ impl StreamWriter {
         .await
     }
 
-    /// Appends one body as a producer's next append. The producer moves on once it is acknowledged; until then the same body
-    /// may be sent again.
+    /// Appends one body with the headers of a producer. The producer's sequence number is incremented once the append is
+    /// acknowledged; until then a retry must have the same body.
     ///
     /// Source: Durable Streams protocol, section 5.2.1.
     ///
     /// # Errors
-    /// [`StreamWriteError`]; besides [`StreamWriteError::may_retry`], [`ProducerSession::may_repeat`] says whether to send it again after
-    /// [`StreamWriteError::Unknown`].
+    /// [`StreamWriteError`]; retry if [`StreamWriteError::may_retry`] returns true, and after [`StreamWriteError::Unknown`]
+    /// if [`ProducerSession::may_retry`] does.
     pub async fn append_as(
         &self,
         producer: &mut ProducerSession,
@@ -168,18 +168,18 @@ impl StreamWriter {
         }
         let appended = self.send(request, false).await?;
         producer.acknowledged();
-        if appended.knows_producers {
-            producer.understood();
+        if appended.supports_producers {
+            producer.mark_supported();
         }
         Ok(appended)
     }
 
-    /// Closes the stream: no more appends, and readers learn that this is the end.
+    /// Closes the stream: further appends are refused, and readers end after the last message.
     ///
     /// Source: Durable Streams protocol, section 5.3.
     ///
     /// # Errors
-    /// [`StreamWriteError`]. Safe to repeat.
+    /// [`StreamWriteError`]. Safe to retry.
     pub async fn close(&self) -> Result<WriteReceipt, StreamWriteError> {
         self.send(
             self.client
@@ -191,15 +191,15 @@ impl StreamWriter {
         .await
     }
 
-    /// - `closes`: the answer counts only if it says that the stream is closed now.
+    /// - `closes`: whether the response must say that the stream is closed.
     async fn send(
         &self,
         request: reqwest::RequestBuilder,
         closes: bool,
     ) -> Result<WriteReceipt, StreamWriteError> {
         let response = request.timeout(REQUEST_MAX).send().await.map_err(|fault| {
-            let text = in_words(&fault);
-            // Refused, no route, no such host: the body never left.
+            let text = error_text(&fault);
+            // Connection refused, no route, unknown host: the body was not sent.
             if fault.is_connect() || fault.is_builder() {
                 StreamWriteError::Unreachable(text)
             } else {
@@ -207,17 +207,17 @@ impl StreamWriter {
             }
         })?;
         let head = head(&response);
-        let tells = |name| response.headers().contains_key(name);
-        // Servers that announce extensions are ours.
-        let knows_producers = tells(headers::PRODUCER_SEQ) || tells(headers::STREAM_EXTENSIONS);
+        let has = |name| response.headers().contains_key(name);
+        // A Tailwater, which supports producers, sends Stream-Extensions.
+        let supports_producers = has(headers::PRODUCER_SEQ) || has(headers::STREAM_EXTENSIONS);
         if (200..300).contains(&head.status) {
             let next = head.next.as_deref();
-            let told = if closes {
+            let position = if closes {
                 position_of_closed(next, head.closed)
             } else {
                 position(next)
             };
-            let next = told
+            let next = position
                 .map_err(|lacks| StreamWriteError::Unconfirmed(unconfirmed(head.status, &lacks)))?;
             let (content_type, closed, created) =
                 (head.content_type, head.closed, head.status == 201);
@@ -226,13 +226,13 @@ impl StreamWriter {
                 content_type,
                 closed,
                 created,
-                knows_producers,
+                supports_producers,
             });
         }
-        let text = answer::refused(response).await;
+        let text = refusal::refusal_text(response).await;
         let may_retry = matches!(head.status, 408 | 425 | 429 | 503);
         let (status, retry_after, closed) = (head.status, head.retry_after, head.closed);
-        // What a gateway says about a server that it lost tells nothing about the append.
+        // A gateway's error does not say whether the append happened.
         match status {
             500 | 502 | 504 => Err(StreamWriteError::Unknown(text)),
             _ => Err(StreamWriteError::Refused {

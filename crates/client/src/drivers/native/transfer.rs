@@ -1,6 +1,6 @@
-//! Downloads and uploads exports, piece by piece.
+//! Downloads and uploads exports in pieces.
 
-use super::{NativeClient, answer, head, in_words};
+use super::{NativeClient, error_text, head, refusal};
 use crate::acknowledgement::{self, position};
 use bytes::Bytes;
 use futures_util::Stream;
@@ -8,47 +8,51 @@ use std::io;
 use std::time::Duration;
 use tailwater_protocol::export::{CONTENT_TYPE, Imported};
 
-/// How long a server may send nothing of an export; reading it from a slow disk needs its time.
+/// How long a server may send nothing during an export; allows for a slow disk.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
-/// Why a transfer did not come to its end.
+/// Why a transfer failed.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// The server refused; in its words.
+    /// The server refused; with its error text.
     #[error("{0}")]
     Refused(String),
-    /// A success came that does not say what was made: something else answered.
+    /// A successful response that does not describe the imported stream: another server responded.
     #[error("{0}")]
     Unconfirmed(String),
-    /// The connection could not be made, or broke off.
+    /// The connection could not be established, or was lost.
     #[error("{0}")]
     Broken(String),
-    /// Nothing came for too long.
-    #[error("nothing came for {0:?}")]
+    /// Nothing was received for this time.
+    #[error("nothing was received for {0:?}")]
     Silent(Duration),
-    /// The pieces could not be put away.
+    /// A piece could not be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),
 }
 
 impl NativeClient {
-    /// Gets what is at `url`, piece by piece as it comes.
+    /// Downloads the export at `url`.
+    ///
+    /// - `put`: called with every piece as it is received.
     ///
     /// # Errors
-    /// [`TransferError`]; the pieces that came before were handed on.
+    /// [`TransferError`]; `put` was called with the pieces received before.
     pub async fn download(
         &self,
         url: &str,
         mut put: impl FnMut(Bytes) -> io::Result<()>,
     ) -> Result<(), TransferError> {
-        let broken = |fault: reqwest::Error| TransferError::Broken(in_words(&fault));
+        let broken = |fault: reqwest::Error| TransferError::Broken(error_text(&fault));
         let silent = |_| TransferError::Silent(SILENCE_MAX);
         let mut response = tokio::time::timeout(SILENCE_MAX, self.http.get(url).send())
             .await
             .map_err(silent)?
             .map_err(broken)?;
         if !response.status().is_success() {
-            return Err(TransferError::Refused(answer::refused(response).await));
+            return Err(TransferError::Refused(
+                refusal::refusal_text(response).await,
+            ));
         }
         let head = head(&response);
         let content_type = head.content_type.unwrap_or_default();
@@ -69,17 +73,17 @@ impl NativeClient {
         Ok(())
     }
 
-    /// Sends an export to `url`, which makes a stream of it.
+    /// Uploads an export to `url`, where the server creates a stream from it.
     ///
     /// # Errors
-    /// [`TransferError`]; then there is no such stream, unless the connection broke after the last piece.
+    /// [`TransferError`]; the stream was not created, unless the connection was lost after the last piece.
     pub async fn upload(
         &self,
         url: &str,
         pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> Result<Imported, TransferError> {
         let body = reqwest::Body::wrap_stream(pieces);
-        let broken = |fault: reqwest::Error| TransferError::Broken(in_words(&fault));
+        let broken = |fault: reqwest::Error| TransferError::Broken(error_text(&fault));
         let response = self
             .writes
             .put(url)
@@ -89,19 +93,21 @@ impl NativeClient {
             .await
             .map_err(broken)?;
         if !response.status().is_success() {
-            return Err(TransferError::Refused(answer::refused(response).await));
+            return Err(TransferError::Refused(
+                refusal::refusal_text(response).await,
+            ));
         }
         let head = head(&response);
         let unconfirmed = |lacks: &str| {
             TransferError::Unconfirmed(acknowledgement::unconfirmed(head.status, lacks))
         };
         let next = position(head.next.as_deref()).map_err(|lacks| unconfirmed(&lacks))?;
-        let said = response.bytes().await.map_err(broken)?;
-        let imported: Imported = tailwater_protocol::document::read(&said)
-            .map_err(|fault| unconfirmed(&format!("not with what an import says: {fault}")))?;
+        let body = response.bytes().await.map_err(broken)?;
+        let imported: Imported = tailwater_protocol::document::read(&body)
+            .map_err(|fault| unconfirmed(&format!("without an import document: {fault}")))?;
         if imported.next_offset != next {
             return Err(unconfirmed(&format!(
-                "with two ends, {next} and {}",
+                "with two different offsets, {next} and {}",
                 imported.next_offset
             )));
         }

@@ -1,8 +1,8 @@
-//! A WebSocket as an answer: the opened connection is the head, each text frame a piece.
+//! A WebSocket as a response: the opened connection is its head, each text frame a piece of its body.
 
-use super::{CONNECT_MAX, in_words, since_1970};
-use crate::drivers::drive::AnswerPart;
-use crate::reader::AnswerHead;
+use super::{CONNECT_MAX, error_text, since_1970};
+use crate::drivers::drive::TransportEvent;
+use crate::reader::StreamResponseHead;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use std::sync::Arc;
@@ -16,33 +16,33 @@ use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream};
 type NativeSocket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 enum NativeConnection {
-    Closed(String, Arc<rustls::ClientConfig>),
+    Unopened(String, Arc<rustls::ClientConfig>),
     Open(Box<NativeSocket>),
-    /// A refusal was read: its text, if any, is still to come.
+    /// The head of a refusal was returned; its body, if any, was not.
     Refused(Option<Bytes>),
-    Over,
+    Done,
 }
 
 /// Upgrades a connection to `url`.
 pub(super) fn connect(
     url: String,
     tls: Arc<rustls::ClientConfig>,
-) -> BoxStream<'static, AnswerPart> {
-    stream::unfold(NativeConnection::Closed(url, tls), |state| async {
+) -> BoxStream<'static, TransportEvent> {
+    stream::unfold(NativeConnection::Unopened(url, tls), |state| async {
         match state {
-            NativeConnection::Closed(url, tls) => Some(open(url, tls).await),
+            NativeConnection::Unopened(url, tls) => Some(open(url, tls).await),
             NativeConnection::Open(socket) => Some(receive(socket).await),
             NativeConnection::Refused(Some(text)) => {
-                Some((AnswerPart::Piece(text), NativeConnection::Refused(None)))
+                Some((TransportEvent::Piece(text), NativeConnection::Refused(None)))
             }
-            NativeConnection::Refused(None) => Some((AnswerPart::End, NativeConnection::Over)),
-            NativeConnection::Over => None,
+            NativeConnection::Refused(None) => Some((TransportEvent::End, NativeConnection::Done)),
+            NativeConnection::Done => None,
         }
     })
     .boxed()
 }
 
-async fn open(url: String, tls: Arc<rustls::ClientConfig>) -> (AnswerPart, NativeConnection) {
+async fn open(url: String, tls: Arc<rustls::ClientConfig>) -> (TransportEvent, NativeConnection) {
     let limit = Some(FRAME_BYTES_MAX);
     let config = WebSocketConfig::default()
         .max_message_size(limit)
@@ -56,18 +56,18 @@ async fn open(url: String, tls: Arc<rustls::ClientConfig>) -> (AnswerPart, Nativ
     );
     match tokio::time::timeout(CONNECT_MAX, connecting).await {
         Ok(Ok((socket, _))) => {
-            let head = AnswerHead {
+            let head = StreamResponseHead {
                 status: 101,
-                ..AnswerHead::default()
+                ..StreamResponseHead::default()
             };
             (
-                AnswerPart::Head(head),
+                TransportEvent::Head(head),
                 NativeConnection::Open(Box::new(socket)),
             )
         }
         Ok(Err(tungstenite::Error::Http(response))) => {
             let (parts, body) = response.into_parts();
-            let head = AnswerHead::read(parts.status.as_u16(), since_1970(), |name| {
+            let head = StreamResponseHead::read(parts.status.as_u16(), since_1970(), |name| {
                 parts
                     .headers
                     .get(name)
@@ -75,48 +75,51 @@ async fn open(url: String, tls: Arc<rustls::ClientConfig>) -> (AnswerPart, Nativ
                     .map(str::to_owned)
             });
             (
-                AnswerPart::Head(head),
+                TransportEvent::Head(head),
                 NativeConnection::Refused(body.map(Bytes::from)),
             )
         }
-        Ok(Err(fault)) => (AnswerPart::Fault(in_words(&fault)), NativeConnection::Over),
+        Ok(Err(fault)) => (
+            TransportEvent::Fault(error_text(&fault)),
+            NativeConnection::Done,
+        ),
         Err(_) => (
-            AnswerPart::Fault(format!("no connection within {} s", CONNECT_MAX.as_secs())),
-            NativeConnection::Over,
+            TransportEvent::Fault(format!("no connection within {} s", CONNECT_MAX.as_secs())),
+            NativeConnection::Done,
         ),
     }
 }
 
-async fn receive(mut socket: Box<NativeSocket>) -> (AnswerPart, NativeConnection) {
+async fn receive(mut socket: Box<NativeSocket>) -> (TransportEvent, NativeConnection) {
     loop {
-        let arrival = match socket.next().await {
+        let event = match socket.next().await {
             Some(Ok(Message::Text(text))) => {
                 let bytes = Bytes::from(text);
-                return (AnswerPart::Piece(bytes), NativeConnection::Open(socket));
+                return (TransportEvent::Piece(bytes), NativeConnection::Open(socket));
             }
-            // Answered by the library itself. A ping says "still here" as a heartbeat does.
+            // The library sends the pong. A ping counts as a heartbeat.
             Some(Ok(Message::Ping(_))) => {
                 return (
-                    AnswerPart::Piece(Bytes::new()),
+                    TransportEvent::Piece(Bytes::new()),
                     NativeConnection::Open(socket),
                 );
             }
             Some(Ok(Message::Pong(_) | Message::Frame(_))) => continue,
-            Some(Ok(Message::Binary(bytes))) => AnswerPart::Fault(format!(
-                "a binary frame of {} bytes came: expected text",
+            Some(Ok(Message::Binary(bytes))) => TransportEvent::Fault(format!(
+                "expected a text frame, received a binary frame of {} bytes",
                 bytes.len()
             )),
-            Some(Ok(Message::Close(None))) => AnswerPart::End,
+            Some(Ok(Message::Close(None))) => TransportEvent::End,
             Some(Ok(Message::Close(Some(close)))) => match close.code {
-                CloseCode::Normal | CloseCode::Away | CloseCode::Restart => AnswerPart::End,
-                code => AnswerPart::Fault(format!(
+                CloseCode::Normal | CloseCode::Away | CloseCode::Restart => TransportEvent::End,
+                code => TransportEvent::Fault(format!(
                     "the server closed the WebSocket: {code} {}",
                     close.reason
                 )),
             },
-            Some(Err(fault)) => AnswerPart::Fault(in_words(&fault)),
-            None => AnswerPart::Fault("the WebSocket broke off without a goodbye".to_owned()),
+            Some(Err(fault)) => TransportEvent::Fault(error_text(&fault)),
+            None => TransportEvent::Fault("the WebSocket broke off without a goodbye".to_owned()),
         };
-        return (arrival, NativeConnection::Over);
+        return (event, NativeConnection::Done);
     }
 }

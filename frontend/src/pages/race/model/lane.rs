@@ -219,7 +219,7 @@ impl LaneModel {
                 at_ms,
                 technique,
             } => self.requested(*id, *at_ms, *technique),
-            FollowReport::Answered { id, at_ms, .. } => self.answered(*id, *at_ms),
+            FollowReport::Responded { id, at_ms, .. } => self.answered(*id, *at_ms),
             FollowReport::Chunk { id, at_ms, bytes } => {
                 self.tally.chunks += 1;
                 self.tally.body_bytes += *bytes as u64;

@@ -71,7 +71,7 @@ impl Trace {
                 at_ms,
                 technique,
             } => self.requested(*id, *at_ms, *technique),
-            FollowReport::Answered { id, at_ms, status } => {
+            FollowReport::Responded { id, at_ms, status } => {
                 self.touch(*at_ms);
                 if let Some(request) = self.request_mut(*id) {
                     request.head_ms = Some(*at_ms);

@@ -85,7 +85,7 @@ impl FollowedStream {
                     .clone()
                     .map_or(FollowState::Ended, FollowState::Failed);
             }
-            FollowReport::Answered { .. }
+            FollowReport::Responded { .. }
             | FollowReport::Chunk { .. }
             | FollowReport::Ended { .. }
             | FollowReport::Waiting { .. } => {}

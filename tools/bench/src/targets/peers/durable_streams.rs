@@ -1,5 +1,5 @@
-//! Three servers of the Durable Streams protocol: Electric's in Rust, one on axum, and the reference on node. They differ in how they
-//! are started; requests and answers are the protocol's.
+//! Three servers of the Durable Streams protocol: Electric's in Rust, one on axum, and the reference on node. Only their start
+//! differs; requests and responses are those of the protocol.
 
 use crate::BenchFault;
 use crate::target::{BenchTarget, BenchTechnique, From, Launch};
@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use tailwater_harness::http::DecodedHead;
 
-/// A program and one way to run it.
+/// A program and its mode.
 #[derive(Debug)]
 pub(super) struct DurableStreams {
     name: &'static str,
@@ -17,23 +17,23 @@ pub(super) struct DurableStreams {
     durable: bool,
 }
 
-/// How it is told where to listen and where to keep streams.
+/// How its address and its storage are configured.
 #[derive(Debug, Clone)]
 enum Mode {
-    /// Flags; the value of `--durability`.
+    /// By flags; the value of `--durability`.
     Electric(&'static str),
-    /// Environment; the value of `DS_STORAGE__MODE`.
+    /// By environment variables; the value of `DS_STORAGE__MODE`.
     Axum(&'static str),
-    /// A script beside the data; the package's folder, and whether it keeps files.
+    /// By a script in the data folder; the package's folder, and whether it stores files.
     Node { package: PathBuf, files: bool },
 }
 
 /// Modes of Electric's server.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Electric {
-    /// Acknowledged once the system has it.
+    /// Acknowledges once the data is passed to the system.
     Memory,
-    /// Acknowledged once a log is synced.
+    /// Acknowledges once a write-ahead log is synced.
     Wal,
 }
 
@@ -110,7 +110,7 @@ impl Node {
     }
 }
 
-/// Beyond what any run appends; the defaults are 10 MiB a stream and 100 MiB in all.
+/// More than any run appends; the defaults are 10 MiB per stream and 100 MiB in total.
 const AXUM_LIMIT: &str = "6442450944";
 
 impl BenchTarget for DurableStreams {
@@ -168,7 +168,8 @@ impl BenchTarget for DurableStreams {
                         "import {{ DurableStreamTestServer }} from {module:?};\n\
                          const it = new DurableStreamTestServer({{ host: '127.0.0.1', port: {port}{kept} }});\n\
                          await it.start();\n\
-                         // Five seconds by default: a writer that has nothing to say for longer would be cut off.\n\
+                         // The default of five seconds would disconnect idle writers.
+                         // \
                          it.server.keepAliveTimeout = 600_000;\n"
                     ),
                 )?;
@@ -201,11 +202,11 @@ impl BenchTarget for DurableStreams {
         protocol::read(stream, technique, from)
     }
 
-    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
-        protocol::position(answer)
+    fn position(&self, head: &DecodedHead<'_>) -> Option<String> {
+        protocol::position(head)
     }
 
-    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
-        protocol::unchanged(stream, answer)
+    fn unchanged(&self, stream: &str, head: &DecodedHead<'_>) -> Option<Vec<u8>> {
+        protocol::unchanged(stream, head)
     }
 }

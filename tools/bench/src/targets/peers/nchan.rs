@@ -1,19 +1,19 @@
-//! nchan, a publish and subscribe server inside of nginx: each technique is a location, a position is two headers, and a POST is one
-//! message whatever it holds.
+//! nchan, a publish-subscribe server in nginx: each technique is a location, a position consists of two headers, and a POST is
+//! always one message.
 
 use crate::BenchFault;
 use crate::target::{BenchTarget, BenchTechnique, From, JSON, Launch, UPGRADE, body, request};
 use std::path::{Path, PathBuf};
 use tailwater_harness::http::DecodedHead;
 
-/// An nginx with its module.
+/// nginx and the module.
 #[derive(Debug)]
 pub(super) struct Nchan {
     pub(super) nginx: PathBuf,
     pub(super) module: PathBuf,
 }
 
-/// Messages are kept in memory, more and longer than any run needs; nothing is logged.
+/// The configuration: messages are kept in memory, with limits above those of any run; no access log.
 fn configuration(module: &Path, folder: &Path, port: u16) -> String {
     let locations: String = LOCATIONS
         .iter()
@@ -59,7 +59,7 @@ http {{
     )
 }
 
-/// Its names for the techniques. What comes nearest to NDJSON is the raw stream: a message, a line break, until the connection ends.
+/// Its names for the techniques. The counterpart of NDJSON is the raw stream: messages, each with a line break.
 const LOCATIONS: [(BenchTechnique, &str, &str); 5] = [
     (BenchTechnique::Poll, "poll", "interval-poll"),
     (BenchTechnique::LongPoll, "long-poll", "longpoll"),
@@ -88,7 +88,7 @@ impl BenchTarget for Nchan {
         true
     }
 
-    /// A channel is there when it is named.
+    /// Channels need not be created.
     fn create(&self, _stream: &str, _technique: BenchTechnique) -> Option<Vec<u8>> {
         None
     }
@@ -122,23 +122,23 @@ impl BenchTarget for Nchan {
         request("GET", &format!("/{place}/{stream}"), &headers, b"")
     }
 
-    /// The headers of the next request: a position is the second in which a message came, and its number in it.
-    fn position(&self, answer: &DecodedHead<'_>) -> Option<String> {
-        let (second, number) = (answer.header("last-modified")?, answer.header("etag")?);
+    /// The headers of the next request: a position is the second of a message, and its number within that second.
+    fn position(&self, head: &DecodedHead<'_>) -> Option<String> {
+        let (second, number) = (head.header("last-modified")?, head.header("etag")?);
         Some(format!(
             "If-Modified-Since: {second}\r\nIf-None-Match: {number}\r\n"
         ))
     }
 
-    fn unchanged(&self, stream: &str, answer: &DecodedHead<'_>) -> Option<Vec<u8>> {
+    fn unchanged(&self, stream: &str, head: &DecodedHead<'_>) -> Option<Vec<u8>> {
         Some(self.read(
             stream,
             BenchTechnique::Poll,
-            From::At(&self.position(answer)?),
+            From::At(&self.position(head)?),
         ))
     }
 
-    fn answers_empty(&self) -> bool {
+    fn returns_empty_pages(&self) -> bool {
         false
     }
 }
@@ -154,7 +154,7 @@ mod tests {
             nginx: "nginx".into(),
             module: "module.so".into(),
         };
-        let answer = b"HTTP/1.1 304 Not Modified\r\nLast-Modified: Sun, 22 Nov 2026 23:22:27 GMT\r\nEtag: 7\r\n\r\n";
+        let response = b"HTTP/1.1 304 Not Modified\r\nLast-Modified: Sun, 22 Nov 2026 23:22:27 GMT\r\nEtag: 7\r\n\r\n";
         let mut position = None;
         let mut note = |part: ContentPart<'_>| {
             if let ContentPart::Head(head) = part {
@@ -163,8 +163,8 @@ mod tests {
             Ok(())
         };
         ContentDecoder::new()
-            .feed(answer, &mut note)
-            .expect("an answer");
+            .feed(response, &mut note)
+            .expect("a response");
         let next = nchan.read(
             "a",
             BenchTechnique::LongPoll,

@@ -53,7 +53,7 @@ impl LaneBench {
             at_ms: at_ms - 2.0,
             technique: self.lane.technique,
         });
-        self.take(&FollowReport::Answered {
+        self.take(&FollowReport::Responded {
             id,
             at_ms: at_ms - 1.0,
             status: 200,

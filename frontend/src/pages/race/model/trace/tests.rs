@@ -43,7 +43,7 @@ fn batch(id: u64, at_ms: f64, messages: Vec<String>) -> FollowReport {
 fn a_request_collects_its_head_chunks_and_end() {
     let mut trace = Trace::new();
     trace.report(&requested(7, 100.0, Technique::LongPoll));
-    trace.report(&FollowReport::Answered {
+    trace.report(&FollowReport::Responded {
         id: 7,
         at_ms: 250.0,
         status: 200,
@@ -254,7 +254,7 @@ fn restarted_numbering_belongs_to_the_newest_request() {
     trace.report(&requested(0, 0.0, Technique::Sse));
     trace.cut(10.0);
     trace.report(&requested(0, 20.0, Technique::Sse));
-    trace.report(&FollowReport::Answered {
+    trace.report(&FollowReport::Responded {
         id: 0,
         at_ms: 30.0,
         status: 200,

@@ -252,7 +252,7 @@ mod tests {
                 at_ms: sent,
                 technique: Technique::LongPoll,
             });
-            trace.report(&FollowReport::Answered {
+            trace.report(&FollowReport::Responded {
                 id,
                 at_ms: end,
                 status: 200,

@@ -61,7 +61,7 @@ fn poll_answer(trace: &mut Trace, id: u64, sent: f64, data: Vec<String>) {
         at_ms: sent,
         technique: Technique::Poll,
     });
-    trace.report(&FollowReport::Answered {
+    trace.report(&FollowReport::Responded {
         id,
         at_ms: end,
         status: 200,
@@ -146,7 +146,7 @@ fn a_held_request_is_a_band_from_its_arrival_to_its_response() {
         at_ms: 1_000.0,
         technique: Technique::LongPoll,
     });
-    trace.report(&FollowReport::Answered {
+    trace.report(&FollowReport::Responded {
         id: 0,
         at_ms: 5_000.0,
         status: 200,
@@ -192,7 +192,7 @@ fn a_very_fast_response_is_not_drawn_backwards() {
         at_ms: 1_000.0,
         technique: Technique::Poll,
     });
-    trace.report(&FollowReport::Answered {
+    trace.report(&FollowReport::Responded {
         id: 0,
         at_ms: 1_030.0,
         status: 200,

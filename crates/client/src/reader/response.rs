@@ -1,7 +1,7 @@
-//! One answer on its way in: what its head allows, and the whole batches in its pieces.
+//! A request and its response: decodes the body into frames or a page.
 
 use super::ReaderPosition;
-use super::head::AnswerHead;
+use super::head::StreamResponseHead;
 use std::time::Duration;
 use tailwater_protocol::frame::{self, FRAME_BYTES_MAX};
 use tailwater_protocol::headers::ContentKind;
@@ -9,25 +9,25 @@ use tailwater_protocol::{
     Data, Frame, FrameError, Problem, Technique, Token, json, ndjson, percent, sse,
 };
 
-/// How long a plain read or a live answer may take to begin.
+/// Timeout for the head of a plain read or a live response.
 const HEAD_MAX: Duration = Duration::from_secs(30);
-/// How long a long-poll is taken to be held when no hold was asked for.
+/// The assumed hold of a long-poll when none was requested.
 const HOLD_MAX: Duration = Duration::from_secs(60);
-/// Bytes of a refusal that are read to say why.
+/// Limit of bytes kept from the body of a refusal.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
-/// Why an answer was of no use.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct AnswerFault {
+pub(super) struct ResponseFault {
     pub(super) text: String,
-    /// Asking again can't help.
+    /// A retry can't succeed.
     pub(super) is_final: bool,
-    /// The server does not know this technique; another one may do, and without another one this is the end.
+    /// The server does not support this technique; final unless there is a fallback.
     pub(super) is_unsupported: bool,
     pub(super) retry_after: Option<Duration>,
 }
 
-impl AnswerFault {
+impl ResponseFault {
     pub(super) fn transient(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -45,23 +45,23 @@ impl AnswerFault {
     }
 }
 
-/// What an input brought: frames, and whether the answer is over and how.
+/// The result of an input: decoded frames, and how the response ended if it did.
 #[derive(Debug, Default)]
-pub(super) struct AnswerProgress {
+pub(super) struct ResponseProgress {
     pub(super) frames: Vec<Frame>,
-    /// A page, a live answer's end, or a fault; `None` while the answer goes on.
-    pub(super) end: Option<Result<Option<AnswerPage>, AnswerFault>>,
+    /// A page, the end of a live response, or a fault; `None` while the response continues.
+    pub(super) end: Option<Result<Option<UndecodedPage>, ResponseFault>>,
 }
 
-impl AnswerProgress {
-    pub(super) fn fault(fault: AnswerFault) -> Self {
+impl ResponseProgress {
+    pub(super) fn fault(fault: ResponseFault) -> Self {
         Self {
             frames: Vec::new(),
             end: Some(Err(fault)),
         }
     }
 
-    fn end(end: Option<AnswerPage>) -> Self {
+    fn end(end: Option<UndecodedPage>) -> Self {
         Self {
             frames: Vec::new(),
             end: Some(Ok(end)),
@@ -69,12 +69,12 @@ impl AnswerProgress {
     }
 }
 
-/// A plain read's or long-poll's answer, whole but not yet opened.
+/// A complete page of a plain read or a long-poll, with an undecoded body.
 #[derive(Debug)]
-pub(super) struct AnswerPage {
+pub(super) struct UndecodedPage {
     pub(super) id: u64,
     pub(super) technique: Technique,
-    /// When its last byte came.
+    /// When its last byte was received.
     pub(super) at: Duration,
     pub(super) kind: Option<ContentKind>,
     pub(super) next: Option<Token>,
@@ -82,19 +82,19 @@ pub(super) struct AnswerPage {
     pub(super) up_to_date: bool,
     pub(super) closed: bool,
     body: Vec<u8>,
-    /// Where the reader stood before it.
+    /// The position of the reader before this page.
     pub(super) before: Option<ReaderPosition>,
 }
 
-impl AnswerPage {
-    /// Whether nothing is in it, as far as its bytes show.
+impl UndecodedPage {
+    /// Whether the body is empty or an empty JSON array.
     pub(super) fn is_empty(&self) -> bool {
         let body = json::trim(&self.body);
         self.body.is_empty()
             || (self.kind == Some(ContentKind::Json) && (body.is_empty() || body == b"[]"))
     }
 
-    /// What is in it; `None` when nothing is.
+    /// Decodes the body; `None` if it is empty.
     pub(super) fn decode(&self) -> Result<Option<Data>, FrameError> {
         if self.is_empty() {
             return Ok(None);
@@ -103,20 +103,20 @@ impl AnswerPage {
     }
 }
 
-/// How long to wait for what.
+/// The timeouts of a request that depend on the options.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct AnswerTimeouts {
+pub(super) struct ResponseTimeouts {
     pub(super) hold: Option<Duration>,
     pub(super) silence_max: Duration,
 }
 
 #[derive(Debug)]
-enum AnswerBody {
-    /// The head has not come yet.
-    Unknown,
-    /// Counts only as a whole.
+enum BodyState {
+    /// The head was not received yet.
+    NoHead,
+    /// The bytes received of a page.
     Page(Vec<u8>),
-    /// The text of a refusal.
+    /// The bytes received of a refusal.
     Refusal(Vec<u8>),
     Ndjson(ndjson::NdjsonDecoder),
     Sse(Box<sse::SseDecoder>),
@@ -125,16 +125,16 @@ enum AnswerBody {
     },
 }
 
-/// A request under way and what has come of its answer.
+/// A request, and what has been received of its response.
 #[derive(Debug)]
 pub(super) struct PendingRequest {
     pub(super) id: u64,
     pub(super) technique: Technique,
-    pub(super) begun: Duration,
-    heard: Duration,
-    patience: AnswerTimeouts,
-    head: AnswerHead,
-    body: AnswerBody,
+    pub(super) started: Duration,
+    last_received: Duration,
+    timeouts: ResponseTimeouts,
+    head: StreamResponseHead,
+    body: BodyState,
     frames: u64,
 }
 
@@ -143,157 +143,178 @@ impl PendingRequest {
         id: u64,
         technique: Technique,
         now: Duration,
-        patience: AnswerTimeouts,
+        timeouts: ResponseTimeouts,
     ) -> Self {
-        let (head, body) = (AnswerHead::default(), AnswerBody::Unknown);
+        let (head, body) = (StreamResponseHead::default(), BodyState::NoHead);
         Self {
             id,
             technique,
-            begun: now,
-            heard: now,
-            patience,
+            started: now,
+            last_received: now,
+            timeouts,
             head,
             body,
             frames: 0,
         }
     }
 
-    /// When silence becomes a fault.
+    /// When the request times out unless something is received.
     pub(super) fn deadline(&self) -> Duration {
-        let patience = match (&self.body, self.technique) {
-            (AnswerBody::Unknown, Technique::LongPoll) => {
-                HEAD_MAX + self.patience.hold.unwrap_or(HOLD_MAX)
+        let timeout = match (&self.body, self.technique) {
+            (BodyState::NoHead, Technique::LongPoll) => {
+                HEAD_MAX + self.timeouts.hold.unwrap_or(HOLD_MAX)
             }
-            (AnswerBody::Unknown, _) => HEAD_MAX,
-            _ => self.patience.silence_max,
+            (
+                BodyState::NoHead,
+                Technique::Poll | Technique::Ndjson | Technique::Sse | Technique::Websocket,
+            ) => HEAD_MAX,
+            (
+                BodyState::Page(_)
+                | BodyState::Refusal(_)
+                | BodyState::Ndjson(_)
+                | BodyState::Sse(_)
+                | BodyState::Websocket { .. },
+                _,
+            ) => self.timeouts.silence_max,
         };
-        self.heard + patience
+        self.last_received + timeout
     }
 
-    /// The fault that silence until `now` is, if it is one.
-    pub(super) fn silent(&self, now: Duration) -> Option<AnswerFault> {
+    /// The fault if the request has timed out at `now`.
+    pub(super) fn timed_out(&self, now: Duration) -> Option<ResponseFault> {
         (now >= self.deadline()).then(|| {
-            let silent = now.saturating_sub(self.heard);
-            let what = if matches!(self.body, AnswerBody::Unknown) {
-                "no answer"
+            let silent = now.saturating_sub(self.last_received);
+            let missing = if matches!(self.body, BodyState::NoHead) {
+                "no response"
             } else {
-                "the answer went silent"
+                "the response stalled"
             };
-            AnswerFault::transient(format!(
-                "{what}: nothing came for {}.{} s",
+            ResponseFault::transient(format!(
+                "{missing}: nothing was received for {}.{} s",
                 silent.as_secs(),
                 silent.subsec_millis() / 100
             ))
         })
     }
 
-    /// - `kind`: the stream's, as earlier answers told it.
+    /// - `kind`: the content kind of the stream, if known from an earlier response.
     pub(super) fn head(
         &mut self,
         now: Duration,
-        head: AnswerHead,
+        head: StreamResponseHead,
         kind: Option<ContentKind>,
-    ) -> AnswerProgress {
-        self.heard = now;
-        self.body = match (live_body(self.technique, &head, kind), head.status) {
+    ) -> ResponseProgress {
+        self.last_received = now;
+        self.body = match (body_state(self.technique, &head, kind), head.status) {
             (Some(body), _) => body,
             (None, 200..=299) => {
                 let technique = self.technique;
-                let came = head.content_type.as_deref().unwrap_or("no content type");
+                let content_type = head.content_type.as_deref().unwrap_or("no content type");
                 let text = format!(
-                    "the server does not know {technique}: status {} with {came} came",
+                    "the server does not support {technique}: it returned status {} with {content_type}",
                     head.status
                 );
-                return AnswerProgress::fault(AnswerFault::unsupported(text));
+                return ResponseProgress::fault(ResponseFault::unsupported(text));
             }
-            _ => AnswerBody::Refusal(Vec::new()),
+            _ => BodyState::Refusal(Vec::new()),
         };
         self.head = head;
-        AnswerProgress::default()
+        ResponseProgress::default()
     }
 
-    pub(super) fn piece(&mut self, now: Duration, bytes: &[u8]) -> AnswerProgress {
-        self.heard = now;
-        let mut came = AnswerProgress::default();
+    pub(super) fn piece(&mut self, now: Duration, bytes: &[u8]) -> ResponseProgress {
+        self.last_received = now;
+        let mut progress = ResponseProgress::default();
         let result = match &mut self.body {
-            AnswerBody::Unknown => Ok(()),
-            AnswerBody::Page(body) if body.len() + bytes.len() > FRAME_BYTES_MAX => {
+            BodyState::NoHead => Ok(()),
+            BodyState::Page(body) if body.len() + bytes.len() > FRAME_BYTES_MAX => {
                 Err(FrameError::TooLong {
                     limit: FRAME_BYTES_MAX,
                 })
             }
-            AnswerBody::Page(body) => {
+            BodyState::Page(body) => {
                 body.extend_from_slice(bytes);
                 Ok(())
             }
-            AnswerBody::Refusal(body) => {
+            BodyState::Refusal(body) => {
                 let room = REFUSAL_BYTES_MAX.saturating_sub(body.len());
                 body.extend_from_slice(&bytes[..bytes.len().min(room)]);
                 Ok(())
             }
-            AnswerBody::Ndjson(decoder) => decoder.push(bytes, &mut came.frames),
-            AnswerBody::Sse(decoder) => decoder.push(bytes, &mut came.frames),
-            AnswerBody::Websocket { was_up_to_date } => {
+            BodyState::Ndjson(decoder) => decoder.push(bytes, &mut progress.frames),
+            BodyState::Sse(decoder) => decoder.push(bytes, &mut progress.frames),
+            BodyState::Websocket { was_up_to_date } => {
                 ndjson::decode(bytes, *was_up_to_date).map(|frame| {
                     *was_up_to_date = frame
                         .as_ref()
                         .map_or(*was_up_to_date, |frame| frame.up_to_date);
-                    came.frames.extend(frame);
+                    progress.frames.extend(frame);
                 })
             }
         };
-        self.frames += came.frames.len() as u64;
+        self.frames += progress.frames.len() as u64;
         if let Err(fault) = result {
-            came.end = Some(Err(AnswerFault::transient(fault.to_string())));
+            progress.end = Some(Err(ResponseFault::transient(fault.to_string())));
         }
-        came
+        progress
     }
 
-    pub(super) fn end(&mut self, now: Duration) -> AnswerProgress {
-        match std::mem::replace(&mut self.body, AnswerBody::Unknown) {
-            AnswerBody::Unknown => {
-                AnswerProgress::fault(AnswerFault::transient("the answer ended before its head"))
-            }
-            AnswerBody::Page(body) => self.page(now, body),
-            AnswerBody::Refusal(body) => AnswerProgress::fault(self.refusal(&body)),
-            _ if self.frames == 0 => AnswerProgress::fault(AnswerFault::transient(
-                "the live answer ended before its first frame",
+    pub(super) fn end(&mut self, now: Duration) -> ResponseProgress {
+        match std::mem::replace(&mut self.body, BodyState::NoHead) {
+            BodyState::NoHead => ResponseProgress::fault(ResponseFault::transient(
+                "the response ended before its head",
             )),
-            _ => AnswerProgress::end(None),
+            BodyState::Page(body) => self.page(now, body),
+            BodyState::Refusal(body) => ResponseProgress::fault(self.refusal(&body)),
+            BodyState::Ndjson(_) | BodyState::Sse(_) | BodyState::Websocket { .. } => {
+                if self.frames == 0 {
+                    ResponseProgress::fault(ResponseFault::transient(
+                        "the live response ended before its first frame",
+                    ))
+                } else {
+                    ResponseProgress::end(None)
+                }
+            }
         }
     }
 
-    /// The answer broke off. Of a refusal, what came is enough.
-    pub(super) fn fault(&mut self, text: String) -> AnswerProgress {
+    /// The response ended early. For a refusal, the text that was received is reported.
+    pub(super) fn fault(&mut self, text: String) -> ResponseProgress {
         match &self.body {
-            AnswerBody::Refusal(body) => AnswerProgress::fault(self.refusal(body)),
-            _ => AnswerProgress::fault(AnswerFault::transient(text)),
+            BodyState::Refusal(body) => ResponseProgress::fault(self.refusal(body)),
+            BodyState::NoHead
+            | BodyState::Page(_)
+            | BodyState::Ndjson(_)
+            | BodyState::Sse(_)
+            | BodyState::Websocket { .. } => {
+                ResponseProgress::fault(ResponseFault::transient(text))
+            }
         }
     }
 
-    fn page(&mut self, now: Duration, body: Vec<u8>) -> AnswerProgress {
+    fn page(&mut self, now: Duration, body: Vec<u8>) -> ResponseProgress {
         let head = std::mem::take(&mut self.head);
         let next = match head.next.as_deref().map(str::parse::<Token>) {
             Some(Ok(next)) if next.is_reserved() => {
-                let text = format!("Stream-Next-Offset is `{next}`, which no server gives out");
-                return AnswerProgress::fault(AnswerFault::transient(text));
+                let text = format!("Stream-Next-Offset is `{next}`: expected an offset");
+                return ResponseProgress::fault(ResponseFault::transient(text));
             }
             Some(Ok(next)) => Some(next),
             Some(Err(fault)) => {
-                return AnswerProgress::fault(AnswerFault::transient(format!(
+                return ResponseProgress::fault(ResponseFault::transient(format!(
                     "Stream-Next-Offset: {fault}"
                 )));
             }
             None if head.status != 304 => {
                 let status = head.status;
                 let text = format!(
-                    "status {status} without Stream-Next-Offset: expected an answer about a stream"
+                    "status {status} without Stream-Next-Offset: expected a response from a stream"
                 );
-                return AnswerProgress::fault(AnswerFault::transient(text));
+                return ResponseProgress::fault(ResponseFault::transient(text));
             }
             None => None,
         };
-        AnswerProgress::end(Some(AnswerPage {
+        ResponseProgress::end(Some(UndecodedPage {
             id: self.id,
             technique: self.technique,
             at: now,
@@ -308,19 +329,19 @@ impl PendingRequest {
         }))
     }
 
-    fn refusal(&self, body: &[u8]) -> AnswerFault {
+    fn refusal(&self, body: &[u8]) -> ResponseFault {
         let status = self.head.status;
         let text = Problem::in_words(status, body);
         let is_live = self.technique != Technique::Poll;
         match status {
-            408 | 425 | 429 | 500 | 502..=504 | 506..=599 => AnswerFault {
+            408 | 425 | 429 | 500 | 502..=504 | 506..=599 => ResponseFault {
                 retry_after: self.head.retry_after,
-                ..AnswerFault::transient(text)
+                ..ResponseFault::transient(text)
             },
-            400 | 405 | 406 | 426 | 501 if is_live => AnswerFault::unsupported(text),
-            _ => AnswerFault {
+            400 | 405 | 406 | 426 | 501 if is_live => ResponseFault::unsupported(text),
+            _ => ResponseFault {
                 is_final: true,
-                ..AnswerFault::transient(text)
+                ..ResponseFault::transient(text)
             },
         }
     }
@@ -353,22 +374,22 @@ pub(super) fn query(
     query
 }
 
-/// The decoder for the body of an answer that is as its technique has it.
+/// The decoder for the body of a response; `None` if the head is not that of a successful response of the technique.
 ///
-/// - `kind`: the stream's, as earlier answers told it.
-fn live_body(
+/// - `kind`: the content kind of the stream, if known from an earlier response.
+fn body_state(
     technique: Technique,
-    head: &AnswerHead,
+    head: &StreamResponseHead,
     kind: Option<ContentKind>,
-) -> Option<AnswerBody> {
+) -> Option<BodyState> {
     match technique {
         Technique::Poll | Technique::LongPoll => {
-            matches!(head.status, 200 | 204 | 304).then(|| AnswerBody::Page(Vec::new()))
+            matches!(head.status, 200 | 204 | 304).then(|| BodyState::Page(Vec::new()))
         }
         Technique::Ndjson => {
             let is_ndjson = head.is_content_type(|essence| essence.ends_with("ndjson"));
             (head.status == 200 && is_ndjson)
-                .then(|| AnswerBody::Ndjson(ndjson::NdjsonDecoder::default()))
+                .then(|| BodyState::Ndjson(ndjson::NdjsonDecoder::default()))
         }
         Technique::Sse => {
             let is_sse = head.is_content_type(|essence| essence == "text/event-stream");
@@ -378,9 +399,9 @@ fn live_body(
                 kind.unwrap_or(ContentKind::Json)
             };
             (head.status == 200 && is_sse)
-                .then(|| AnswerBody::Sse(Box::new(sse::SseDecoder::new(kind))))
+                .then(|| BodyState::Sse(Box::new(sse::SseDecoder::new(kind))))
         }
-        Technique::Websocket => (head.status == 101).then_some(AnswerBody::Websocket {
+        Technique::Websocket => (head.status == 101).then_some(BodyState::Websocket {
             was_up_to_date: false,
         }),
     }

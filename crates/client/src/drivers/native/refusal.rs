@@ -1,19 +1,19 @@
-//! Which redirects a write follows, and in words what an answer that does not count says instead.
+//! The redirect policy of writes, and error texts for refusals.
 
 use tailwater_protocol::Problem;
 
-/// Bytes of a refusal that are read to say why.
+/// Limit of bytes read from the body of a refusal.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
-/// Redirects that one write follows.
+/// Limit of redirects that a write follows.
 const REDIRECTS_MAX: usize = 5;
-/// Characters of a `Location` that are shown.
+/// Limit of characters of a `Location` in an error text.
 const LOCATION_CHARS_MAX: usize = 200;
 
-/// Which redirects a write follows: those that keep its method and its body (307 and 308), and never from https to http. With any
-/// other one the request would become a GET, whose success says nothing about the write.
+/// The redirect policy of writes: only 307 and 308, which keep the method and the body, and never from https to http. Other
+/// redirects would turn the request into a GET, whose success would not confirm the write.
 ///
 /// Source: RFC 9110, section 15.4.
-pub(super) fn redirects() -> reqwest::redirect::Policy {
+pub(super) fn redirect_policy() -> reqwest::redirect::Policy {
     reqwest::redirect::Policy::custom(|attempt| {
         let from = attempt.previous().last().map(reqwest::Url::scheme);
         let is_as_safe = match attempt.url().scheme() {
@@ -30,8 +30,8 @@ pub(super) fn redirects() -> reqwest::redirect::Policy {
     })
 }
 
-/// A refusal or a redirect that was not followed, in words; at most 64 KiB of its body are read.
-pub(super) async fn refused(mut response: reqwest::Response) -> String {
+/// The error text for a refusal, or for a redirect that was not followed. Reads at most 64 KiB of the body.
+pub(super) async fn refusal_text(mut response: reqwest::Response) -> String {
     let status = response.status().as_u16();
     let location = response
         .headers()

@@ -1,19 +1,19 @@
-//! `cargo xtask crash` and `cargo xtask fuzz`: tests of the server that go on for as long as wanted.
+//! `cargo xtask crash` and `cargo xtask fuzz`: tests of the server with a configurable duration.
 
+use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
-use crate::place::{Checkout, cargo};
 
-/// A test, and what of it can be asked for.
+/// A test and its options.
 #[derive(Debug)]
 pub(crate) struct LongTest {
-    /// What cargo runs.
+    /// The arguments of cargo.
     pub(crate) arguments: &'static [&'static str],
-    /// Options, the variables that the test reads them from, and what stands for the value.
+    /// For each option: its name, the environment variable of the test, and a placeholder for the value.
     options: &'static [(&'static str, &'static str, &'static str)],
 }
 
-/// The crash harness of `backend/tests/crash/`, with faults compiled in, saying how far it is.
+/// The crash tests in `backend/tests/crash/`, with fault injection and output of their progress.
 pub(crate) const CRASH: LongTest = LongTest {
     arguments: &[
         "test",
@@ -33,7 +33,7 @@ pub(crate) const CRASH: LongTest = LongTest {
     ],
 };
 
-/// Random requests to two servers, `backend/tests/differential/`.
+/// Random requests to two servers, in `backend/tests/differential/`.
 pub(crate) const FUZZ: LongTest = LongTest {
     arguments: &[
         "test",
@@ -51,17 +51,17 @@ pub(crate) const FUZZ: LongTest = LongTest {
 };
 
 impl LongTest {
-    /// Runs it; `arguments` are its options with their values.
+    /// Runs the test; `arguments` are its options with their values.
     ///
     /// # Errors
-    /// [`TaskFault::Usage`], or [`TaskFault::Ended`] when something was found.
+    /// [`TaskFault::Usage`], or [`TaskFault::Ended`] when the test fails.
     pub(crate) fn run(&self, arguments: &[String]) -> Result<(), TaskFault> {
         let variables = self.variables(arguments)?;
-        let place = Checkout::find()?;
+        let checkout = Checkout::find()?;
         let mut command = child::command(cargo());
         command
             .args(self.arguments)
-            .current_dir(&place.root)
+            .current_dir(&checkout.root)
             .envs(variables);
         child::run(&mut command)
     }
@@ -78,7 +78,7 @@ impl LongTest {
                     .map(|(name, _, value)| format!("{name} {value}"))
                     .collect();
                 TaskFault::Usage(format!(
-                    "there is no option `{option}`; expected {}",
+                    "unknown option `{option}`; expected {}",
                     all.join(" or ")
                 ))
             })?;

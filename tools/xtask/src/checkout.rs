@@ -1,26 +1,26 @@
-//! The folders everything lives in.
+//! The folders of the workspace, of the tools and of builds.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::fault::TaskFault;
 
-/// Where the workspace, its tools and its builds are; all paths absolute.
+/// The folders of the workspace; all paths are absolute.
 #[derive(Debug, Clone)]
 pub(crate) struct Checkout {
-    /// The workspace.
+    /// The workspace root.
     pub(crate) root: PathBuf,
-    /// Tools built here; `cargo clean` does not empty it.
+    /// Tools built by `cargo xtask setup`; not removed by `cargo clean`.
     pub(crate) tools: PathBuf,
-    /// What cargo builds.
+    /// The target folder of cargo.
     pub(crate) target: PathBuf,
 }
 
 impl Checkout {
-    /// Asks the environment and cargo.
+    /// Determines the folders from the environment and from cargo.
     ///
     /// # Errors
-    /// [`TaskFault::Unfit`] when cargo does not name its target folder.
+    /// [`TaskFault::Unexpected`] when cargo does not report its target folder.
     pub(crate) fn find() -> Result<Self, TaskFault> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = manifest.ancestors().nth(2).unwrap_or(manifest).to_owned();
@@ -36,31 +36,33 @@ impl Checkout {
         })
     }
 
-    /// The dashboard as Trunk leaves it.
+    /// The folder of the built dashboard.
     pub(crate) fn dist(&self) -> PathBuf {
         self.root.join("dist")
     }
 
-    /// The npm folder of the tests from outside.
+    /// The folder of the end-to-end tests, an npm package.
     pub(crate) fn e2e(&self) -> PathBuf {
         self.root.join("e2e")
     }
 
-    /// One log per step of the test command.
+    /// The folder of logs, one for each step of the test command.
     pub(crate) fn logs(&self) -> PathBuf {
         self.target.join("xtask")
     }
 
-    /// The pinned version of a package in Cargo.lock.
+    /// The version of a package in Cargo.lock.
     ///
     /// # Errors
-    /// [`TaskFault::Unfit`] when the lock file does not hold the package.
+    /// [`TaskFault::Unexpected`] when the lock file does not contain the package.
     pub(crate) fn locked_version(&self, package: &str) -> Result<String, TaskFault> {
         let path = self.root.join("Cargo.lock");
         let text = std::fs::read_to_string(&path).map_err(TaskFault::file(&path))?;
         locked_version(&text, package)
             .map(str::to_owned)
-            .ok_or_else(|| TaskFault::Unfit(format!("Cargo.lock holds no package `{package}`")))
+            .ok_or_else(|| {
+                TaskFault::Unexpected(format!("Cargo.lock does not contain package `{package}`"))
+            })
     }
 }
 
@@ -74,7 +76,7 @@ fn locked_version<'a>(lock: &'a str, package: &str) -> Option<&'a str> {
         .strip_suffix('"')
 }
 
-/// Cargo's answer, which knows the environment and every configuration file.
+/// The target folder as reported by cargo, which reads the environment and all configuration files.
 fn target_folder(root: &Path) -> Result<PathBuf, TaskFault> {
     let output = Command::new(cargo())
         .args([
@@ -95,15 +97,15 @@ fn target_folder(root: &Path) -> Result<PathBuf, TaskFault> {
         .and_then(|(_, rest)| rest.split_once('"'))
         .map(|(folder, _)| PathBuf::from(folder))
         .ok_or_else(|| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            TaskFault::Unfit(format!(
-                "`cargo metadata` names no target folder: {}",
-                said.trim()
+            let error = String::from_utf8_lossy(&output.stderr);
+            TaskFault::Unexpected(format!(
+                "`cargo metadata` did not report a target folder: {}",
+                error.trim()
             ))
         })
 }
 
-/// The cargo that runs us, so that every build uses one toolchain.
+/// The cargo that runs this program, so that every build uses the same toolchain.
 pub(crate) fn cargo() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
