@@ -110,7 +110,7 @@ pub(super) async fn import(
         return Err(ImportError::from(ExportError::CutOff { lines: 0 }).into());
     };
     let shift_bytes = in_progress.shift_bytes;
-    let log = in_progress.importing.appear().await?;
+    let log = in_progress.importing.publish().await?;
     Ok(answer(app, request, &log, shift_bytes))
 }
 

@@ -200,7 +200,7 @@ impl SubscriptionFixture {
             notes: Mutex::default(),
             note_policy: Mutex::default(),
         });
-        Self::open(store, Recovery::default(), Wall::driven())
+        Self::open(store, Recovery::default(), Wall::tokio())
     }
 
     fn open(store: Arc<TestNoteStore>, mut recovery: Recovery, wall: Wall) -> Self {

@@ -131,7 +131,7 @@ impl AnswerReader {
             cursor: state.cursors.now(),
         };
         let piece = self.encoding.batch(self.log.kind(), &batch, report);
-        state.presence.counted.is_at(batch.next);
+        state.presence.counted.set_position(batch.next);
         let bytes = state.outlet.bytes(&piece);
         // The piece may be longer than estimated.
         let (budget, mut charge) = (&self.groups.terms().budget, charge);

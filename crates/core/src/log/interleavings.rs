@@ -1,4 +1,4 @@
-//! For tests: runs a call at the n-th access to a log, so that every interleaving can be tried.
+//! For tests: runs a call at the n-th access to a log, so that every interleaving can be tested.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ impl Interruption {
         }
     }
 
-    /// Plans a call for the access that follows `step` others.
+    /// Plans a call for the access after `step` other accesses.
     pub fn plan(&self, step: usize, happen: impl FnOnce() + Send + 'static) {
         *self.planned() = Some((step, Box::new(happen)));
     }

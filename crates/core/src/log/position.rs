@@ -1,16 +1,16 @@
-//! Offsets as clients hold them: which stream of a name they belong to, and the position that they mean here.
+//! Conversion between positions and offsets of clients, which also contain the generation of the stream.
 
 use super::{Batch, Log, ReadError};
 use crate::model::Tail;
 use tailwater_protocol::{Offset, StreamOffset};
 
 impl Log {
-    /// Which of the streams that its name has had this is, counted from 0.
+    /// The generation of the stream: 0 for the first stream of its name, and higher for each later one.
     pub fn life(&self) -> u32 {
         self.life_number
     }
 
-    /// A position of this stream as clients hold it.
+    /// The offset of a position in this stream.
     pub fn offset(&self, position: Offset) -> StreamOffset {
         StreamOffset {
             life: self.life_number,
@@ -18,12 +18,13 @@ impl Log {
         }
     }
 
-    /// The position that an offset means in this stream.
+    /// The position of an offset in this stream.
     ///
-    /// Offsets of another life of the name mean nothing here: whoever holds one has not seen how this stream begins. A fork
-    /// also takes the offsets of the stream that it was forked from, up to where it left it, and so on up the line, since it may be
-    /// read from the offset at which it was made. Where such an offset could as well be one of an earlier stream of the
-    /// fork's own name, only the very one at which the fork was made is taken.
+    /// Offsets of other generations are invalid: their owner has read another stream of this name. A
+    /// fork also accepts the offsets of its source up to the fork position, and those of the source's
+    /// source, because a fork may be read from the offset at which it was created. If such an offset
+    /// could also be from an earlier stream of the fork's own name, only the fork position itself is
+    /// accepted.
     ///
     /// # Errors
     /// [`ReadError::OtherLife`]: the offset belongs to another stream of this name (410).
@@ -37,7 +38,7 @@ impl Log {
         })
     }
 
-    /// Whether an offset belongs to a stream that this one was forked from, before it left.
+    /// Whether an offset is one of a source of this fork, up to the fork position.
     fn inherits(&self, offset: StreamOffset) -> bool {
         let is_ambiguous = offset.life < self.life_number;
         let (mut log, mut is_nearest) = (self, true);
@@ -46,7 +47,7 @@ impl Log {
             if offset.position > leaves || (is_ambiguous && offset.position != leaves) {
                 return false;
             }
-            // What an earlier stream of this name might have given out counts only if the nearest source did, too.
+            // An ambiguous offset is accepted only if it can be from the direct source.
             if offset.life == source.life_number && (is_nearest || !is_ambiguous) {
                 return true;
             }
@@ -57,7 +58,7 @@ impl Log {
 }
 
 impl Tail {
-    /// The position after the last byte as clients hold it.
+    /// The offset of the tail.
     pub fn offset(&self) -> StreamOffset {
         StreamOffset {
             life: self.life,
@@ -67,7 +68,7 @@ impl Tail {
 }
 
 impl Batch {
-    /// The position after the data as clients hold it.
+    /// The offset after the data.
     pub fn next_offset(&self) -> StreamOffset {
         StreamOffset {
             life: self.tail.life,

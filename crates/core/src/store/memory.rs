@@ -1,4 +1,4 @@
-//! The store that keeps everything in memory: nothing survives the process, and its size is limited.
+//! The memory store: streams in memory, with a limit on their size. Nothing survives the process.
 
 use super::notes::NoteSizes;
 use super::page::Record;
@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tailwater_protocol::Offset;
 
-/// Bytes that a stream takes at least, beside its messages and names: its log, and its places in lists.
+/// The memory of a stream without its messages and names in bytes: its log, and its entries in maps.
 const STREAM_BYTES: u64 = 512;
-/// Bytes that a producer takes beside its identifier: its place in two tables of its log and in one here.
+/// The memory of a producer without its identifier in bytes: two map entries of its log and one here.
 const PRODUCER_BYTES: u64 = 192;
-/// How often a log keeps the last `Stream-Seq`.
+/// The number of copies of the last `Stream-Seq` in a log.
 const SEQ_COPIES: u64 = 2;
 
-/// Streams in memory, up to a number of bytes.
+/// Stores streams in memory, up to a number of bytes.
 #[derive(Debug)]
 pub struct MemoryStore {
     streams: RwLock<HashMap<StreamId, Arc<Mutex<MemoryStream>>>>,
@@ -30,17 +30,17 @@ pub struct MemoryStore {
     notes: Mutex<NoteSizes>,
 }
 
-/// What is kept of one stream.
+/// One stream.
 #[derive(Debug)]
 struct MemoryStream {
     pages: TailPages,
-    /// What its log remembers beside messages.
-    marks: StreamOverhead,
-    /// Set under the lock by the deletion: an append that found the stream before must not fill it after.
+    /// The memory of its log.
+    overhead: StreamOverhead,
+    /// Set under the lock by a deletion, so that an append that found the stream earlier fails.
     is_deleted: bool,
 }
 
-/// What a log remembers beside messages, to be counted: its name and configuration, its producers, the last `Stream-Seq`.
+/// The memory of a log without messages: its name, configuration, producers, and the last `Stream-Seq`.
 #[derive(Debug, Default)]
 struct StreamOverhead {
     producers: HashSet<ProducerId>,
@@ -62,7 +62,7 @@ impl StreamOverhead {
         }
     }
 
-    /// Bytes that an append's marks add, and that `Stream-Seq` has with them.
+    /// The number of bytes that an append adds to the overhead, and the resulting bytes of `Stream-Seq`.
     fn growth(&self, marks: &Marks) -> (u64, u64) {
         let seq = marks
             .seq
@@ -76,9 +76,9 @@ impl StreamOverhead {
         (producer + seq.saturating_sub(self.seq_bytes), seq)
     }
 
-    /// Takes the marks of an append that was made; their growth is counted by the caller.
-    fn take(&mut self, marks: Marks, (growth, seq): (u64, u64)) {
-        // A shorter `Stream-Seq` keeps the room of the longer one.
+    /// Applies an append. The caller counts the growth as in use.
+    fn apply(&mut self, marks: Marks, (growth, seq): (u64, u64)) {
+        // A shorter `Stream-Seq` keeps the capacity of the longer one.
         self.seq_bytes = self.seq_bytes.max(seq);
         self.bytes += growth;
         self.producers.extend(marks.producer.map(|(id, _)| id));
@@ -86,9 +86,10 @@ impl StreamOverhead {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     ///
-    /// - `limit_bytes`: payload, bookkeeping and what streams and subscriptions are called together; an append beyond it fails with [`StoreError::Full`].
+    /// - `limit_bytes`: the maximum number of bytes of payload, metadata and notes; an append beyond it
+    ///   fails with [`StoreError::Full`].
     pub fn new(limit_bytes: u64) -> Self {
         Self {
             streams: RwLock::default(),
@@ -98,7 +99,7 @@ impl MemoryStore {
         }
     }
 
-    /// Bytes in use, payload and bookkeeping.
+    /// The number of bytes in use, including metadata and notes.
     pub fn kept_bytes(&self) -> u64 {
         self.kept_bytes.load(Ordering::Relaxed)
     }
@@ -121,11 +122,11 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn give_back(&self, bytes: u64) {
+    fn release(&self, bytes: u64) {
         self.kept_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Corrects what is counted as in use when something that took `before` bytes takes `after` now.
+    /// Updates the number of bytes in use after an object changed from `before` to `after` bytes.
     fn correct(&self, before: usize, after: usize) {
         self.kept_bytes.fetch_add(after as u64, Ordering::Relaxed);
         self.kept_bytes.fetch_sub(before as u64, Ordering::Relaxed);
@@ -144,7 +145,7 @@ impl MemoryStore {
                 let kept = self.stream(stream)?;
                 let mut kept = lock(&kept);
                 kept.check_end(at)?;
-                let growth = kept.marks.growth(&marks);
+                let growth = kept.overhead.growth(&marks);
                 if let Some(payload) = payload {
                     self.reserve(growth.0)?;
                     let pushed = self.push(
@@ -155,12 +156,12 @@ impl MemoryStore {
                             payload,
                         },
                     );
-                    pushed.inspect_err(|_| self.give_back(growth.0))?;
+                    pushed.inspect_err(|_| self.release(growth.0))?;
                 } else {
-                    // A closure is done whatever room there is: nothing comes after it.
+                    // Closing succeeds even if the store is full, because nothing is appended after it.
                     self.kept_bytes.fetch_add(growth.0, Ordering::Relaxed);
                 }
-                kept.marks.take(marks, growth);
+                kept.overhead.apply(marks, growth);
                 Ok(())
             }
             Change::Hide => self.stream(stream).map(drop),
@@ -172,18 +173,18 @@ impl MemoryStore {
                 self.correct(was, pages.memory_bytes());
                 Ok(())
             }
-            // Notes are only for the next opening, which this store does not have.
+            // Notes are read only when a durable store is opened.
             Change::Delete { .. } => self.delete(stream),
         }
     }
 
     fn create(&self, stream: StreamId, new: StreamCreation) -> Result<(), StoreError> {
-        let (begins, marks) = (new.config.begins(), StreamOverhead::new(&new));
-        let bytes = marks.bytes;
+        let (begins, overhead) = (new.config.begins(), StreamOverhead::new(&new));
+        let bytes = overhead.bytes;
         self.reserve(bytes)?;
         let mut kept = MemoryStream {
             pages: TailPages::new(begins),
-            marks,
+            overhead,
             is_deleted: false,
         };
         if let Some(payload) = new.first {
@@ -195,7 +196,7 @@ impl MemoryStore {
                     payload,
                 },
             );
-            pushed.inspect_err(|_| self.give_back(bytes))?;
+            pushed.inspect_err(|_| self.release(bytes))?;
         }
         let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
         streams.insert(stream, Arc::new(Mutex::new(kept)));
@@ -209,9 +210,9 @@ impl MemoryStore {
         let mut kept = lock(&kept);
         kept.is_deleted = true;
         let was = std::mem::replace(&mut kept.pages, TailPages::new(Offset::ZERO));
-        let marks = std::mem::take(&mut kept.marks);
+        let overhead = std::mem::take(&mut kept.overhead);
         self.correct(was.memory_bytes(), 0);
-        self.give_back(marks.bytes);
+        self.release(overhead.bytes);
         Ok(())
     }
 
@@ -244,14 +245,15 @@ impl Store for MemoryStore {
     }
 
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {
-        // Notes are only for the next opening, which this store does not have. What they are about is in memory, though.
+        // The values of notes are not stored, because they are read only when a durable store is
+        // opened. They are counted, because their content is in the server's memory.
         let admitted = {
             let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
             notes.admit(key, value.as_ref().map(Bytes::len), |needed| {
                 self.reserve(needed)
             })
         };
-        done(admitted.map(|freed| self.give_back(freed)));
+        done(admitted.map(|freed| self.release(freed)));
     }
 }
 
@@ -311,7 +313,7 @@ mod tests {
 
     const LIMIT: u64 = 4 << 20;
 
-    /// A number of names or notes of a little over a thousand bytes that do not all fit.
+    /// A number of names or notes of slightly over 1,000 bytes that exceeds the limit.
     const TOO_MANY: u64 = LIMIT / 1_000;
 
     fn long(number: u64) -> String {
@@ -336,7 +338,7 @@ mod tests {
         }
     }
 
-    /// Stores one after the other until the store is full, which must happen before `most` of them.
+    /// Calls `one` until the store is full, which must happen within `most` calls.
     fn fill(store: &MemoryStore, most: u64, one: &dyn Fn(u64) -> Result<(), StoreError>) {
         let count = (0..=most)
             .find(|number| one(*number).is_err())
@@ -368,7 +370,7 @@ mod tests {
             commit(&store, StreamId(0), close),
             Err(StoreError::OutOfStep)
         );
-        assert_eq!(store.kept_bytes(), full, "what is refused takes nothing");
+        assert_eq!(store.kept_bytes(), full, "a refused change uses no space");
         commit(&store, StreamId(0), Change::delete()).unwrap();
         assert_eq!(store.kept_bytes(), 0);
     }
@@ -392,16 +394,12 @@ mod tests {
     }
 
     #[test]
-    fn notes_count_and_internal_changes_fit_when_memory_is_full() {
+    fn notes_count_as_kept_and_small_growth_fits_when_the_store_is_full() {
         let store = MemoryStore::new(LIMIT);
         fill(&store, TOO_MANY, &|number| {
             note(&store, &number.to_string(), Some(1_000))
         });
-        assert_eq!(
-            note(&store, "0", Some(1_100)),
-            Ok(()),
-            "a step of a subscription"
-        );
+        assert_eq!(note(&store, "0", Some(1_100)), Ok(()), "a small growth");
         assert!(note(&store, "0", Some(100_000)).is_err());
         for number in 0..TOO_MANY {
             note(&store, &number.to_string(), None).unwrap();

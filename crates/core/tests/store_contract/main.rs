@@ -1,5 +1,5 @@
-//! What every store must do: one `check` for all of them, by cases and by random operations
-//! compared with a simple model.
+//! The contract of stores: one `check` for all stores, with test cases, and with random operations
+//! that are compared with a simple model.
 
 #![allow(
     clippy::unwrap_used,
@@ -109,7 +109,7 @@ impl Store for TemporaryStore {
     }
 }
 
-/// Checks everything that the contract in `store/mod.rs` promises.
+/// Checks the guarantees of the contract in `store/mod.rs`.
 fn check(open: OpenStore<'_>) {
     a_full_store_changes_nothing_and_frees_on_delete_and_trim(&*open(20_000));
     check_all_but_limits(open);

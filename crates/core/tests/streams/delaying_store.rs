@@ -42,7 +42,7 @@ impl DelayingStore {
         *self.held.lock().unwrap() = Some(VecDeque::new());
     }
 
-    /// Answers searches for a position, or lets them wait.
+    /// Sets whether searches for a position are answered or wait.
     pub(crate) fn answer(&self, answers: bool) {
         self.answers.send_replace(answers);
     }
@@ -76,7 +76,7 @@ impl Store for DelayingStore {
         if let Some(held) = &mut *held {
             return held.push_back(HeldCommit(commit, done));
         }
-        // Not under the lock, as the callback may submit the next change.
+        // The lock is released, because the callback may submit the next change.
         drop(held);
         self.store.commit(commit, done);
     }

@@ -1,5 +1,4 @@
-//! With a clock that the tests control: when streams and messages expire, what postpones that, and
-//! what opening a store does.
+//! Expiry and retention on a controlled clock.
 
 mod opening;
 
@@ -23,8 +22,8 @@ use tokio::time::advance;
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
-/// A position in the first stream of a name.
-fn first_life(bytes: u64) -> StreamOffset {
+/// An offset of the first stream of a name.
+fn first_generation(bytes: u64) -> StreamOffset {
     StreamOffset {
         life: 0,
         position: at(bytes),
@@ -37,7 +36,7 @@ fn at(bytes: u64) -> Offset {
 
 /// Streams with a sweep every second, on a controlled clock.
 fn streams() -> (Streams, Wall) {
-    let wall = Wall::driven();
+    let wall = Wall::tokio();
     let store = Arc::new(MemoryStore::new(1 << 20));
     let streams = Streams::open_with(store, &mut Recovery::default(), 100, wall);
     sweep(&streams);
@@ -88,7 +87,7 @@ async fn text(log: &Log) -> String {
     .unwrap()
 }
 
-/// Advances the time in steps, so that tasks that wait for a moment in between run at that moment.
+/// Advances the time in steps, so that tasks with timers run at their time.
 async fn pass(time: Duration) {
     let steps = time.as_millis() / 100;
     for _ in 0..steps {
@@ -298,8 +297,8 @@ async fn messages_over_the_age_limit_are_gone_and_others_stay() {
     assert_eq!(
         log.read(Offset::ZERO, 99).await.unwrap_err(),
         ReadError::Gone {
-            asked: first_life(0),
-            earliest: first_life(6)
+            asked: first_generation(0),
+            earliest: first_generation(6)
         }
     );
     assert_eq!(text(&log).await, "second ");
@@ -347,8 +346,8 @@ async fn a_source_is_trimmed_only_once_its_forks_are_gone() {
         .await
         .unwrap_err();
     let expected = ReadError::Gone {
-        asked: first_life(0),
-        earliest: first_life(4),
+        asked: first_generation(0),
+        earliest: first_generation(4),
     };
     assert_eq!(
         gone,

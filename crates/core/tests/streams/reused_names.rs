@@ -1,4 +1,4 @@
-//! Names that are used again: an offset of one stream is not valid in the next.
+//! Reused names: an offset of one stream is not valid in the next stream of its name.
 
 use crate::name;
 use bytes::Bytes;
@@ -51,7 +51,7 @@ async fn make(streams: &Streams, it: &str, text: &'static str) -> Arc<Log> {
         .log
 }
 
-async fn end(streams: &Streams, it: &str) {
+async fn delete(streams: &Streams, it: &str) {
     assert!(streams.delete(&name(it)).await.unwrap());
 }
 
@@ -67,7 +67,7 @@ async fn fork(streams: &Streams, it: &str, request: ForkRequest) -> Arc<Log> {
 }
 
 /// Whether `log` accepts an offset.
-fn takes(log: &Log, life: u32, bytes: u64) -> bool {
+fn accepts(log: &Log, life: u32, bytes: u64) -> bool {
     match log.position(offset(life, bytes)) {
         Ok(position) => {
             assert_eq!(position.bytes(), bytes);
@@ -96,7 +96,7 @@ async fn each_stream_of_a_name_accepts_only_its_own_offsets() {
             (life, offset(life, 4))
         );
         for other in 0..5 {
-            assert_eq!(takes(&log, other, 4), other == life, "{other} in {life}");
+            assert_eq!(accepts(&log, other, 4), other == life, "{other} in {life}");
         }
         let only_at = Some(offset(life.wrapping_sub(1), 4));
         let refused = log
@@ -121,7 +121,7 @@ async fn each_stream_of_a_name_accepts_only_its_own_offsets() {
             .offset(),
             offset(life, 7)
         );
-        end(&streams, "a").await;
+        delete(&streams, "a").await;
     }
     assert_eq!(make(&streams, "b", "").await.life(), 0);
 }
@@ -134,9 +134,9 @@ fn payload() -> Append {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_successor_of_an_expired_stream_has_the_next_life() {
+async fn the_stream_after_an_expired_one_has_the_next_generation() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(1 << 20));
-    let streams = Streams::open_with(store, &mut Recovery::default(), 10, Wall::driven());
+    let streams = Streams::open_with(store, &mut Recovery::default(), 10, Wall::tokio());
     for life in 0..3 {
         let expiry = Some(Expiry::Idle(Duration::from_secs(1)));
         let config = StreamConfig {
@@ -160,7 +160,7 @@ async fn the_successor_of_an_expired_stream_has_the_next_life() {
 async fn a_fork_accepts_its_sources_offsets_up_to_the_fork_point() {
     let streams = in_memory();
     make(&streams, "source", "0123456789").await;
-    end(&streams, "source").await;
+    delete(&streams, "source").await;
     let source = make(&streams, "source", "0123456789").await;
     assert_eq!(source.life(), 1);
     let child = fork(&streams, "child", fork_of("source", Some(offset(1, 10)))).await;
@@ -174,7 +174,7 @@ async fn a_fork_accepts_its_sources_offsets_up_to_the_fork_point() {
         (1, 13, false),
         (2, 0, false),
     ] {
-        assert_eq!(takes(&child, life, bytes), expected, "{life} {bytes}");
+        assert_eq!(accepts(&child, life, bytes), expected, "{life} {bytes}");
     }
     let condition = Append {
         only_at: Some(offset(1, 10)),
@@ -184,10 +184,14 @@ async fn a_fork_accepts_its_sources_offsets_up_to_the_fork_point() {
         child.append(condition).await,
         Err(AppendError::NotAtTail { .. })
     ));
-    // Another fork of the child, after the child's own messages.
+    // A fork of the fork, after the fork's own messages.
     let grandchild = fork(&streams, "grandchild", fork_of("child", None)).await;
     for (life, bytes, expected) in [(0, 13, true), (1, 10, true), (1, 11, false)] {
-        assert_eq!(takes(&grandchild, life, bytes), expected, "{life} {bytes}");
+        assert_eq!(
+            accepts(&grandchild, life, bytes),
+            expected,
+            "{life} {bytes}"
+        );
     }
     let refused = streams
         .fork(&name("other"), fork_of("source", Some(offset(0, 4))))
@@ -211,59 +215,59 @@ async fn a_fork_on_a_used_name_accepts_old_offsets_at_its_fork_point() {
     let streams = in_memory();
     make(&streams, "source", "0123456789").await;
     make(&streams, "fork", "another text").await;
-    end(&streams, "fork").await;
+    delete(&streams, "fork").await;
     let log = fork(&streams, "fork", fork_of("source", Some(offset(0, 10)))).await;
     assert_eq!(log.life(), 1);
     for (bytes, expected) in [(0, false), (9, false), (10, true), (11, false), (12, false)] {
-        assert_eq!(takes(&log, 0, bytes), expected, "{bytes}");
+        assert_eq!(accepts(&log, 0, bytes), expected, "{bytes}");
     }
-    assert!(takes(&log, 1, 0) && takes(&log, 1, 10));
+    assert!(accepts(&log, 1, 0) && accepts(&log, 1, 10));
 }
 
 #[tokio::test]
-async fn the_successor_of_a_hidden_stream_has_the_next_life() {
+async fn the_stream_after_a_hidden_one_has_the_next_generation() {
     let streams = in_memory();
     make(&streams, "source", "0123456789").await;
     let child = fork(&streams, "child", fork_of("source", None)).await;
-    end(&streams, "source").await;
-    assert!(takes(&child, 0, 10));
-    end(&streams, "child").await;
+    delete(&streams, "source").await;
+    assert!(accepts(&child, 0, 10));
+    delete(&streams, "child").await;
     assert_eq!(make(&streams, "source", "").await.life(), 1);
 }
 
 #[tokio::test]
-async fn an_import_under_a_deleted_name_has_the_next_life() {
+async fn an_import_under_a_deleted_name_has_the_next_generation() {
     let streams = in_memory();
     make(&streams, "a", "text").await;
-    end(&streams, "a").await;
+    delete(&streams, "a").await;
     let importing = streams
         .import(&name("a"), StreamConfig::new("text/plain"))
         .await
         .unwrap();
     make(&streams, "a", "text").await;
-    end(&streams, "a").await;
+    delete(&streams, "a").await;
     assert_eq!(
-        importing.appear().await.unwrap_err(),
+        importing.publish().await.unwrap_err(),
         CreateError::Overtaken
     );
     let importing = streams
         .import(&name("a"), StreamConfig::new("text/plain"))
         .await
         .unwrap();
-    assert_eq!(importing.appear().await.unwrap().life(), 2);
+    assert_eq!(importing.publish().await.unwrap().life(), 2);
 }
 
 #[tokio::test]
-async fn lives_survive_restarts_and_forgotten_names() {
+async fn generations_survive_restarts_and_removed_names() {
     let directory = tempfile::tempdir().unwrap();
     let streams = on_disk(directory.path(), 2);
     make(&streams, "there", "").await;
     for life in 0..3 {
         assert_eq!(make(&streams, "a", "").await.life(), life);
-        end(&streams, "a").await;
+        delete(&streams, "a").await;
     }
     make(&streams, "b", "").await;
-    end(&streams, "b").await;
+    delete(&streams, "b").await;
     close(streams);
     let streams = on_disk(directory.path(), 2);
     assert_eq!(
@@ -278,9 +282,9 @@ async fn lives_survive_restarts_and_forgotten_names() {
     let streams = on_disk(directory.path(), 2);
     assert_eq!(streams.find(&name("a")).unwrap().life(), 3);
     for it in ["a", "b", "there"] {
-        end(&streams, it).await;
+        delete(&streams, it).await;
     }
-    // `a` has been forgotten, so names that are not remembered begin with its next life.
+    // The note about `a` was removed, so names without a note start with its next generation.
     for it in ["a", "new"] {
         assert_eq!(make(&streams, it, "").await.life(), 4);
     }

@@ -1,4 +1,4 @@
-//! What is known of every stream when the store opens, and what a stop left to be finished.
+//! Reads the stored state of all streams when the store is opened, and finds unfinished sweeps.
 
 use super::super::{Recovered, Recovery, StoreError, StreamId};
 use super::codec::{self, Damage, Fact, StateFact};
@@ -8,10 +8,10 @@ use crate::model::{Accepted, ProducerId};
 use std::time::{Duration, Instant};
 use tailwater_protocol::Offset;
 
-/// How often an opening that takes long says how far it is.
-const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// The interval of progress messages.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What an opening found.
+/// The stored state, and the sweeps to resume.
 #[derive(Debug, Default)]
 pub(super) struct RecoveredStore {
     pub(super) recovery: Recovery,
@@ -21,7 +21,7 @@ pub(super) struct RecoveredStore {
 /// The facts of one stream.
 #[derive(Debug, Default)]
 struct Facts {
-    made: Option<codec::StreamFact>,
+    creation: Option<codec::StreamFact>,
     state: Option<StateFact>,
     seq: Option<String>,
     producers: Vec<(ProducerId, Accepted)>,
@@ -29,13 +29,13 @@ struct Facts {
     is_gone: bool,
 }
 
-/// Reads all facts and the end of each stream.
+/// Reads the facts and the end of all streams.
 ///
 /// # Errors
-/// [`StoreError::Damaged`]: something is not what was written, or not there.
+/// [`StoreError::Damaged`]: a value is invalid or missing.
 pub(super) fn recover(engine: &Engine) -> Result<RecoveredStore, StoreError> {
     let mut found = RecoveredStore::default();
-    let mut told = Instant::now();
+    let mut reported = Instant::now();
     let mut current: Option<(StreamId, Facts)> = None;
     for fact in engine.facts() {
         let (id, fact, body) = fact?;
@@ -46,8 +46,8 @@ pub(super) fn recover(engine: &Engine) -> Result<RecoveredStore, StoreError> {
         facts
             .add(fact, &body)
             .map_err(|Damage(what)| damage(id, what))?;
-        if told.elapsed() >= PROGRESS_EVERY {
-            told = Instant::now();
+        if reported.elapsed() >= PROGRESS_INTERVAL {
+            reported = Instant::now();
             tracing::info!("opening: {} streams so far", found.recovery.streams.len());
         }
     }
@@ -64,7 +64,7 @@ pub(super) fn recover(engine: &Engine) -> Result<RecoveredStore, StoreError> {
 impl Facts {
     fn add(&mut self, fact: Fact, body: &[u8]) -> Result<(), Damage> {
         match fact {
-            Fact::Stream => self.made = Some(codec::StreamFact::read(body)?),
+            Fact::Stream => self.creation = Some(codec::StreamFact::read(body)?),
             Fact::State => self.state = Some(StateFact::read(body)?),
             Fact::Seq => {
                 let text =
@@ -90,10 +90,10 @@ impl RecoveredStore {
             });
             return Ok(());
         }
-        let Some(made) = facts.made else {
+        let Some(creation) = facts.creation else {
             return Err(damage(stream, "its creation is missing"));
         };
-        let begins = made.config.begins();
+        let begins = creation.config.begins();
         let state = facts.state.unwrap_or_else(|| StateFact::open(begins));
         let earliest = state.earliest.max(begins);
         let next = engine
@@ -110,10 +110,10 @@ impl RecoveredStore {
         }
         self.recovery.streams.push(Recovered {
             stream,
-            name: made.name,
-            life: made.life,
-            config: made.config,
-            created: made.created,
+            name: creation.name,
+            life: creation.life,
+            config: creation.config,
+            created: creation.created,
             earliest,
             next,
             closed: state.closed,

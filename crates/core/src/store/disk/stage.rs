@@ -1,4 +1,4 @@
-//! One commit in the making: each change checked against what is committed and what came before it in the same commit.
+//! The contents of one commit: each change is checked against the committed state and the changes before it.
 
 use super::super::notes::NoteSizes;
 use super::super::page::Record;
@@ -14,26 +14,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tailwater_protocol::Offset;
 
-/// Bytes that an append takes on disk beside its payload: key, time, checksum and the journal's words around them.
+/// The overhead of an append on disk in bytes: key, time, checksum and framing in the journal.
 const RECORD_OVERHEAD_BYTES: u64 = 64;
-/// Bytes of appends that one value holds, unless one alone is longer.
+/// The maximum number of bytes of appends in one value, unless a single append is longer.
 const VALUE_BYTES: usize = 64 << 10;
-/// Bytes that a stream takes on disk beside its messages and names.
+/// The size of a stream on disk in bytes, without its messages and names.
 const STREAM_OVERHEAD_BYTES: u64 = 200;
 
-/// Changes that will take effect together, or not at all.
+/// Changes that are committed atomically.
 #[derive(Debug)]
 pub(super) struct CommitStage<'a> {
     streams: &'a DiskStreams,
     room: &'a mut Room,
     note_sizes: &'a mut NoteSizes,
-    touched: HashMap<StreamId, StagedStream>,
-    /// By key, since one commit can hold a key only once; `None` removes.
+    staged: HashMap<StreamId, StagedStream>,
+    /// By key, because a batch can contain a key only once; `None` removes the key.
     facts: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     notes: BTreeMap<String, Option<Vec<u8>>>,
 }
 
-/// A stream as it will be.
+/// The state of a stream after the commit.
 #[derive(Debug)]
 struct StagedStream {
     stream: Arc<DiskStream>,
@@ -55,13 +55,13 @@ impl<'a> CommitStage<'a> {
             streams,
             room,
             note_sizes,
-            touched: HashMap::new(),
+            staged: HashMap::new(),
             facts: BTreeMap::new(),
             notes: BTreeMap::new(),
         }
     }
 
-    /// Adds a change; one that is refused changes nothing.
+    /// Adds a change. A change that fails has no effect.
     pub(super) fn add(&mut self, Commit { stream, change }: Commit) -> Result<(), StoreError> {
         match change {
             Change::Create(new) => self.create(stream, *new),
@@ -77,47 +77,47 @@ impl<'a> CommitStage<'a> {
                     .map_or(0, crate::model::Payload::memory_bytes);
                 check_value("append", size)?;
                 check_marks(stream, &marks)?;
-                let touched = touch(&mut self.touched, self.streams, stream)?;
-                if touched.end != at {
+                let staged = stage(&mut self.staged, self.streams, stream)?;
+                if staged.end != at {
                     return Err(StoreError::OutOfStep);
                 }
                 if let Some(payload) = payload {
                     self.room
                         .take(size as u64 + marks_bytes(&marks) + RECORD_OVERHEAD_BYTES)?;
-                    touched.push(Record {
+                    staged.push(Record {
                         at,
                         time: now,
                         payload,
                     });
                 }
                 if close {
-                    touched.close(&marks);
+                    staged.close(&marks);
                 }
                 self.mark(stream, marks);
                 Ok(())
             }
             Change::Trim { before } => {
-                let touched = touch(&mut self.touched, self.streams, stream)?;
-                let earliest = before.min(touched.end);
-                if earliest > touched.state.earliest {
-                    touched.state.earliest = earliest;
-                    touched.is_state_changed = true;
+                let staged = stage(&mut self.staged, self.streams, stream)?;
+                let earliest = before.min(staged.end);
+                if earliest > staged.state.earliest {
+                    staged.state.earliest = earliest;
+                    staged.is_state_changed = true;
                 }
                 Ok(())
             }
             Change::Hide => {
-                let touched = touch(&mut self.touched, self.streams, stream)?;
-                touched.state.hidden = true;
-                touched.is_state_changed = true;
+                let staged = stage(&mut self.staged, self.streams, stream)?;
+                staged.state.hidden = true;
+                staged.is_state_changed = true;
                 Ok(())
             }
             Change::Delete { notes } => {
-                touch(&mut self.touched, self.streams, stream)?.is_deleted = true;
+                stage(&mut self.staged, self.streams, stream)?.is_deleted = true;
                 for fact in [Fact::Stream, Fact::State, Fact::Seq] {
                     self.facts.insert(codec::fact_key(stream, &fact), None);
                 }
                 self.put_fact(stream, &Fact::Gone, |_| {});
-                // A deletion gives room back, so what it notes needs none.
+                // A deletion releases space, so its notes are not checked for space.
                 notes
                     .into_iter()
                     .try_for_each(|(key, value)| self.put_note(key, value.as_ref(), false))
@@ -125,7 +125,7 @@ impl<'a> CommitStage<'a> {
         }
     }
 
-    /// Keeps or forgets a note; one that is refused changes nothing.
+    /// Stores or removes a note. A change that fails has no effect.
     pub(super) fn note(&mut self, key: String, value: Option<&Bytes>) -> Result<(), StoreError> {
         self.put_note(key, value, true)
     }
@@ -171,7 +171,7 @@ impl<'a> CommitStage<'a> {
             .take((first_bytes + names) as u64 + STREAM_OVERHEAD_BYTES)?;
         let begins = new.config.begins();
         let state = StateFact::open(begins);
-        let mut touched = StagedStream {
+        let mut staged = StagedStream {
             stream: Arc::new(DiskStream::new(id, begins, state.clone())),
             is_new: true,
             end: begins,
@@ -181,23 +181,23 @@ impl<'a> CommitStage<'a> {
             records: Vec::new(),
         };
         if let Some(payload) = new.first {
-            touched.push(Record {
+            staged.push(Record {
                 at: begins,
                 time: new.at,
                 payload,
             });
         }
         if new.closed {
-            touched.close(&Marks::default());
+            staged.close(&Marks::default());
         }
-        self.touched.insert(id, touched);
-        let made = codec::StreamFact {
+        self.staged.insert(id, staged);
+        let creation = codec::StreamFact {
             name: new.name,
             life: new.life,
             config: new.config,
             created: new.at,
         };
-        self.put_fact(id, &Fact::Stream, |out| made.put(out));
+        self.put_fact(id, &Fact::Stream, |out| creation.put(out));
         Ok(())
     }
 
@@ -220,22 +220,23 @@ impl<'a> CommitStage<'a> {
         self.facts.insert(key, Some(value));
     }
 
-    /// The changes for the engine; `None` when there are none.
+    /// Creates the batch for the engine; `None` if there are no changes.
     pub(super) fn batch(&mut self, engine: &Engine) -> Option<OwnedWriteBatch> {
         let changed: Vec<_> = self
-            .touched
+            .staged
             .iter()
-            .filter(|(_, touched)| touched.is_state_changed && !touched.is_deleted)
-            .map(|(id, touched)| (*id, touched.state.clone()))
+            .filter(|(_, staged)| staged.is_state_changed && !staged.is_deleted)
+            .map(|(id, staged)| (*id, staged.state.clone()))
             .collect();
         for (id, state) in changed {
             self.put_fact(id, &Fact::State, |out| state.put(out));
         }
         let mut batch = engine.batch();
-        for touched in self.touched.values().filter(|touched| !touched.is_deleted) {
-            // One value for what a commit adds to a stream: a value costs the engine more than its bytes do.
-            for records in pieces(&touched.records) {
-                let key = codec::data_key(touched.stream.id, records[0].at);
+        for staged in self.staged.values().filter(|staged| !staged.is_deleted) {
+            // The appends of a stream are combined into few values, because the engine's cost per value
+            // is higher than its cost per byte.
+            for records in values(&staged.records) {
+                let key = codec::data_key(staged.stream.id, records[0].at);
                 batch.insert(&engine.data, key, codec::seal_records(&key, records));
             }
         }
@@ -254,40 +255,40 @@ impl<'a> CommitStage<'a> {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Publishes what was committed to readers.
+    /// Publishes the committed changes to readers.
     pub(super) fn publish(self, latest_pages: &mut LatestPages, sweeps: &Sweeps) {
-        for (id, touched) in self.touched {
-            if touched.is_deleted {
+        for (id, staged) in self.staged {
+            if staged.is_deleted {
                 latest_pages.remove(self.streams, id);
-                sweeps.want(Sweep {
+                sweeps.request(Sweep {
                     stream: id,
-                    before: touched.end,
+                    before: staged.end,
                     is_gone: true,
                     may_drop_tables: true,
                 });
                 continue;
             }
-            let before = touched.state.earliest;
-            let was_trimmed = before > touched.stream.kept().state.earliest;
-            latest_pages.publish(&touched.stream, touched.records, touched.state);
+            let before = staged.state.earliest;
+            let was_trimmed = before > staged.stream.kept().state.earliest;
+            latest_pages.publish(&staged.stream, staged.records, staged.state);
             if was_trimmed {
-                sweeps.want(Sweep {
+                sweeps.request(Sweep {
                     stream: id,
                     before,
                     is_gone: false,
                     may_drop_tables: true,
                 });
             }
-            if touched.is_new {
-                self.streams.insert(touched.stream);
+            if staged.is_new {
+                self.streams.insert(staged.stream);
             }
         }
-        latest_pages.forget();
+        latest_pages.evict();
     }
 }
 
-/// Records in a row for one value each.
-fn pieces(records: &[Record]) -> impl Iterator<Item = &[Record]> {
+/// Splits records into groups, one for each value.
+fn values(records: &[Record]) -> impl Iterator<Item = &[Record]> {
     let mut bytes = 0;
     records.chunk_by(move |before, next| {
         bytes += before.payload.len();
@@ -297,13 +298,13 @@ fn pieces(records: &[Record]) -> impl Iterator<Item = &[Record]> {
     })
 }
 
-/// Bytes that what an append leaves behind takes on disk.
+/// The size of positions of writers on disk in bytes.
 fn marks_bytes(Marks { seq, producer }: &Marks) -> u64 {
     let producer = producer.as_ref().map_or(0, |(id, _)| id.as_str().len());
     (producer + seq.as_ref().map_or(0, String::len)) as u64
 }
 
-/// Whether the engine takes what an append leaves behind.
+/// Checks the lengths of positions of writers.
 fn check_marks(stream: StreamId, marks: &Marks) -> Result<(), StoreError> {
     if let Some((producer, _)) = &marks.producer {
         check_key(
@@ -326,20 +327,20 @@ impl StagedStream {
     }
 }
 
-/// The stream as this commit will leave it, so far.
-fn touch<'t>(
+/// The staged state of a stream, which is added if it is not staged yet.
+fn stage<'t>(
     all: &'t mut HashMap<StreamId, StagedStream>,
     streams: &DiskStreams,
     id: StreamId,
 ) -> Result<&'t mut StagedStream, StoreError> {
-    let touched = match all.entry(id) {
-        std::collections::hash_map::Entry::Occupied(there) => there.into_mut(),
-        std::collections::hash_map::Entry::Vacant(place) => {
+    let staged = match all.entry(id) {
+        std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+        std::collections::hash_map::Entry::Vacant(entry) => {
             let stream = streams.find(id)?;
             let kept = stream.kept();
             let (end, state) = (kept.end(), kept.state.clone());
             drop(kept);
-            place.insert(StagedStream {
+            entry.insert(StagedStream {
                 stream,
                 is_new: false,
                 end,
@@ -350,9 +351,9 @@ fn touch<'t>(
             })
         }
     };
-    if touched.is_deleted {
+    if staged.is_deleted {
         Err(StoreError::NoStream)
     } else {
-        Ok(touched)
+        Ok(staged)
     }
 }

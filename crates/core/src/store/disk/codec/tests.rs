@@ -1,4 +1,4 @@
-//! Tests of the codec: what was written decodes to itself, and anything else is damage.
+//! Tests of the codec: encoded values decode unchanged, and all other values are reported as damage.
 
 use super::*;
 use crate::model::Payload;
@@ -152,7 +152,7 @@ fn keys_decode_and_sort_by_stream_and_position() {
 }
 
 #[test]
-fn dates_stored_in_nanoseconds_are_still_read() {
+fn dates_stored_in_nanoseconds_can_be_read() {
     let moment = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
     let config = StreamConfig {
         expiry: Some(Expiry::At(moment)),
@@ -164,12 +164,12 @@ fn dates_stored_in_nanoseconds_are_still_read() {
         config,
         created: UNIX_EPOCH,
     };
-    let mut old = Vec::new();
-    put_text(&mut old, "a");
-    put_time(&mut old, UNIX_EPOCH);
-    put_text(&mut old, "text/plain");
-    old.push(2);
-    put_time(&mut old, moment);
-    old.extend([0, 0, 0]);
-    assert_eq!(StreamFact::read(&old), Ok(was));
+    let mut encoded = Vec::new();
+    put_text(&mut encoded, "a");
+    put_time(&mut encoded, UNIX_EPOCH);
+    put_text(&mut encoded, "text/plain");
+    encoded.push(2);
+    put_time(&mut encoded, moment);
+    encoded.extend([0, 0, 0]);
+    assert_eq!(StreamFact::read(&encoded), Ok(was));
 }

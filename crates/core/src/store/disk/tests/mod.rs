@@ -1,5 +1,4 @@
-//! Tests of the disk store: closed, reopened, damaged and failing. Helpers, and a model of the
-//! content.
+//! Tests of the disk store, with helpers and a model of its content.
 
 mod damage;
 mod directory;
@@ -23,7 +22,7 @@ use tailwater_protocol::headers::ContentKind;
 /// The longest wait.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Fast to open and to write, with little data in memory.
+/// Options for a store that opens and writes fast and has little data in memory.
 fn options() -> DiskOptions {
     DiskOptions {
         sync: SyncMode::Never,
@@ -203,8 +202,8 @@ impl DiskModel {
     /// The same with trimmed content left blank.
     fn kept(mut self) -> Self {
         for (known, text) in self.streams.values_mut() {
-            let gone = usize::try_from(known.earliest.bytes()).unwrap();
-            text.replace_range(..gone, &" ".repeat(gone));
+            let trimmed = usize::try_from(known.earliest.bytes()).unwrap();
+            text.replace_range(..trimmed, &" ".repeat(trimmed));
         }
         self
     }

@@ -1,4 +1,4 @@
-//! A reopened store holds what was committed, and nothing else.
+//! A reopened store contains exactly what was committed.
 
 use super::*;
 use crate::model::{Expiry, Fork};
@@ -64,7 +64,7 @@ fn steps() -> impl Strategy<Value = Vec<ReopeningStep>> {
 }
 
 #[test]
-fn a_reopened_store_holds_exactly_what_was_committed() {
+fn a_reopened_store_contains_exactly_what_was_committed() {
     // `PROPTEST_CASES` sets the number of cases; a failure prints its shrunk steps and its seed.
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
