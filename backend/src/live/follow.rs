@@ -108,7 +108,7 @@ pub(super) fn log_read_error(log: &Log, at: Offset, error: &ReadError) {
             );
         }
         ReadError::Gone { .. }
-        | ReadError::OtherLife { .. }
+        | ReadError::OtherGeneration { .. }
         | ReadError::InsideMessage { .. }
         | ReadError::Deleted => {}
     }

@@ -233,7 +233,7 @@ impl SubscriptionFixture {
         let known = |log: &Arc<tailwater_core::Log>| Recovered {
             stream: log.id(),
             name: log.name().clone(),
-            life: log.life(),
+            generation: log.generation(),
             config: log.config().clone(),
             created: log.created(),
             earliest: log.earliest(),
@@ -337,7 +337,7 @@ impl SubscriptionFixture {
                 (
                     name(stream),
                     StreamOffset {
-                        life: 0,
+                        generation: 0,
                         position: Offset::new(*at).unwrap(),
                     },
                 )

@@ -272,7 +272,7 @@ impl SubscriptionContext {
         let tail = log.tail_now();
         (tail.state != TailState::Deleted).then(|| StreamSnapshot {
             stream: log.id(),
-            life: log.life(),
+            life: log.generation(),
             begins: log.config().begins(),
             tail: tail.next,
         })

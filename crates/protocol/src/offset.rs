@@ -78,7 +78,7 @@ impl FromStr for Offset {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct StreamOffset {
     /// The generation of the stream: 0 for the first stream of its name, and higher for each later one.
-    pub life: u32,
+    pub generation: u32,
     /// The position in the stream.
     pub position: Offset,
 }
@@ -87,9 +87,9 @@ impl StreamOffset {
     /// Appends the printed form.
     pub fn push_to(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.position.digits());
-        if self.life > 0 {
+        if self.generation > 0 {
             out.push(b'_');
-            out.extend_from_slice(self.life.to_string().as_bytes());
+            out.extend_from_slice(self.generation.to_string().as_bytes());
         }
     }
 }
@@ -97,8 +97,8 @@ impl StreamOffset {
 impl fmt::Display for StreamOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.position.fmt(f)?;
-        if self.life > 0 {
-            write!(f, "_{}", self.life)
+        if self.generation > 0 {
+            write!(f, "_{}", self.generation)
         } else {
             Ok(())
         }
@@ -110,19 +110,20 @@ impl FromStr for StreamOffset {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || OffsetError::new(text);
-        let (position, life) = text.split_at_checked(Offset::DIGITS).ok_or_else(wrong)?;
-        let is_printed =
-            |life: &&str| life.bytes().all(|byte| byte.is_ascii_digit()) && !life.starts_with('0');
-        let life = match life {
+        let (position, generation) = text.split_at_checked(Offset::DIGITS).ok_or_else(wrong)?;
+        let is_printed = |generation: &&str| {
+            generation.bytes().all(|byte| byte.is_ascii_digit()) && !generation.starts_with('0')
+        };
+        let generation = match generation {
             "" => 0,
-            life => life
+            generation => generation
                 .strip_prefix('_')
                 .filter(is_printed)
-                .and_then(|life| life.parse().ok())
+                .and_then(|generation| generation.parse().ok())
                 .ok_or_else(wrong)?,
         };
         Ok(Self {
-            life,
+            generation,
             position: position.parse().map_err(|_| wrong())?,
         })
     }
@@ -264,7 +265,7 @@ mod tests {
 
     #[test]
     fn the_generation_follows_the_position_except_for_the_first() {
-        for (life, bytes, text) in [
+        for (generation, bytes, text) in [
             (0, 42, "0000000000000042"),
             (1, 42, "0000000000000042_1"),
             (10, 0, "0000000000000000_10"),
@@ -275,7 +276,7 @@ mod tests {
             ),
         ] {
             let offset = StreamOffset {
-                life,
+                generation,
                 position: Offset::new(bytes).unwrap(),
             };
             assert_eq!(
@@ -314,8 +315,8 @@ mod tests {
         }
 
         #[test]
-        fn offsets_of_one_generation_sort_like_their_texts(life in any::<u32>(), at in 0..=Offset::MAX.0, other in 0..=Offset::MAX.0) {
-            let [at, other] = [at, other].map(|at| StreamOffset { life, position: Offset(at) });
+        fn offsets_of_one_generation_sort_like_their_texts(generation in any::<u32>(), at in 0..=Offset::MAX.0, other in 0..=Offset::MAX.0) {
+            let [at, other] = [at, other].map(|at| StreamOffset { generation, position: Offset(at) });
             prop_assert_eq!(at.cmp(&other), at.to_string().cmp(&other.to_string()));
             prop_assert_eq!(at.to_string().parse(), Ok(at));
         }

@@ -222,7 +222,7 @@ fn create_class(error: &CreateError) -> ProblemClass {
 fn read_class(error: &ReadError) -> ProblemClass {
     match error {
         ReadError::Gone { .. } => GONE,
-        ReadError::OtherLife { .. } => (
+        ReadError::OtherGeneration { .. } => (
             StatusCode::GONE,
             "#other-life",
             "The offset belongs to a deleted stream",

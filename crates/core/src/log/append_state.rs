@@ -48,7 +48,7 @@ impl AppendState {
         Self {
             tail: Tail {
                 next: known.next,
-                life: known.life,
+                generation: known.generation,
                 state,
             },
             seq: known.seq.clone(),

@@ -98,30 +98,30 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_stream_expires_once_and_use_postpones_it() {
-        let life = Lifetime::new(Some(Expiry::Idle(1_000 * MS)), Wall::tokio());
+        let lifetime = Lifetime::new(Some(Expiry::Idle(1_000 * MS)), Wall::tokio());
         tokio::time::advance(999 * MS).await;
-        assert!(!life.is_over(|| false));
-        assert_eq!(life.left(), Some(MS));
-        assert!(life.renew());
-        assert_eq!(life.left(), Some(1_000 * MS));
+        assert!(!lifetime.is_over(|| false));
+        assert_eq!(lifetime.left(), Some(MS));
+        assert!(lifetime.renew());
+        assert_eq!(lifetime.left(), Some(1_000 * MS));
         tokio::time::advance(999 * MS).await;
-        assert!(!life.is_over(|| false));
+        assert!(!lifetime.is_over(|| false));
         tokio::time::advance(MS).await;
-        assert!(!life.is_over(|| true), "it has a live reader");
-        assert!(life.is_over(|| false));
-        assert!(!life.renew(), "an expired stream cannot be renewed");
-        assert!(life.is_over(|| true));
+        assert!(!lifetime.is_over(|| true), "it has a live reader");
+        assert!(lifetime.is_over(|| false));
+        assert!(!lifetime.renew(), "an expired stream cannot be renewed");
+        assert!(lifetime.is_over(|| true));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_expires_at_its_date_even_when_used() {
         let wall = Wall::tokio();
-        let life = Lifetime::new(Some(Expiry::At(wall.now() + 5 * MS)), wall);
+        let lifetime = Lifetime::new(Some(Expiry::At(wall.now() + 5 * MS)), wall);
         tokio::time::advance(4 * MS).await;
-        assert!(!life.is_over(|| false) && life.renew());
-        assert_eq!(life.left(), Some(MS));
+        assert!(!lifetime.is_over(|| false) && lifetime.renew());
+        assert_eq!(lifetime.left(), Some(MS));
         tokio::time::advance(MS).await;
-        assert!(life.is_over(|| true));
+        assert!(lifetime.is_over(|| true));
     }
 
     #[tokio::test(start_paused = true)]

@@ -14,7 +14,7 @@ use tailwater_protocol::Offset;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lineage {
     parts: Vec<LineagePart>,
-    generation: usize,
+    depth: usize,
 }
 
 /// A range of messages of another stream, from the end of the previous part to `until`.
@@ -34,7 +34,7 @@ struct LineageSpan {
 
 impl Lineage {
     /// The maximum length of a chain of forks. The cost of a read increases with it.
-    pub(crate) const GENERATIONS_MAX: usize = 64;
+    pub(crate) const DEPTH_MAX: usize = 64;
 
     /// The lineage of a fork at `at` of the stream `stream`, which has this lineage.
     pub(crate) fn fork(&self, stream: StreamId, at: Offset) -> Self {
@@ -54,13 +54,13 @@ impl Lineage {
         }
         Self {
             parts,
-            generation: self.generation + 1,
+            depth: self.depth + 1,
         }
     }
 
     /// The length of the chain of forks: 0 for a stream that is not a fork.
-    pub(crate) fn generation(&self) -> usize {
-        self.generation
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
     }
 
     /// All ranges in order. The last one is of the stream itself and ends at `end`.
@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(
             root.fork(StreamId(1), at(0))
                 .fork(StreamId(2), at(0))
-                .generation(),
+                .depth(),
             2
         );
     }

@@ -86,11 +86,11 @@ pub enum ReadError {
     #[error(
         "offset {asked} belongs to another stream of this name, which was deleted; read this stream from offset=-1"
     )]
-    OtherLife {
+    OtherGeneration {
         /// The requested start.
         asked: StreamOffset,
         /// The generation of the stream.
-        life: u32,
+        generation: u32,
     },
     /// The position is inside a message, so the server has never issued it (400).
     #[error("offset {asked} was never issued: it is inside a message")]
@@ -111,7 +111,7 @@ pub enum ReadError {
 pub struct Log {
     id: StreamId,
     name: StreamName,
-    life_number: u32,
+    generation: u32,
     config: StreamConfig,
     kind: ContentKind,
     created: SystemTime,
@@ -127,7 +127,7 @@ pub struct Log {
     earliest_bytes: AtomicU64,
     tail: watch::Sender<Tail>,
     readers: Readers,
-    life: Lifetime,
+    lifetime: Lifetime,
     /// The source, if the stream is a fork.
     source: Option<Arc<Self>>,
     pub(crate) lineage: Lineage,
@@ -169,8 +169,8 @@ impl Log {
         Self {
             id: known.stream,
             name: known.name,
-            life_number: known.life,
-            life: Lifetime::new(known.config.expiry, wall),
+            generation: known.generation,
+            lifetime: Lifetime::new(known.config.expiry, wall),
             kind: known.config.kind(),
             config: known.config,
             created: known.created,
@@ -260,7 +260,7 @@ impl Log {
 
     /// Whether the stream has expired. The next sweep deletes it.
     pub fn is_over(&self) -> bool {
-        self.life.is_over(|| self.readers.live() > 0)
+        self.lifetime.is_over(|| self.readers.live() > 0)
     }
 
     /// Whether requests can access the stream: it is not deleted, hidden or expired.
@@ -270,13 +270,13 @@ impl Log {
 
     /// The time until the stream expires if it is not used; `None` if it never expires.
     pub fn left(&self) -> Option<Duration> {
-        self.life.left()
+        self.lifetime.left()
     }
 
     /// Records a read or write, which postpones the expiry of an idle stream. `false` if the stream
     /// has already expired.
     pub fn renew(&self) -> bool {
-        self.life.renew()
+        self.lifetime.renew()
     }
 
     /// The live readers.

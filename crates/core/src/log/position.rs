@@ -6,14 +6,14 @@ use tailwater_protocol::{Offset, StreamOffset};
 
 impl Log {
     /// The generation of the stream: 0 for the first stream of its name, and higher for each later one.
-    pub fn life(&self) -> u32 {
-        self.life_number
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// The offset of a position in this stream.
     pub fn offset(&self, position: Offset) -> StreamOffset {
         StreamOffset {
-            life: self.life_number,
+            generation: self.generation,
             position,
         }
     }
@@ -27,20 +27,20 @@ impl Log {
     /// accepted.
     ///
     /// # Errors
-    /// [`ReadError::OtherLife`]: the offset belongs to another stream of this name (410).
+    /// [`ReadError::OtherGeneration`]: the offset belongs to another stream of this name (410).
     pub fn position(&self, offset: StreamOffset) -> Result<Offset, ReadError> {
-        if offset.life == self.life_number || self.inherits(offset) {
+        if offset.generation == self.generation || self.inherits(offset) {
             return Ok(offset.position);
         }
-        Err(ReadError::OtherLife {
+        Err(ReadError::OtherGeneration {
             asked: offset,
-            life: self.life_number,
+            generation: self.generation,
         })
     }
 
     /// Whether an offset is one of a source of this fork, up to the fork position.
     fn inherits(&self, offset: StreamOffset) -> bool {
-        let is_ambiguous = offset.life < self.life_number;
+        let is_ambiguous = offset.generation < self.generation;
         let (mut log, mut is_nearest) = (self, true);
         while let Some(source) = &log.source {
             let leaves = log.config.begins();
@@ -48,7 +48,7 @@ impl Log {
                 return false;
             }
             // An ambiguous offset is accepted only if it can be from the direct source.
-            if offset.life == source.life_number && (is_nearest || !is_ambiguous) {
+            if offset.generation == source.generation && (is_nearest || !is_ambiguous) {
                 return true;
             }
             (log, is_nearest) = (source.as_ref(), false);
@@ -61,7 +61,7 @@ impl Tail {
     /// The offset of the tail.
     pub fn offset(&self) -> StreamOffset {
         StreamOffset {
-            life: self.life,
+            generation: self.generation,
             position: self.next,
         }
     }
@@ -71,7 +71,7 @@ impl Batch {
     /// The offset after the data.
     pub fn next_offset(&self) -> StreamOffset {
         StreamOffset {
-            life: self.tail.life,
+            generation: self.tail.generation,
             position: self.next,
         }
     }

@@ -7,8 +7,8 @@ use tailwater_protocol::Offset;
 pub struct Tail {
     /// The position after the last byte.
     pub next: Offset,
-    /// The generation of the stream; see [`Log::life`](crate::Log::life).
-    pub life: u32,
+    /// The generation of the stream; see [`Log::generation`](crate::Log::generation).
+    pub generation: u32,
     /// Whether the stream is open, closed or deleted.
     pub state: TailState,
 }

@@ -87,12 +87,12 @@ impl DeletedNames {
     /// If the deletion fails, the entry remains. This is harmless, because the name has no next stream
     /// before a deletion succeeds.
     ///
-    /// - `life`: the generation of the stream that is deleted.
+    /// - `generation`: the generation of the stream that is deleted.
     /// - Returns the changes of notes for the same commit.
-    pub(super) fn end_generation(&self, name: &StreamName, life: u32) -> Vec<NoteChange> {
+    pub(super) fn end_generation(&self, name: &StreamName, generation: u32) -> Vec<NoteChange> {
         let mut inner = lock(&self.inner);
         let deleted = DeletedName {
-            next: life.saturating_add(1),
+            next: generation.saturating_add(1),
             order: inner.next_order,
         };
         let before = inner.insert(name.clone(), deleted);
@@ -178,9 +178,9 @@ mod tests {
         let mut kept = BTreeMap::new();
         let names = DeletedNames::take(&mut kept.clone(), 2);
         assert_eq!(names.next_generation(&name(1)), 0);
-        for life in 0..3 {
-            keep(&mut kept, names.end_generation(&name(1), life));
-            assert_eq!(names.next_generation(&name(1)), life + 1);
+        for generation in 0..3 {
+            keep(&mut kept, names.end_generation(&name(1), generation));
+            assert_eq!(names.next_generation(&name(1)), generation + 1);
         }
         keep(&mut kept, names.end_generation(&name(2), 0));
         assert_eq!(names.next_generation(&name(9)), 0);
@@ -233,11 +233,11 @@ mod tests {
             let mut names = DeletedNames::take(&mut kept.clone(), names_max);
             let mut seen: HashMap<usize, u32> = HashMap::new();
             for (number, restart, waits) in steps {
-                let life = names.next_generation(&name(number));
-                if let Some(before) = seen.insert(number, life) {
-                    prop_assert!(life > before, "s{number} has generation {life} after {before}");
+                let generation = names.next_generation(&name(number));
+                if let Some(before) = seen.insert(number, generation) {
+                    prop_assert!(generation > before, "s{number} has generation {generation} after {before}");
                 }
-                late.push(names.end_generation(&name(number), life));
+                late.push(names.end_generation(&name(number), generation));
                 if !waits || restart == 0 {
                     late.drain(..).rev().for_each(|notes| keep(&mut kept, notes));
                 }

@@ -86,7 +86,7 @@ impl Streams {
     /// The deletion of a stream, with the note about its name.
     fn deletion(&self, log: &Log) -> Change {
         Change::Delete {
-            notes: self.deleted.end_generation(log.name(), log.life()),
+            notes: self.deleted.end_generation(log.name(), log.generation()),
         }
     }
 

@@ -184,9 +184,9 @@ impl Streams {
             }
             .into());
         }
-        if source.lineage.generation() >= Lineage::GENERATIONS_MAX {
+        if source.lineage.depth() >= Lineage::DEPTH_MAX {
             return Err(ForkError::TooDeep {
-                limit: Lineage::GENERATIONS_MAX,
+                limit: Lineage::DEPTH_MAX,
             }
             .into());
         }
@@ -214,10 +214,10 @@ impl Streams {
             fork: Some(fork),
             ..config
         };
-        let life = self.deleted.next_generation(name);
+        let generation = self.deleted.next_generation(name);
         let new = StreamCreation {
             name: name.clone(),
-            life,
+            generation,
             config,
             first,
             closed: request.closed,

@@ -35,10 +35,10 @@ impl Streams {
         let id = self.new_id();
         // The note is stored first, so that the stream is deleted after a crash.
         self.note(id, Some(Bytes::new())).await?;
-        let life = self.deleted.next_generation(name);
+        let generation = self.deleted.next_generation(name);
         let new = StreamCreation {
             name: name.clone(),
-            life,
+            generation,
             config,
             first: None,
             closed: false,
@@ -104,7 +104,7 @@ impl Importing<'_> {
             .remove_ended(self.streams.lock_name(&name).await)
             .await?;
         self.streams.has_room_for(&name)?;
-        if self.streams.deleted.next_generation(&name) != self.log.life() {
+        if self.streams.deleted.next_generation(&name) != self.log.generation() {
             return Err(CreateError::Overtaken);
         }
         self.streams.note(self.log.id(), None).await?;

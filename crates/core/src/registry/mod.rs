@@ -285,10 +285,10 @@ impl Streams {
         if let Some(log) = there {
             return check_same(log, &config, closed);
         }
-        let life = self.deleted.next_generation(name);
+        let generation = self.deleted.next_generation(name);
         let new = StreamCreation {
             name: name.clone(),
-            life,
+            generation,
             config,
             first,
             closed,

@@ -298,7 +298,7 @@ mod tests {
             first,
             closed: false,
             at: SystemTime::UNIX_EPOCH,
-            life: 0,
+            generation: 0,
         }))
     }
 

@@ -88,7 +88,7 @@ pub struct StreamCreation {
     /// The name.
     pub name: StreamName,
     /// The generation of the stream.
-    pub life: u32,
+    pub generation: u32,
     /// The configuration. The stream's own messages start at [`StreamConfig::begins`].
     pub config: StreamConfig,
     /// The initial content.
@@ -106,7 +106,7 @@ impl StreamCreation {
         Recovered {
             stream,
             name: self.name.clone(),
-            life: self.life,
+            generation: self.generation,
             config: self.config.clone(),
             created: self.at,
             earliest: begins,
@@ -138,7 +138,7 @@ pub struct Recovered {
     /// The name.
     pub name: StreamName,
     /// The generation.
-    pub life: u32,
+    pub generation: u32,
     /// The configuration.
     pub config: StreamConfig,
     /// The time of creation.

@@ -63,7 +63,7 @@ pub(crate) fn creation(first: Option<&str>) -> Change {
     let config = StreamConfig::new("application/json");
     Change::Create(Box::new(StreamCreation {
         name,
-        life: 0,
+        generation: 0,
         config,
         first: first.map(json),
         closed: false,

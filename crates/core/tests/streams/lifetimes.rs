@@ -25,7 +25,7 @@ const MS: Duration = Duration::from_millis(1);
 /// An offset of the first stream of a name.
 fn first_generation(bytes: u64) -> StreamOffset {
     StreamOffset {
-        life: 0,
+        generation: 0,
         position: at(bytes),
     }
 }

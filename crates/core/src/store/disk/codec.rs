@@ -53,7 +53,7 @@ pub(super) enum Fact {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StreamFact {
     pub(super) name: StreamName,
-    pub(super) life: u32,
+    pub(super) generation: u32,
     pub(super) config: StreamConfig,
     pub(super) created: SystemTime,
 }
@@ -242,8 +242,8 @@ impl StreamFact {
             put_number(out, fork.sub);
         });
         // Absent for generation 0, for compatibility with values without a generation.
-        if self.life > 0 {
-            put_number(out, u64::from(self.life));
+        if self.generation > 0 {
+            put_number(out, u64::from(self.generation));
         }
     }
 
@@ -271,16 +271,17 @@ impl StreamFact {
                 sub: input.number()?,
             })
         })?;
-        let life = if input.0.is_empty() {
+        let generation = if input.0.is_empty() {
             0
         } else {
             input.number()?
         };
-        let life = u32::try_from(life).map_err(|_| Damage("a generation is too large"))?;
+        let generation =
+            u32::try_from(generation).map_err(|_| Damage("a generation is too large"))?;
         input.end()?;
         Ok(Self {
             name,
-            life,
+            generation,
             config: StreamConfig {
                 content_type,
                 expiry,

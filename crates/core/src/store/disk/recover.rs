@@ -111,7 +111,7 @@ impl RecoveredStore {
         self.recovery.streams.push(Recovered {
             stream,
             name: creation.name,
-            life: creation.life,
+            generation: creation.generation,
             config: creation.config,
             created: creation.created,
             earliest,

@@ -193,7 +193,7 @@ impl<'a> CommitStage<'a> {
         self.staged.insert(id, staged);
         let creation = codec::StreamFact {
             name: new.name,
-            life: new.life,
+            generation: new.generation,
             config: new.config,
             created: new.at,
         };

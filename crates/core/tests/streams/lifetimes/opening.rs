@@ -17,7 +17,7 @@ fn known(id: u64, it: &str, fork: Option<(u64, &str, u64)>, next: u64) -> Recove
     Recovered {
         stream: StreamId(id),
         name: name(it),
-        life: 0,
+        generation: 0,
         earliest: config.begins(),
         config,
         created: SystemTime::UNIX_EPOCH,
@@ -33,7 +33,7 @@ fn known(id: u64, it: &str, fork: Option<(u64, &str, u64)>, next: u64) -> Recove
 async fn fill(store: &Arc<MemoryStore>, known: &Recovered) {
     let new = StreamCreation {
         name: known.name.clone(),
-        life: known.life,
+        generation: known.generation,
         config: known.config.clone(),
         first: None,
         closed: false,

@@ -90,10 +90,10 @@ fn streams_and_states_decode_unchanged() {
             ..StreamConfig::new("x")
         },
     ] {
-        for life in [0, 1, u32::MAX] {
+        for generation in [0, 1, u32::MAX] {
             let was = StreamFact {
                 name: name("a/b c/ö"),
-                life,
+                generation,
                 config: config.clone(),
                 created: UNIX_EPOCH,
             };
@@ -160,7 +160,7 @@ fn dates_stored_in_nanoseconds_can_be_read() {
     };
     let was = StreamFact {
         name: StreamName::parse("a").unwrap(),
-        life: 0,
+        generation: 0,
         config,
         created: UNIX_EPOCH,
     };

@@ -81,7 +81,7 @@ fn creation(name: &str, first: Option<&str>) -> Change {
     );
     Change::Create(Box::new(StreamCreation {
         name,
-        life: 0,
+        generation: 0,
         config,
         first: first.map(json),
         closed: false,
@@ -139,7 +139,7 @@ impl DiskModel {
             let known = Recovered {
                 stream: id,
                 name: new.name.clone(),
-                life: new.life,
+                generation: new.generation,
                 config: new.config.clone(),
                 created: new.at,
                 earliest: new.config.begins(),

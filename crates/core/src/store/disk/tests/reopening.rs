@@ -228,7 +228,7 @@ impl<'a> ReopeningRun<'a> {
             id,
             Change::Create(Box::new(StreamCreation {
                 name,
-                life: 0,
+                generation: 0,
                 config,
                 first,
                 closed,
