@@ -121,7 +121,7 @@ pub async fn serve_with_notes(
     mount.end();
     handle.stop(true).await;
     let served = serving.await.unwrap_or(Ok(()));
-    mount.delete_ended().await;
+    mount.delete_expired().await;
     served
 }
 

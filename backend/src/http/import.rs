@@ -7,7 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};
 use actix_web::{HttpRequest, HttpResponse, web};
 use tailwater_core::offload::{LONG_BYTES, offload};
-use tailwater_core::{Append, Importing, Log, Payload, StreamConfig, StreamName, ValueError};
+use tailwater_core::{Append, Log, Payload, PendingImport, StreamConfig, StreamName, ValueError};
 use tailwater_protocol::export::{
     ContentLimits, ExportDecoder, ExportEnd, ExportError, ExportHead, ExportLine, Imported,
 };
@@ -178,7 +178,7 @@ fn answer(app: &App, request: &HttpRequest, log: &Log, shift_bytes: u64) -> Http
 
 /// A stream that is being imported.
 struct ImportInProgress<'a> {
-    importing: Importing<'a>,
+    importing: PendingImport<'a>,
     kind: ContentKind,
     buffered: Vec<Vec<u8>>,
     buffered_bytes: u64,
@@ -280,7 +280,7 @@ impl<'a> ImportInProgress<'a> {
             return Ok(());
         }
         let (kind, bytes) = (self.kind, std::mem::take(&mut self.buffered_bytes));
-        let build = move || Payload::of_new_messages(kind, buffered.iter().map(Vec::as_slice));
+        let build = move || Payload::validate_messages(kind, buffered.iter().map(Vec::as_slice));
         let payload = offload(usize::try_from(bytes).unwrap_or(usize::MAX), build).await?;
         self.next_bytes += bytes;
         let append = Append {

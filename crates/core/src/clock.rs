@@ -30,12 +30,12 @@ impl Default for Clock {
 
 /// The time of day, for the expiry of streams and the retention of messages.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wall {
+pub struct WallClock {
     /// The system time at a tokio instant; from there on the clock follows tokio's time.
     tokio_base: Option<(SystemTime, tokio::time::Instant)>,
 }
 
-impl Wall {
+impl WallClock {
     /// The system's time of day.
     pub fn system() -> Self {
         Self::default()

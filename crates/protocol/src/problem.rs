@@ -30,7 +30,7 @@ impl Problem {
 
     /// Describes an error response for a user: the problem in `body`, or otherwise the status code
     /// and the beginning of the body.
-    pub fn in_words(status: u16, body: &[u8]) -> String {
+    pub fn describe(status: u16, body: &[u8]) -> String {
         if let Some(problem) = Self::parse(body) {
             return problem.to_string();
         }

@@ -62,7 +62,7 @@ impl AnswerReader {
                     }
                 }
                 (Some(group), Some(_)) if at > group.at() => group.moved().await,
-                (None, Some(report)) if !self.log.tail_now().has_news(at) => {
+                (None, Some(report)) if !self.log.tail_now().is_ready_at(at) => {
                     self.groups
                         .find_or_create(&self.log, self.encoding, at, report);
                 }

@@ -125,7 +125,7 @@ impl Log {
     ///
     /// Source: Durable Streams protocol, sections 5.2 and 5.3.
     pub async fn append(self: &Arc<Self>, mut append: Append) -> Result<Appended, AppendError> {
-        if self.is_over() || !self.renew() {
+        if self.is_expired() || !self.renew() {
             return Err(AppendError::Deleted);
         }
         // For a fork, the expected tail may be given as an offset of the source.
@@ -138,7 +138,7 @@ impl Log {
                 Submission::Duplicate(appended) => return Ok(appended),
                 Submission::Submitted(outcome) => {
                     let tail = outcome.await.map_err(|_| AppendError::Deleted)??;
-                    self.keep_to_bytes().await;
+                    self.enforce_byte_limit().await;
                     return Ok(Appended {
                         tail,
                         producer: append.producer.map(|it| it.at),
@@ -158,7 +158,7 @@ impl Log {
     /// - `append`: the payload is moved out if the append is submitted.
     pub(crate) fn submit(self: &Arc<Self>, append: &mut Append) -> Result<Submission, AppendError> {
         let mut staged = lock(&self.staged);
-        if self.faulted.swap(false, Ordering::AcqRel) {
+        if self.has_failed.swap(false, Ordering::AcqRel) {
             *staged = lock(&self.committed).clone();
         }
         match staged.check(append) {
@@ -208,16 +208,16 @@ impl Log {
     ) -> oneshot::Receiver<Result<Tail, StoreError>> {
         let (acknowledge, outcome) = oneshot::channel();
         let log = Arc::clone(self);
-        let marks = step
+        let progress = step
             .as_ref()
-            .map(|step| step.marks.clone())
+            .map(|step| step.progress.clone())
             .unwrap_or_default();
         let close = step.as_ref().is_some_and(|step| step.tail.closed());
         let change = Change::Append {
             at,
             payload,
             close,
-            marks,
+            progress,
             now: self.wall.now(),
         };
         self.store.commit(
@@ -228,7 +228,7 @@ impl Log {
             Box::new(move |result| {
                 let result = result
                     .map(|()| log.advance(step))
-                    .inspect_err(|error| log.note_fault(error));
+                    .inspect_err(|error| log.record_failure(error));
                 // The receiver is dropped if the client has disconnected; the append is still valid.
                 let _left = acknowledge.send(result);
             }),
@@ -256,10 +256,10 @@ impl Log {
         after
     }
 
-    fn note_fault(&self, error: &StoreError) {
+    fn record_failure(&self, error: &StoreError) {
         // An append out of step follows an append that failed and was recorded.
         if *error != StoreError::OutOfStep {
-            self.faulted.store(true, Ordering::Release);
+            self.has_failed.store(true, Ordering::Release);
         }
     }
 }

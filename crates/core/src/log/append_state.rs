@@ -3,7 +3,7 @@
 use super::producers::Producers;
 use super::{Append, AppendError};
 use crate::model::{Accepted, Payload, ProducerId, Tail, TailState};
-use crate::store::{Marks, Recovered};
+use crate::store::{Recovered, WriterProgress};
 
 /// The tail of a stream, and the positions of its writers.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub(super) struct AppendStep {
     /// The tail after the append.
     pub(super) tail: Tail,
     /// The positions of writers after the append.
-    pub(super) marks: Marks,
+    pub(super) progress: WriterProgress,
 }
 
 /// The decision about a valid append.
@@ -125,7 +125,7 @@ impl AppendState {
         let producer = append.producer.as_ref().map(|it| (it.id.clone(), it.at));
         Ok(AppendDecision::Append(AppendStep {
             tail,
-            marks: Marks {
+            progress: WriterProgress {
                 seq: append.seq.as_ref().map(|seq| seq.as_str().to_owned()),
                 producer,
             },
@@ -154,13 +154,13 @@ impl AppendState {
 
     /// Applies a step that [`AppendState::check`] returned for this or an equal state.
     pub(super) fn apply(&mut self, step: AppendStep) {
-        let AppendStep { tail, marks } = step;
+        let AppendStep { tail, progress } = step;
         self.tail.next = self.tail.next.max(tail.next);
         self.tail.state = self.tail.state.max(tail.state);
-        if let Some(seq) = marks.seq {
+        if let Some(seq) = progress.seq {
             self.seq = Some(seq);
         }
-        if let Some((id, at)) = marks.producer {
+        if let Some((id, at)) = progress.producer {
             if tail.closed() {
                 self.closed_by = Some((id.clone(), at));
             }

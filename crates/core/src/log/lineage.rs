@@ -109,7 +109,7 @@ impl Log {
                 .store
                 .read(span.stream, at, span.until, room)
                 .await
-                .map_err(|error| self.unread(from, span.stream, error))?;
+                .map_err(|error| self.read_error(from, span.stream, error))?;
             let is_whole = at.advance(piece.len()) == Some(span.until);
             if page.is_empty() {
                 page = piece;
@@ -128,7 +128,7 @@ impl Log {
     }
 
     /// The read error for an error of the store.
-    fn unread(&self, asked: Offset, stream: StreamId, error: StoreError) -> ReadError {
+    fn read_error(&self, asked: Offset, stream: StreamId, error: StoreError) -> ReadError {
         match error {
             StoreError::Trimmed { earliest } => {
                 let earliest = earliest.max(self.earliest());

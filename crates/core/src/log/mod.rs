@@ -17,7 +17,7 @@ pub use append::{Append, AppendError, Appended};
 pub use observer::StreamObserver;
 pub use readers::{ReaderGuard, ReaderStatus, Readers};
 
-use crate::clock::Wall;
+use crate::clock::WallClock;
 use crate::model::{
     Accepted, Payload, PayloadError, ProducerId, StreamConfig, StreamId, StreamLimits, StreamName,
     Tail, TailState,
@@ -116,14 +116,14 @@ pub struct Log {
     kind: ContentKind,
     created: SystemTime,
     store: Arc<dyn Store>,
-    wall: Wall,
+    wall: WallClock,
     /// The state after all submitted appends. The lock is held while an append is submitted, which
     /// defines the order of appends.
     staged: Mutex<AppendState>,
     /// The state after all committed appends.
     committed: Mutex<AppendState>,
     /// Whether a submitted append has failed, so that `staged` must be reset to `committed`.
-    faulted: AtomicBool,
+    has_failed: AtomicBool,
     earliest_bytes: AtomicU64,
     tail: watch::Sender<Tail>,
     readers: Readers,
@@ -149,7 +149,7 @@ impl Log {
         known: Recovered,
         source: Option<Arc<Self>>,
         store: Arc<dyn Store>,
-        wall: Wall,
+        wall: WallClock,
     ) -> Self {
         let append_state = AppendState::recovered(&known);
         let begins = known.config.begins();
@@ -179,7 +179,7 @@ impl Log {
             tail: watch::Sender::new(append_state.tail()),
             staged: Mutex::new(append_state.clone()),
             committed: Mutex::new(append_state),
-            faulted: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
             earliest_bytes: AtomicU64::new(earliest.bytes()),
             readers: Readers::default(),
             source,
@@ -259,18 +259,18 @@ impl Log {
     }
 
     /// Whether the stream has expired. The next sweep deletes it.
-    pub fn is_over(&self) -> bool {
-        self.lifetime.is_over(|| self.readers.live() > 0)
+    pub fn is_expired(&self) -> bool {
+        self.lifetime.is_expired(|| self.readers.live() > 0)
     }
 
     /// Whether requests can access the stream: it is not deleted, hidden or expired.
     pub fn is_there(&self) -> bool {
-        self.tail_now().state != TailState::Deleted && !self.is_hidden() && !self.is_over()
+        self.tail_now().state != TailState::Deleted && !self.is_hidden() && !self.is_expired()
     }
 
     /// The time until the stream expires if it is not used; `None` if it never expires.
-    pub fn left(&self) -> Option<Duration> {
-        self.lifetime.left()
+    pub fn time_left(&self) -> Option<Duration> {
+        self.lifetime.time_left()
     }
 
     /// Records a read or write, which postpones the expiry of an idle stream. `false` if the stream
@@ -286,7 +286,7 @@ impl Log {
 
     /// Subscribes to the tail.
     pub fn tail(&self) -> watch::Receiver<Tail> {
-        self.may_be_interrupted();
+        self.interruption_point();
         self.tail.subscribe()
     }
 
@@ -346,9 +346,9 @@ impl Log {
         until: Offset,
         max_bytes: usize,
     ) -> Result<Batch, ReadError> {
-        self.may_be_interrupted();
+        self.interruption_point();
         let tail = self.tail_now();
-        self.may_be_interrupted();
+        self.interruption_point();
         if tail.state == TailState::Deleted {
             return Err(ReadError::Deleted);
         }
@@ -367,7 +367,7 @@ impl Log {
         }
         let data = self.page(from, tail.next.min(until), max_bytes).await?;
         let next = from.advance(data.len()).unwrap_or(tail.next);
-        self.may_be_interrupted();
+        self.interruption_point();
         Ok(Batch {
             data,
             from,
@@ -393,7 +393,7 @@ impl Log {
     }
 
     /// In tests, runs the planned call if it is due.
-    fn may_be_interrupted(&self) {
+    fn interruption_point(&self) {
         #[cfg(any(test, feature = "test-util"))]
         self.interruption.step();
     }

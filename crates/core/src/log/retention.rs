@@ -8,8 +8,8 @@ use tailwater_protocol::Offset;
 
 impl Log {
     /// Removes the oldest messages if the retained bytes exceed the limit by more than a quarter.
-    pub(crate) async fn keep_to_bytes(&self) {
-        let Some(keep) = self.config.keep_bytes.filter(|_| self.has_too_many_bytes()) else {
+    pub(crate) async fn enforce_byte_limit(&self) {
+        let Some(keep) = self.config.keep_bytes.filter(|_| self.exceeds_byte_limit()) else {
             return;
         };
         let next = self.tail_now().next.bytes();
@@ -19,8 +19,8 @@ impl Log {
         }
     }
 
-    /// Whether [`Log::keep_to_bytes`] has messages to remove.
-    pub(crate) fn has_too_many_bytes(&self) -> bool {
+    /// Whether [`Log::enforce_byte_limit`] has messages to remove.
+    pub(crate) fn exceeds_byte_limit(&self) -> bool {
         let kept = self
             .tail_now()
             .next
@@ -33,7 +33,7 @@ impl Log {
     }
 
     /// Removes the messages that exceed the age limit.
-    pub(crate) async fn keep_to_age(&self) {
+    pub(crate) async fn enforce_age_limit(&self) {
         let Some(age) = self.config.keep_age else {
             return;
         };
@@ -83,7 +83,7 @@ impl Log {
 
 /// The number of sweeps between two checks of an age limit: messages are removed late by at most a
 /// sixteenth of the age, but a check is made at least every 60 sweeps.
-pub(crate) fn sweeps_between_looks(age: Duration, every: Duration) -> u64 {
+pub(crate) fn sweeps_between_checks(age: Duration, every: Duration) -> u64 {
     let sweeps = age.as_millis() / every.as_millis().max(1) / 16;
     u64::try_from(sweeps).unwrap_or(u64::MAX).clamp(1, 60)
 }
@@ -103,7 +103,7 @@ mod tests {
             (u64::MAX / 2_000, 60),
         ] {
             assert_eq!(
-                sweeps_between_looks(Duration::from_secs(age_s), second),
+                sweeps_between_checks(Duration::from_secs(age_s), second),
                 sweeps,
                 "{age_s} s"
             );

@@ -59,7 +59,7 @@ pub enum PayloadError {
 
 impl PayloadError {
     /// Whether the body has no messages, which is valid when a stream is created.
-    fn is_nothing(&self) -> bool {
+    fn is_without_messages(&self) -> bool {
         matches!(self, Self::Empty | Self::EmptyArray)
     }
 }
@@ -154,7 +154,7 @@ impl Payload {
     ///
     /// # Errors
     /// [`PayloadError::TooDeep`]; [`PayloadError::Empty`] if there are no messages, or one is empty.
-    pub fn of_new_messages<'a>(
+    pub fn validate_messages<'a>(
         kind: ContentKind,
         messages: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> Result<Self, PayloadError> {
@@ -170,13 +170,13 @@ impl Payload {
     /// All of [`PayloadError`] except [`PayloadError::Empty`] and [`PayloadError::EmptyArray`] (400).
     pub fn first(parsed: Result<Self, PayloadError>) -> Result<Option<Self>, PayloadError> {
         match parsed {
-            Err(error) if error.is_nothing() => Ok(None),
+            Err(error) if error.is_without_messages() => Ok(None),
             parsed => parsed.map(Some),
         }
     }
 
     /// Creates a payload of one message without validation, for a stream that refuses all appends.
-    pub fn unread(body: Bytes) -> Self {
+    pub fn unvalidated(body: Bytes) -> Self {
         Self {
             bytes: body,
             ends: Ends::One,
@@ -411,7 +411,7 @@ mod tests {
             prop_assert_eq!(payload.messages(), messages.len());
             let ends: Vec<usize> = kept.iter().scan(0, |end, it| { *end += it.len(); Some(*end) }).collect();
             prop_assert_eq!(payload.ends(), if ends.len() == 1 { &[][..] } else { &ends });
-            let again = Payload::of_new_messages(ContentKind::Json, messages.iter().map(|it| it.as_bytes())).unwrap();
+            let again = Payload::validate_messages(ContentKind::Json, messages.iter().map(|it| it.as_bytes())).unwrap();
             prop_assert_eq!(again.bytes(), payload.bytes());
         }
 

@@ -1,6 +1,6 @@
 //! Idempotent producers: identifiers and positions.
 
-use super::value::{MARK_BYTES_MAX, ValueError, check_mark};
+use super::value::{ValueError, WRITER_TEXT_BYTES_MAX, check_writer_text};
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ pub struct ProducerId(Arc<str>);
 
 impl ProducerId {
     /// The maximum length in bytes.
-    pub const BYTES_MAX: usize = MARK_BYTES_MAX;
+    pub const BYTES_MAX: usize = WRITER_TEXT_BYTES_MAX;
 
     /// Parses an identifier: 1 to 256 bytes of visible ASCII.
     ///
@@ -19,7 +19,7 @@ impl ProducerId {
     /// # Errors
     /// [`ValueError`]: the text is empty, too long or not visible ASCII (400).
     pub fn parse(field: &'static str, text: &str) -> Result<Self, ValueError> {
-        check_mark(field, text, 1).map(|()| Self(text.into()))
+        check_writer_text(field, text, 1).map(|()| Self(text.into()))
     }
 
     /// An identifier from a store, which may exceed the current length limit; `None` if it is empty.

@@ -26,7 +26,7 @@ pub enum TailState {
 
 impl Tail {
     /// Whether a reader at `from` need not wait: there is data, or the stream is closed or deleted.
-    pub fn has_news(&self, from: Offset) -> bool {
+    pub fn is_ready_at(&self, from: Offset) -> bool {
         self.next > from || self.state != TailState::Open
     }
 

@@ -20,7 +20,7 @@ use tailwater_protocol::timestamp;
 
 /// The maximum length of a producer id and of `Stream-Seq` in bytes. Both are stored as long as the
 /// stream exists.
-pub(super) const MARK_BYTES_MAX: usize = 256;
+pub(super) const WRITER_TEXT_BYTES_MAX: usize = 256;
 /// The maximum length of a content type in bytes.
 const CONTENT_TYPE_BYTES_MAX: usize = 256;
 /// The largest number of seconds or bytes: the largest integer that JavaScript represents exactly.
@@ -74,7 +74,7 @@ pub struct StreamSeq(String);
 
 impl StreamSeq {
     /// The maximum length in bytes.
-    pub const BYTES_MAX: usize = MARK_BYTES_MAX;
+    pub const BYTES_MAX: usize = WRITER_TEXT_BYTES_MAX;
 
     /// Parses a sequence string.
     ///
@@ -83,7 +83,7 @@ impl StreamSeq {
     /// # Errors
     /// [`ValueError`]: the text is too long or not visible ASCII (400).
     pub fn parse(field: &'static str, text: &str) -> Result<Self, ValueError> {
-        check_mark(field, text, 0).map(|()| Self(text.to_owned()))
+        check_writer_text(field, text, 0).map(|()| Self(text.to_owned()))
     }
 
     /// The sequence string.
@@ -93,9 +93,13 @@ impl StreamSeq {
 }
 
 /// Checks that a text has `least` to 256 bytes and is valid in an HTTP header.
-pub(super) fn check_mark(field: &'static str, text: &str, least: usize) -> Result<(), ValueError> {
-    if !(least..=MARK_BYTES_MAX).contains(&text.len()) {
-        let expected = format!("a text of {least} to {MARK_BYTES_MAX} bytes");
+pub(super) fn check_writer_text(
+    field: &'static str,
+    text: &str,
+    least: usize,
+) -> Result<(), ValueError> {
+    if !(least..=WRITER_TEXT_BYTES_MAX).contains(&text.len()) {
+        let expected = format!("a text of {least} to {WRITER_TEXT_BYTES_MAX} bytes");
         return Err(ValueError::length(field, expected, text.len()));
     }
     if text

@@ -3,7 +3,7 @@
 use super::{NameLock, Streams};
 use crate::log::Log;
 use crate::log::fork_refs::DeletionKind;
-use crate::log::retention::sweeps_between_looks;
+use crate::log::retention::sweeps_between_checks;
 use crate::model::StreamName;
 use crate::store::{Change, Commit, StoreError};
 use futures_util::StreamExt;
@@ -152,26 +152,26 @@ impl Streams {
 
     /// Deletes expired streams, and messages beyond their retention.
     async fn sweep(&self, number: u64, every: Duration) {
-        self.delete_ended().await;
+        self.delete_expired().await;
         self.collect_hidden();
-        let is_due = |age: Duration| number.is_multiple_of(sweeps_between_looks(age, every));
+        let is_due = |age: Duration| number.is_multiple_of(sweeps_between_checks(age, every));
         let kept =
-            self.all(|log| log.has_too_many_bytes() || log.config().keep_age.is_some_and(is_due));
+            self.all(|log| log.exceeds_byte_limit() || log.config().keep_age.is_some_and(is_due));
         stream::iter(kept)
             .for_each_concurrent(SWEEP_AT_ONCE, |log| async move {
-                log.keep_to_bytes().await;
-                log.keep_to_age().await;
+                log.enforce_byte_limit().await;
+                log.enforce_age_limit().await;
             })
             .await;
     }
 
     /// Deletes expired streams.
-    pub async fn delete_ended(&self) {
-        let over = self.all(|log| !log.is_hidden() && log.is_over());
+    pub async fn delete_expired(&self) {
+        let over = self.all(|log| !log.is_hidden() && log.is_expired());
         let removals = over.into_iter().filter_map(|log| {
             // A name that is locked now is left to the next sweep.
             let lock = self.try_lock_name(log.name())?;
-            log.is_over().then(|| self.remove(log, lock))
+            log.is_expired().then(|| self.remove(log, lock))
         });
         stream::iter(removals)
             .for_each_concurrent(SWEEP_AT_ONCE, |removed| async {

@@ -165,7 +165,7 @@ impl Streams {
         name: &StreamName,
         request: ForkRequest,
     ) -> Result<Created, CreateError> {
-        let (lock, there) = self.remove_ended(self.lock_name(name).await).await?;
+        let (lock, there) = self.remove_expired(self.lock_name(name).await).await?;
         if let Some(log) = there {
             return check_same_fork(log, &request).await;
         }
@@ -343,7 +343,7 @@ async fn fork_cut(source: &Log, at: Option<Offset>, sub: u64) -> Result<ForkCut,
                 piece: Bytes::new(),
             });
     }
-    // Reading one message also checks that `at` is a message boundary.
+    // ReadFuture one message also checks that `at` is a message boundary.
     let message = source.read(at, 1).await?.data;
     let len = message.len() as u64;
     match usize::try_from(sub) {

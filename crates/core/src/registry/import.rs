@@ -13,16 +13,16 @@ use tokio::sync::oneshot;
 /// The prefix of the keys of notes about unpublished streams. The id of the stream follows.
 const NOTES: &str = "import/";
 
-/// An unpublished stream, which is deleted if this is dropped before [`Importing::publish`].
+/// An unpublished stream, which is deleted if this is dropped before [`PendingImport::publish`].
 #[derive(Debug)]
-pub struct Importing<'a> {
+pub struct PendingImport<'a> {
     streams: &'a Streams,
     log: Arc<Log>,
     is_published: bool,
 }
 
 impl Streams {
-    /// Creates a stream that is not visible until [`Importing::publish`].
+    /// Creates a stream that is not visible until [`PendingImport::publish`].
     ///
     /// # Errors
     /// All of [`CreateError`]; [`CreateError::Taken`] if the name exists.
@@ -30,7 +30,7 @@ impl Streams {
         &self,
         name: &StreamName,
         config: StreamConfig,
-    ) -> Result<Importing<'_>, CreateError> {
+    ) -> Result<PendingImport<'_>, CreateError> {
         self.has_room_for(name)?;
         let id = self.new_id();
         // The note is stored first, so that the stream is deleted after a crash.
@@ -55,7 +55,7 @@ impl Streams {
             .with_observer(&self.observed, &self.limits);
         let log = Arc::new(log);
         // Created before the outcome is known: if this future is dropped, the stream is deleted.
-        let importing = Importing {
+        let importing = PendingImport {
             streams: self,
             log,
             is_published: false,
@@ -85,7 +85,7 @@ impl Streams {
     }
 }
 
-impl Importing<'_> {
+impl PendingImport<'_> {
     /// The unpublished stream.
     pub fn log(&self) -> &Arc<Log> {
         &self.log
@@ -95,17 +95,17 @@ impl Importing<'_> {
     ///
     /// # Errors
     /// All of [`CreateError`]; the stream is deleted. [`CreateError::Taken`]: another stream of the
-    /// name exists now. [`CreateError::Overtaken`]: another stream of the name was created and
+    /// name exists now. [`CreateError::NameReused`]: another stream of the name was created and
     /// deleted.
     pub async fn publish(mut self) -> Result<Arc<Log>, CreateError> {
         let name = self.log.name().clone();
         let (_lock, _) = self
             .streams
-            .remove_ended(self.streams.lock_name(&name).await)
+            .remove_expired(self.streams.lock_name(&name).await)
             .await?;
         self.streams.has_room_for(&name)?;
         if self.streams.deleted.next_generation(&name) != self.log.generation() {
-            return Err(CreateError::Overtaken);
+            return Err(CreateError::NameReused);
         }
         self.streams.note(self.log.id(), None).await?;
         let mut logs = self
@@ -121,7 +121,7 @@ impl Importing<'_> {
     }
 }
 
-impl Drop for Importing<'_> {
+impl Drop for PendingImport<'_> {
     fn drop(&mut self) {
         if self.is_published {
             return;

@@ -42,7 +42,7 @@ impl Streams {
             let is_end = seen.len() < at_once;
             after = seen.last().map(|log| log.name().to_string());
             for log in seen {
-                if log.is_hidden() || log.is_over() {
+                if log.is_hidden() || log.is_expired() {
                     continue;
                 }
                 if !search.is_empty() && !log.name().as_str().to_lowercase().contains(&search) {

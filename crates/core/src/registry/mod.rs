@@ -7,10 +7,10 @@ mod import;
 mod list;
 
 pub use fork::{ForkError, ForkPoint, ForkRequest};
-pub use import::Importing;
+pub use import::PendingImport;
 pub use list::ListQuery;
 
-use crate::clock::Wall;
+use crate::clock::WallClock;
 use crate::log::observer::{ObserverSlot, StreamObserver};
 use crate::log::{Log, lock};
 use crate::model::StreamId;
@@ -59,7 +59,7 @@ pub enum CreateError {
     #[error(
         "another stream of this name was created and deleted during the import; import it again"
     )]
-    Overtaken,
+    NameReused,
     /// The limit on the number of streams is reached (507).
     #[error("the limit of {limit} streams is reached")]
     TooMany {
@@ -94,7 +94,7 @@ pub struct Streams {
     deleted: Arc<DeletedNames>,
     next_id: Arc<AtomicU64>,
     limits: StreamLimits,
-    wall: Wall,
+    wall: WallClock,
     observed: ObserverSlot,
 }
 
@@ -110,7 +110,7 @@ impl Streams {
         recovery: &mut Recovery,
         limits: impl Into<StreamLimits>,
     ) -> Self {
-        Self::open_with(store, recovery, limits, Wall::system())
+        Self::open_with(store, recovery, limits, WallClock::system())
     }
 
     /// Opens the recovered streams of a store.
@@ -124,7 +124,7 @@ impl Streams {
         store: Arc<dyn Store>,
         recovery: &mut Recovery,
         limits: impl Into<StreamLimits>,
-        wall: Wall,
+        wall: WallClock,
     ) -> Self {
         let limits = limits.into();
         let deleted = Arc::new(DeletedNames::take(
@@ -191,7 +191,7 @@ impl Streams {
     }
 
     /// The clock for the time of day.
-    pub fn wall(&self) -> Wall {
+    pub fn wall(&self) -> WallClock {
         self.wall
     }
 
@@ -232,7 +232,7 @@ impl Streams {
     {
         match self.entry(name) {
             Some(log) if log.is_hidden() => Err(Absent::Hidden),
-            Some(log) if log.is_over() => Err(if log.forks() > 0 {
+            Some(log) if log.is_expired() => Err(if log.forks() > 0 {
                 Absent::Hidden
             } else {
                 Absent::Unknown
@@ -281,7 +281,7 @@ impl Streams {
         first: Option<Payload>,
         closed: bool,
     ) -> Result<Created, CreateError> {
-        let (lock, there) = self.remove_ended(self.lock_name(name).await).await?;
+        let (lock, there) = self.remove_expired(self.lock_name(name).await).await?;
         if let Some(log) = there {
             return check_same(log, &config, closed);
         }
@@ -305,14 +305,14 @@ impl Streams {
     }
 
     /// The stream of the locked name, if there is one. Deletes it first if it has expired.
-    async fn remove_ended(
+    async fn remove_expired(
         &self,
         lock: NameLock,
     ) -> Result<(NameLock, Option<Arc<Log>>), CreateError> {
         let mut lock = lock;
         if let Some(log) = self.entry(&lock.name)
             && !log.is_hidden()
-            && log.is_over()
+            && log.is_expired()
         {
             let removed = self.remove(log, lock).await;
             let (outcome, given_back) = removed.map_err(|_| StoreError::NoStream)?;

@@ -46,7 +46,9 @@ pub use open::DiskOpenError;
 
 use super::notes::NoteSizes;
 use super::page::{SealedPage, distance, nanos, page};
-use super::{Commit, CommitCallback, Cut, Reading, Recovery, Seeking, Store, StoreError, StreamId};
+use super::{
+    Commit, CommitCallback, Cut, CutFuture, ReadFuture, Recovery, Store, StoreError, StreamId,
+};
 use bytes::Bytes;
 use commit::Committer;
 use current::Current;
@@ -275,7 +277,7 @@ impl Store for DiskStore {
         self.queue.push(QueuedWork::Change(commit), done);
     }
 
-    fn read(&self, id: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+    fn read(&self, id: StreamId, from: Offset, until: Offset, max_bytes: usize) -> ReadFuture<'_> {
         let stream = match self.streams.find(id) {
             Ok(stream) => stream,
             Err(refusal) => return Box::pin(ready(Err(refusal))),
@@ -305,7 +307,7 @@ impl Store for DiskStore {
         }
     }
 
-    fn cut(&self, id: StreamId, cut: Cut) -> Seeking<'_> {
+    fn cut(&self, id: StreamId, cut: Cut) -> CutFuture<'_> {
         match self.streams.find(id) {
             Ok(stream) => {
                 Box::pin(self.read_disk(&stream, move |engine, stream| seek(engine, stream, cut)))

@@ -4,8 +4,8 @@ use super::notes::NoteSizes;
 use super::page::Record;
 use super::tail_pages::TailPages;
 use super::{
-    Change, Commit, CommitCallback, Cut, Marks, Reading, Seeking, Store, StoreError,
-    StreamCreation, StreamId,
+    Change, Commit, CommitCallback, Cut, CutFuture, ReadFuture, Store, StoreError, StreamCreation,
+    StreamId, WriterProgress,
 };
 use crate::model::ProducerId;
 use bytes::Bytes;
@@ -63,12 +63,12 @@ impl StreamOverhead {
     }
 
     /// The number of bytes that an append adds to the overhead, and the resulting bytes of `Stream-Seq`.
-    fn growth(&self, marks: &Marks) -> (u64, u64) {
-        let seq = marks
+    fn growth(&self, progress: &WriterProgress) -> (u64, u64) {
+        let seq = progress
             .seq
             .as_ref()
             .map_or(self.seq_bytes, |seq| SEQ_COPIES * seq.len() as u64);
-        let producer = marks
+        let producer = progress
             .producer
             .as_ref()
             .filter(|(id, _)| !self.producers.contains(id));
@@ -77,11 +77,11 @@ impl StreamOverhead {
     }
 
     /// Applies an append. The caller counts the growth as in use.
-    fn apply(&mut self, marks: Marks, (growth, seq): (u64, u64)) {
+    fn apply(&mut self, progress: WriterProgress, (growth, seq): (u64, u64)) {
         // A shorter `Stream-Seq` keeps the capacity of the longer one.
         self.seq_bytes = self.seq_bytes.max(seq);
         self.bytes += growth;
-        self.producers.extend(marks.producer.map(|(id, _)| id));
+        self.producers.extend(progress.producer.map(|(id, _)| id));
     }
 }
 
@@ -138,14 +138,14 @@ impl MemoryStore {
             Change::Append {
                 at,
                 payload,
-                marks,
+                progress,
                 now,
                 ..
             } => {
                 let kept = self.stream(stream)?;
                 let mut kept = lock(&kept);
                 kept.check_end(at)?;
-                let growth = kept.overhead.growth(&marks);
+                let growth = kept.overhead.growth(&progress);
                 if let Some(payload) = payload {
                     self.reserve(growth.0)?;
                     let pushed = self.push(
@@ -161,7 +161,7 @@ impl MemoryStore {
                     // Closing succeeds even if the store is full, because nothing is appended after it.
                     self.kept_bytes.fetch_add(growth.0, Ordering::Relaxed);
                 }
-                kept.overhead.apply(marks, growth);
+                kept.overhead.apply(progress, growth);
                 Ok(())
             }
             Change::Hide => self.stream(stream).map(drop),
@@ -231,14 +231,20 @@ impl Store for MemoryStore {
         done(self.apply(commit));
     }
 
-    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+    fn read(
+        &self,
+        stream: StreamId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> ReadFuture<'_> {
         let page = self
             .stream(stream)
             .and_then(|kept| lock(&kept).pages.page(from, until, max_bytes));
         Box::pin(std::future::ready(page))
     }
 
-    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+    fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_> {
         Box::pin(std::future::ready(
             self.stream(stream).map(|kept| lock(&kept).pages.cut(cut)),
         ))
@@ -320,19 +326,19 @@ mod tests {
         format!("{number}{}", "n".repeat(1_000))
     }
 
-    fn append(at: u64, marks: Marks) -> Change {
+    fn append(at: u64, progress: WriterProgress) -> Change {
         Change::Append {
             at: offset(at),
             payload: Some(json("1")),
             close: false,
-            marks,
+            progress,
             now: SystemTime::UNIX_EPOCH,
         }
     }
 
-    fn produced(number: u64) -> Marks {
+    fn produced(number: u64) -> WriterProgress {
         let id = ProducerId::parse("id", &long(number)[..250]).unwrap();
-        Marks {
+        WriterProgress {
             producer: Some((id, Accepted { epoch: 0, seq: 0 })),
             seq: None,
         }
@@ -363,7 +369,7 @@ mod tests {
             at: offset(u64::MAX >> 11),
             payload: None,
             close: true,
-            marks: produced(0),
+            progress: produced(0),
             now: SystemTime::UNIX_EPOCH,
         };
         assert_eq!(
@@ -394,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_count_as_kept_and_small_growth_fits_when_the_store_is_full() {
+    fn notes_count_as_kept_and_may_grow_a_little_when_full() {
         let store = MemoryStore::new(LIMIT);
         fill(&store, TOO_MANY, &|number| {
             note(&store, &number.to_string(), Some(1_000))
@@ -413,14 +419,14 @@ mod tests {
         commit(&store, StreamId(0), creation("a", None)).unwrap();
         let empty = store.kept_bytes();
         for number in 0..5 {
-            let marks = Marks {
+            let progress = WriterProgress {
                 seq: Some(long(number)),
                 producer: None,
             };
-            commit(&store, StreamId(0), append(2 * number, marks)).unwrap();
+            commit(&store, StreamId(0), append(2 * number, progress)).unwrap();
         }
         assert!(store.kept_bytes() < empty + 10_000);
-        let huge = Marks {
+        let huge = WriterProgress {
             seq: Some("n".repeat(5 << 20)),
             producer: None,
         };

@@ -54,7 +54,7 @@ pub enum Change {
         /// Whether to close the stream.
         close: bool,
         /// The positions of writers, which are stored in the same commit.
-        marks: Marks,
+        progress: WriterProgress,
         /// The time of the append, for retention by age.
         now: SystemTime,
     },
@@ -123,7 +123,7 @@ impl StreamCreation {
 
 /// The positions of writers that an append changes, and later appends are checked against.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marks {
+pub struct WriterProgress {
     /// The `Stream-Seq` of the append, if it has one.
     pub seq: Option<String>,
     /// The producer of the append and its position after it, if it has one.
@@ -222,7 +222,7 @@ pub enum StoreError {
     /// data can be read.
     #[error("the store cannot write now: {0}")]
     Unwritable(String),
-    /// Reading stored data failed with a possibly temporary error.
+    /// ReadFuture stored data failed with a possibly temporary error.
     #[error("stored data cannot be read now: {0}")]
     Unreadable(String),
     /// Stored data is not as it was written; it is not returned.
@@ -231,10 +231,10 @@ pub enum StoreError {
 }
 
 /// The future of [`Store::read`].
-pub type Reading<'a> = Pin<Box<dyn Future<Output = Result<Bytes, StoreError>> + Send + 'a>>;
+pub type ReadFuture<'a> = Pin<Box<dyn Future<Output = Result<Bytes, StoreError>> + Send + 'a>>;
 
 /// The future of [`Store::cut`].
-pub type Seeking<'a> = Pin<Box<dyn Future<Output = Result<Offset, StoreError>> + Send + 'a>>;
+pub type CutFuture<'a> = Pin<Box<dyn Future<Output = Result<Offset, StoreError>> + Send + 'a>>;
 
 /// Stores streams; see the module documentation for the guarantees.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
@@ -250,14 +250,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::NoStream`], [`StoreError::Trimmed`], [`StoreError::InsideMessage`].
-    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_>;
+    fn read(
+        &self,
+        stream: StreamId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> ReadFuture<'_>;
 
     /// Finds the position of a cut: a boundary between appends, from the earliest retained position to
     /// the end of the stream.
     ///
     /// # Errors
     /// [`StoreError::NoStream`], [`StoreError::Damaged`].
-    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_>;
+    fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_>;
 
     /// Stores or removes a note: a small document of the server under a key.
     ///

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tailwater_core::StreamId;
-use tailwater_core::store::{Change, Commit, Cut, Marks, Store, StoreError};
+use tailwater_core::store::{Change, Commit, Cut, Store, StoreError, WriterProgress};
 use tailwater_protocol::Offset;
 
 pub(crate) fn appends_take_effect_in_the_order_of_submission(store: &dyn Store) {
@@ -214,7 +214,7 @@ pub(crate) fn a_cut_lies_between_appends(store: &dyn Store) {
             at: offset(begin),
             payload: Some(json(body)),
             close: false,
-            marks: Marks::default(),
+            progress: WriterProgress::default(),
             now: at(seconds),
         };
         commit(store, id, change).unwrap();

@@ -25,8 +25,8 @@ use model::random_operations_agree_with_the_model;
 use std::sync::Arc;
 use tailwater_core::StreamId;
 use tailwater_core::store::{
-    Change, Commit, CommitCallback, Cut, DiskOptions, DiskStore, MemoryStore, Reading, Seeking,
-    Store, SyncMode,
+    Change, Commit, CommitCallback, Cut, CutFuture, DiskOptions, DiskStore, MemoryStore,
+    ReadFuture, Store, SyncMode,
 };
 use tailwater_protocol::Offset;
 
@@ -96,11 +96,17 @@ impl Store for TemporaryStore {
         self.store.commit(commit, done);
     }
 
-    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+    fn read(
+        &self,
+        stream: StreamId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> ReadFuture<'_> {
         self.store.read(stream, from, until, max_bytes)
     }
 
-    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+    fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_> {
         self.store.cut(stream, cut)
     }
 

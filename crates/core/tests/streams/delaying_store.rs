@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tailwater_core::StreamId;
 use tailwater_core::store::{
-    Commit, CommitCallback, Cut, MemoryStore, Reading, Seeking, Store, StoreError,
+    Commit, CommitCallback, Cut, CutFuture, MemoryStore, ReadFuture, Store, StoreError,
 };
 use tailwater_protocol::Offset;
 use tokio::sync::watch;
@@ -81,11 +81,17 @@ impl Store for DelayingStore {
         self.store.commit(commit, done);
     }
 
-    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+    fn read(
+        &self,
+        stream: StreamId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> ReadFuture<'_> {
         self.store.read(stream, from, until, max_bytes)
     }
 
-    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+    fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_> {
         let mut answers = self.answers.subscribe();
         Box::pin(async move {
             answers.wait_for(|answers| *answers).await.unwrap();

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tailwater_core::StreamId;
-use tailwater_core::clock::Wall;
+use tailwater_core::clock::WallClock;
 use tailwater_core::store::{
-    Change, Commit, Marks, MemoryStore, Recovered, Recovery, Store, StoreError, StreamCreation,
+    Change, Commit, MemoryStore, Recovered, Recovery, Store, StoreError, StreamCreation,
+    WriterProgress,
 };
 use tailwater_core::{Absent, CreateError, ForkPoint, ForkRequest, Streams};
 use tailwater_core::{Append, AppendError, Log, ReadError, ReadStart, ReaderGuard};
@@ -35,8 +36,8 @@ fn at(bytes: u64) -> Offset {
 }
 
 /// Streams with a sweep every second, on a controlled clock.
-fn streams() -> (Streams, Wall) {
-    let wall = Wall::tokio();
+fn streams() -> (Streams, WallClock) {
+    let wall = WallClock::tokio();
     let store = Arc::new(MemoryStore::new(1 << 20));
     let streams = Streams::open_with(store, &mut Recovery::default(), 100, wall);
     sweep(&streams);

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater_core::StreamLimits;
-use tailwater_core::clock::Wall;
+use tailwater_core::clock::WallClock;
 use tailwater_core::store::{DiskOptions, DiskStore, MemoryStore, Recovery, Store, SyncMode};
 use tailwater_core::{Append, AppendError, Log, ReadError};
 use tailwater_core::{CreateError, ForkPoint, ForkRequest, Streams};
@@ -140,7 +140,7 @@ fn payload() -> Append {
 #[tokio::test(start_paused = true)]
 async fn the_stream_after_an_expired_one_has_the_next_generation() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(1 << 20));
-    let streams = Streams::open_with(store, &mut Recovery::default(), 10, Wall::tokio());
+    let streams = Streams::open_with(store, &mut Recovery::default(), 10, WallClock::tokio());
     for generation in 0..3 {
         let expiry = Some(Expiry::Idle(Duration::from_secs(1)));
         let config = StreamConfig {
@@ -155,7 +155,7 @@ async fn the_stream_after_an_expired_one_has_the_next_generation() {
         assert_eq!(log.generation(), generation);
         tokio::time::advance(Duration::from_secs(2)).await;
         if generation == 1 {
-            streams.delete_ended().await;
+            streams.delete_expired().await;
         }
     }
 }
@@ -256,7 +256,7 @@ async fn an_import_under_a_deleted_name_has_the_next_generation() {
     delete(&streams, "a").await;
     assert_eq!(
         importing.publish().await.unwrap_err(),
-        CreateError::Overtaken
+        CreateError::NameReused
     );
     let importing = streams
         .import(&name("a"), StreamConfig::new("text/plain"))

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tailwater_protocol::Offset;
 
-/// The maximum size of the journals in bytes, which are read again when the store is opened. Reading
+/// The maximum size of the journals in bytes, which are read again when the store is opened. ReadFuture
 /// this much takes about a second.
 const JOURNALS_BYTES_MAX: u64 = 128 << 20;
 /// The maximum size of the memtable of a space in bytes.

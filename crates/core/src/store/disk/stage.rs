@@ -2,7 +2,7 @@
 
 use super::super::notes::NoteSizes;
 use super::super::page::Record;
-use super::super::{Change, Commit, Marks, StoreError, StreamCreation, StreamId};
+use super::super::{Change, Commit, StoreError, StreamCreation, StreamId, WriterProgress};
 use super::codec::{self, Fact, Space, StateFact};
 use super::engine::{Engine, check_key, check_value};
 use super::latest_pages::{DiskStream, DiskStreams, LatestPages};
@@ -69,21 +69,21 @@ impl<'a> CommitStage<'a> {
                 at,
                 payload,
                 close,
-                marks,
+                progress,
                 now,
             } => {
                 let size = payload
                     .as_ref()
                     .map_or(0, crate::model::Payload::memory_bytes);
                 check_value("append", size)?;
-                check_marks(stream, &marks)?;
+                check_progress(stream, &progress)?;
                 let staged = stage(&mut self.staged, self.streams, stream)?;
                 if staged.end != at {
                     return Err(StoreError::OutOfStep);
                 }
                 if let Some(payload) = payload {
                     self.room
-                        .take(size as u64 + marks_bytes(&marks) + RECORD_OVERHEAD_BYTES)?;
+                        .take(size as u64 + progress_bytes(&progress) + RECORD_OVERHEAD_BYTES)?;
                     staged.push(Record {
                         at,
                         time: now,
@@ -91,9 +91,9 @@ impl<'a> CommitStage<'a> {
                     });
                 }
                 if close {
-                    staged.close(&marks);
+                    staged.close(&progress);
                 }
-                self.mark(stream, marks);
+                self.mark(stream, progress);
                 Ok(())
             }
             Change::Trim { before } => {
@@ -188,7 +188,7 @@ impl<'a> CommitStage<'a> {
             });
         }
         if new.closed {
-            staged.close(&Marks::default());
+            staged.close(&WriterProgress::default());
         }
         self.staged.insert(id, staged);
         let creation = codec::StreamFact {
@@ -201,13 +201,13 @@ impl<'a> CommitStage<'a> {
         Ok(())
     }
 
-    fn mark(&mut self, stream: StreamId, marks: Marks) {
-        if let Some(seq) = marks.seq {
+    fn mark(&mut self, stream: StreamId, progress: WriterProgress) {
+        if let Some(seq) = progress.seq {
             self.put_fact(stream, &Fact::Seq, |out| {
                 out.extend_from_slice(seq.as_bytes());
             });
         }
-        if let Some((producer, at)) = marks.producer {
+        if let Some((producer, at)) = progress.producer {
             self.put_fact(stream, &Fact::Producer(producer), |out| {
                 codec::put_accepted(out, at);
             });
@@ -299,20 +299,20 @@ fn values(records: &[Record]) -> impl Iterator<Item = &[Record]> {
 }
 
 /// The size of positions of writers on disk in bytes.
-fn marks_bytes(Marks { seq, producer }: &Marks) -> u64 {
+fn progress_bytes(WriterProgress { seq, producer }: &WriterProgress) -> u64 {
     let producer = producer.as_ref().map_or(0, |(id, _)| id.as_str().len());
     (producer + seq.as_ref().map_or(0, String::len)) as u64
 }
 
 /// Checks the lengths of positions of writers.
-fn check_marks(stream: StreamId, marks: &Marks) -> Result<(), StoreError> {
-    if let Some((producer, _)) = &marks.producer {
+fn check_progress(stream: StreamId, progress: &WriterProgress) -> Result<(), StoreError> {
+    if let Some((producer, _)) = &progress.producer {
         check_key(
             "producer id",
             &codec::fact_key(stream, &Fact::Producer(producer.clone())),
         )?;
     }
-    check_value("Stream-Seq", marks.seq.as_ref().map_or(0, String::len))
+    check_value("Stream-Seq", progress.seq.as_ref().map_or(0, String::len))
 }
 
 impl StagedStream {
@@ -321,8 +321,8 @@ impl StagedStream {
         self.records.push(record);
     }
 
-    fn close(&mut self, marks: &Marks) {
-        self.state.closed = Some(marks.producer.clone());
+    fn close(&mut self, progress: &WriterProgress) {
+        self.state.closed = Some(progress.producer.clone());
         self.is_state_changed = true;
     }
 }

@@ -43,7 +43,7 @@ async fn fill(store: &Arc<MemoryStore>, known: &Recovered) {
     for own in known.config.begins().bytes()..known.next.bytes() {
         let letter = known.name.as_str().as_bytes()[..1].to_vec();
         let payload = Payload::parse(ContentKind::Text, letter.into()).ok();
-        let marks = Marks::default();
+        let progress = WriterProgress::default();
         commit(
             store,
             known.stream,
@@ -51,7 +51,7 @@ async fn fill(store: &Arc<MemoryStore>, known: &Recovered) {
                 at: at(own),
                 payload,
                 close: false,
-                marks,
+                progress,
                 now: known.created,
             },
         )
@@ -95,7 +95,7 @@ async fn opening_counts_forks_and_deletes_unneeded_sources() {
         Arc::clone(&store) as Arc<dyn Store>,
         &mut recovery,
         100,
-        Wall::tokio(),
+        WallClock::tokio(),
     );
     assert_eq!(
         recovery.notes.keys().collect::<Vec<_>>(),
@@ -125,7 +125,7 @@ async fn opening_counts_forks_and_deletes_unneeded_sources() {
 
 #[tokio::test(start_paused = true)]
 async fn opening_restarts_idle_times_and_keeps_expiry_dates() {
-    let wall = Wall::tokio();
+    let wall = WallClock::tokio();
     let lasting = |id, it, expiry| {
         let mut known = known(id, it, None, 0);
         known.config.expiry = Some(expiry);
@@ -167,7 +167,7 @@ async fn a_fork_without_its_source_is_damaged_only_where_it_inherits() {
         streams: vec![orphan],
         ..Recovery::default()
     };
-    let streams = Streams::open_with(store, &mut recovery, 100, Wall::tokio());
+    let streams = Streams::open_with(store, &mut recovery, 100, WallClock::tokio());
     let log = streams.find(&name("e")).unwrap();
     assert_eq!(log.read(at(6), 99).await.unwrap().data, "ee");
     let damaged = log.read(Offset::ZERO, 99).await.unwrap_err();

@@ -26,7 +26,7 @@ impl DamageSample {
             commit(&store, StreamId(id), change).unwrap();
         };
         let marked = |position: u64, body: &str, seq: u64, close: bool| {
-            let marks = Marks {
+            let progress = WriterProgress {
                 seq: Some(seq.to_string()),
                 producer: Some(producer("p", 1, seq)),
             };
@@ -34,7 +34,7 @@ impl DamageSample {
                 at: offset(position),
                 payload: Some(json(body)),
                 close,
-                marks,
+                progress,
                 now: at(seq),
             }
         };
@@ -271,12 +271,12 @@ fn an_unfinished_append_of_bytes_like_commits_is_truncated() {
     let forged = bytes[..written].repeat(40);
     let (store, _) = open(directory.path()).unwrap();
     let payload = Payload::parse(ContentKind::Binary, Bytes::from(forged)).unwrap();
-    let marks = Marks::default();
+    let progress = WriterProgress::default();
     let change = Change::Append {
         at: offset(2),
         payload: Some(payload),
         close: false,
-        marks,
+        progress,
         now: at(0),
     };
     commit(&store, StreamId(1), change).unwrap();

@@ -132,7 +132,7 @@ fn fill_completely(store: &DiskStore, known: &mut DiskModel) {
     let message = format!("\"{}\"", "x".repeat(50_000));
     for seq in 0.. {
         let end = known.streams[&StreamId(1)].0.next.bytes();
-        let marks = Marks {
+        let progress = WriterProgress {
             seq: None,
             producer: Some(producer("p", 0, seq)),
         };
@@ -142,7 +142,7 @@ fn fill_completely(store: &DiskStore, known: &mut DiskModel) {
                 at: offset(end),
                 payload,
                 close: false,
-                marks: marks.clone(),
+                progress: progress.clone(),
                 now: at(0),
             }
         };
@@ -285,7 +285,7 @@ fn a_full_disk_refuses_only_growth_and_recovers_with_space() {
         at: offset(end),
         payload: None,
         close: false,
-        marks: Marks::default(),
+        progress: WriterProgress::default(),
         now: at(0),
     };
     commit(&store, StreamId(1), nothing).unwrap();
@@ -339,7 +339,7 @@ fn on_a_full_disk_growing_notes_are_refused_and_shrinking_pass() {
         );
     }
     full(long_note(&store, "kept", 300_000), "a note that grows");
-    let marks = Marks {
+    let progress = WriterProgress {
         seq: None,
         producer: Some(producer(&"p".repeat(60_000), 0, 0)),
     };
@@ -347,7 +347,7 @@ fn on_a_full_disk_growing_notes_are_refused_and_shrinking_pass() {
         at: offset(end),
         payload: Some(json("1")),
         close: false,
-        marks,
+        progress,
         now: at(0),
     };
     full(commit(&store, StreamId(1), marked), "a long producer id");
@@ -366,7 +366,7 @@ fn on_a_full_disk_growing_notes_are_refused_and_shrinking_pass() {
         at: offset(end),
         payload: None,
         close: true,
-        marks: Marks::default(),
+        progress: WriterProgress::default(),
         now: at(0),
     };
     assert_eq!(commit(&store, StreamId(1), close), Ok(()));

@@ -9,7 +9,8 @@ mod reopening;
 use super::{DiskOpenError, DiskOptions, DiskStore, Faults, SyncMode};
 use crate::model::{Accepted, Payload, ProducerId, StreamConfig, StreamName};
 use crate::store::{
-    Change, Commit, Marks, Recovered, Recovery, Store, StoreError, StreamCreation, StreamId,
+    Change, Commit, Recovered, Recovery, Store, StoreError, StreamCreation, StreamId,
+    WriterProgress,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -90,12 +91,12 @@ fn creation(name: &str, first: Option<&str>) -> Change {
 }
 
 fn append(position: u64, body: &str) -> Change {
-    let marks = Marks::default();
+    let progress = WriterProgress::default();
     Change::Append {
         at: offset(position),
         payload: Some(json(body)),
         close: false,
-        marks,
+        progress,
         now: at(position),
     }
 }
@@ -162,16 +163,16 @@ impl DiskModel {
             Change::Append {
                 payload,
                 close,
-                marks,
+                progress,
                 ..
             } => {
                 whole.push_str(&payload.as_ref().map(text).unwrap_or_default());
                 known.next = offset(whole.len() as u64);
                 if *close {
-                    known.closed = Some(marks.producer.clone());
+                    known.closed = Some(progress.producer.clone());
                 }
-                known.seq = marks.seq.clone().or(known.seq.take());
-                if let Some((id, at)) = &marks.producer {
+                known.seq = progress.seq.clone().or(known.seq.take());
+                if let Some((id, at)) = &progress.producer {
                     known.producers.retain(|(known, _)| known != id);
                     known.producers.push((id.clone(), *at));
                     known.producers.sort();

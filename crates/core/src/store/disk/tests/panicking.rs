@@ -118,7 +118,7 @@ fn a_change_the_engine_refuses_does_not_stop_the_store() {
         at: offset(2),
         payload: Some(json("2")),
         close,
-        marks: Marks {
+        progress: WriterProgress {
             seq: None,
             producer: Some(producer(name, 0, 0)),
         },

@@ -177,7 +177,7 @@ impl<'a> ReopeningRun<'a> {
         let end = self.model.streams[&id].0.next;
         let payload = lengths.map(|lengths| self.payload(id, end.bytes(), &lengths));
         let producer = by.map(|(name, seq)| producer(&format!("p{name}"), 1, seq));
-        let marks = Marks {
+        let progress = WriterProgress {
             seq: seq.map(|seq| seq.to_string()),
             producer,
         };
@@ -187,7 +187,7 @@ impl<'a> ReopeningRun<'a> {
                 at: end,
                 payload,
                 close,
-                marks,
+                progress,
                 now: at(end.bytes()),
             },
         );
