@@ -263,11 +263,6 @@ impl Log {
         self.lifetime.is_expired(|| self.readers.live() > 0)
     }
 
-    /// Whether requests can access the stream: it is not deleted, hidden or expired.
-    pub fn is_there(&self) -> bool {
-        self.tail_now().state != TailState::Deleted && !self.is_hidden() && !self.is_expired()
-    }
-
     /// The time until the stream expires if it is not used; `None` if it never expires.
     pub fn time_left(&self) -> Option<Duration> {
         self.lifetime.time_left()
