@@ -51,7 +51,7 @@ use super::{
 };
 use bytes::Bytes;
 use commit::Committer;
-use current::Current;
+use current::CurrentEngine;
 use engine::Engine;
 use faults::Faults;
 use futures_util::FutureExt;
@@ -61,7 +61,7 @@ use latest_pages::{DiskStream, DiskStreams, LatestPages, MemoryLookup};
 use open::Directory;
 use queue::{Queue, QueuedWork};
 use read_cache::ReadCache;
-use space::Room;
+use space::FreeSpace;
 use std::future::{Future, ready};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -117,7 +117,7 @@ impl Default for DiskOptions {
 /// Stores streams on disk.
 #[derive(Debug)]
 pub struct DiskStore {
-    current: Arc<Current>,
+    current: Arc<CurrentEngine>,
     streams: Arc<DiskStreams>,
     read_cache: Arc<ReadCache>,
     queue: Arc<Queue>,
@@ -161,7 +161,7 @@ impl DiskStore {
         );
         let streams = Arc::new(DiskStreams::default());
         for stream in &found.recovery.streams {
-            let state = codec::StateFact {
+            let state = codec::StateMetadata {
                 closed: stream.closed.clone(),
                 hidden: stream.hidden,
                 earliest: stream.earliest,
@@ -178,7 +178,7 @@ impl DiskStore {
             queue: Arc::default(),
             counts: Arc::default(),
             threads: Mutex::default(),
-            current: Arc::new(Current::new(Arc::clone(&directory), engine)),
+            current: Arc::new(CurrentEngine::new(Arc::clone(&directory), engine)),
             streams,
             sweeps,
             directory,
@@ -204,7 +204,7 @@ impl DiskStore {
             faults: Arc::clone(&faults),
             sync: options.sync,
             latest_pages: LatestPages::new(options.hot_max),
-            room: Room::new(self.directory.path(), options.reserve),
+            free_space: FreeSpace::new(self.directory.path(), options.reserve),
             note_sizes,
             sync_by: None,
             health: Arc::clone(&health),

@@ -22,8 +22,8 @@ const VERSION: u8 = 2;
 pub(super) enum Space {
     /// Consecutive appends. The key consists of the stream's id and the position of the first append.
     Data = 1,
-    /// Metadata of streams. The key consists of the stream's id and a [`Fact`].
-    Facts = 2,
+    /// Metadata of streams. The key consists of the stream's id and a [`MetadataKind`].
+    Metadata = 2,
     /// Notes of the server.
     Notes = 3,
 }
@@ -32,12 +32,12 @@ pub(super) enum Space {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Damage(pub(super) &'static str);
 
-/// The kind of metadata under a key of [`Space::Facts`].
+/// The kind of metadata under a key of [`Space::Metadata`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fact {
-    /// The [`StreamFact`], which every existing stream has.
+pub(super) enum MetadataKind {
+    /// The [`StreamMetadata`], which every existing stream has.
     Stream,
-    /// The [`StateFact`], which a stream has if it differs from the initial state.
+    /// The [`StateMetadata`], which a stream has if it differs from the initial state.
     State,
     /// The last `Stream-Seq`.
     Seq,
@@ -51,7 +51,7 @@ pub(super) enum Fact {
 
 /// The immutable metadata of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StreamFact {
+pub(super) struct StreamMetadata {
     pub(super) name: StreamName,
     pub(super) generation: u32,
     pub(super) config: StreamConfig,
@@ -60,7 +60,7 @@ pub(super) struct StreamFact {
 
 /// The mutable metadata of a stream, except for the positions of writers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StateFact {
+pub(super) struct StateMetadata {
     /// Whether the stream is closed, and the producer's append that closed it, if any.
     pub(super) closed: Option<Option<(ProducerId, Accepted)>>,
     /// Whether the stream is retained only for its forks.
@@ -87,42 +87,42 @@ pub(super) fn read_data_key(key: &[u8]) -> Result<(StreamId, Offset), Damage> {
     Ok((stream, at))
 }
 
-/// The key of a fact.
-pub(super) fn fact_key(stream: StreamId, fact: &Fact) -> Vec<u8> {
+/// The key of metadata of a stream.
+pub(super) fn metadata_key(stream: StreamId, kind: &MetadataKind) -> Vec<u8> {
     let mut key = stream.0.to_be_bytes().to_vec();
-    match fact {
-        Fact::Stream => key.push(0),
-        Fact::State => key.push(1),
-        Fact::Seq => key.push(2),
-        Fact::Producer(id) => {
+    match kind {
+        MetadataKind::Stream => key.push(0),
+        MetadataKind::State => key.push(1),
+        MetadataKind::Seq => key.push(2),
+        MetadataKind::Producer(id) => {
             key.push(3);
             key.extend_from_slice(id.as_str().as_bytes());
         }
-        Fact::Swept => key.push(4),
-        Fact::Gone => key.push(255),
+        MetadataKind::Swept => key.push(4),
+        MetadataKind::Gone => key.push(255),
     }
     key
 }
 
-/// Decodes a key of a fact.
-pub(super) fn read_fact_key(key: &[u8]) -> Result<(StreamId, Fact), Damage> {
+/// Decodes a key of metadata.
+pub(super) fn read_metadata_key(key: &[u8]) -> Result<(StreamId, MetadataKind), Damage> {
     let mut input = FieldReader(key);
     let stream = StreamId(input.u64_be()?);
-    let fact = match input.byte()? {
-        0 => Fact::Stream,
-        1 => Fact::State,
-        2 => Fact::Seq,
+    let kind = match input.byte()? {
+        0 => MetadataKind::Stream,
+        1 => MetadataKind::State,
+        2 => MetadataKind::Seq,
         3 => {
             let id = std::str::from_utf8(input.0).ok().and_then(ProducerId::kept);
             input.0 = &[];
-            Fact::Producer(id.ok_or(Damage("a producer's key has no name"))?)
+            MetadataKind::Producer(id.ok_or(Damage("a producer's key has no name"))?)
         }
-        4 => Fact::Swept,
-        255 => Fact::Gone,
+        4 => MetadataKind::Swept,
+        255 => MetadataKind::Gone,
         _ => return Err(Damage("a key of an unknown kind")),
     };
     input.end()?;
-    Ok((stream, fact))
+    Ok((stream, kind))
 }
 
 /// Encodes a value: `body` with version and checksum. [`open`] is the inverse.
@@ -212,7 +212,7 @@ pub(super) fn open_records(key: &[u8], value: &Bytes) -> Result<SealedPage, Dama
     Ok(SealedPage::new(at, value.slice_ref(input.0), index))
 }
 
-impl StreamFact {
+impl StreamMetadata {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_text(out, self.name.as_str());
         put_time(out, self.created);
@@ -294,7 +294,7 @@ impl StreamFact {
     }
 }
 
-impl StateFact {
+impl StateMetadata {
     /// The initial state of a stream.
     pub(super) fn open(begins: Offset) -> Self {
         Self {

@@ -6,13 +6,13 @@
 use super::super::StoreError;
 use super::super::notes::NoteSizes;
 use super::SyncMode;
-use super::current::Current;
+use super::current::CurrentEngine;
 use super::engine::{Engine, EngineError};
-use super::faults::{Faults, Point};
+use super::faults::{FaultPoint, Faults};
 use super::health::Health;
 use super::latest_pages::{DiskStreams, LatestPages};
 use super::queue::{NextWork, Queue, QueuedCommit, QueuedWork};
-use super::space::Room;
+use super::space::FreeSpace;
 use super::stage::CommitStage;
 use super::sweep::Sweeps;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const REPLACE_INTERVAL: Duration = Duration::from_secs(1);
 /// The state of the committer thread.
 #[derive(Debug)]
 pub(super) struct Committer {
-    pub(super) current: Arc<Current>,
+    pub(super) current: Arc<CurrentEngine>,
     pub(super) streams: Arc<DiskStreams>,
     pub(super) queue: Arc<Queue>,
     pub(super) sweeps: Arc<Sweeps>,
@@ -36,7 +36,7 @@ pub(super) struct Committer {
     pub(super) faults: Arc<Faults>,
     pub(super) sync: SyncMode,
     pub(super) latest_pages: LatestPages,
-    pub(super) room: Room,
+    pub(super) free_space: FreeSpace,
     pub(super) note_sizes: NoteSizes,
     /// The deadline of the next deferred sync, if one is needed.
     pub(super) sync_by: Option<Instant>,
@@ -105,8 +105,8 @@ impl Committer {
     /// Records a failure: a transient one until the engine is replaced, a permanent one forever.
     fn fail(&mut self, error: &EngineError) {
         match error {
-            EngineError::Lasting(reason) => self.health.disable_writing(reason),
-            EngineError::Passing(reason) => {
+            EngineError::Permanent(reason) => self.health.disable_writing(reason),
+            EngineError::Transient(reason) => {
                 if self.failing.is_none() {
                     tracing::error!("the disk store cannot write now and will try again: {reason}");
                 }
@@ -125,15 +125,15 @@ impl Committer {
                 // The replacement has written and synced all commits.
                 (self.failing, self.sync_by) = (None, None);
             }
-            Err(EngineError::Passing(reason)) => {
+            Err(EngineError::Transient(reason)) => {
                 self.failing = Some(TransientFailure {
                     reason,
                     try_at: Instant::now() + REPLACE_INTERVAL,
                 });
             }
-            Err(lasting @ EngineError::Lasting(_)) => {
+            Err(permanent @ EngineError::Permanent(_)) => {
                 self.failing = None;
-                self.fail(&lasting);
+                self.fail(&permanent);
             }
         }
     }
@@ -170,7 +170,7 @@ impl Committer {
         let refusal = self.refusal();
         let engine = self.current.get();
         let streams = Arc::clone(&self.streams);
-        let mut stage = CommitStage::new(&streams, &mut self.room, &mut self.note_sizes);
+        let mut stage = CommitStage::new(&streams, &mut self.free_space, &mut self.note_sizes);
         let mut outcomes: Vec<_> = work
             .into_iter()
             .map(|work| match (work, &refusal) {
@@ -211,7 +211,7 @@ impl Committer {
             // commit: an append after a deletion, for example.
             outcomes.fill(Err(failure));
         }
-        if self.room.is_short {
+        if self.free_space.is_short {
             self.sweeps.request_space();
         }
         outcomes
@@ -223,17 +223,17 @@ impl Committer {
         self.counts.syncs.fetch_add(1, Ordering::Relaxed);
         let faults = &self.faults;
         let sync = |engine: Arc<Engine>| {
-            faults.pass(Point::BeforeSync)?;
+            faults.pass(FaultPoint::BeforeSync)?;
             engine.sync()?;
-            faults.pass(Point::AfterSync)
+            faults.pass(FaultPoint::AfterSync)
         };
         match self.current.get().and_then(sync) {
-            Err(EngineError::Lasting(reason)) => {
+            Err(EngineError::Permanent(reason)) => {
                 self.health.disable_writing(&format!(
                     "{reason}. The last commits may not survive a crash of the machine"
                 ));
             }
-            Err(passing) if self.failing.is_none() => self.fail(&passing),
+            Err(transient) if self.failing.is_none() => self.fail(&transient),
             Err(_) | Ok(()) => {}
         }
     }
@@ -264,19 +264,19 @@ struct CommitWriter<'a> {
 impl CommitWriter<'_> {
     fn write(&self, batch: fjall::OwnedWriteBatch) -> Result<(), CommitFailure> {
         self.wait_while_behind()?;
-        self.faults.pass(Point::BeforeWrite)?;
+        self.faults.pass(FaultPoint::BeforeWrite)?;
         let number = self.engine.commit(batch)?;
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
-        self.faults.pass(Point::AfterWrite)?;
+        self.faults.pass(FaultPoint::AfterWrite)?;
         if self.sync == SyncMode::Always {
-            self.faults.pass(Point::BeforeSync)?;
+            self.faults.pass(FaultPoint::BeforeSync)?;
             self.engine
                 .sync()
                 .inspect_err(|_| self.engine.undo(number))?;
             self.counts.syncs.fetch_add(1, Ordering::Relaxed);
-            self.faults.pass(Point::AfterSync)?;
+            self.faults.pass(FaultPoint::AfterSync)?;
         }
-        self.faults.pass(Point::BeforeDone)?;
+        self.faults.pass(FaultPoint::BeforeDone)?;
         Ok(())
     }
 

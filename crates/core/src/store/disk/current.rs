@@ -25,7 +25,7 @@ const ROOM: u64 = 1 << 20;
 
 /// The engine in use.
 #[derive(Debug)]
-pub(super) struct Current {
+pub(super) struct CurrentEngine {
     /// `None` only after a failed replacement.
     engine: RwLock<Option<Arc<Engine>>>,
     undo_from: Mutex<Option<u64>>,
@@ -33,7 +33,7 @@ pub(super) struct Current {
     directory: Arc<Directory>,
 }
 
-impl Current {
+impl CurrentEngine {
     pub(super) fn new(directory: Arc<Directory>, engine: Engine) -> Self {
         Self {
             directory,
@@ -46,11 +46,11 @@ impl Current {
     /// for it.
     ///
     /// # Errors
-    /// [`EngineError::Passing`]: the last replacement failed.
+    /// [`EngineError::Transient`]: the last replacement failed.
     pub(super) fn get(&self) -> Result<Arc<Engine>, EngineError> {
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
         engine.clone().ok_or_else(|| {
-            EngineError::Passing("the store's files could not be opened again yet".to_owned())
+            EngineError::Transient("the store's files could not be opened again yet".to_owned())
         })
     }
 
@@ -58,7 +58,7 @@ impl Current {
     /// durable even if the journal was not synced.
     ///
     /// # Errors
-    /// [`EngineError::Passing`]: the replacement may succeed later. [`EngineError::Lasting`]: it will
+    /// [`EngineError::Transient`]: the replacement may succeed later. [`EngineError::Permanent`]: it will
     /// not.
     pub(super) fn replace(&self) -> Result<(), EngineError> {
         let mut place = self.engine.write().unwrap_or_else(PoisonError::into_inner);
@@ -80,14 +80,14 @@ impl Current {
             .directory
             .engine(undo)
             .map_err(|refusal| match refusal {
-                DiskOpenError::Damaged { .. } => EngineError::Lasting(refusal.to_string()),
-                other => EngineError::Passing(other.to_string()),
+                DiskOpenError::Damaged { .. } => EngineError::Permanent(refusal.to_string()),
+                other => EngineError::Transient(other.to_string()),
             })?;
         let persisted = engine.persisted();
         let engine = Arc::clone(place.insert(Arc::new(engine)));
         drop(place);
         if undo.is_some_and(|undo| persisted >= Some(undo)) {
-            return Err(EngineError::Lasting(
+            return Err(EngineError::Permanent(
                 "a failed commit is already in the tables".to_owned(),
             ));
         }
@@ -108,19 +108,19 @@ impl Current {
     ///
     /// - Returns the number of free bytes.
     fn can_open(&self, engine: &Engine) -> Result<u64, EngineError> {
-        let passing = |reason: io::Error| EngineError::Passing(reason.to_string());
+        let transient = |reason: io::Error| EngineError::Transient(reason.to_string());
         let path = self.directory.path();
         let _files: Vec<File> = (0..FILES)
             .map(|_| File::open(path))
             .collect::<Result<_, _>>()
-            .map_err(passing)?;
-        let (_, free) = space::ask_system(path).map_err(passing)?;
+            .map_err(transient)?;
+        let (_, free) = space::file_system_space(path).map_err(transient)?;
         let needed = engine
             .unwritten_bytes()
             .saturating_mul(2)
             .saturating_add(ROOM);
         if free < needed {
-            return Err(EngineError::Passing(format!(
+            return Err(EngineError::Transient(format!(
                 "{free} bytes of the disk are free, {needed} are needed"
             )));
         }
@@ -137,7 +137,7 @@ fn close(place: &mut RwLockWriteGuard<'_, Option<Arc<Engine>>>) -> Result<(), En
             Err(shared) => {
                 **place = Some(shared);
                 if begun.elapsed() > READS_MAX {
-                    return Err(EngineError::Passing(
+                    return Err(EngineError::Transient(
                         "pending reads keep the store's files open".to_owned(),
                     ));
                 }

@@ -6,10 +6,10 @@ pub(super) use limits::{check_key, check_value};
 
 use super::super::page::{LONG, SealedPage, distance};
 use super::super::{StoreError, StreamId};
-use super::codec::{self, Damage, Fact, Space};
+use super::codec::{self, Damage, MetadataKind, Space};
 use super::health::catch_panic;
 use super::journal::JournalPosition;
-use super::synced::SyncedNote;
+use super::synced::SyncRecord;
 use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy};
@@ -55,14 +55,14 @@ const MERGE_ROOM: u64 = 8 << 20;
 pub(super) struct Engine {
     db: Database,
     pub(super) data: Keyspace,
-    pub(super) facts: Keyspace,
+    pub(super) metadata: Keyspace,
     pub(super) notes: Keyspace,
     path: PathBuf,
     /// The position of the last commit; locked while a commit is written.
     reached: Mutex<JournalPosition>,
     /// The number of the first failed commit, which may be in the journal.
     undo_from: OnceLock<u64>,
-    synced: OnceLock<SyncedNote>,
+    synced: OnceLock<SyncRecord>,
 }
 
 impl fmt::Debug for Engine {
@@ -77,10 +77,10 @@ pub(super) enum EngineError {
     /// An operation of the file system failed and may succeed later. The engine must be replaced
     /// before it can write again.
     #[error("{0}")]
-    Passing(String),
+    Transient(String),
     /// The state of the files is unknown, or there is a bug. The store must be opened again.
     #[error("{0}")]
-    Lasting(String),
+    Permanent(String),
 }
 
 impl From<fjall::Error> for EngineError {
@@ -90,16 +90,18 @@ impl From<fjall::Error> for EngineError {
                 match reason.kind() {
                     // Unexpected content, not a failed operation.
                     io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
-                        Self::Lasting(reason.to_string())
+                        Self::Permanent(reason.to_string())
                     }
-                    _ => Self::Passing(reason.to_string()),
+                    _ => Self::Transient(reason.to_string()),
                 }
             }
-            fjall::Error::Poisoned => Self::Passing(
+            fjall::Error::Poisoned => Self::Transient(
                 "the engine stopped writing after an earlier failure in the background".to_owned(),
             ),
-            fjall::Error::Locked => Self::Passing("the engine's files are still in use".to_owned()),
-            other => Self::Lasting(format!("{other:?}")),
+            fjall::Error::Locked => {
+                Self::Transient("the engine's files are still in use".to_owned())
+            }
+            other => Self::Permanent(format!("{other:?}")),
         }
     }
 }
@@ -130,15 +132,15 @@ impl Engine {
                 .max_journaling_size(JOURNALS_BYTES_MAX)
                 .open()?;
             if let Some(missing) = SPACES.into_iter().find(|name| !db.keyspace_exists(name)) {
-                return Err(EngineError::Lasting(format!(
+                return Err(EngineError::Permanent(format!(
                     "its space `{missing}` is missing"
                 )));
             }
-            let [data, facts, notes] = SPACES.map(|name| db.keyspace(name, || options(name)));
+            let [data, metadata, notes] = SPACES.map(|name| db.keyspace(name, || options(name)));
             let (path, reached) = (path.to_owned(), Mutex::new(reached));
             Ok(Self {
                 data: data?,
-                facts: facts?,
+                metadata: metadata?,
                 notes: notes?,
                 db,
                 path,
@@ -150,7 +152,7 @@ impl Engine {
     }
 
     /// Sets the record that is written after each sync.
-    pub(super) fn set_sync_record(&self, record: SyncedNote) {
+    pub(super) fn set_sync_record(&self, record: SyncRecord) {
         // Called once, when the engine is opened.
         let _second = self.synced.set(record);
     }
@@ -210,7 +212,7 @@ impl Engine {
     }
 
     fn spaces(&self) -> [&Keyspace; 3] {
-        [&self.data, &self.facts, &self.notes]
+        [&self.data, &self.metadata, &self.notes]
     }
 
     /// The number of the current journal; `last` is the number of an earlier one.
@@ -227,13 +229,13 @@ impl Engine {
     /// Syncs all commits.
     ///
     /// # Errors
-    /// [`EngineError::Lasting`] if the sync failed, because the operating system may have discarded the
+    /// [`EngineError::Permanent`] if the sync failed, because the operating system may have discarded the
     /// unwritten data.
     pub(super) fn sync(&self) -> Result<(), EngineError> {
         let reached = *self.reached.lock().unwrap_or_else(PoisonError::into_inner);
         guarded(|| match self.db.persist(PersistMode::SyncData) {
             Err(fjall::Error::Io(reason)) => {
-                Err(EngineError::Lasting(format!("a sync failed: {reason}")))
+                Err(EngineError::Permanent(format!("a sync failed: {reason}")))
             }
             other => Ok(other?),
         })?;
@@ -408,18 +410,18 @@ impl Engine {
             .transpose()
     }
 
-    /// The facts of all streams, ordered by stream.
-    pub(super) fn facts(
+    /// The metadata of all streams, ordered by stream.
+    pub(super) fn metadata(
         &self,
-    ) -> impl Iterator<Item = Result<(StreamId, Fact, Bytes), StoreError>> + use<> {
-        self.facts.iter().map(|guard| {
+    ) -> impl Iterator<Item = Result<(StreamId, MetadataKind, Bytes), StoreError>> + use<> {
+        self.metadata.iter().map(|guard| {
             let (key, value) = guard.into_inner().map_err(unreadable)?;
             let value = Bytes::from(value);
-            let (stream, fact) = codec::read_fact_key(&key).map_err(damaged)?;
-            let body = codec::open(Space::Facts, &key, &value).map_err(|Damage(what)| {
+            let (stream, kind) = codec::read_metadata_key(&key).map_err(damaged)?;
+            let body = codec::open(Space::Metadata, &key, &value).map_err(|Damage(what)| {
                 StoreError::Damaged(format!("the metadata of stream {}: {what}", stream.0))
             })?;
-            Ok((stream, fact, value.slice_ref(body)))
+            Ok((stream, kind, value.slice_ref(body)))
         })
     }
 
@@ -440,6 +442,7 @@ impl Engine {
     }
 }
 
+/// The names of the keyspaces, as stored on disk.
 const SPACES: [&str; 3] = ["data", "facts", "notes"];
 
 fn options(space: &str) -> KeyspaceCreateOptions {
@@ -474,13 +477,16 @@ fn damaged(Damage(what): Damage) -> StoreError {
 
 fn unreadable(error: fjall::Error) -> StoreError {
     match EngineError::from(error) {
-        EngineError::Passing(reason) => StoreError::Unreadable(reason),
-        EngineError::Lasting(reason) => StoreError::Damaged(reason),
+        EngineError::Transient(reason) => StoreError::Unreadable(reason),
+        EngineError::Permanent(reason) => StoreError::Damaged(reason),
     }
 }
 
 /// Calls the engine, and converts a panic, which it uses for unexpected bytes, into an error.
 pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    catch_panic(run)
-        .unwrap_or_else(|text| Err(EngineError::Lasting(format!("the engine panicked: {text}"))))
+    catch_panic(run).unwrap_or_else(|text| {
+        Err(EngineError::Permanent(format!(
+            "the engine panicked: {text}"
+        )))
+    })
 }

@@ -6,7 +6,7 @@
 
 /// A point at which a fault can be injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Point {
+pub(super) enum FaultPoint {
     /// Before the commit is written.
     BeforeWrite,
     /// After the commit was written to the operating system.
@@ -39,7 +39,7 @@ mod planned {
         )]
         pub(in super::super) fn pass(
             &self,
-            _: super::Point,
+            _: super::FaultPoint,
         ) -> Result<(), super::super::engine::EngineError> {
             Ok(())
         }
@@ -49,7 +49,7 @@ mod planned {
 #[cfg(any(test, feature = "faults"))]
 mod planned {
     use super::super::engine::EngineError;
-    use super::Point;
+    use super::FaultPoint;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     /// A planned fault, which triggers once.
@@ -60,7 +60,7 @@ mod planned {
 
     #[derive(Debug)]
     struct Plan {
-        point: Point,
+        point: FaultPoint,
         /// The number of times that the point is reached before the fault triggers.
         left: AtomicU64,
         kind: FaultKind,
@@ -91,7 +91,7 @@ mod planned {
         /// The fault that `text` describes, or none.
         pub(in super::super) fn parse(text: &str) -> Self {
             let mut parts = text.split(':');
-            let point = parts.next().and_then(Point::named);
+            let point = parts.next().and_then(FaultPoint::named);
             let left = parts
                 .next()
                 .and_then(|count| count.parse().ok())
@@ -120,7 +120,7 @@ mod planned {
         /// # Panics
         /// Panics if a panic is planned.
         #[expect(clippy::panic, reason = "an injected panic")]
-        pub(in super::super) fn pass(&self, point: Point) -> Result<(), EngineError> {
+        pub(in super::super) fn pass(&self, point: FaultPoint) -> Result<(), EngineError> {
             let Some(plan) = self.plan.as_ref().filter(|plan| plan.point == point) else {
                 return Ok(());
             };
@@ -138,15 +138,15 @@ mod planned {
         }
     }
 
-    impl Point {
+    impl FaultPoint {
         /// The error of a disk that fails at this point. After a write has started, its result is
         /// unknown, so the error is permanent.
         fn error(self) -> EngineError {
             let what = format!("planned fault at {self:?}");
             if self == Self::BeforeWrite {
-                EngineError::Passing(what)
+                EngineError::Transient(what)
             } else {
-                EngineError::Lasting(what)
+                EngineError::Permanent(what)
             }
         }
 

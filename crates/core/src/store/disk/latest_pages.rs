@@ -3,7 +3,7 @@
 use super::super::page::Record;
 use super::super::tail_pages::TailPages;
 use super::super::{StoreError, StreamId};
-use super::codec::StateFact;
+use super::codec::StateMetadata;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -31,7 +31,7 @@ pub(super) struct DiskStreamState {
     /// The latest appends, up to the end of the stream.
     latest: TailPages,
     /// The rest of the state.
-    pub(super) state: StateFact,
+    pub(super) state: StateMetadata,
     is_deleted: bool,
 }
 
@@ -70,7 +70,7 @@ impl DiskStreams {
 }
 
 impl DiskStream {
-    pub(super) fn new(id: StreamId, end: Offset, state: StateFact) -> Self {
+    pub(super) fn new(id: StreamId, end: Offset, state: StateMetadata) -> Self {
         Self {
             id,
             kept: Mutex::new(DiskStreamState {
@@ -140,7 +140,7 @@ impl LatestPages {
         &mut self,
         stream: &Arc<DiskStream>,
         records: Vec<Record>,
-        state: StateFact,
+        state: StateMetadata,
     ) {
         let mut kept = stream.kept();
         let was = kept.latest.memory_bytes();

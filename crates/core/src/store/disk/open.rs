@@ -6,7 +6,7 @@ use super::files::{
     FilesError, NO_FOLLOW, OTHERS, create_directory, replace_file, restrict, sync_folder,
 };
 use super::journal;
-use super::synced::SyncedNote;
+use super::synced::SyncRecord;
 use super::tables;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -199,14 +199,14 @@ impl Directory {
             FilesError::Damaged(what) => self.damage(what),
         };
         tables::check(&path.join("keyspaces")).map_err(invalid)?;
-        let synced = SyncedNote::read(&self.path).map_err(invalid)?;
+        let synced = SyncRecord::read(&self.path).map_err(invalid)?;
         let reached = journal::check(&path, synced, undo_from).map_err(invalid)?;
         let engine = Engine::open(&path, reached).map_err(|error| match error {
-            EngineError::Passing(what) => failed(io::Error::other(what)),
-            EngineError::Lasting(what) => self.damage(what),
+            EngineError::Transient(what) => failed(io::Error::other(what)),
+            EngineError::Permanent(what) => self.damage(what),
         })?;
         // Opening the engine has synced the journal.
-        engine.set_sync_record(SyncedNote::open(&self.path, reached).map_err(failed)?);
+        engine.set_sync_record(SyncRecord::open(&self.path, reached).map_err(failed)?);
         Ok(engine)
     }
 

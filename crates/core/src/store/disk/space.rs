@@ -12,7 +12,7 @@ const COPIES: u64 = 2;
 
 /// The free space of the file system.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct FreeSpace {
     path: PathBuf,
     reserve: u64,
     queried: Option<Instant>,
@@ -27,7 +27,7 @@ pub(super) struct Room {
 /// Queries a file system: total bytes and free bytes.
 type SpaceProbe = fn(&Path) -> std::io::Result<(u64, u64)>;
 
-impl Room {
+impl FreeSpace {
     /// Creates the state for the file system of `path`, of which `reserve` bytes are left free.
     pub(super) fn new(path: &Path, reserve: u64) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Room {
             total: 0,
             free: 0,
             taken: 0,
-            probe: ask_system,
+            probe: file_system_space,
             is_short: false,
         }
     }
@@ -90,7 +90,7 @@ impl Room {
 }
 
 /// The total and the free bytes of the file system of `path`.
-pub(super) fn ask_system(path: &Path) -> std::io::Result<(u64, u64)> {
+pub(super) fn file_system_space(path: &Path) -> std::io::Result<(u64, u64)> {
     let stat = rustix::fs::statvfs(path)?;
     Ok((
         stat.f_blocks.saturating_mul(stat.f_frsize),
@@ -102,48 +102,52 @@ pub(super) fn ask_system(path: &Path) -> std::io::Result<(u64, u64)> {
 mod tests {
     use super::*;
 
-    fn room(reserve: u64, probe: SpaceProbe) -> Room {
-        Room {
+    fn space(reserve: u64, probe: SpaceProbe) -> FreeSpace {
+        FreeSpace {
             probe,
-            ..Room::new(Path::new("/"), reserve)
+            ..FreeSpace::new(Path::new("/"), reserve)
         }
     }
 
     #[test]
     fn the_reserve_stays_free_and_refusals_state_the_numbers() {
-        let mut room = room(400, |_| Ok((10_000, 1_000)));
-        assert_eq!(room.take(250), Ok(()));
-        assert_eq!(room.take(50), Ok(()), "600 of 600");
-        room.probe = |_| Ok((10_000, 400));
+        let mut space = space(400, |_| Ok((10_000, 1_000)));
+        assert_eq!(space.take(250), Ok(()));
+        assert_eq!(space.take(50), Ok(()), "600 of 600");
+        space.probe = |_| Ok((10_000, 400));
         assert_eq!(
-            room.take(1),
+            space.take(1),
             Err(StoreError::Full {
                 kept: 9_600,
                 limit: 9_600,
                 needed: 2
             })
         );
-        room.probe = |_| Ok((10_000, 402));
-        assert_eq!(room.take(1), Ok(()), "freed space is available immediately");
+        space.probe = |_| Ok((10_000, 402));
+        assert_eq!(
+            space.take(1),
+            Ok(()),
+            "freed space is available immediately"
+        );
     }
 
     #[test]
     fn space_used_since_the_last_query_counts() {
-        let mut room = room(0, |_| Ok((10_000, 1_000)));
-        assert_eq!(room.take(300), Ok(()));
-        assert_eq!(room.free.saturating_sub(room.taken), 400);
-        assert!(room.take(600).is_err(), "1,200 bytes where 1,000 are free");
+        let mut space = space(0, |_| Ok((10_000, 1_000)));
+        assert_eq!(space.take(300), Ok(()));
+        assert_eq!(space.free.saturating_sub(space.taken), 400);
+        assert!(space.take(600).is_err(), "1,200 bytes where 1,000 are free");
     }
 
     #[test]
     fn nothing_is_refused_if_the_free_space_is_unknown() {
-        let mut room = room(400, |_| Err(std::io::Error::other("no answer")));
-        assert_eq!(room.take(u64::MAX / 4), Ok(()));
+        let mut space = space(400, |_| Err(std::io::Error::other("no answer")));
+        assert_eq!(space.take(u64::MAX / 4), Ok(()));
     }
 
     #[test]
     fn the_system_reports_free_space_for_this_file_system() {
-        let (total, free) = ask_system(Path::new("/")).unwrap();
+        let (total, free) = file_system_space(Path::new("/")).unwrap();
         assert!(0 < free && free <= total, "{free} of {total}");
     }
 }

@@ -3,10 +3,10 @@
 use super::super::notes::NoteSizes;
 use super::super::page::Record;
 use super::super::{Change, Commit, StoreError, StreamCreation, StreamId, WriterProgress};
-use super::codec::{self, Fact, Space, StateFact};
+use super::codec::{self, MetadataKind, Space, StateMetadata};
 use super::engine::{Engine, check_key, check_value};
 use super::latest_pages::{DiskStream, DiskStreams, LatestPages};
-use super::space::Room;
+use super::space::FreeSpace;
 use super::sweep::{Sweep, Sweeps};
 use bytes::Bytes;
 use fjall::OwnedWriteBatch;
@@ -25,11 +25,11 @@ const STREAM_OVERHEAD_BYTES: u64 = 200;
 #[derive(Debug)]
 pub(super) struct CommitStage<'a> {
     streams: &'a DiskStreams,
-    room: &'a mut Room,
+    free_space: &'a mut FreeSpace,
     note_sizes: &'a mut NoteSizes,
     staged: HashMap<StreamId, StagedStream>,
     /// By key, because a batch can contain a key only once; `None` removes the key.
-    facts: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    metadata: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     notes: BTreeMap<String, Option<Vec<u8>>>,
 }
 
@@ -39,7 +39,7 @@ struct StagedStream {
     stream: Arc<DiskStream>,
     is_new: bool,
     end: Offset,
-    state: StateFact,
+    state: StateMetadata,
     is_state_changed: bool,
     is_deleted: bool,
     records: Vec<Record>,
@@ -48,15 +48,15 @@ struct StagedStream {
 impl<'a> CommitStage<'a> {
     pub(super) fn new(
         streams: &'a DiskStreams,
-        room: &'a mut Room,
+        free_space: &'a mut FreeSpace,
         note_sizes: &'a mut NoteSizes,
     ) -> Self {
         Self {
             streams,
-            room,
+            free_space,
             note_sizes,
             staged: HashMap::new(),
-            facts: BTreeMap::new(),
+            metadata: BTreeMap::new(),
             notes: BTreeMap::new(),
         }
     }
@@ -82,7 +82,7 @@ impl<'a> CommitStage<'a> {
                     return Err(StoreError::OutOfStep);
                 }
                 if let Some(payload) = payload {
-                    self.room
+                    self.free_space
                         .take(size as u64 + progress_bytes(&progress) + RECORD_OVERHEAD_BYTES)?;
                     staged.push(Record {
                         at,
@@ -113,10 +113,11 @@ impl<'a> CommitStage<'a> {
             }
             Change::Delete { notes } => {
                 stage(&mut self.staged, self.streams, stream)?.is_deleted = true;
-                for fact in [Fact::Stream, Fact::State, Fact::Seq] {
-                    self.facts.insert(codec::fact_key(stream, &fact), None);
+                for kind in [MetadataKind::Stream, MetadataKind::State, MetadataKind::Seq] {
+                    self.metadata
+                        .insert(codec::metadata_key(stream, &kind), None);
                 }
-                self.put_fact(stream, &Fact::Gone, |_| {});
+                self.put_metadata(stream, &MetadataKind::Gone, |_| {});
                 // A deletion releases space, so its notes are not checked for space.
                 notes
                     .into_iter()
@@ -134,13 +135,13 @@ impl<'a> CommitStage<'a> {
         &mut self,
         key: String,
         value: Option<&Bytes>,
-        needs_room: bool,
+        needs_space: bool,
     ) -> Result<(), StoreError> {
         check_key("note's name", key.as_bytes())?;
         check_value("note", value.map_or(0, Bytes::len))?;
         let take = |needed| {
-            if needs_room {
-                self.room.take(needed)
+            if needs_space {
+                self.free_space.take(needed)
             } else {
                 Ok(())
             }
@@ -167,10 +168,10 @@ impl<'a> CommitStage<'a> {
             .as_ref()
             .map_or(0, |fork| fork.source_name.as_str().len());
         let names = new.name.as_str().len() + new.config.content_type.len() + source;
-        self.room
+        self.free_space
             .take((first_bytes + names) as u64 + STREAM_OVERHEAD_BYTES)?;
         let begins = new.config.begins();
-        let state = StateFact::open(begins);
+        let state = StateMetadata::open(begins);
         let mut staged = StagedStream {
             stream: Arc::new(DiskStream::new(id, begins, state.clone())),
             is_new: true,
@@ -191,33 +192,38 @@ impl<'a> CommitStage<'a> {
             staged.close(&WriterProgress::default());
         }
         self.staged.insert(id, staged);
-        let creation = codec::StreamFact {
+        let creation = codec::StreamMetadata {
             name: new.name,
             generation: new.generation,
             config: new.config,
             created: new.at,
         };
-        self.put_fact(id, &Fact::Stream, |out| creation.put(out));
+        self.put_metadata(id, &MetadataKind::Stream, |out| creation.put(out));
         Ok(())
     }
 
     fn mark(&mut self, stream: StreamId, progress: WriterProgress) {
         if let Some(seq) = progress.seq {
-            self.put_fact(stream, &Fact::Seq, |out| {
+            self.put_metadata(stream, &MetadataKind::Seq, |out| {
                 out.extend_from_slice(seq.as_bytes());
             });
         }
         if let Some((producer, at)) = progress.producer {
-            self.put_fact(stream, &Fact::Producer(producer), |out| {
+            self.put_metadata(stream, &MetadataKind::Producer(producer), |out| {
                 codec::put_accepted(out, at);
             });
         }
     }
 
-    fn put_fact(&mut self, stream: StreamId, fact: &Fact, body: impl FnOnce(&mut Vec<u8>)) {
-        let key = codec::fact_key(stream, fact);
-        let value = codec::seal(Space::Facts, &key, body);
-        self.facts.insert(key, Some(value));
+    fn put_metadata(
+        &mut self,
+        stream: StreamId,
+        kind: &MetadataKind,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let key = codec::metadata_key(stream, kind);
+        let value = codec::seal(Space::Metadata, &key, body);
+        self.metadata.insert(key, Some(value));
     }
 
     /// Creates the batch for the engine; `None` if there are no changes.
@@ -229,7 +235,7 @@ impl<'a> CommitStage<'a> {
             .map(|(id, staged)| (*id, staged.state.clone()))
             .collect();
         for (id, state) in changed {
-            self.put_fact(id, &Fact::State, |out| state.put(out));
+            self.put_metadata(id, &MetadataKind::State, |out| state.put(out));
         }
         let mut batch = engine.batch();
         for staged in self.staged.values().filter(|staged| !staged.is_deleted) {
@@ -240,10 +246,10 @@ impl<'a> CommitStage<'a> {
                 batch.insert(&engine.data, key, codec::seal_records(&key, records));
             }
         }
-        for (key, value) in std::mem::take(&mut self.facts) {
+        for (key, value) in std::mem::take(&mut self.metadata) {
             match value {
-                Some(value) => batch.insert(&engine.facts, key, value),
-                None => batch.remove(&engine.facts, key),
+                Some(value) => batch.insert(&engine.metadata, key, value),
+                None => batch.remove(&engine.metadata, key),
             }
         }
         for (key, value) in std::mem::take(&mut self.notes) {
@@ -309,7 +315,7 @@ fn check_progress(stream: StreamId, progress: &WriterProgress) -> Result<(), Sto
     if let Some((producer, _)) = &progress.producer {
         check_key(
             "producer id",
-            &codec::fact_key(stream, &Fact::Producer(producer.clone())),
+            &codec::metadata_key(stream, &MetadataKind::Producer(producer.clone())),
         )?;
     }
     check_value("Stream-Seq", progress.seq.as_ref().map_or(0, String::len))

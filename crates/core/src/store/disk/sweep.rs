@@ -2,10 +2,10 @@
 //! resumed when the store is opened.
 
 use super::super::StreamId;
-use super::codec::{self, Fact, Space};
-use super::current::Current;
+use super::codec::{self, MetadataKind, Space};
+use super::current::CurrentEngine;
 use super::engine::{Engine, EngineError};
-use super::faults::{Faults, Point};
+use super::faults::{FaultPoint, Faults};
 use super::latest_pages::DiskStreams;
 use super::space;
 use fjall::Guard;
@@ -35,7 +35,7 @@ pub(super) struct Sweep {
     pub(super) stream: StreamId,
     /// Appends that end at or before this position are removed.
     pub(super) before: Offset,
-    /// Whether the stream was deleted, so that its facts are removed as well.
+    /// Whether the stream was deleted, so that its metadata are removed as well.
     pub(super) is_gone: bool,
     /// Whether whole tables may be dropped: no appends of the range were removed individually before.
     pub(super) may_drop_tables: bool,
@@ -142,7 +142,7 @@ impl Sweeps {
 ///
 /// - `directory`: a path on the file system, to query its free space.
 pub(super) fn run(
-    current: &Current,
+    current: &CurrentEngine,
     streams: &DiskStreams,
     sweeps: &Sweeps,
     faults: &Faults,
@@ -175,7 +175,7 @@ pub(super) fn run(
                 let was_failing = std::mem::replace(&mut is_failing, swept.is_err());
                 match swept {
                     Ok(()) => {}
-                    Err(EngineError::Passing(reason)) => {
+                    Err(EngineError::Transient(reason)) => {
                         if !was_failing {
                             tracing::warn!("the removal of deleted data is delayed: {reason}");
                         }
@@ -184,7 +184,7 @@ pub(super) fn run(
                             ..sweep
                         }));
                     }
-                    Err(EngineError::Lasting(reason)) => {
+                    Err(EngineError::Permanent(reason)) => {
                         let id = sweep.stream.0;
                         tracing::warn!(
                             "the removal of deleted data of stream {id} failed: {reason}; the next start resumes it"
@@ -224,8 +224,8 @@ impl SweepRun<'_> {
             self.engine.check()?;
             std::thread::sleep(PAUSE);
         }
-        let (_, free) = space::ask_system(directory)
-            .map_err(|reason| EngineError::Passing(reason.to_string()))?;
+        let (_, free) = space::file_system_space(directory)
+            .map_err(|reason| EngineError::Transient(reason.to_string()))?;
         let before = self.engine.disk_bytes();
         if self.engine.merge(free)? {
             self.engine.drop_old_files()?;
@@ -261,12 +261,12 @@ impl SweepRun<'_> {
             return Ok(());
         }
         if is_gone {
-            return self.facts(stream, drops_tables);
+            return self.metadata(stream, drops_tables);
         }
-        let key = codec::fact_key(stream, &Fact::Swept);
-        let value = codec::seal(Space::Facts, &key, |out| codec::put_offset(out, before));
+        let key = codec::metadata_key(stream, &MetadataKind::Swept);
+        let value = codec::seal(Space::Metadata, &key, |out| codec::put_offset(out, before));
         let mut batch = self.engine.batch();
-        batch.insert(&self.engine.facts, key, value);
+        batch.insert(&self.engine.metadata, key, value);
         self.engine.commit(batch).map(drop)
     }
 
@@ -275,7 +275,7 @@ impl SweepRun<'_> {
         let first = self
             .engine
             .first_at(stream, before)
-            .map_err(|error| EngineError::Lasting(error.to_string()))?;
+            .map_err(|error| EngineError::Permanent(error.to_string()))?;
         Ok(first.unwrap_or(before))
     }
 
@@ -311,7 +311,7 @@ impl SweepRun<'_> {
             }
             self.has_swept = true;
             self.engine.commit(batch)?;
-            self.faults.pass(Point::InSweep)?;
+            self.faults.pass(FaultPoint::InSweep)?;
             if !self.throttle()? {
                 return Ok(false);
             }
@@ -328,16 +328,16 @@ impl SweepRun<'_> {
                 .is_ok_and(|stream| stream.kept().end() <= before)
     }
 
-    /// Removes the facts of a deleted stream, the record of its deletion last.
+    /// Removes the metadata of a deleted stream, the record of its deletion last.
     ///
     /// - `keeps_mark`: whether to retain the record of the deletion until the next start, which sweeps
     ///   the stream again. This is needed after whole tables were dropped: after a crash, the engine can
     ///   recover appends from the journal that it would skip if their tables existed.
-    fn facts(&self, stream: StreamId, keeps_mark: bool) -> Result<(), EngineError> {
-        let mark = codec::fact_key(stream, &Fact::Gone);
+    fn metadata(&self, stream: StreamId, keeps_mark: bool) -> Result<(), EngineError> {
+        let mark = codec::metadata_key(stream, &MetadataKind::Gone);
         let mut keys = self
             .engine
-            .facts
+            .metadata
             .prefix(stream.0.to_be_bytes())
             .map(Guard::key);
         loop {
@@ -346,7 +346,7 @@ impl SweepRun<'_> {
                 && let Some(key) = keys.next().transpose()?
             {
                 if !(keeps_mark && *key == mark[..]) {
-                    batch.remove(&self.engine.facts, key);
+                    batch.remove(&self.engine.metadata, key);
                 }
             }
             if batch.is_empty() {

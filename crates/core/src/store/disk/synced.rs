@@ -24,12 +24,12 @@ const BEGIN: [u8; 8] = *b"TWSYNC\x00\x01";
 
 /// The open file of the record.
 #[derive(Debug)]
-pub(super) struct SyncedNote {
+pub(super) struct SyncRecord {
     file: File,
     has_failed: AtomicBool,
 }
 
-impl SyncedNote {
+impl SyncRecord {
     /// Reads the record of a data directory; `None` if there is none.
     ///
     /// # Errors
@@ -110,20 +110,20 @@ mod tests {
     #[test]
     fn a_record_is_the_last_one_written_or_damaged() {
         let directory = tempfile::tempdir().unwrap();
-        assert_eq!(SyncedNote::read(directory.path()).unwrap(), None);
+        assert_eq!(SyncRecord::read(directory.path()).unwrap(), None);
         let first = JournalPosition {
             journal: 1,
             number: 2,
         };
-        let record = SyncedNote::open(directory.path(), first).unwrap();
-        assert_eq!(SyncedNote::read(directory.path()).unwrap(), Some(first));
+        let record = SyncRecord::open(directory.path(), first).unwrap();
+        assert_eq!(SyncRecord::read(directory.path()).unwrap(), Some(first));
         let second = JournalPosition {
             journal: u64::MAX,
             number: 1 << 60,
         };
         record.write(second);
-        assert_eq!(SyncedNote::read(directory.path()).unwrap(), Some(second));
-        drop(SyncedNote::open(directory.path(), first).unwrap());
+        assert_eq!(SyncRecord::read(directory.path()).unwrap(), Some(second));
+        drop(SyncRecord::open(directory.path(), first).unwrap());
         let path = directory.path().join(NAME);
         let bytes = fs::read(&path).unwrap();
         for place in 0..bytes.len() {
@@ -131,7 +131,7 @@ mod tests {
             changed[place] ^= 1;
             for wrong in [&changed[..], &bytes[..place]] {
                 fs::write(&path, wrong).unwrap();
-                let seen = SyncedNote::read(directory.path());
+                let seen = SyncRecord::read(directory.path());
                 assert!(
                     matches!(seen, Err(FilesError::Damaged(_))),
                     "{place}: {seen:?}"

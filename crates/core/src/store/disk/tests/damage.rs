@@ -56,7 +56,7 @@ impl DamageSample {
                     .current
                     .get()
                     .unwrap()
-                    .facts
+                    .metadata
                     .rotate_memtable_and_wait()
                     .unwrap();
             }
@@ -76,7 +76,7 @@ impl DamageSample {
                 .current
                 .get()
                 .unwrap()
-                .facts
+                .metadata
                 .rotate_memtable_and_wait()
                 .unwrap();
         }

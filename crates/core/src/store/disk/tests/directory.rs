@@ -225,7 +225,7 @@ fn a_missing_part_is_damage_and_nothing_is_deleted() {
         .current
         .get()
         .unwrap()
-        .facts
+        .metadata
         .rotate_memtable_and_wait()
         .unwrap();
     drop(store);

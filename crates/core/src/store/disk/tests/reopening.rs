@@ -160,7 +160,7 @@ impl<'a> ReopeningRun<'a> {
             ReopeningStep::Flush => {
                 let engine = self.store.as_ref().unwrap().current.get().unwrap();
                 engine.data.rotate_memtable_and_wait().unwrap();
-                engine.facts.rotate_memtable_and_wait().unwrap();
+                engine.metadata.rotate_memtable_and_wait().unwrap();
             }
         }
     }
@@ -315,16 +315,16 @@ fn an_interrupted_deletion_is_finished_by_the_next_start() {
             [kept]
         );
         let begun = std::time::Instant::now();
-        let facts = || {
+        let metadata = || {
             store
                 .current
                 .get()
                 .unwrap()
-                .facts()
-                .filter(|fact| fact.as_ref().unwrap().0 == gone)
+                .metadata()
+                .filter(|entry| entry.as_ref().unwrap().0 == gone)
                 .count()
         };
-        while facts() > 0 && begun.elapsed() < DEADLINE {
+        while metadata() > 0 && begun.elapsed() < DEADLINE {
             std::thread::yield_now();
         }
         assert_eq!(
@@ -334,7 +334,7 @@ fn an_interrupted_deletion_is_finished_by_the_next_start() {
                 .unwrap()
                 .records(gone, Offset::ZERO, Offset::MAX)
                 .count()
-                + facts(),
+                + metadata(),
             rows
         );
         assert_eq!(read(&store, kept, 0, 2, 10).as_deref(), Ok("1,"));
