@@ -280,7 +280,7 @@ impl<'a> ImportInProgress<'a> {
             return Ok(());
         }
         let (kind, bytes) = (self.kind, std::mem::take(&mut self.buffered_bytes));
-        let build = move || Payload::validate_messages(kind, buffered.iter().map(Vec::as_slice));
+        let build = move || Payload::of_client_messages(kind, buffered.iter().map(Vec::as_slice));
         let payload = offload(usize::try_from(bytes).unwrap_or(usize::MAX), build).await?;
         self.next_bytes += bytes;
         let append = Append {

@@ -231,14 +231,14 @@ impl ExportDecoder {
         lines: &mut Vec<ExportLine>,
     ) -> Result<(), ExportError> {
         while let Some(end) = memchr::memchr(b'\n', piece) {
-            self.hold(&piece[..end])?;
+            self.buffer(&piece[..end])?;
             let line = std::mem::take(&mut self.line);
             if !json::trim(&line).is_empty() {
                 lines.push(self.read(&line)?);
             }
             piece = &piece[end + 1..];
         }
-        self.hold(piece)
+        self.buffer(piece)
     }
 
     /// Checks that the export is complete; returns the last line if it had no line end.
@@ -337,7 +337,7 @@ impl ExportDecoder {
         Ok(())
     }
 
-    fn hold(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
+    fn buffer(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
         if self.line.len() + bytes.len() > self.limit {
             let fault = FrameError::TooLong { limit: self.limit };
             return Err(ExportError::Line {

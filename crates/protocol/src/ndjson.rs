@@ -148,13 +148,13 @@ impl NdjsonDecoder {
                 self.within_limit(end)?;
                 self.take_line(&piece[..end], frames)?;
             } else {
-                self.hold(&piece[..end])?;
+                self.buffer(&piece[..end])?;
                 let line = std::mem::take(&mut self.line);
                 self.take_line(&line, frames)?;
             }
             piece = rest;
         }
-        self.hold(piece)
+        self.buffer(piece)
     }
 
     fn take_line(&mut self, line: &[u8], frames: &mut Vec<Frame>) -> Result<(), FrameError> {
@@ -166,7 +166,7 @@ impl NdjsonDecoder {
         Ok(())
     }
 
-    fn hold(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+    fn buffer(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
         self.within_limit(self.line.len() + bytes.len())?;
         self.line.extend_from_slice(bytes);
         Ok(())

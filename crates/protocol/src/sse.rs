@@ -147,7 +147,7 @@ impl SseDecoder {
             piece = piece.strip_prefix(b"\n").unwrap_or(piece);
         }
         while let Some(end) = memchr::memchr2(b'\r', b'\n', piece) {
-            self.hold(&piece[..end])?;
+            self.buffer(&piece[..end])?;
             let line = std::mem::take(&mut self.line);
             self.take_line(&line, frames)?;
             self.line = line;
@@ -159,10 +159,10 @@ impl SseDecoder {
                 piece = piece.strip_prefix(b"\n").unwrap_or(piece);
             }
         }
-        self.hold(piece)
+        self.buffer(piece)
     }
 
-    fn hold(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+    fn buffer(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
         let pending = self.pending.as_ref().map_or(0, Data::payload_bytes);
         if self.line.len() + self.data.len() + pending + bytes.len() > self.limit {
             return Err(FrameError::TooLong { limit: self.limit });

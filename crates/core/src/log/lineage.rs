@@ -128,17 +128,17 @@ impl Log {
     }
 
     /// The read error for an error of the store.
-    fn read_error(&self, asked: Offset, stream: StreamId, error: StoreError) -> ReadError {
+    fn read_error(&self, requested: Offset, stream: StreamId, error: StoreError) -> ReadError {
         match error {
             StoreError::Trimmed { earliest } => {
                 let earliest = earliest.max(self.earliest());
                 ReadError::Gone {
-                    asked: self.offset(asked),
+                    requested: self.offset(requested),
                     earliest: self.offset(earliest),
                 }
             }
-            StoreError::InsideMessage(asked) => ReadError::InsideMessage {
-                asked: self.offset(asked),
+            StoreError::InsideMessage(requested) => ReadError::InsideMessage {
+                requested: self.offset(requested),
             },
             // A source is deleted only after its forks, so it must exist while this stream does.
             StoreError::NoStream

@@ -75,28 +75,28 @@ pub enum ReadStart {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// The position is before the earliest retained position (410).
-    #[error("offset {asked} is before the earliest retained offset, {earliest}")]
+    #[error("offset {requested} is before the earliest retained offset, {earliest}")]
     Gone {
         /// The requested start.
-        asked: StreamOffset,
+        requested: StreamOffset,
         /// The earliest possible start.
         earliest: StreamOffset,
     },
     /// The offset is from an earlier or later stream of the same name (410).
     #[error(
-        "offset {asked} belongs to another stream of this name, which was deleted; read this stream from offset=-1"
+        "offset {requested} belongs to another stream of this name, which was deleted; read this stream from offset=-1"
     )]
     OtherGeneration {
         /// The requested start.
-        asked: StreamOffset,
+        requested: StreamOffset,
         /// The generation of the stream.
         generation: u32,
     },
     /// The position is inside a message, so the server has never issued it (400).
-    #[error("offset {asked} was never issued: it is inside a message")]
+    #[error("offset {requested} was never issued: it is inside a message")]
     InsideMessage {
         /// The requested start.
-        asked: StreamOffset,
+        requested: StreamOffset,
     },
     /// The stream was deleted (404).
     #[error("the stream was deleted")]
@@ -357,8 +357,11 @@ impl Log {
         }
         let earliest = self.earliest();
         if from < earliest {
-            let (asked, earliest) = (self.offset(from), self.offset(earliest));
-            return Err(ReadError::Gone { asked, earliest });
+            let (requested, earliest) = (self.offset(from), self.offset(earliest));
+            return Err(ReadError::Gone {
+                requested,
+                earliest,
+            });
         }
         let data = self.page(from, tail.next.min(until), max_bytes).await?;
         let next = from.advance(data.len()).unwrap_or(tail.next);
@@ -380,8 +383,10 @@ impl Log {
         loop {
             match self.read(self.resolve(start), max_bytes).await {
                 // The earliest position has advanced since `resolve`.
-                Err(ReadError::Gone { asked, earliest })
-                    if start == ReadStart::Beginning && asked < earliest => {}
+                Err(ReadError::Gone {
+                    requested,
+                    earliest,
+                }) if start == ReadStart::Beginning && requested < earliest => {}
                 outcome => return outcome,
             }
         }

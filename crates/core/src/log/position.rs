@@ -33,7 +33,7 @@ impl Log {
             return Ok(offset.position);
         }
         Err(ReadError::OtherGeneration {
-            asked: offset,
+            requested: offset,
             generation: self.generation,
         })
     }

@@ -154,7 +154,7 @@ impl Payload {
     ///
     /// # Errors
     /// [`PayloadError::TooDeep`]; [`PayloadError::Empty`] if there are no messages, or one is empty.
-    pub fn validate_messages<'a>(
+    pub fn of_client_messages<'a>(
         kind: ContentKind,
         messages: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> Result<Self, PayloadError> {
@@ -411,7 +411,7 @@ mod tests {
             prop_assert_eq!(payload.messages(), messages.len());
             let ends: Vec<usize> = kept.iter().scan(0, |end, it| { *end += it.len(); Some(*end) }).collect();
             prop_assert_eq!(payload.ends(), if ends.len() == 1 { &[][..] } else { &ends });
-            let again = Payload::validate_messages(ContentKind::Json, messages.iter().map(|it| it.as_bytes())).unwrap();
+            let again = Payload::of_client_messages(ContentKind::Json, messages.iter().map(|it| it.as_bytes())).unwrap();
             prop_assert_eq!(again.bytes(), payload.bytes());
         }
 

@@ -71,30 +71,32 @@ pub enum ForkError {
     )]
     SourceHidden(StreamName),
     /// The content type differs from the source's (409).
-    #[error("the source's content type is `{source_type}`, the requested one is `{asked}`")]
+    #[error("the source's content type is `{source_type}`, the requested one is `{requested}`")]
     TypeDiffers {
         /// The content type of the source.
         source_type: String,
         /// The requested content type.
-        asked: String,
+        requested: String,
     },
     /// The fork position is beyond the source's tail (400).
-    #[error("Stream-Fork-Offset {asked} is beyond the source's tail {tail}")]
+    #[error("Stream-Fork-Offset {requested} is beyond the source's tail {tail}")]
     BeyondTail {
         /// The requested position.
-        asked: StreamOffset,
+        requested: StreamOffset,
         /// The tail of the source.
         tail: StreamOffset,
     },
     /// The sub-offset is larger than the number of messages or bytes after the position (400).
-    #[error("Stream-Fork-Sub-Offset {asked} is too large: {there} {unit} follow offset {at}")]
+    #[error(
+        "Stream-Fork-Sub-Offset {requested} is too large: {available} {unit} follow offset {at}"
+    )]
     SubBeyond {
         /// The requested sub-offset.
-        asked: u64,
+        requested: u64,
         /// The unit of the sub-offset.
         unit: &'static str,
         /// The available number of units.
-        there: u64,
+        available: u64,
         /// The fork position.
         at: StreamOffset,
     },
@@ -165,8 +167,8 @@ impl Streams {
         name: &StreamName,
         request: ForkRequest,
     ) -> Result<Created, CreateError> {
-        let (lock, there) = self.remove_expired(self.lock_name(name).await).await?;
-        if let Some(log) = there {
+        let (lock, existing) = self.remove_expired(self.lock_name(name).await).await?;
+        if let Some(log) = existing {
             return check_same_fork(log, &request).await;
         }
         let source = self
@@ -180,7 +182,7 @@ impl Streams {
             let source_type = source.config().content_type.to_string();
             return Err(ForkError::TypeDiffers {
                 source_type,
-                asked: config.content_type.to_string(),
+                requested: config.content_type.to_string(),
             }
             .into());
         }
@@ -318,7 +320,7 @@ async fn fork_cut(source: &Log, at: Option<Offset>, sub: u64) -> Result<ForkCut,
     let at = at.unwrap_or(tail);
     if at > tail {
         return Err(ForkError::BeyondTail {
-            asked: source.offset(at),
+            requested: source.offset(at),
             tail: source.offset(tail),
         });
     }
@@ -328,10 +330,10 @@ async fn fork_cut(source: &Log, at: Option<Offset>, sub: u64) -> Result<ForkCut,
     } else {
         "bytes of one message"
     };
-    let beyond = |there: u64| ForkError::SubBeyond {
-        asked: sub,
+    let beyond = |available: u64| ForkError::SubBeyond {
+        requested: sub,
         unit,
-        there,
+        available,
         at: source.offset(at),
     };
     if is_json && sub > 0 {

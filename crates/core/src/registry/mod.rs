@@ -39,12 +39,12 @@ pub struct Created {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CreateError {
     /// The stream exists with another configuration (409).
-    #[error("the stream exists with {has}; the request has {asked}")]
+    #[error("the stream exists with {has}; the request has {requested}")]
     Differs {
         /// The existing value of the first setting that differs.
         has: String,
         /// The requested value.
-        asked: String,
+        requested: String,
     },
     /// The name belongs to a deleted stream that is retained for its forks (409).
     #[error("the name belongs to a deleted stream until the last of its {forks} forks is deleted")]
@@ -281,8 +281,8 @@ impl Streams {
         first: Option<Payload>,
         closed: bool,
     ) -> Result<Created, CreateError> {
-        let (lock, there) = self.remove_expired(self.lock_name(name).await).await?;
-        if let Some(log) = there {
+        let (lock, existing) = self.remove_expired(self.lock_name(name).await).await?;
+        if let Some(log) = existing {
             return check_same(log, &config, closed);
         }
         let generation = self.deleted.next_generation(name);
@@ -321,7 +321,7 @@ impl Streams {
         }
         match self.entry(&lock.name) {
             Some(log) if log.is_hidden() => Err(CreateError::Hidden { forks: log.forks() }),
-            there => Ok((lock, there)),
+            existing => Ok((lock, existing)),
         }
     }
 
@@ -426,23 +426,30 @@ impl Drop for NameLock {
 }
 
 /// The existing stream `log`, if its configuration and state are as requested.
-fn check_same(log: Arc<Log>, asked: &StreamConfig, closed: bool) -> Result<Created, CreateError> {
+fn check_same(
+    log: Arc<Log>,
+    requested: &StreamConfig,
+    closed: bool,
+) -> Result<Created, CreateError> {
     let has = log.config();
     let is_closed = log.tail_now().closed();
-    let differs = if !has.same_type(&asked.content_type) {
+    let differs = if !has.same_type(&requested.content_type) {
         Some((
             format!("content type `{}`", has.content_type),
-            format!("`{}`", asked.content_type),
+            format!("`{}`", requested.content_type),
         ))
-    } else if has.expiry != asked.expiry {
-        Some((format!("expiry {}", has.expiry_text()), asked.expiry_text()))
-    } else if (has.keep_bytes, has.keep_age) != (asked.keep_bytes, asked.keep_age) {
+    } else if has.expiry != requested.expiry {
+        Some((
+            format!("expiry {}", has.expiry_text()),
+            requested.expiry_text(),
+        ))
+    } else if (has.keep_bytes, has.keep_age) != (requested.keep_bytes, requested.keep_age) {
         Some((
             format!("retention {}", has.retention_text()),
-            asked.retention_text(),
+            requested.retention_text(),
         ))
-    } else if has.fork != asked.fork {
-        Some((format!("source {}", has.fork_text()), asked.fork_text()))
+    } else if has.fork != requested.fork {
+        Some((format!("source {}", has.fork_text()), requested.fork_text()))
     } else if is_closed != closed {
         let word = |closed: bool| if closed { "closed" } else { "open" };
         Some((
@@ -454,6 +461,6 @@ fn check_same(log: Arc<Log>, asked: &StreamConfig, closed: bool) -> Result<Creat
     };
     match differs {
         None => Ok(Created { log, is_new: false }),
-        Some((has, asked)) => Err(CreateError::Differs { has, asked }),
+        Some((has, requested)) => Err(CreateError::Differs { has, requested }),
     }
 }

@@ -242,7 +242,7 @@ async fn a_fork_inherits_settings_that_it_does_not_set() {
         Some(Expiry::Idle(50 * SECOND)),
         Some(Expiry::Idle(70 * SECOND)),
     );
-    for (number, (source, asked, expected)) in [
+    for (number, (source, requested, expected)) in [
         (None, None, None),
         (None, ttl, ttl),
         (None, date, date),
@@ -263,7 +263,7 @@ async fn a_fork_inherits_settings_that_it_does_not_set() {
         })
         .await;
         let request = ForkRequest {
-            expiry: asked,
+            expiry: requested,
             keep_age: Some(9 * SECOND),
             ..fork_of(&from)
         };
@@ -272,7 +272,7 @@ async fn a_fork_inherits_settings_that_it_does_not_set() {
             .await
             .unwrap()
             .log;
-        assert_eq!(fork.config().expiry, expected, "{source:?} {asked:?}");
+        assert_eq!(fork.config().expiry, expected, "{source:?} {requested:?}");
         assert_eq!(
             (fork.config().keep_bytes, fork.config().keep_age),
             (Some(77), Some(9 * SECOND))
@@ -298,7 +298,7 @@ async fn messages_over_the_age_limit_are_gone_and_others_stay() {
     assert_eq!(
         log.read(Offset::ZERO, 99).await.unwrap_err(),
         ReadError::Gone {
-            asked: first_generation(0),
+            requested: first_generation(0),
             earliest: first_generation(6)
         }
     );
@@ -347,7 +347,7 @@ async fn a_source_is_trimmed_only_once_its_forks_are_gone() {
         .await
         .unwrap_err();
     let expected = ReadError::Gone {
-        asked: first_generation(0),
+        requested: first_generation(0),
         earliest: first_generation(4),
     };
     assert_eq!(

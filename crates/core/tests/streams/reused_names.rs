@@ -77,7 +77,7 @@ fn accepts(log: &Log, generation: u32, bytes: u64) -> bool {
             assert_eq!(
                 error,
                 ReadError::OtherGeneration {
-                    asked: offset(generation, bytes),
+                    requested: offset(generation, bytes),
                     generation: log.generation()
                 }
             );

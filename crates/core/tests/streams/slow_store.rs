@@ -175,8 +175,8 @@ async fn a_fork_cancelled_early_is_not_counted_at_its_source() {
     assert!(matches!(
         streams.fork(&name("fork"), refused).await.unwrap_err(),
         CreateError::Fork(ForkError::SubBeyond {
-            asked: 5,
-            there: 4,
+            requested: 5,
+            available: 4,
             ..
         })
     ));

@@ -307,8 +307,8 @@ impl Engine {
     /// - `free`: the number of free bytes of the file system.
     /// - Returns whether the data was merged.
     pub(super) fn merge(&self, free: u64) -> Result<bool, EngineError> {
-        let there = self.data.disk_space();
-        let fits = there <= MERGE_BYTES_MAX && there.saturating_add(MERGE_ROOM) <= free;
+        let size = self.data.disk_space();
+        let fits = size <= MERGE_BYTES_MAX && size.saturating_add(MERGE_ROOM) <= free;
         if fits {
             guarded(|| Ok(self.data.major_compact()?))?;
         }
