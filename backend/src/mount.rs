@@ -199,7 +199,7 @@ impl Mount {
     /// When the store could not be closed.
     pub async fn close(&self) -> io::Result<()> {
         self.end();
-        self.delete_ended().await;
+        self.delete_expired().await;
         let store = Arc::clone(self.app.streams.store());
         tokio::task::spawn_blocking(move || store.close())
             .await
@@ -207,8 +207,8 @@ impl Mount {
     }
 
     /// Streams that have expired must not reappear after a restart.
-    pub(crate) async fn delete_ended(&self) {
-        let deletion = self.app.streams.delete_ended();
+    pub(crate) async fn delete_expired(&self) {
+        let deletion = self.app.streams.delete_expired();
         if timeout(self.app.config.drain, deletion).await.is_err() {
             tracing::warn!(
                 "expired streams could not be deleted in time; the deletion is repeated at the next start"

@@ -88,7 +88,7 @@ pub async fn serve(
     let config = listening_on(&listener, config)?;
     let mount = Mount::of("", config, streams, &BTreeMap::new())?;
     let served = serve_mount(listener, &mount, shutdown).await;
-    mount.delete_ended().await;
+    mount.delete_expired().await;
     served
 }
 

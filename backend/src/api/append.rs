@@ -137,7 +137,7 @@ pub(super) async fn payload<T>(
         None if close => Ok(None),
         // Data for a closed stream is not parsed, so that its writer learns of the closure whatever
         // else is wrong.
-        _ if log.tail_now().closed() => Ok(Some(Payload::unread(Bytes::new()))),
+        _ if log.tail_now().closed() => Ok(Some(Payload::unvalidated(Bytes::new()))),
         Some(data) => read(data).await.map(Some),
         None => Err(PayloadError::Empty.into()),
     }

@@ -107,7 +107,13 @@ mod tests {
         fields.put(&LOCATION, "http://h:1/a?b:c");
         fields.put(&RETRY_AFTER, &7_u64);
         let position = Offset::new(42).unwrap();
-        fields.put(&AGE, &StreamOffset { life: 3, position });
+        fields.put(
+            &AGE,
+            &StreamOffset {
+                generation: 3,
+                position,
+            },
+        );
         for forged in ["a\r\nX: 1", "a\nb", "\0", "\u{7f}"] {
             fields.put(&ETAG, forged);
         }

@@ -22,7 +22,7 @@ impl ReadFrom {
     /// The position in `log`.
     ///
     /// # Errors
-    /// [`ReadError::OtherLife`].
+    /// [`ReadError::OtherGeneration`].
     pub(super) fn within(self, log: &Log) -> Result<ReadStart, ReadError> {
         match self {
             Self::Beginning => Ok(ReadStart::Beginning),

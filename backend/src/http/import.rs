@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use tailwater_core::offload::{LONG_BYTES, offload};
-use tailwater_core::{Append, Importing, Log, Payload, StreamConfig, StreamName, ValueError};
+use tailwater_core::{Append, Log, Payload, PendingImport, StreamConfig, StreamName, ValueError};
 use tailwater_protocol::export::{
     ContentLimits, ExportDecoder, ExportEnd, ExportError, ExportHead, ExportLine, Imported,
 };
@@ -111,7 +111,7 @@ pub(super) async fn import(
         return Err(ImportError::from(ExportError::CutOff { lines: 0 }).into());
     };
     let shift_bytes = in_progress.shift_bytes;
-    let log = in_progress.importing.appear().await?;
+    let log = in_progress.importing.publish().await?;
     Ok(answer(app, request, &log, shift_bytes))
 }
 
@@ -177,7 +177,7 @@ fn answer(app: &App, request: &HttpRequest, log: &Log, shift_bytes: u64) -> Http
 
 /// A stream that is being imported.
 struct ImportInProgress<'a> {
-    importing: Importing<'a>,
+    importing: PendingImport<'a>,
     kind: ContentKind,
     buffered: Vec<Vec<u8>>,
     buffered_bytes: u64,
@@ -279,7 +279,7 @@ impl<'a> ImportInProgress<'a> {
             return Ok(());
         }
         let (kind, bytes) = (self.kind, std::mem::take(&mut self.buffered_bytes));
-        let build = move || Payload::of_new_messages(kind, buffered.iter().map(Vec::as_slice));
+        let build = move || Payload::of_client_messages(kind, buffered.iter().map(Vec::as_slice));
         let payload = offload(usize::try_from(bytes).unwrap_or(usize::MAX), build).await?;
         self.next_bytes += bytes;
         let append = Append {

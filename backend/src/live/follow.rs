@@ -63,7 +63,7 @@ impl Follow {
             if *self.terms.stop.borrow() {
                 return NextStep::End;
             }
-            if self.tail.borrow().has_news(self.from) {
+            if self.tail.borrow().is_ready_at(self.from) {
                 match self.log.read(self.from, self.terms.page_max).await {
                     Ok(batch) if !batch.data.is_empty() || batch.closed() => {
                         self.from = batch.next;
@@ -80,7 +80,7 @@ impl Follow {
             tokio::select! {
                 biased;
                 _ = self.terms.stop.wait_for(|stop| *stop) => return NextStep::End,
-                moved = self.tail.wait_for(|tail| tail.has_news(from)) => match moved {
+                moved = self.tail.wait_for(|tail| tail.is_ready_at(from)) => match moved {
                     Ok(tail) if tail.state != TailState::Deleted => {}
                     _ => return NextStep::End,
                 },
@@ -108,7 +108,7 @@ pub(super) fn log_read_error(log: &Log, at: Offset, error: &ReadError) {
             );
         }
         ReadError::Gone { .. }
-        | ReadError::OtherLife { .. }
+        | ReadError::OtherGeneration { .. }
         | ReadError::InsideMessage { .. }
         | ReadError::Deleted => {}
     }

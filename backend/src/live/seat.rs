@@ -184,7 +184,7 @@ impl SeatState {
         let mut seat = self.reader.borrow_mut();
         let Some(reader) = &*seat else { return false };
         let rest = reader.outlet.offer(piece, reader.cursors);
-        reader.presence.counted.is_at(at);
+        reader.presence.counted.set_position(at);
         self.at_bytes.set(at.bytes());
         self.reported_up_to_date.set(reported_up_to_date);
         match after {

@@ -46,7 +46,7 @@ impl ChangedStreams {
 }
 
 impl StreamObserver for ChangedStreams {
-    fn moved(&self, name: &StreamName) {
+    fn changed(&self, name: &StreamName) {
         fence(Ordering::SeqCst);
         if self.subscriptions.load(Ordering::Relaxed) == 0 {
             return;

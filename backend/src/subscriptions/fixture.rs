@@ -12,9 +12,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tailwater_core::StreamId;
-use tailwater_core::clock::Wall;
+use tailwater_core::clock::WallClock;
 use tailwater_core::store::{
-    Commit, CommitCallback, Cut, MemoryStore, Reading, Recovered, Recovery, Seeking, Store,
+    Commit, CommitCallback, Cut, CutFuture, MemoryStore, ReadFuture, Recovered, Recovery, Store,
     StoreError,
 };
 use tailwater_core::{Append, ListQuery, Payload, StreamConfig, StreamName, Streams};
@@ -85,11 +85,17 @@ impl Store for TestNoteStore {
         self.streams.commit(commit, done);
     }
 
-    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+    fn read(
+        &self,
+        stream: StreamId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> ReadFuture<'_> {
         self.streams.read(stream, from, until, max_bytes)
     }
 
-    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+    fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_> {
         self.streams.cut(stream, cut)
     }
 
@@ -170,7 +176,7 @@ pub(super) struct SubscriptionFixture {
     pub(super) subscriptions: Arc<Subscriptions>,
     stop: watch::Sender<bool>,
     calls: mpsc::UnboundedReceiver<(WebhookRequest, Answering)>,
-    wall: Wall,
+    wall: WallClock,
 }
 
 pub(super) fn limits() -> SubscriptionLimits {
@@ -200,10 +206,10 @@ impl SubscriptionFixture {
             notes: Mutex::default(),
             note_policy: Mutex::default(),
         });
-        Self::open(store, Recovery::default(), Wall::driven())
+        Self::open(store, Recovery::default(), WallClock::tokio())
     }
 
-    fn open(store: Arc<TestNoteStore>, mut recovery: Recovery, wall: Wall) -> Self {
+    fn open(store: Arc<TestNoteStore>, mut recovery: Recovery, wall: WallClock) -> Self {
         let dyn_store = Arc::clone(&store) as Arc<dyn Store>;
         let streams = Arc::new(Streams::open_with(dyn_store, &mut recovery, 100, wall));
         let (stop, stopping) = watch::channel(false);
@@ -233,7 +239,7 @@ impl SubscriptionFixture {
         let known = |log: &Arc<tailwater_core::Log>| Recovered {
             stream: log.id(),
             name: log.name().clone(),
-            life: log.life(),
+            generation: log.generation(),
             config: log.config().clone(),
             created: log.created(),
             earliest: log.earliest(),
@@ -337,7 +343,7 @@ impl SubscriptionFixture {
                 (
                     name(stream),
                     StreamOffset {
-                        life: 0,
+                        generation: 0,
                         position: Offset::new(*at).unwrap(),
                     },
                 )

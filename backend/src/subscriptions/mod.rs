@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, UNIX_EPOCH};
-use tailwater_core::clock::Wall;
+use tailwater_core::clock::WallClock;
 use tailwater_core::store::{Store, StoreError};
 use tailwater_core::{ListQuery, StreamName, Streams, TailState};
 use tokio::runtime::Handle;
@@ -104,7 +104,7 @@ struct SubscriptionContext {
     store: Arc<dyn Store>,
     keys: Keys,
     limits: SubscriptionLimits,
-    wall: Wall,
+    wall: WallClock,
     webhooks: Arc<dyn WebhookTransport>,
     deliveries: Semaphore,
     stop: watch::Receiver<bool>,
@@ -272,7 +272,7 @@ impl SubscriptionContext {
         let tail = log.tail_now();
         (tail.state != TailState::Deleted).then(|| StreamSnapshot {
             stream: log.id(),
-            life: log.life(),
+            life: log.generation(),
             begins: log.config().begins(),
             tail: tail.next,
         })

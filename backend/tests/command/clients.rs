@@ -113,7 +113,7 @@ fn a_file_restores_a_stream_and_a_truncated_file_does_not() {
     assert_eq!(cut.code, Some(1));
     let error = cut.stderr;
     assert!(
-        error.contains("breaks off") && error.lines().count() == 1,
+        error.contains("is truncated") && error.lines().count() == 1,
         "{error}"
     );
     let imported = run(

@@ -1,15 +1,15 @@
-//! The server's clocks: a monotonic one in microseconds since it started, and the time of day.
+//! The server's clocks: monotonic time in microseconds since the start, and the time of day.
 
 use std::time::{Instant, SystemTime};
 
-/// Microseconds since this server started; never steps, never goes back.
+/// A monotonic clock in microseconds since the server started.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     start: Instant,
 }
 
 impl Clock {
-    /// A clock that reads zero now.
+    /// Creates a clock that starts at zero.
     pub fn new() -> Self {
         Self {
             start: Instant::now(),
@@ -28,29 +28,30 @@ impl Default for Clock {
     }
 }
 
-/// The time of day, for streams that end at a date and messages that are kept by age.
+/// The time of day, for the expiry of streams and the retention of messages.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Wall {
-    /// What the clock read at a moment of tokio's, which it follows from then on.
-    driven: Option<(SystemTime, tokio::time::Instant)>,
+pub struct WallClock {
+    /// The system time at a tokio instant; from there on the clock follows tokio's time.
+    tokio_base: Option<(SystemTime, tokio::time::Instant)>,
 }
 
-impl Wall {
-    /// The machine's time of day.
+impl WallClock {
+    /// The system's time of day.
     pub fn system() -> Self {
         Self::default()
     }
 
-    /// A clock that reads the machine's time now and then goes as tokio's clock does, which tests pause and advance.
-    pub fn driven() -> Self {
+    /// A clock that starts at the system's time and then follows tokio's time, which tests can pause
+    /// and advance.
+    pub fn tokio() -> Self {
         Self {
-            driven: Some((SystemTime::now(), tokio::time::Instant::now())),
+            tokio_base: Some((SystemTime::now(), tokio::time::Instant::now())),
         }
     }
 
     /// The time of day now.
     pub fn now(&self) -> SystemTime {
-        self.driven
+        self.tokio_base
             .map_or_else(SystemTime::now, |(base, since)| base + since.elapsed())
     }
 }

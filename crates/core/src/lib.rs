@@ -1,7 +1,7 @@
-//! Append-only streams with offsets and a tail that can be watched, on a store that keeps their bytes. No HTTP.
+//! Append-only streams with offsets and a tail that can be watched, independent of HTTP.
 //!
-//! [`Streams`] finds a [`Log`] by its name. A log decides in which order messages come and whether an append is taken,
-//! a [`Store`](store::Store) keeps the bytes, and the log's tail moves when they are kept.
+//! [`Streams`] maps names to [`Log`]s. A log validates and orders the appends of one stream. A
+//! [`Store`](store::Store) stores the bytes, and the log advances its tail when they are committed.
 
 pub mod clock;
 pub mod log;
@@ -19,5 +19,6 @@ pub use model::{
     StreamId, StreamLimits, StreamName, StreamSeq, Tail, TailState, ValueError, value,
 };
 pub use registry::{
-    Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Importing, ListQuery, Streams,
+    Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, ListQuery, PendingImport,
+    Streams,
 };

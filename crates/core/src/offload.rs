@@ -1,17 +1,18 @@
-//! Work that would keep a worker from its other connections is done on a thread of its own.
+//! Runs long computations on a blocking thread, so that they do not delay other connections.
 
 use std::future::pending;
 use std::panic::resume_unwind;
 
-/// Bytes of input from which on reading them takes longer than going to another thread and back, many times over.
+/// The number of input bytes up to which parsing is fast enough to run on the async worker thread.
 pub const LONG_BYTES: usize = 64 << 10;
 
-/// What `work` returns: at once for up to [`LONG_BYTES`] of input, else from a thread where it may take its time.
+/// Runs `work` and returns its result: on the current thread for up to [`LONG_BYTES`] of input,
+/// otherwise on a blocking thread.
 ///
-/// Has to be polled inside a tokio runtime.
+/// Must be polled within a tokio runtime.
 ///
 /// # Panics
-/// When `work` does.
+/// Panics if `work` panics.
 pub async fn offload<T: Send + 'static>(
     input_bytes: usize,
     work: impl FnOnce() -> T + Send + 'static,
@@ -23,7 +24,7 @@ pub async fn offload<T: Send + 'static>(
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            // It was never begun: the runtime has ended, and so has everybody who waits.
+            // The task was cancelled before it started, which happens only when the runtime shuts down.
             Err(_) => pending().await,
         },
     }
@@ -35,7 +36,7 @@ mod tests {
     use std::thread;
 
     #[tokio::test]
-    async fn only_long_work_leaves_the_thread() {
+    async fn only_long_work_runs_on_another_thread() {
         let here = thread::current().id();
         assert_eq!(offload(LONG_BYTES, || thread::current().id()).await, here);
         assert_ne!(

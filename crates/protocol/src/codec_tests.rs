@@ -1,11 +1,11 @@
-//! Shared by the property tests of both codecs: frames to encode, and random splits.
+//! Test cases shared by the property tests of both codecs: frames to encode, and random splits.
 
 use crate::frame::Control;
 use crate::headers::ContentKind;
 use crate::{Data, Frame};
 use proptest::prelude::*;
 
-/// One case: a kind, the bytes of the log, the control, and what a client should decode.
+/// A test case: the stored bytes, the control, and the data that a client should decode.
 #[derive(Debug, Clone)]
 pub(crate) struct CodecCase {
     pub(crate) stored: Vec<u8>,
@@ -69,8 +69,9 @@ pub(crate) fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 1..8).prop_map(|pieces| pieces.concat())
 }
 
-/// Cases of one kind; `expected` gives what a client should decode of messages or text in this
-/// format.
+/// Cases of one content kind.
+///
+/// - `expected`: the message or text that a client should decode in this format.
 pub(crate) fn cases(
     kind: ContentKind,
     expected: fn(&str) -> String,
@@ -105,7 +106,7 @@ pub(crate) fn cases(
     prop::collection::vec(case, 1..6).boxed()
 }
 
-/// `bytes` in pieces whose lengths repeat `cuts`; a length of 0 is an empty piece.
+/// Splits `bytes` into pieces whose lengths repeat `cuts`; a length of 0 gives an empty piece.
 pub(crate) fn pieces<'a>(bytes: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
     let mut rest = bytes;
     let mut pieces = Vec::new();

@@ -1,18 +1,19 @@
 //! Messages as a client receives them.
 
-/// The content of a page, a line or an event, by the kind of the stream.
+/// The content of a page, a line or an event; the variant depends on the stream's content type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Data {
-    /// Messages of a JSON stream, each its own text, bytes as the writer sent them (but line breaks between tokens).
+    /// The messages of a JSON stream, each with the bytes that the writer sent. Line breaks between
+    /// tokens may differ.
     Json(Vec<String>),
-    /// A piece of a text stream.
+    /// Part of a text stream.
     Text(String),
-    /// A piece of any other stream.
+    /// Part of any other stream.
     Binary(Vec<u8>),
 }
 
 impl Data {
-    /// Whether nothing arrived.
+    /// Whether there are no messages, characters or bytes.
     pub fn is_empty(&self) -> bool {
         match self {
             Self::Json(messages) => messages.is_empty(),
@@ -21,7 +22,7 @@ impl Data {
         }
     }
 
-    /// Payload bytes: message texts, text or bytes, without any envelope or separator.
+    /// The number of payload bytes, without envelopes and separators.
     pub fn payload_bytes(&self) -> usize {
         match self {
             Self::Json(messages) => messages.iter().map(String::len).sum(),

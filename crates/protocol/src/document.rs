@@ -1,7 +1,8 @@
-//! JSON documents that are read into structs: an object is an object, never an array of its members.
+//! Deserializes JSON documents into structs, and rejects arrays in the place of objects.
 //!
-//! What serde derives for a struct also takes an array of its members in their order. No document of this protocol has that
-//! form, so `[0,true]` would append `0` and close a stream. Everything that serde reads from outside goes through [`read`].
+//! The `Deserialize` that serde derives for a struct also accepts an array of the fields in order.
+//! No document of this protocol has that form: without this check, `[0,true]` would append `0` and
+//! close a stream. All JSON documents from outside are read with [`read`].
 
 use crate::json;
 use serde::Deserialize;
@@ -10,23 +11,24 @@ use serde::de::{
 };
 use std::fmt;
 
-/// The name under which serde_json passes on a text as it stands there.
+/// The struct name with which serde_json deserializes a `RawValue`.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// Characters of an error that are told; serde repeats a value of another kind in full.
+/// The maximum length of an error text in characters: serde quotes a value of the wrong type in full.
 const SHOWN_CHARS: usize = 300;
 
-/// The document in `bytes`: one JSON object with white space around it, in which every struct is an object, too.
+/// Deserializes `bytes`, which must be one JSON object, optionally surrounded by white space.
 ///
-/// Structs inside of a `#[serde(flatten)]` or an enum with an inner tag are not looked at, as serde copies those first.
+/// Nested structs must be objects as well. Structs inside a `#[serde(flatten)]` field or an
+/// internally tagged enum are not checked, because serde buffers them first.
 ///
 /// # Errors
-/// What was expected, and where something else came.
+/// The error states the path of the member and what was expected there.
 pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json::Error> {
     let first = json::trim(bytes).first();
     if first == Some(&b'[') {
         return Err(serde_json::Error::custom(
-            "expected an object, but an array came",
+            "expected an object, found an array",
         ));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -35,9 +37,10 @@ pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json:
     document.map_err(|error| shortened(located::<T>(bytes, error)))
 }
 
-/// The same error with the way to the member in front: `streams[0].name: invalid type: ...`.
+/// Prefixes the error with the path of the member: `streams[0].name: invalid type: ...`.
 ///
-/// The document is read again for it, as keeping the way costs an allocation for each member.
+/// This reads the document a second time: tracking the path costs an allocation per member, which
+/// valid documents should not pay for.
 fn located<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
     error: serde_json::Error,
@@ -51,7 +54,7 @@ fn located<'de, T: Deserialize<'de>>(
     }
 }
 
-/// The same error, without what it repeats of a long value.
+/// Truncates the text of an error that quotes a long value.
 fn shortened(error: serde_json::Error) -> serde_json::Error {
     let text = error.to_string();
     match text.char_indices().nth(SHOWN_CHARS) {
@@ -60,10 +63,10 @@ fn shortened(error: serde_json::Error) -> serde_json::Error {
     }
 }
 
-/// Anything that gives or takes values, with the rule applied to those within.
+/// A deserializer or accessor that rejects arrays in the place of structs, at any depth.
 struct Strict<T>(T);
 
-/// A visitor behind the rule.
+/// A visitor that rejects an array if it visits a struct.
 struct StrictVisitor<V> {
     visitor: V,
     is_struct: bool,
@@ -76,7 +79,7 @@ fn strict_visitor<V>(visitor: V) -> StrictVisitor<V> {
     }
 }
 
-macro_rules! pass_on {
+macro_rules! forward_deserialize {
     ($($method:ident)*) => { $(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
             self.0.$method(strict_visitor(visitor))
@@ -87,7 +90,7 @@ macro_rules! pass_on {
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     type Error = D::Error;
 
-    pass_on! {
+    forward_deserialize! {
         deserialize_any deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_i128
         deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128 deserialize_f32 deserialize_f64
         deserialize_char deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf deserialize_option
@@ -160,7 +163,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     }
 }
 
-macro_rules! take {
+macro_rules! forward_visit {
     ($($method:ident: $kind:ty),* $(,)?) => { $(
         fn $method<E: Error>(self, value: $kind) -> Result<V::Value, E> {
             self.visitor.$method(value)
@@ -175,7 +178,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for StrictVisitor<V> {
         self.visitor.expecting(f)
     }
 
-    take! {
+    forward_visit! {
         visit_bool: bool, visit_i64: i64, visit_i128: i128, visit_u64: u64, visit_u128: u128, visit_f64: f64,
         visit_char: char, visit_str: &str, visit_borrowed_str: &'de str, visit_string: String, visit_bytes: &[u8],
         visit_borrowed_bytes: &'de [u8], visit_byte_buf: Vec<u8>,
@@ -199,7 +202,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for StrictVisitor<V> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
         if self.is_struct {
-            return Err(A::Error::custom("expected an object, but an array came"));
+            return Err(A::Error::custom("expected an object, found an array"));
         }
         self.visitor.visit_seq(Strict(items))
     }
@@ -398,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn no_struct_is_read_from_an_array_wherever_it_stands() {
+    fn an_array_in_the_place_of_a_struct_is_refused_at_any_depth() {
         for text in [
             "[null,null]",
             " \r\n[]",
@@ -419,18 +422,18 @@ mod tests {
                 .unwrap_err()
                 .to_string();
             assert!(
-                fault.contains("expected an object, but an array came"),
+                fault.contains("expected an object, found an array"),
                 "{text}: {fault}"
             );
         }
         let long = format!(r#"{{"inner":"{}"}}"#, "é".repeat(1 << 20));
-        let told = read::<OuterDocument<'_>>(long.as_bytes())
+        let text = read::<OuterDocument<'_>>(long.as_bytes())
             .unwrap_err()
             .to_string();
         assert!(
-            told.len() < 1_000,
-            "a long value is not quoted: {} bytes",
-            told.len()
+            text.len() < 1_000,
+            "the error quotes a long value: {} bytes",
+            text.len()
         );
         let fault = |text: &str| {
             read::<OuterDocument<'_>>(text.as_bytes())

@@ -1,4 +1,4 @@
-//! An exported stream: lines of JSON, a head, then pages as `live=ndjson` sends them, and an end that a cut file lacks.
+//! The export format of a stream: a head, pages as in `live=ndjson`, and an end line that a truncated file lacks.
 //!
 //! ```text
 //! {"export":1,"name":"logs/a","configuration":{"contentType":"application/json"},"earliestOffset":"...","nextOffset":"..."}
@@ -6,8 +6,8 @@
 //! {"end":{"nextOffset":"0000000000000016","pages":1,"closed":false}}
 //! ```
 //!
-//! A line of a JSON stream holds as many messages as fit into a page; a line of any other stream holds one message, so that
-//! each position at which a reader may begin is one again after an import.
+//! For a JSON stream, a line contains as many messages as fit into a page. For any other stream, a
+//! line contains one message, so that the message boundaries are the same after an import.
 
 use crate::frame::{FRAME_BYTES_MAX, FrameError};
 use crate::headers::ContentKind;
@@ -16,39 +16,40 @@ use crate::{Frame, Token, document, json, ndjson};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// The format that this crate reads and writes.
+/// The version of the format that this crate reads and writes.
 pub const VERSION: u32 = 1;
-/// The media type.
+/// The media type of an export.
 pub const CONTENT_TYPE: &str = "application/x-ndjson";
 
-/// The first line.
+/// The first line of an export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportHead {
-    /// The format, [`VERSION`].
+    /// The version of the format, [`VERSION`].
     pub export: u32,
-    /// The stream's name, not percent-encoded.
+    /// The name of the stream, not percent-encoded.
     pub name: String,
-    /// What it was created with.
+    /// The configuration of the stream.
     pub configuration: Configuration,
-    /// Where it was forked from another stream; an import makes a stream of its own of it, with what it inherited.
+    /// The source of the stream, if it is a fork. The export includes the inherited messages, and
+    /// the imported stream is not a fork.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<Origin>,
-    /// The position before the first message exported.
+    /// The offset before the first exported message.
     pub earliest_offset: Token,
-    /// The tail when the export began.
+    /// The tail when the export started.
     pub next_offset: Token,
 }
 
-/// The last line: what stands before it is all there was.
+/// The last line of an export, which shows that the export is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportEnd {
-    /// The position after the last message exported.
+    /// The offset after the last exported message.
     pub next_offset: Token,
-    /// How many lines stand between the first and this.
+    /// The number of lines between the first and this one.
     pub pages: u64,
-    /// Whether the stream was closed, and this is its end.
+    /// Whether the stream was closed and `next_offset` is its end.
     pub closed: bool,
 }
 
@@ -57,86 +58,86 @@ struct EndLine {
     end: ExportEnd,
 }
 
-/// A page of which only the data matter.
+/// A page of which only `data` is deserialized.
 #[derive(Deserialize)]
 struct PageData<'a> {
     #[serde(borrow)]
     data: Option<&'a RawValue>,
 }
 
-/// What `PUT /v1/import/{name}` answers: the stream that now exists.
+/// The response to `PUT /v1/import/{name}`: the imported stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Imported {
-    /// Its name, not percent-encoded.
+    /// The name, not percent-encoded.
     pub name: String,
-    /// The position after its last message.
+    /// The offset after the last message.
     pub next_offset: Token,
-    /// Whether it is closed.
+    /// Whether the stream is closed.
     pub closed: bool,
-    /// How much smaller its offsets are than those of the stream that was exported: 0, unless that one had removed its
-    /// first messages.
+    /// The number of bytes by which the offsets are smaller than those of the exported stream: 0,
+    /// unless the exported stream had removed its first messages.
     pub shift_bytes: u64,
 }
 
-/// One line.
+/// A decoded line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExportLine {
-    /// The first.
+    /// The first line.
     Head(Box<ExportHead>),
-    /// Messages, and the position after them in the stream that was exported.
+    /// Messages, and the offset after them in the exported stream.
     Page(Frame),
-    /// The last.
+    /// The last line.
     End(ExportEnd),
 }
 
-/// What is wrong with an export.
+/// Why an export is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExportError {
-    /// A line that is not what belongs there.
+    /// A line is invalid.
     #[error("line {line} of the export: {fault}")]
     Line {
-        /// Which line, counted from 1.
+        /// The line number, from 1.
         line: u64,
-        /// What is wrong with it.
+        /// Why the line is invalid.
         fault: FrameError,
     },
-    /// A format of another time.
-    #[error("the export has format {came}: expected {VERSION}")]
+    /// The export has an unsupported version.
+    #[error("the export has format {found}, expected {VERSION}")]
     Version {
-        /// The format.
-        came: u32,
+        /// The version of the export.
+        found: u32,
     },
-    /// The end says otherwise than the lines before it.
-    #[error("the export's end counts {told} pages, but {came} were received")]
+    /// The end line states another number of pages than there are.
+    #[error("the export's end counts {expected} pages, but {received} were received")]
     Pages {
-        /// What the end says.
-        told: u64,
-        /// How many came.
-        came: u64,
+        /// The number in the end line.
+        expected: u64,
+        /// The number of received pages.
+        received: u64,
     },
-    /// A line of more messages than are taken at once.
+    /// A line contains too many messages.
     #[error(
-        "line {line} of the export has more than {limit} messages, which is the limit: export it with smaller pages"
+        "line {line} of the export exceeds the limit of {limit} messages: export the stream with smaller pages"
     )]
     TooManyMessages {
-        /// Which line, counted from 1.
+        /// The line number, from 1.
         line: u64,
-        /// How many are taken.
+        /// The maximum number of messages in a line.
         limit: usize,
     },
-    /// Something behind the end.
+    /// There is a line after the end line.
     #[error("line {line} of the export follows its end")]
     BehindEnd {
-        /// Which line, counted from 1.
+        /// The line number, from 1.
         line: u64,
     },
-    /// No end.
+    /// The end line is missing.
     #[error(
-        "the export breaks off after {lines} whole lines: the last line, with `end`, is missing"
+        "the export is truncated after {lines} complete lines: the last line, with `end`, is missing"
     )]
     CutOff {
-        /// Whole lines that came.
+        /// The number of complete lines.
         lines: u64,
     },
 }
@@ -155,14 +156,15 @@ fn push(out: &mut Vec<u8>, value: &impl Serialize) {
     let written = serde_json::to_writer(&mut *out, value);
     assert!(
         written.is_ok(),
-        "plain structs of texts and numbers are always JSON, and memory takes what is written"
+        "structs of texts and numbers can be serialized, and writing to memory does not fail"
     );
     out.push(b'\n');
 }
 
-/// Puts pieces of an export together into lines, wherever they were cut, and checks their order.
+/// Decodes the pieces of an export into lines, regardless of how it was split, and checks the order
+/// of the lines.
 ///
-/// After an error it is of no more use.
+/// The decoder must not be used after an error.
 #[derive(Debug, Clone)]
 pub struct ExportDecoder {
     line: Vec<u8>,
@@ -173,18 +175,18 @@ pub struct ExportDecoder {
     is_over: bool,
 }
 
-/// How much of a stream one line may hold.
+/// Limits on the content of one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContentLimits {
-    /// Bytes of messages, as the stream keeps them.
+    /// The maximum number of bytes of messages, as stored.
     pub bytes: usize,
-    /// Messages of a JSON stream; a line of any other holds one.
+    /// The maximum number of messages of a JSON stream. A line of any other stream contains one.
     pub messages: usize,
 }
 
-/// Bytes of a line beside its messages, and of a head.
+/// The maximum number of bytes of a line in addition to its messages, and of a head.
 const LINE_OVERHEAD_BYTES: usize = 64 << 10;
-/// How much longer a message that is no JSON can be as JSON text: each of its bytes may become `\u0001`.
+/// The factor by which JSON escapes can lengthen a text: each byte may become `\u0001`.
 const ESCAPED: usize = 6;
 
 impl Default for ExportDecoder {
@@ -194,7 +196,7 @@ impl Default for ExportDecoder {
 }
 
 impl ExportDecoder {
-    /// A decoder at the beginning of an export that holds at most `limit` bytes of an unfinished line.
+    /// Creates a decoder that buffers at most `limit` bytes of an incomplete line.
     pub fn new(limit: usize) -> Self {
         Self {
             line: Vec::new(),
@@ -206,7 +208,7 @@ impl ExportDecoder {
         }
     }
 
-    /// A decoder at the beginning of an export whose lines hold only what `content` allows.
+    /// Creates a decoder that limits the content of each line.
     pub fn limited(content: ContentLimits) -> Self {
         Self {
             content: Some(content),
@@ -214,37 +216,37 @@ impl ExportDecoder {
         }
     }
 
-    /// Bytes of the line that is not complete yet.
+    /// The number of buffered bytes of an incomplete line.
     pub fn pending_bytes(&self) -> usize {
         self.line.len()
     }
 
-    /// Takes the next piece, of any length, and appends the lines that it completes. Blank lines are passed over.
+    /// Decodes the next piece, of any length, and appends the lines that it completes. Blank lines are ignored.
     ///
     /// # Errors
-    /// [`ExportError`]: this is not an export, or a broken one. The lines before it have been appended.
+    /// [`ExportError`]: this is not a valid export. The lines before the error have been appended.
     pub fn push(
         &mut self,
         mut piece: &[u8],
         lines: &mut Vec<ExportLine>,
     ) -> Result<(), ExportError> {
         while let Some(end) = memchr::memchr(b'\n', piece) {
-            self.hold(&piece[..end])?;
+            self.buffer(&piece[..end])?;
             let line = std::mem::take(&mut self.line);
             if !json::trim(&line).is_empty() {
                 lines.push(self.read(&line)?);
             }
             piece = &piece[end + 1..];
         }
-        self.hold(piece)
+        self.buffer(piece)
     }
 
-    /// Says whether all of it came.
+    /// Checks that the export is complete; returns the last line if it had no line end.
     ///
     /// # Errors
-    /// [`ExportError::CutOff`] when its end did not come.
+    /// [`ExportError::CutOff`]: the end line is missing.
     pub fn finish(mut self) -> Result<Option<ExportLine>, ExportError> {
-        // The last line may lack its line end.
+        // The last line may have no line end.
         let line = std::mem::take(&mut self.line);
         let last = if json::trim(&line).is_empty() {
             None
@@ -275,7 +277,7 @@ impl ExportDecoder {
                 )
             })?;
             if head.export != VERSION {
-                return Err(ExportError::Version { came: head.export });
+                return Err(ExportError::Version { found: head.export });
             }
             if let Some(content) = self.content {
                 let is_json =
@@ -291,8 +293,8 @@ impl ExportDecoder {
                 document::read(line).map_err(|fault| wrong("the end of an export", &fault))?;
             if end.pages != self.pages {
                 return Err(ExportError::Pages {
-                    told: end.pages,
-                    came: self.pages,
+                    expected: end.pages,
+                    received: self.pages,
                 });
             }
             self.is_over = true;
@@ -304,15 +306,18 @@ impl ExportDecoder {
                 line: number,
                 fault,
             })?;
-            ExportLine::Page(frame.ok_or_else(|| wrong("a page or the end", &"a blank line came"))?)
+            ExportLine::Page(
+                frame.ok_or_else(|| wrong("a page or the end", &"found a blank line"))?,
+            )
         };
         self.lines = number;
         Ok(read)
     }
 
-    /// Counts the messages of a line before they are read, if there can be too many.
+    /// Checks the number of messages of a line before they are decoded, if the line is long enough to
+    /// exceed the limit.
     fn check_messages(&self, line: &[u8]) -> Result<(), ExportError> {
-        // A message takes two bytes at least, its comma included.
+        // A message takes at least two bytes, including its comma.
         let Some(limit) = self
             .content
             .map(|content| content.messages)
@@ -332,7 +337,7 @@ impl ExportDecoder {
         Ok(())
     }
 
-    fn hold(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
+    fn buffer(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
         if self.line.len() + bytes.len() > self.limit {
             let fault = FrameError::TooLong { limit: self.limit };
             return Err(ExportError::Line {
@@ -346,155 +351,5 @@ impl ExportDecoder {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Control, Data, Offset};
-    use proptest::prelude::*;
-
-    fn whole() -> String {
-        let head = ExportHead {
-            export: VERSION,
-            name: "a".to_owned(),
-            configuration: Configuration {
-                content_type: "text/plain".to_owned(),
-                ..Default::default()
-            },
-            forked_from: None,
-            earliest_offset: "0".parse().unwrap(),
-            next_offset: "3".parse().unwrap(),
-        };
-        let mut out = Vec::new();
-        encode_head(&mut out, &head);
-        out.extend_from_slice(
-            b"{\"data\":\"ab\",\"streamNextOffset\":\"2\"}\n{\"data\":\"c\",\"streamNextOffset\":\"3\"}\n",
-        );
-        encode_end(
-            &mut out,
-            ExportEnd {
-                next_offset: "3".parse().unwrap(),
-                pages: 2,
-                closed: true,
-            },
-        );
-        String::from_utf8(out).unwrap()
-    }
-
-    fn decode(text: &[u8], piece: usize) -> Result<Vec<ExportLine>, ExportError> {
-        let (mut decoder, mut lines) = (ExportDecoder::default(), Vec::new());
-        for piece in text.chunks(piece) {
-            decoder.push(piece, &mut lines)?;
-        }
-        lines.extend(decoder.finish()?);
-        Ok(lines)
-    }
-
-    #[test]
-    fn an_export_parses_in_any_split_and_without_its_last_line_end() {
-        let text = whole();
-        let expected = decode(text.as_bytes(), text.len()).unwrap();
-        assert_eq!(expected.len(), 4);
-        assert!(
-            matches!(&expected[1], ExportLine::Page(Frame { data: Some(Data::Text(text)), .. }) if text == "ab")
-        );
-        assert!(matches!(
-            &expected[3],
-            ExportLine::End(ExportEnd { closed: true, .. })
-        ));
-        for piece in 1..text.len() {
-            assert_eq!(
-                decode(text.as_bytes(), piece).unwrap(),
-                expected,
-                "pieces of {piece}"
-            );
-        }
-        assert_eq!(decode(text.trim_end().as_bytes(), 7).unwrap(), expected);
-    }
-
-    #[test]
-    fn every_truncation_is_detected() {
-        let text = whole();
-        for cut in 0..text.len() - 1 {
-            assert!(
-                matches!(
-                    decode(&text.as_bytes()[..cut], 16),
-                    Err(ExportError::CutOff { .. })
-                ),
-                "cut at {cut}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_invalid_export_is_refused_with_its_line_number() {
-        let text = whole();
-        let lines: Vec<&str> = text.lines().collect();
-        for (came, expected) in [
-            (lines[1..].join("\n"), "line 1"),
-            (text.replace("\"export\":1", "\"export\":2"), "format 2"),
-            (
-                [lines[0], lines[1], lines[3]].join("\n") + "\n",
-                "counts 2 pages, but 1",
-            ),
-            ([lines[0], "{\"data\":7}", lines[3]].join("\n"), "line 2"),
-            (text.clone() + lines[3] + "\n", "line 5"),
-        ] {
-            let fault = decode(came.as_bytes(), 10).unwrap_err().to_string();
-            assert!(fault.contains(expected), "{expected}: {fault}");
-        }
-        let mut decoder = ExportDecoder::new(10);
-        assert!(decoder.push(b"0123456789", &mut Vec::new()).is_ok());
-        assert!(decoder.push(b"0", &mut Vec::new()).is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn random_bytes_do_not_make_the_decoder_panic(
-            bytes in any::<Vec<u8>>(),
-            text in r#"(\{"(export|data|end)":(1|\[|"|\{|\]|\}|,|nextOffset|"0000000000000016"){0,6}\}?\n?){0,5}"#,
-            cut in 1_usize..20,
-            messages in 1_usize..4,
-        ) {
-            let head = whole().lines().next().unwrap().to_owned() + "\n";
-            for input in [&bytes, text.as_bytes(), &[head.as_bytes(), text.as_bytes()].concat()] {
-                for mut decoder in [ExportDecoder::default(), ExportDecoder::limited(ContentLimits { bytes: 64, messages })] {
-                    let mut lines = Vec::new();
-                    let pushed = input.chunks(cut).try_for_each(|piece| decoder.push(piece, &mut lines));
-                    prop_assert!(lines.iter().all(|line| !matches!(line, ExportLine::Head(_))) || lines.len() <= 7);
-                    if pushed.is_ok() {
-                        drop(decoder.finish());
-                    }
-                }
-            }
-        }
-
-        #[test]
-        fn messages_do_not_depend_on_how_bytes_are_split(
-            texts in proptest::collection::vec(".{1,20}", 0..6),
-            is_closed in any::<bool>(),
-            cut in 1_usize..60,
-        ) {
-            let mut out = whole().lines().next().unwrap().as_bytes().to_vec();
-            out.push(b'\n');
-            let control = |at: usize| Control {
-                next: Offset::new(at as u64).unwrap().into(),
-                cursor: None,
-                up_to_date: None,
-                closed: false,
-            };
-            let mut at = 0;
-            for text in &texts {
-                at += text.len();
-                ndjson::encode(&mut out, ContentKind::Text, Some(text.as_bytes()), &control(at));
-            }
-            let end = ExportEnd { next_offset: control(at).next, pages: texts.len() as u64, closed: is_closed };
-            encode_end(&mut out, end.clone());
-            let lines = decode(&out, cut).unwrap();
-            prop_assert_eq!(lines.len(), texts.len() + 2);
-            for (line, text) in lines[1..].iter().zip(&texts) {
-                let is_same = matches!(line, ExportLine::Page(Frame { data: Some(Data::Text(came)), .. }) if came == text);
-                prop_assert!(is_same, "{line:?}");
-            }
-            prop_assert_eq!(lines.last(), Some(&ExportLine::End(end)));
-        }
-    }
-}
+#[path = "export_tests.rs"]
+mod tests;

@@ -1,12 +1,13 @@
-//! The object that SSE, NDJSON and WebSocket have in common: data, and where to go on after it.
+//! The object that SSE, NDJSON and WebSocket have in common: data, and the offset after it.
 //!
 //! ```text
 //! {"data":[{"a":1}],"streamNextOffset":"0000000000000008","streamCursor":"3117","upToDate":true}
 //! ```
 //!
-//! The fields always stand in the order `data`, `encoding`, `streamNextOffset`, `streamCursor`, `upToDate`, `streamClosed`.
-//! SSE says the cursor in each control event, and `upToDate` where it is true. NDJSON and WebSocket say the cursor in the
-//! first object of an answer and `upToDate` where it changes: what is absent there is as before, and at first false.
+//! The fields are in the order `data`, `encoding`, `streamNextOffset`, `streamCursor`, `upToDate`,
+//! `streamClosed`. SSE includes the cursor in each control event, and `upToDate` if it is true.
+//! NDJSON and WebSocket include the cursor in the first object of a response, and `upToDate` if it
+//! changes: an absent value is the same as in the previous object, and initially false.
 
 use crate::headers::ContentKind;
 use crate::{Data, Token, document, json};
@@ -15,61 +16,61 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// Bytes that a decoder holds of one frame before it gives up, unless told otherwise: 64 MiB.
+/// The default maximum number of bytes of one frame that a decoder buffers: 64 MiB.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Where to go on after a piece of data, as the server says it.
+/// The fields of a frame other than its data, as the server encodes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Control {
-    /// The position after the data.
+    /// The offset after the data.
     pub next: Token,
-    /// The collapsing key that a reader echoes; printed as a decimal string.
+    /// The cursor for request collapsing, encoded as a decimal string.
     pub cursor: Option<u64>,
-    /// Whether `next` was the tail when this was made; `None` says nothing about it.
+    /// Whether `next` was the tail when the frame was created; `None` omits the field.
     pub up_to_date: Option<bool>,
     /// Whether the stream is closed and `next` is its end.
     pub closed: bool,
 }
 
-/// A [`Control`] and its data, as the client reads them.
+/// A decoded frame: data and its [`Control`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// What came; `None` when there was no data.
+    /// The data; `None` if the frame has none.
     pub data: Option<Data>,
-    /// The position after it.
+    /// The offset after the data.
     pub next: Token,
-    /// The server's collapsing key; opaque here.
+    /// The server's cursor for request collapsing, an opaque text.
     pub cursor: Option<String>,
-    /// Whether `next` was the tail. A closed stream's end always is.
+    /// Whether `next` was the tail. Always true at the end of a closed stream.
     pub up_to_date: bool,
     /// Whether the stream is closed and `next` is its end.
     pub closed: bool,
 }
 
-/// What a decoder could not accept; the connection is of no more use.
+/// A decoding error. The connection cannot be used any further.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// More bytes without an end than the decoder may hold.
-    #[error("a frame is longer than {limit} bytes, which is the limit")]
+    /// The frame exceeds the limit of the decoder.
+    #[error("a frame exceeds the limit of {limit} bytes")]
     TooLong {
         /// The decoder's limit in bytes.
         limit: usize,
     },
-    /// The text is not the JSON that belongs there.
+    /// The text does not have the expected form.
     #[error("expected {expected}, but {fault}; the text begins with `{begin}`")]
     Malformed {
-        /// What belongs there.
+        /// The expected content.
         expected: &'static str,
-        /// What is wrong with what came.
+        /// The error in the received text.
         fault: String,
-        /// The first characters of what came.
+        /// The first characters of the received text.
         begin: String,
     },
 }
 
 impl FrameError {
-    pub(crate) fn malformed(expected: &'static str, fault: &impl ToString, came: &[u8]) -> Self {
-        let begin = String::from_utf8_lossy(&came[..came.len().min(60)]).into_owned();
+    pub(crate) fn malformed(expected: &'static str, fault: &impl ToString, text: &[u8]) -> Self {
+        let begin = String::from_utf8_lossy(&text[..text.len().min(60)]).into_owned();
         Self::Malformed {
             expected,
             fault: fault.to_string(),
@@ -78,14 +79,14 @@ impl FrameError {
     }
 }
 
-/// The body of a plain read or long-poll answer as data.
+/// Decodes the body of a response to a plain read or long-poll.
 ///
-/// - `kind`: of the stream, from the answer's `Content-Type`.
-/// - `body`: the whole body; for JSON an array of messages, each of which is kept byte for byte.
-/// - Returns text that is not valid UTF-8 (a character may be cut at a page's end) as [`Data::Binary`].
+/// - `kind`: the kind of the response's `Content-Type`.
+/// - `body`: the complete body; for JSON an array of messages, whose bytes are kept unchanged.
+/// - Returns text that is not valid UTF-8 (a page may end inside a character) as [`Data::Binary`].
 ///
 /// # Errors
-/// [`FrameError::Malformed`] when a JSON body is not an array.
+/// [`FrameError::Malformed`]: a JSON body is not an array.
 pub fn decode_body(kind: ContentKind, body: &[u8]) -> Result<Data, FrameError> {
     Ok(match kind {
         ContentKind::Json if json::trim(body).is_empty() => Data::Json(Vec::new()),
@@ -98,7 +99,7 @@ pub fn decode_body(kind: ContentKind, body: &[u8]) -> Result<Data, FrameError> {
     })
 }
 
-/// A frame object; members that are not known are passed over.
+/// A frame object; unknown members are ignored.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct FrameObject<'a> {
@@ -111,12 +112,12 @@ struct FrameObject<'a> {
     stream_closed: Option<bool>,
 }
 
-/// Reads one frame object (without `data` it is also SSE's control object).
+/// Decodes one frame object. The data of an SSE control event is a frame object without `data`.
 ///
-/// - `was_up_to_date`: what an object means that does not say whether it is up to date.
+/// - `was_up_to_date`: the value of an absent `upToDate`.
 pub(crate) fn decode_object(text: &[u8], was_up_to_date: bool) -> Result<Frame, FrameError> {
     const EXPECTED: &str = "a JSON object with streamNextOffset";
-    // serde_json does not look at the bytes of what it passes over.
+    // serde_json does not check the encoding of members that it skips.
     std::str::from_utf8(text).map_err(|fault| FrameError::malformed(EXPECTED, &fault, text))?;
     let object: FrameObject<'_> =
         document::read(text).map_err(|fault| FrameError::malformed(EXPECTED, &fault, text))?;
@@ -146,19 +147,19 @@ fn decode_data(data: &str, encoding: Option<&str>) -> Result<Data, FrameError> {
         Some("base64") => decode_base64(text.as_bytes()).map(Data::Binary),
         Some(other) => Err(FrameError::malformed(
             "the encoding base64 or none",
-            &"another one came",
+            &"found another encoding",
             other.as_bytes(),
         )),
     }
 }
 
-/// The elements of a JSON array as they stand there, byte for byte.
+/// The exact text of each element of a JSON array.
 pub(crate) fn messages(array: &[u8]) -> Result<Vec<String>, FrameError> {
     json::elements(array)
         .map_err(|fault| FrameError::malformed("a JSON array of messages", &fault, array))
 }
 
-/// The bytes behind base64 text, with padding and without line breaks.
+/// Decodes base64 text, which must have padding and no line breaks.
 ///
 /// Source: RFC 4648, section 4.
 pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, FrameError> {
@@ -167,7 +168,7 @@ pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, FrameError> {
         .map_err(|fault| FrameError::malformed("base64", &fault, text))
 }
 
-/// Appends the messages of a JSON stream's bytes as an array: the comma after the last message goes.
+/// Appends the stored messages of a JSON stream as an array, without the comma after the last message.
 pub fn push_array(out: &mut Vec<u8>, stored: &[u8]) {
     out.push(b'[');
     out.extend_from_slice(stored.strip_suffix(b",").unwrap_or(stored));
@@ -182,14 +183,14 @@ pub(crate) fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     assert_eq!(
         written,
         Ok(out.len() - start),
-        "three bytes, or what is left of them, become four characters"
+        "each group of up to three bytes is encoded as four characters"
     );
 }
 
-/// Appends the fields of `control` without braces, beginning with `streamNextOffset`.
+/// Appends the fields of `control` without braces, starting with `streamNextOffset`.
 pub(crate) fn push_control(out: &mut Vec<u8>, control: &Control) {
     out.extend_from_slice(br#""streamNextOffset":""#);
-    // A token holds no character that JSON would have to escape.
+    // A token contains no characters that need escaping in JSON.
     out.extend_from_slice(control.next.as_str().as_bytes());
     out.push(b'"');
     if let Some(cursor) = control.cursor {
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_is_read_as_strictly_as_it_is_written() {
+    fn base64_round_trips_and_invalid_base64_is_refused() {
         for length in 0..70_u8 {
             let bytes: Vec<u8> = (0..length).map(|byte| byte.wrapping_mul(151)).collect();
             let mut text = Vec::new();
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_was_expected_and_found() {
+    fn an_error_states_the_expected_and_the_received_text() {
         let fault = decode_object(br#"{"upToDate":true}"#, false)
             .unwrap_err()
             .to_string();

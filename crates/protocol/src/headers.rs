@@ -1,47 +1,48 @@
-//! Header names of the protocol, as they go over the wire (lower case, as every HTTP library compares them).
+//! Header names of the protocol, in lower case.
 
-/// The position after what was sent or appended.
+/// The offset after the data that was sent or appended.
 pub const STREAM_NEXT_OFFSET: &str = "stream-next-offset";
-/// `true` when the answer holds everything up to the tail.
+/// `true` if the response ends at the tail.
 pub const STREAM_UP_TO_DATE: &str = "stream-up-to-date";
-/// `true` closes a stream, or says that it is closed and read to its end.
+/// In a request, `true` closes the stream. In a response, `true` means that the stream is closed and
+/// the response ends at its end.
 pub const STREAM_CLOSED: &str = "stream-closed";
-/// The collapsing key that a reader echoes as `cursor=`.
+/// The cursor for request collapsing; readers repeat it as `cursor=`.
 pub const STREAM_CURSOR: &str = "stream-cursor";
-/// A writer's own rising sequence.
+/// A sequence string of the writer, which must increase in byte order.
 pub const STREAM_SEQ: &str = "stream-seq";
-/// Sliding time to live in seconds.
+/// The time to live in seconds, counted from the last use.
 pub const STREAM_TTL: &str = "stream-ttl";
-/// Absolute expiry, RFC 3339.
+/// The date of expiry, as in RFC 3339.
 pub const STREAM_EXPIRES_AT: &str = "stream-expires-at";
-/// Path of the stream that a fork begins with.
+/// The path of the source stream of a fork.
 pub const STREAM_FORKED_FROM: &str = "stream-forked-from";
-/// Where the fork leaves its source.
+/// The offset in the source stream at which a fork begins.
 pub const STREAM_FORK_OFFSET: &str = "stream-fork-offset";
-/// Messages or bytes past the fork offset.
+/// The number of messages (JSON) or bytes beyond the fork offset that a fork inherits.
 pub const STREAM_FORK_SUB_OFFSET: &str = "stream-fork-sub-offset";
-/// `base64` when server-sent events carry bytes that are not text.
+/// `base64` if the server-sent events contain binary data.
 pub const STREAM_SSE_DATA_ENCODING: &str = "stream-sse-data-encoding";
-/// Our extensions, announced when a stream is created and by HEAD.
+/// The protocol extensions that this server supports, in responses to PUT and HEAD.
 pub const STREAM_EXTENSIONS: &str = "stream-extensions";
-/// Bytes that a stream keeps, oldest go first.
+/// The number of bytes that a stream retains; the oldest messages are removed first.
 pub const STREAM_RETENTION_BYTES: &str = "stream-retention-bytes";
-/// Seconds for which a stream keeps messages.
+/// The number of seconds for which a stream retains messages.
 pub const STREAM_RETENTION_AGE: &str = "stream-retention-age";
-/// The earliest position still kept, on 410.
+/// The earliest retained offset, on 410.
 pub const STREAM_EARLIEST_OFFSET: &str = "stream-earliest-offset";
-/// An idempotent producer's name.
+/// The identifier of an idempotent producer.
 pub const PRODUCER_ID: &str = "producer-id";
-/// An idempotent producer's session.
+/// The epoch of an idempotent producer, higher after each of its restarts.
 pub const PRODUCER_EPOCH: &str = "producer-epoch";
-/// An idempotent producer's count within its session.
+/// The sequence number of an idempotent producer's append within its epoch.
 pub const PRODUCER_SEQ: &str = "producer-seq";
-/// The sequence number that an idempotent producer has to send next, on 409.
+/// The expected sequence number, on 409.
 pub const PRODUCER_EXPECTED_SEQ: &str = "producer-expected-seq";
-/// The sequence number that came instead, on 409.
+/// The received sequence number, on 409.
 pub const PRODUCER_RECEIVED_SEQ: &str = "producer-received-seq";
 
-/// The fields that requests may have; web pages of allowed origins may send them.
+/// The protocol's request headers. CORS allows pages of permitted origins to send them.
 pub const IN_REQUESTS: [&str; 12] = [
     STREAM_SEQ,
     STREAM_TTL,
@@ -57,7 +58,7 @@ pub const IN_REQUESTS: [&str; 12] = [
     PRODUCER_SEQ,
 ];
 
-/// The fields that responses may have; web pages of allowed origins may read them.
+/// The protocol's response headers. CORS allows pages of permitted origins to read them.
 pub const IN_RESPONSES: [&str; 15] = [
     STREAM_NEXT_OFFSET,
     STREAM_UP_TO_DATE,
@@ -76,24 +77,25 @@ pub const IN_RESPONSES: [&str; 15] = [
     STREAM_RETENTION_AGE,
 ];
 
-/// Whether a boolean protocol header counts as set: exactly `true`, in any case; anything else is as if absent.
+/// Whether a boolean protocol header is set: its value is `true`, ignoring case. Any other value
+/// is treated like an absent header.
 pub fn is_true(value: &str) -> bool {
     value.eq_ignore_ascii_case("true")
 }
 
-/// What a stream's bytes are to formats made of text (SSE, NDJSON, WebSocket text frames).
+/// How text formats (SSE, NDJSON, WebSocket text frames) encode a stream's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ContentKind {
     /// `application/json`: a sequence of JSON messages.
     Json,
     /// `text/*`: UTF-8 text.
     Text,
-    /// Anything else: bytes, in base64 where only text can travel.
+    /// Anything else: bytes, encoded in base64 in text formats.
     Binary,
 }
 
 impl ContentKind {
-    /// The kind of a `Content-Type` value; parameters and case do not count.
+    /// The kind of a `Content-Type` value; parameters and case are ignored.
     pub fn of(content_type: &str) -> Self {
         let essence = content_type
             .split(';')

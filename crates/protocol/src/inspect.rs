@@ -1,14 +1,15 @@
-//! What a server says about its streams beside their content: the list of streams, and the details of one.
+//! The responses about streams without their content: the list of streams, and the details of one.
 
 use crate::{Technique, Token};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Streams on a page of the list when nobody asks for another number.
+/// The default number of streams on a page of the list.
 pub const LIST_LIMIT: usize = 100;
-/// The most streams on a page of the list.
+/// The maximum number of streams on a page of the list.
 pub const LIST_LIMIT_MAX: usize = 1_000;
-/// The most readers, producers and forks that an inspection names; their numbers are told in any case.
+/// The maximum number of readers, producers and forks that an inspection lists. Their total numbers
+/// are always included.
 pub const NAMED_MAX: usize = 100;
 
 /// `GET /v1/streams?prefix=&search=&after=&limit=`: a page of the list, in the byte order of names.
@@ -22,116 +23,117 @@ pub struct StreamList {
     pub after: Option<String>,
 }
 
-/// A stream in a list.
+/// A stream in the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamSummary {
-    /// Its name, not percent-encoded.
+    /// The name, not percent-encoded.
     pub name: String,
-    /// Its content type as the creator wrote it.
+    /// The content type as it was given on creation.
     pub content_type: String,
-    /// The earliest position kept.
+    /// The earliest retained offset.
     pub earliest_offset: Token,
-    /// The position after its last message.
+    /// The offset after the last message.
     pub next_offset: Token,
-    /// Whether nothing can be appended any more.
+    /// Whether the stream is closed for appends.
     pub closed: bool,
-    /// Live readers now, by any technique that waits.
+    /// The current number of live readers, by all techniques except polling.
     pub readers: usize,
     /// The stream it was forked from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<String>,
 }
 
-/// What a stream was created with, as listings, inspections and exports tell it.
+/// The configuration of a stream, as in inspections and exports.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Configuration {
-    /// Its content type as the creator wrote it.
+    /// The content type as it was given on creation.
     pub content_type: String,
-    /// Seconds after the last read or write at which it ends by itself.
+    /// The number of seconds after the last read or write at which the stream expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_seconds: Option<u64>,
-    /// When it ends by itself, milliseconds since 1970 UTC.
+    /// The date of expiry, in milliseconds since 1970 UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at_ms: Option<u64>,
-    /// Bytes it keeps; the oldest messages go first.
+    /// The number of bytes to retain; the oldest messages are removed first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_bytes: Option<u64>,
-    /// Seconds for which it keeps messages.
+    /// The number of seconds for which messages are retained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_seconds: Option<u64>,
 }
 
-/// Where a stream was forked from another one.
+/// The source of a fork.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Origin {
-    /// The other stream's name when the fork was made.
+    /// The name of the source stream when the fork was created.
     pub stream: String,
-    /// The position at which its own messages begin.
+    /// The offset at which the fork's own messages start.
     pub offset: Token,
-    /// How many messages or bytes beyond that position it inherited on request.
+    /// The number of bytes beyond that offset that the fork inherited as part of its own first message.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sub_offset: u64,
 }
 
-/// `GET /v1/streams/{name}`: everything about one stream but its content.
+/// `GET /v1/streams/{name}`: the details of one stream without its content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamDetails {
-    /// Its name, not percent-encoded.
+    /// The name, not percent-encoded.
     pub name: String,
-    /// What it was created with.
+    /// The configuration.
     pub configuration: Configuration,
-    /// The earliest position kept.
+    /// The earliest retained offset.
     pub earliest_offset: Token,
-    /// The position after its last message.
+    /// The offset after the last message.
     pub next_offset: Token,
-    /// Bytes between the two, as kept.
+    /// The number of stored bytes between the two offsets.
     pub kept_bytes: u64,
-    /// Whether nothing can be appended any more.
+    /// Whether the stream is closed for appends.
     pub closed: bool,
-    /// Where it was forked from another stream.
+    /// The source stream, if this stream is a fork.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forked_from: Option<Origin>,
-    /// How many forks it has.
+    /// The number of forks.
     pub fork_count: usize,
-    /// The names of the first [`NAMED_MAX`] of them.
+    /// The names of the first [`NAMED_MAX`] forks.
     pub forks: Vec<String>,
-    /// Plain reads since the server started; polling readers come and go too quickly to be counted.
+    /// The number of plain reads since the server started. Polling readers are not tracked
+    /// individually.
     pub plain_reads: usize,
-    /// Live readers now, by technique.
+    /// The current number of live readers by technique.
     pub reader_counts: BTreeMap<Technique, usize>,
-    /// The first [`NAMED_MAX`] of them, in the order in which they came.
+    /// The first [`NAMED_MAX`] live readers, in the order in which they connected.
     pub readers: Vec<LiveReader>,
-    /// How many idempotent producers have appended.
+    /// The number of idempotent producers that have appended.
     pub producer_count: usize,
-    /// The first [`NAMED_MAX`] of them, in the order of their identifiers.
+    /// The first [`NAMED_MAX`] producers, ordered by identifier.
     pub producers: Vec<ProducerPosition>,
 }
 
-/// A reader that waits or streams.
+/// A reader that uses a technique other than polling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveReader {
-    /// How it follows.
+    /// The technique.
     pub technique: Technique,
-    /// The position after what it was given.
+    /// The offset after the data that was sent to it.
     pub offset: Token,
-    /// Bytes between that and the tail.
+    /// The number of bytes between that offset and the tail.
     pub lag_bytes: u64,
-    /// How long its request has been under way.
+    /// The age of its request in seconds.
     pub seconds: f64,
 }
 
-/// How far an idempotent producer came.
+/// The position of an idempotent producer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProducerPosition {
-    /// What it calls itself.
+    /// The identifier of the producer.
     pub id: String,
-    /// Its epoch.
+    /// The current epoch.
     pub epoch: u64,
     /// The last sequence number accepted in that epoch.
     pub seq: u64,

@@ -1,22 +1,22 @@
-//! JSON texts as they stand: white space around them, and an array cut into its elements byte for byte.
+//! JSON texts without conversion: trimming white space, and splitting an array into the exact text of its elements.
 //!
-//! Elements may be nested to any depth, as serde_json passes over values without recursion. What a server accepts is limited
-//! in [`crate::nesting`].
+//! Elements may be nested to any depth, because serde_json skips values without recursion. The depth
+//! of messages that a server accepts is limited in [`crate::nesting`].
 
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// Whether JSON takes `byte` for white space between tokens: space, tab, LF and CR. A form feed, which ASCII has among its white
-/// space, is none.
+/// Whether `byte` is white space between JSON tokens: space, tab, LF or CR. A form feed is not,
+/// unlike in [`u8::is_ascii_whitespace`].
 ///
 /// Source: RFC 8259, section 2.
 pub fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// `text` without the white space around it.
+/// Removes leading and trailing JSON white space.
 pub fn trim(text: &[u8]) -> &[u8] {
     let begin = text
         .iter()
@@ -29,23 +29,23 @@ pub fn trim(text: &[u8]) -> &[u8] {
     &text[begin..end]
 }
 
-/// The elements of the array `json`, each as it stands there, byte for byte.
+/// The exact text of each element of the array `json`.
 pub(crate) fn elements(json: &[u8]) -> serde_json::Result<Vec<String>> {
     let elements: Vec<Element> = serde_json::from_slice(json)?;
     Ok(elements.into_iter().map(|element| element.0).collect())
 }
 
-/// How many elements the array `json` has; none of them is kept.
+/// The number of elements of the array `json`, counted without storing them.
 pub(crate) fn count_elements(json: &str) -> serde_json::Result<usize> {
     serde_json::from_str(json).map(|ElementCount(count)| count)
 }
 
-/// The text of the JSON string `json`, with its escapes resolved.
+/// The content of the JSON string `json`, unescaped.
 pub(crate) fn string(json: &str) -> serde_json::Result<String> {
     serde_json::from_str(json)
 }
 
-/// The text of a value.
+/// The exact text of a JSON value.
 struct Element(String);
 
 impl<'de> Deserialize<'de> for Element {
@@ -55,7 +55,7 @@ impl<'de> Deserialize<'de> for Element {
     }
 }
 
-/// The number of values in an array.
+/// The number of elements of an array.
 struct ElementCount(usize);
 
 impl<'de> Deserialize<'de> for ElementCount {

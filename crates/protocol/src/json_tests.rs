@@ -1,4 +1,4 @@
-//! Tests of the splitter: elements keep their bytes, and only arrays have elements.
+//! Tests of splitting arrays: elements keep their bytes, and only arrays have elements.
 
 use super::*;
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! The lab's endpoints as both ends see them: sources that write events, races that count bytes, and the clock.
+//! Requests and responses of the lab's endpoints: event sources, races, and the clock.
 
 use crate::Technique;
 use serde::{Deserialize, Serialize};
@@ -6,120 +6,122 @@ use serde::{Deserialize, Serialize};
 /// `GET /v1/clock`: the server's monotonic clock, for estimating the offset between two clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockReading {
-    /// Microseconds since the server started, when the request had been read.
+    /// Microseconds since the server started, read when the request was received.
     pub received_us: u64,
-    /// The same clock when the answer was made.
+    /// The same clock, read when the response was created.
     pub sent_us: u64,
 }
 
-/// `POST /v1/lab/sources`: start a source, or go on with it; asking again renews the lease.
+/// `POST /v1/lab/sources`: starts a source, or renews the lease of a running one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum SourceRequest {
-    /// This machine's own pulse: CPU, memory, load, network, several times a second.
+    /// Measurements of the host (CPU, memory, load, network), several times a second.
     Host,
-    /// Seeded events at a known rate.
+    /// Generated events at a configured rate.
     Generator(GeneratorRequest),
 }
 
-/// What a generator writes.
+/// The settings of a generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorRequest {
-    /// When events fall due.
+    /// The distribution of the events' due times.
     pub pattern: Pattern,
     /// Mean events per second, 0.1 to 2,000.
     pub rate: f64,
-    /// Bytes per event as JSON text, at least what the stamps need.
+    /// Bytes per event as JSON text, at least the size of the stamps.
     pub size: usize,
-    /// Seed of the schedule: the same seed gives the same gaps.
+    /// The seed of the schedule: equal seeds give equal gaps.
     pub seed: u64,
 }
 
-/// When a generator's events fall due.
+/// The distribution of a generator's due times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Pattern {
-    /// Exponential gaps.
+    /// Exponentially distributed gaps.
     Poisson,
-    /// Equal gaps, beginning at a random phase.
+    /// Equal gaps with a random phase.
     Periodic,
-    /// Ten events due at once, the bursts Poisson.
+    /// Bursts of ten events; the gaps between bursts are exponentially distributed.
     Burst,
 }
 
-/// Where a source writes.
+/// The response to a [`SourceRequest`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceAnswer {
     /// The stream's name: `lab/host`.
     pub stream: String,
-    /// Seconds after which the source stops unless it is asked for again or somebody reads its stream live.
+    /// Seconds after which the source stops, unless it is requested again or its stream has a live
+    /// reader.
     pub lease_s: u64,
 }
 
-/// `POST /v1/lab/races`: a listener of its own for each lane, in front of this server.
+/// `POST /v1/lab/races`: opens a race with one lane per technique. Each lane has its own listener
+/// in front of this server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RaceRequest {
-    /// One lane per technique named.
+    /// The techniques; one lane is opened for each.
     pub techniques: Vec<Technique>,
-    /// Transit added on the way to the server, 0 to 500 ms.
+    /// Delay added from client to server, 0 to 500 ms.
     #[serde(default)]
     pub delay_up_ms: f64,
-    /// Transit added on the way back, 0 to 500 ms.
+    /// Delay added from server to client, 0 to 500 ms.
     #[serde(default)]
     pub delay_down_ms: f64,
 }
 
-/// `PATCH /v1/lab/races/{id}`: other delays, for all lanes.
+/// `PATCH /v1/lab/races/{id}`: changes the delays of all lanes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RaceChange {
-    /// Transit added on the way to the server, 0 to 500 ms.
+    /// Delay added from client to server, 0 to 500 ms.
     pub delay_up_ms: f64,
-    /// Transit added on the way back, 0 to 500 ms.
+    /// Delay added from server to client, 0 to 500 ms.
     pub delay_down_ms: f64,
 }
 
-/// `GET /v1/lab/races/{id}`: the lanes and what passed through each; asking renews the lease.
+/// `GET /v1/lab/races/{id}`: the lanes with their byte counts. The request renews the lease.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RaceStatus {
-    /// The race's name, not guessable.
+    /// The identifier of the race, a random text.
     pub id: String,
-    /// Seconds after which the lanes close unless the race is asked for again.
+    /// Seconds after which the lanes close, unless the race is requested again.
     pub lease_s: u64,
-    /// The server's monotonic clock at these counts, microseconds.
+    /// The server's monotonic clock when the counts were read, in microseconds.
     pub at_us: u64,
-    /// Transit added on the way to the server, ms.
+    /// Delay added from client to server, in ms.
     pub delay_up_ms: f64,
-    /// Transit added on the way back, ms.
+    /// Delay added from server to client, in ms.
     pub delay_down_ms: f64,
-    /// One lane per technique, in the order asked for.
+    /// One lane per technique, in the order of the request.
     pub lanes: Vec<RaceLane>,
 }
 
-/// A listener on loopback that carries one technique.
+/// A listener on loopback for one technique.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RaceLane {
-    /// Which technique it was opened for (it carries any HTTP/1.1).
+    /// The technique for which the lane was opened. The lane forwards any HTTP/1.1 request.
     pub technique: Technique,
     /// TCP port on 127.0.0.1.
     pub port: u16,
-    /// What passed since it was opened.
+    /// Bytes and messages forwarded since the lane was opened.
     pub counts: LaneCounts,
 }
 
-/// Application bytes at the server's socket, exact; TCP/IP and earlier hops excluded.
+/// Exact counts of application bytes at the server's socket, without TCP/IP headers and earlier hops.
 ///
-/// The sum of the six byte counts is what a packet capture of the lane shows as TCP payload.
+/// The sum of the six byte counts equals the TCP payload in a packet capture of the lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaneCounts {
     /// TCP connections accepted.
     pub connections: u64,
-    /// Of those, still open.
+    /// TCP connections that are open now.
     pub connections_open: u64,
-    /// Request heads read whole.
+    /// Complete request heads.
     pub requests: u64,
-    /// Response heads read whole.
+    /// Complete response heads.
     pub responses: u64,
-    /// Of the responses, those without data (204, 304, or a body that carries none).
+    /// Responses without stream data (204, 304, or a body without messages).
     pub empty_responses: u64,
     /// Request lines and headers.
     pub request_head_bytes: u64,
@@ -135,13 +137,15 @@ pub struct LaneCounts {
     pub response_framing_bytes: u64,
 }
 
-/// The stamps of a lab event; other fields stand beside them.
+/// The timestamps and the sequence number in a lab event, which may have other fields as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventStamps {
-    /// Counts the source's events from 0 without a gap.
+    /// The number of the event, from 0 without gaps.
     pub seq: u64,
-    /// When the event was due on the server's monotonic clock, microseconds: latency counts from here.
+    /// When the event was due, in microseconds of the server's monotonic clock. Latency is measured
+    /// from this time.
     pub due_us: u64,
-    /// When the server in fact appended it, microseconds: `sent_us - due_us` is the source's own lateness.
+    /// When the server appended the event, in microseconds of the same clock. `sent_us - due_us` is
+    /// the delay of the source itself.
     pub sent_us: u64,
 }

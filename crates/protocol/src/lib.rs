@@ -1,4 +1,6 @@
-//! What goes over the wire between the two ends of a stream: offsets, header names, codecs, documents. No I/O, native and wasm32.
+//! The wire format shared by server and client: offsets, header names, codecs, documents.
+//!
+//! Performs no I/O; compiles for native targets and wasm32.
 
 #[cfg(test)]
 mod codec_tests;

@@ -1,77 +1,80 @@
-//! Stream names: which are valid, and how they are written in a URL.
+//! Stream names: validation, and encoding in a URL.
 
 use crate::percent::{self, PercentError};
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-/// A stream's name: one or more segments with a `/` between them. In a URL it is percent-encoded; everywhere else (listings,
-/// subscriptions, exports, the command line) it stands as it is.
+/// The name of a stream: one or more segments, separated by `/`.
+///
+/// The name is percent-encoded in URLs and unencoded everywhere else: in lists, subscriptions,
+/// exports and on the command line.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamName(Arc<str>);
 
-/// A text that can't name a stream.
+/// Why a text is not a stream name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// No name at all, or an empty segment.
+    /// The name or a segment is empty.
     #[error("the stream path `{0}` has an empty segment")]
     EmptySegment(String),
-    /// `.` or `..`.
+    /// A segment is `.` or `..`.
     #[error("the stream path `{0}` has the segment `.` or `..`")]
     DotSegment(String),
-    /// A path that can't be decoded.
-    #[error("the stream path can't be decoded: {0}")]
+    /// The path cannot be decoded.
+    #[error("the stream path cannot be decoded: {0}")]
     Encoding(#[from] PercentError),
-    /// `%2F` in a path, which could be taken for the slash between segments.
+    /// The path contains `%2F`, which could be confused with a separator.
     #[error(
-        "the stream path has an escaped slash (%2F), which a name can't have: slashes between segments are not escaped"
+        "the stream path has an escaped slash (%2F), which a name cannot contain: write slashes between segments unescaped"
     )]
     EscapedSlash,
-    /// A control character.
+    /// The name contains a control character.
     #[error("the stream path has a control character at byte {0}")]
     Control(usize),
-    /// Too long (414).
-    #[error("the stream path has {came} bytes, the limit is {limit}")]
+    /// The name is too long (414).
+    #[error("the stream path has {bytes} bytes, the limit is {limit}")]
     TooLong {
-        /// Bytes that came.
-        came: usize,
-        /// Bytes allowed.
+        /// The number of bytes.
+        bytes: usize,
+        /// The maximum number of bytes.
         limit: usize,
     },
-    /// Too many segments (414).
-    #[error("the stream path has {came} segments, the limit is {limit}")]
+    /// The name has too many segments (414).
+    #[error("the stream path has {segments} segments, the limit is {limit}")]
     TooManySegments {
-        /// Segments that came.
-        came: usize,
-        /// Segments allowed.
+        /// The number of segments.
+        segments: usize,
+        /// The maximum number of segments.
         limit: usize,
     },
 }
 
 impl StreamName {
-    /// The longest name, in bytes.
+    /// The maximum length of a name in bytes.
     pub const BYTES_MAX: usize = 512;
-    /// The most segments.
+    /// The maximum number of segments.
     pub const SEGMENTS_MAX: usize = 16;
 
-    /// The name that `text` is, as it stands: nothing is decoded.
+    /// Parses a name that is not percent-encoded.
     ///
-    /// - `text`: no leading slash.
+    /// - `text`: the name, without a leading slash.
     ///
     /// # Errors
-    /// [`NameError`] (400, or 414 where it is only too long); neither [`NameError::Encoding`] nor [`NameError::EscapedSlash`].
+    /// [`NameError`] except [`NameError::Encoding`] and [`NameError::EscapedSlash`] (400, or 414 if the
+    /// name is too long).
     pub fn parse(text: &str) -> Result<Self, NameError> {
         if text.len() > Self::BYTES_MAX {
             return Err(NameError::TooLong {
-                came: text.len(),
+                bytes: text.len(),
                 limit: Self::BYTES_MAX,
             });
         }
         let segments = || text.as_bytes().split(|byte| *byte == b'/');
-        let came = segments().count();
-        if came > Self::SEGMENTS_MAX {
+        let count = segments().count();
+        if count > Self::SEGMENTS_MAX {
             return Err(NameError::TooManySegments {
-                came,
+                segments: count,
                 limit: Self::SEGMENTS_MAX,
             });
         }
@@ -90,12 +93,12 @@ impl StreamName {
         Ok(Self(text.into()))
     }
 
-    /// The name that a URL's path spells, percent-decoded once.
+    /// Parses a percent-encoded name; decodes it once.
     ///
-    /// - `path`: what follows `/v1/stream/` (or the like) up to the query, as it went over the wire.
+    /// - `path`: the part of the request path after the prefix, such as `/v1/stream/`, without the query.
     ///
     /// # Errors
-    /// All of [`NameError`] (400, or 414 where it is only too long).
+    /// All of [`NameError`] (400, or 414 if the name is too long).
     pub fn from_path(path: &str) -> Result<Self, NameError> {
         if !path.contains('%') {
             return Self::parse(path);
@@ -110,7 +113,7 @@ impl StreamName {
         Self::parse(&percent::decode(path)?)
     }
 
-    /// How a URL's path spells it; [`StreamName::from_path`] reads it back.
+    /// The percent-encoded name; the inverse of [`StreamName::from_path`].
     pub fn to_path(&self) -> String {
         percent::encode_path(&self.0)
     }
@@ -120,19 +123,19 @@ impl StreamName {
         &self.0
     }
 
-    /// Whether it lies under `__ds`, where the server's own paths are and no streams.
+    /// Whether the name is in `__ds`, which is reserved for other resources of the server.
     pub fn is_reserved(&self) -> bool {
         Self::is_reserved_path(&self.0)
     }
 
-    /// The same of a text that may be no name.
+    /// As [`StreamName::is_reserved`], for a text that may not be a valid name.
     pub fn is_reserved_path(text: &str) -> bool {
         text.strip_prefix("__ds")
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
-/// Compared as its text is, so that any text finds its place among names.
+/// Names are ordered like their texts, so maps of names can be searched with any text.
 impl Borrow<str> for StreamName {
     fn borrow(&self) -> &str {
         &self.0

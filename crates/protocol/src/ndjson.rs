@@ -1,27 +1,28 @@
-//! Newline-delimited JSON, one frame a line: the server's encoder and the client's incremental decoder, no I/O.
+//! Newline-delimited JSON, one frame per line: the server's encoder and the client's incremental decoder, no I/O.
 //!
 //! ```text
 //! {"data":[{"a":1}],"streamNextOffset":"0000000000000008","upToDate":true}\n     a JSON stream: messages
 //! {"data":"caf\u00e9\n","streamNextOffset":"0000000000000014"}\n                 a text stream
-//! {"data":"AAEC","encoding":"base64","streamNextOffset":"0000000000000017"}\n    any other, and text that is not UTF-8
+//! {"data":"AAEC","encoding":"base64","streamNextOffset":"0000000000000017"}\n    any other stream, and invalid UTF-8
 //! \n                                                                             a heartbeat
 //! ```
 //!
-//! A line is whole in itself, so a cut can never part data from its offset. WebSocket text frames are the same lines
-//! without the line end.
+//! Each line contains data together with its offset, so an interrupted connection cannot separate
+//! the two. WebSocket text frames contain the same lines without the line end.
 
 use crate::frame::{self, Control, FRAME_BYTES_MAX, Frame, FrameError};
 use crate::headers::ContentKind;
 use crate::json;
 
-/// What says "still here" when there is nothing else to say.
+/// An empty line, which is sent to keep an idle connection open.
 pub const HEARTBEAT: &[u8] = b"\n";
 
-/// Appends one line, line end included.
+/// Appends one line, including the line end.
 ///
-/// - `data`: what the log stores; JSON messages each followed by one comma, in other kinds the bytes. `None` or empty: no data.
-/// - JSON messages keep their bytes but for CR and LF between tokens, which become spaces.
-/// - Text that is not valid UTF-8 goes as base64, so nothing is lost.
+/// - `data`: the stored bytes: JSON messages, each followed by one comma, or the bytes of any other
+///   content type. `None` or empty: no data.
+/// - JSON messages keep their bytes, except that CR and LF between tokens become spaces.
+/// - Text that is not valid UTF-8 is sent as base64, so no bytes are lost.
 pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control: &Control) {
     let data = data.filter(|bytes| !bytes.is_empty());
     out.reserve(data.map_or(0, <[u8]>::len) + 160);
@@ -45,7 +46,8 @@ pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control
 fn push_array_on_one_line(out: &mut Vec<u8>, stored: &[u8]) {
     let start = out.len();
     frame::push_array(out, stored);
-    // Inside strings JSON has no raw line breaks: those that are here stand between tokens, where a space means the same.
+    // JSON strings contain no raw line breaks, so these are between tokens, where a space is
+    // equivalent.
     let mut rest = &mut out[start..];
     while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
         rest[at] = b' ';
@@ -59,7 +61,7 @@ fn push_base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(br#"","encoding":"base64""#);
 }
 
-/// Appends `text` as a JSON string: runs that need no escape are copied whole.
+/// Appends `text` as a JSON string.
 fn push_string(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
@@ -90,13 +92,13 @@ fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Reads one line, or the text of one WebSocket frame.
+/// Decodes one line, or the text of one WebSocket frame.
 ///
-/// - `was_up_to_date`: what the line before it said about that; false before the first.
-/// - Returns `None` for a heartbeat: nothing but white space.
+/// - `was_up_to_date`: `up_to_date` of the previous frame; false for the first.
+/// - Returns `None` for a heartbeat, which consists of white space.
 ///
 /// # Errors
-/// [`FrameError::Malformed`] when it is not a frame.
+/// [`FrameError::Malformed`]: the line is not a frame.
 pub fn decode(line: &[u8], was_up_to_date: bool) -> Result<Option<Frame>, FrameError> {
     let line = json::trim(line);
     if line.is_empty() {
@@ -106,10 +108,10 @@ pub fn decode(line: &[u8], was_up_to_date: bool) -> Result<Option<Frame>, FrameE
     }
 }
 
-/// Puts pieces of an answer together into frames, wherever the pieces were cut.
+/// Decodes the pieces of a response body into frames, regardless of how the body was split.
 ///
-/// Lines end with LF; a CR before it, and anywhere else between tokens, is white space. A byte order mark at the beginning
-/// is passed over. After an error the decoder is of no more use.
+/// Lines end with LF; a CR before it, or between tokens, is white space. A byte order mark at the
+/// beginning is ignored. The decoder must not be used after an error.
 #[derive(Debug, Clone)]
 pub struct NdjsonDecoder {
     line: Vec<u8>,
@@ -125,7 +127,7 @@ impl Default for NdjsonDecoder {
 }
 
 impl NdjsonDecoder {
-    /// A decoder at the beginning of an answer that holds at most `limit` bytes of an unfinished line.
+    /// Creates a decoder for a new response that buffers at most `limit` bytes of an incomplete line.
     pub fn new(limit: usize) -> Self {
         Self {
             line: Vec::new(),
@@ -135,7 +137,7 @@ impl NdjsonDecoder {
         }
     }
 
-    /// Takes the next piece of the answer, of any length, and appends the frames that it completes.
+    /// Decodes the next piece of the response, of any length, and appends the frames that it completes.
     ///
     /// # Errors
     /// [`FrameError`]: a line is too long or not a frame. The frames before it have been appended.
@@ -146,13 +148,13 @@ impl NdjsonDecoder {
                 self.within_limit(end)?;
                 self.take_line(&piece[..end], frames)?;
             } else {
-                self.hold(&piece[..end])?;
+                self.buffer(&piece[..end])?;
                 let line = std::mem::take(&mut self.line);
                 self.take_line(&line, frames)?;
             }
             piece = rest;
         }
-        self.hold(piece)
+        self.buffer(piece)
     }
 
     fn take_line(&mut self, line: &[u8], frames: &mut Vec<Frame>) -> Result<(), FrameError> {
@@ -164,7 +166,7 @@ impl NdjsonDecoder {
         Ok(())
     }
 
-    fn hold(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+    fn buffer(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
         self.within_limit(self.line.len() + bytes.len())?;
         self.line.extend_from_slice(bytes);
         Ok(())

@@ -43,7 +43,7 @@ fn round_trips(
     prop_assert_eq!(
         wire.iter().filter(|byte| **byte == b'\n').count(),
         cases.len() * 2,
-        "one line a frame"
+        "one line per frame"
     );
     prop_assert!(!wire.contains(&b'\r'));
     let mut decoder = NdjsonDecoder::default();
@@ -89,12 +89,12 @@ proptest! {
     #[test]
     fn text_that_is_not_utf8_is_returned_as_bytes(bytes in prop::collection::vec(any::<u8>(), 1..60)) {
         let frames = decoded(encoded(ContentKind::Text, &bytes).as_bytes()).unwrap();
-        let came = match frames[0].data.clone() {
+        let received = match frames[0].data.clone() {
             Some(Data::Text(text)) => text.into_bytes(),
             Some(Data::Binary(bytes)) => bytes,
             other => panic!("{other:?}"),
         };
-        prop_assert_eq!(came, bytes);
+        prop_assert_eq!(received, bytes);
     }
 
     #[test]
@@ -112,7 +112,7 @@ proptest! {
         let (mut decoder, mut frames) = (NdjsonDecoder::default(), Vec::new());
         let mut all = pieces(text.as_bytes(), &cuts).into_iter();
         let pushed = all.try_for_each(|piece| decoder.push(piece, &mut frames));
-        prop_assert_eq!(pushed.map(|()| frames), whole, "the cuts make no difference");
+        prop_assert_eq!(pushed.map(|()| frames), whole, "the same as without splits");
     }
 
     #[test]
@@ -167,7 +167,7 @@ fn an_incomplete_line_is_not_delivered() {
 }
 
 #[test]
-fn an_endless_line_is_refused_and_not_stored() {
+fn a_line_over_the_limit_is_refused_and_not_buffered() {
     let mut decoder = NdjsonDecoder::new(100);
     let mut frames = Vec::new();
     let mut refused = None;

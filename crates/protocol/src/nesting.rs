@@ -1,15 +1,15 @@
-//! How deep JSON messages may be nested: one limit for everything that enters a stream.
+//! The limit on the nesting depth of JSON messages.
 //!
-//! Readers are written by others, too, and most of them give up somewhere: serde at 128, some parsers of other languages at 64
-//! to 1000. A message travels in up to three brackets more than it has. This crate's own readers have no such limit
-//! ([`crate::json`]), so that what was kept before there was one is still read.
+//! Most JSON parsers limit the depth: serde at 128, parsers of other languages at 64 to 1000. A
+//! message is sent with up to three levels of brackets around it. The decoders of this crate have no
+//! limit (see [`crate::json`]), so messages that are already stored can be read whatever their depth.
 
-/// The most brackets within brackets that a message may have.
+/// The maximum nesting depth of a message.
 pub const NESTING_MAX: usize = 64;
 
-/// How deep the brackets of `json` are nested: 0 for a plain value, 1 for `[]` and `{}`, 2 for `[[]]`.
+/// The nesting depth of `json`: 0 for a scalar, 1 for `[]` and `{}`, 2 for `[[]]`.
 ///
-/// - `json`: one JSON value or several with anything between them; what is no JSON gives a number without meaning.
+/// - `json`: one or more JSON values. The result for invalid JSON is unspecified.
 pub fn nesting(json: &[u8]) -> usize {
     let (mut depth, mut deepest, mut at) = (0_usize, 0_usize, 0);
     while let Some(&byte) = json.get(at) {
@@ -27,7 +27,8 @@ pub fn nesting(json: &[u8]) -> usize {
     deepest
 }
 
-/// The place after the closing quote of a string whose text begins at `at`; the end where there is none.
+/// The index after the closing quote of a string whose content starts at `at`; the length of `json`
+/// if there is no closing quote.
 fn after_string(json: &[u8], mut at: usize) -> usize {
     while let Some(found) = json
         .get(at..)

@@ -4,16 +4,17 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
-/// A position as our server counts it: bytes before it, printed as 16 decimal digits so that text order is stream order.
+/// A position in a stream: the number of bytes before it, printed with 16 decimal digits so that the order of texts is
+/// the order of positions.
 ///
 /// Source: Durable Streams protocol, section 8.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Offset(u64);
 
 impl Offset {
-    /// The beginning of every stream.
+    /// The beginning of a stream.
     pub const ZERO: Self = Self(0);
-    /// The largest position that 16 digits can print; no stream may grow past it.
+    /// The largest position that 16 digits can represent, and the maximum length of a stream.
     pub const MAX: Self = Self(9_999_999_999_999_999);
     const DIGITS: usize = 16;
 
@@ -27,11 +28,11 @@ impl Offset {
         self.0
     }
 
-    /// Its 16 decimal digits, as it is printed.
+    /// The 16 decimal digits of the printed form.
     pub fn digits(self) -> [u8; Self::DIGITS] {
         const HALF: u64 = 100_000_000;
         let mut digits = [b'0'; Self::DIGITS];
-        // In halves, which the processor can print at the same time.
+        // The two halves are independent, so the processor can convert them in parallel.
         for (half, digits) in [self.0 / HALF, self.0 % HALF]
             .into_iter()
             .zip(digits.chunks_exact_mut(Self::DIGITS / 2))
@@ -45,7 +46,7 @@ impl Offset {
         digits
     }
 
-    /// The position `bytes` further on, or `None` beyond [`Offset::MAX`].
+    /// The position `bytes` after this one, or `None` beyond [`Offset::MAX`].
     pub fn advance(self, bytes: usize) -> Option<Self> {
         self.0.checked_add(bytes as u64).and_then(Self::new)
     }
@@ -68,26 +69,27 @@ impl FromStr for Offset {
     }
 }
 
-/// A position in one of the streams that a name has had, as it is printed: the position, and behind it the stream's life.
+/// An offset as clients see it: a position, and the generation of the stream.
 ///
-/// A name whose stream is deleted can be used again; its next stream has the next life, and offsets of one life are none of
-/// another's. The first life is 0 and prints nothing: `0000000000000042`. Others print their number, `0000000000000042_3`, which
-/// within one stream is always the same, so that text order is stream order there.
+/// The name of a deleted stream can be used again. The next stream of the name has the next
+/// generation, and offsets of one generation are not valid in another. Generation 0 is not printed:
+/// `0000000000000042`. Other generations follow the position: `0000000000000042_3`. All offsets of a
+/// stream have the same generation, so the order of texts is the order of positions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct StreamOffset {
-    /// Which of the name's streams, counted from 0.
-    pub life: u32,
-    /// The position in it.
+    /// The generation of the stream: 0 for the first stream of its name, and higher for each later one.
+    pub generation: u32,
+    /// The position in the stream.
     pub position: Offset,
 }
 
 impl StreamOffset {
-    /// Appends it as it is printed.
+    /// Appends the printed form.
     pub fn push_to(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.position.digits());
-        if self.life > 0 {
+        if self.generation > 0 {
             out.push(b'_');
-            out.extend_from_slice(self.life.to_string().as_bytes());
+            out.extend_from_slice(self.generation.to_string().as_bytes());
         }
     }
 }
@@ -95,8 +97,8 @@ impl StreamOffset {
 impl fmt::Display for StreamOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.position.fmt(f)?;
-        if self.life > 0 {
-            write!(f, "_{}", self.life)
+        if self.generation > 0 {
+            write!(f, "_{}", self.generation)
         } else {
             Ok(())
         }
@@ -108,19 +110,20 @@ impl FromStr for StreamOffset {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || OffsetError::new(text);
-        let (position, life) = text.split_at_checked(Offset::DIGITS).ok_or_else(wrong)?;
-        let is_printed =
-            |life: &&str| life.bytes().all(|byte| byte.is_ascii_digit()) && !life.starts_with('0');
-        let life = match life {
+        let (position, generation) = text.split_at_checked(Offset::DIGITS).ok_or_else(wrong)?;
+        let is_printed = |generation: &&str| {
+            generation.bytes().all(|byte| byte.is_ascii_digit()) && !generation.starts_with('0')
+        };
+        let generation = match generation {
             "" => 0,
-            life => life
+            generation => generation
                 .strip_prefix('_')
                 .filter(is_printed)
-                .and_then(|life| life.parse().ok())
+                .and_then(|generation| generation.parse().ok())
                 .ok_or_else(wrong)?,
         };
         Ok(Self {
-            life,
+            generation,
             position: position.parse().map_err(|_| wrong())?,
         })
     }
@@ -132,16 +135,16 @@ impl From<StreamOffset> for Token {
     }
 }
 
-/// Characters of a refused text that its error repeats.
+/// The maximum number of characters of an invalid text that the error quotes.
 const SHOWN_CHARS: usize = 80;
 
-/// A text that this server never gave out as an offset.
+/// The error for a text that is not an offset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is not an offset: expected -1, now, or a token from Stream-Next-Offset (16 digits, perhaps `_` and a number)"
+    "`{text}` is not an offset: expected -1, now, or a token from Stream-Next-Offset (16 digits, optionally followed by `_` and a number)"
 )]
 pub struct OffsetError {
-    /// What came; of a long text the beginning.
+    /// The invalid text, truncated if it is long.
     pub text: String,
 }
 
@@ -161,7 +164,7 @@ impl OffsetError {
     }
 }
 
-/// A position as a client holds it: whatever the server gave out, or `-1` or `now`; never looked into.
+/// An opaque offset as clients store it: an offset from a server, or `-1` or `now`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Token(String);
@@ -172,19 +175,19 @@ impl Token {
         Self("-1".to_owned())
     }
 
-    /// `now`: the tail at the moment of asking.
+    /// `now`: the tail at the time of the request.
     pub fn now() -> Self {
         Self("now".to_owned())
     }
 
-    /// Whether it is `-1` or `now`, which only clients say: no server gives them out.
+    /// Whether this is `-1` or `now`, which only clients send.
     ///
     /// Source: Durable Streams protocol, section 8.
     pub fn is_reserved(&self) -> bool {
         self.0 == "-1" || self.0 == "now"
     }
 
-    /// The text that goes into a URL; [`Token`]s hold only characters that need no escaping there.
+    /// The text for use in a URL. [`Token`]s contain only characters that need no escaping there.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -261,8 +264,8 @@ mod tests {
     }
 
     #[test]
-    fn the_life_follows_the_position_except_for_the_first() {
-        for (life, bytes, text) in [
+    fn the_generation_follows_the_position_except_for_the_first() {
+        for (generation, bytes, text) in [
             (0, 42, "0000000000000042"),
             (1, 42, "0000000000000042_1"),
             (10, 0, "0000000000000000_10"),
@@ -273,7 +276,7 @@ mod tests {
             ),
         ] {
             let offset = StreamOffset {
-                life,
+                generation,
                 position: Offset::new(bytes).unwrap(),
             };
             assert_eq!(
@@ -312,8 +315,8 @@ mod tests {
         }
 
         #[test]
-        fn offsets_of_one_life_sort_like_their_texts(life in any::<u32>(), at in 0..=Offset::MAX.0, other in 0..=Offset::MAX.0) {
-            let [at, other] = [at, other].map(|at| StreamOffset { life, position: Offset(at) });
+        fn offsets_of_one_generation_sort_like_their_texts(generation in any::<u32>(), at in 0..=Offset::MAX.0, other in 0..=Offset::MAX.0) {
+            let [at, other] = [at, other].map(|at| StreamOffset { generation, position: Offset(at) });
             prop_assert_eq!(at.cmp(&other), at.to_string().cmp(&other.to_string()));
             prop_assert_eq!(at.to_string().parse(), Ok(at));
         }
@@ -325,15 +328,15 @@ mod tests {
         for text in ["", "a&b", "a=b", "a,b", "a/b", "a?b", "a b"] {
             assert!(text.parse::<Token>().is_err(), "{text}");
         }
-        let told = "é"
+        let error = "é"
             .repeat(1 << 20)
             .parse::<Offset>()
             .unwrap_err()
             .to_string();
         assert!(
-            told.starts_with("`éé") && told.len() < 400,
-            "a long text is not quoted: {} bytes",
-            told.len()
+            error.starts_with("`éé") && error.len() < 400,
+            "the error quotes a long text: {} bytes",
+            error.len()
         );
     }
 }

@@ -1,51 +1,52 @@
-//! Percent-encoding of paths and of values in a query, as RFC 3986 has it: a `+` is a plus, never a space.
+//! Percent-encoding of paths and query values as in RFC 3986; a `+` is not decoded to a space.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
 
-/// What is escaped in a value: everything but letters, digits and `-._~`.
+/// The bytes that are escaped in a value: all except letters, digits and `-._~`.
 const IN_VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-/// What is escaped in a path.
+/// The bytes that are escaped in a path.
 const IN_PATH: &AsciiSet = &IN_VALUE.remove(b'/');
 
-/// Something that is not percent-encoded text.
+/// An error in percent-encoded text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PercentError {
-    /// A percent sign without two hexadecimal digits behind it.
+    /// A percent sign is not followed by two hexadecimal digits.
     #[error(
-        "`{came}` at byte {at} is not an escape: expected % and two hexadecimal digits (a percent sign itself is %25)"
+        "`{found}` at byte {at} is not an escape: expected % and two hexadecimal digits (a percent sign itself is %25)"
     )]
     Escape {
-        /// Where the percent sign stands, in bytes from 0.
+        /// The index of the percent sign, in bytes.
         at: usize,
-        /// The percent sign and what follows it, at most 3 characters.
-        came: String,
+        /// The percent sign and up to 2 characters after it.
+        found: String,
     },
-    /// Bytes that are not UTF-8.
+    /// The decoded bytes are not UTF-8.
     #[error("the percent-decoded text is not UTF-8")]
     NotUtf8,
 }
 
-/// The text that `encoded` spells, decoded once.
+/// Decodes percent-encoded text, once.
 ///
-/// - `encoded`: hexadecimal digits of either case; characters that need an escape and have none stand for themselves.
+/// - `encoded`: text with hexadecimal digits of either case. Characters that should be escaped but
+///   are not are kept unchanged.
 ///
 /// # Errors
-/// [`PercentError`] for a broken escape, or bytes that are not UTF-8.
+/// [`PercentError`]: an escape is invalid, or the decoded bytes are not UTF-8.
 ///
 /// Source: RFC 3986, section 2.1.
 pub fn decode(encoded: &str) -> Result<String, PercentError> {
-    // The library takes a percent sign without digits for itself; here it is refused.
+    // The library keeps a percent sign without digits unchanged; here it is an error.
     for (at, _) in encoded.match_indices('%') {
         let mut digits = encoded[at + 1..].bytes().take(2);
         if !(digits.len() == 2 && digits.all(|digit| digit.is_ascii_hexdigit())) {
             return Err(PercentError::Escape {
                 at,
-                came: encoded[at..].chars().take(3).collect(),
+                found: encoded[at..].chars().take(3).collect(),
             });
         }
     }
@@ -55,14 +56,14 @@ pub fn decode(encoded: &str) -> Result<String, PercentError> {
         .map_err(|_| PercentError::NotUtf8)
 }
 
-/// `text` as a path: everything is escaped but letters, digits, `-._~` and the slashes between segments.
+/// Encodes `text` as a path: escapes all characters except letters, digits, `-._~` and slashes.
 ///
 /// Source: RFC 3986, section 2.3.
 pub fn encode_path(text: &str) -> String {
     utf8_percent_encode(text, IN_PATH).to_string()
 }
 
-/// `text` as one segment of a path or a value in a query: everything is escaped but letters, digits and `-._~`.
+/// Encodes `text` as one path segment or a query value: escapes all characters except letters, digits and `-._~`.
 ///
 /// Source: RFC 3986, section 2.3.
 pub fn encode_value(text: &str) -> String {
@@ -90,8 +91,8 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_escape_is_refused_with_its_place() {
-        for (encoded, at, came) in [
+    fn an_invalid_escape_is_refused_with_its_index() {
+        for (encoded, at, found) in [
             ("%", 0, "%"),
             ("90%", 2, "%"),
             ("%zz", 0, "%zz"),
@@ -99,10 +100,10 @@ mod tests {
             ("%é", 0, "%é"),
             ("%+1", 0, "%+1"),
         ] {
-            let came = came.to_owned();
+            let found = found.to_owned();
             assert_eq!(
                 decode(encoded),
-                Err(PercentError::Escape { at, came }),
+                Err(PercentError::Escape { at, found }),
                 "{encoded}"
             );
         }

@@ -1,4 +1,4 @@
-//! The body of every refusal: a problem document (RFC 9457) that says what was wrong with what.
+//! The body of every error response: a problem document (RFC 9457).
 
 use crate::document;
 use serde::{Deserialize, Serialize};
@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 /// Source: RFC 9457, section 3.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// A short stable name of the kind of problem, as a URI reference: `#past-tail`.
+    /// A short stable identifier of the problem type, as a URI reference: `#past-tail`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The kind of problem in a few words.
+    /// A short description of the problem type.
     pub title: String,
-    /// The HTTP status code it came with.
+    /// The HTTP status code of the response.
     pub status: u16,
-    /// What was expected and what came.
+    /// The details: the expected and the received values.
     pub detail: String,
 }
 
@@ -23,13 +23,14 @@ impl Problem {
     /// The media type of the body.
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
 
-    /// The problem in `body`, if it is one.
+    /// Parses a problem document; `None` if `body` is not one.
     pub fn parse(body: &[u8]) -> Option<Self> {
         document::read(body).ok()
     }
 
-    /// A refusal for people to read: the problem in `body`, else the status code and how the body begins.
-    pub fn in_words(status: u16, body: &[u8]) -> String {
+    /// Describes an error response for a user: the problem in `body`, or otherwise the status code
+    /// and the beginning of the body.
+    pub fn describe(status: u16, body: &[u8]) -> String {
         if let Some(problem) = Self::parse(body) {
             return problem.to_string();
         }

@@ -11,12 +11,13 @@
 //!
 //! ```
 //!
-//! A frame is complete with its control event. The `id` is the position after the data: an `EventSource` that comes back
-//! names the last one in `Last-Event-ID`, also when it broke off between the two events. It stands before the event's other fields,
-//! because readers that know the protocol's examples by heart look for `data` right behind `event: control`.
+//! A frame is complete with its control event. The `id` is the offset after the data: an
+//! `EventSource` that reconnects sends the last one in `Last-Event-ID`, even if the connection was
+//! lost between the two events. The `id` line precedes the event's other fields, because some
+//! readers expect `data` directly after `event: control`, as in the protocol's examples.
 //!
-//! What the format cannot carry: a text stream's CR and CRLF arrive as LF, and text that is not valid UTF-8 arrives with U+FFFD in its
-//! place (NDJSON carries both exactly).
+//! Limits of the format: CR and CRLF in a text stream are received as LF, and invalid UTF-8 is
+//! received as U+FFFD. NDJSON transmits both unchanged.
 //!
 //! Source: Durable Streams protocol, section 5.8; WHATWG HTML, section 9.2 (server-sent events).
 
@@ -24,14 +25,16 @@ use crate::Data;
 use crate::frame::{self, Control, FRAME_BYTES_MAX, Frame, FrameError};
 use crate::headers::ContentKind;
 
-/// What says "still here" when there is nothing else to say: an empty comment.
+/// An empty comment, which is sent to keep an idle connection open.
 pub const HEARTBEAT: &[u8] = b":\n\n";
 
-/// Appends the data event, if there is data, and the control event, which belong into one write.
+/// Appends a data event, if there is data, and a control event. Both must be sent in one write.
 ///
-/// - `data`: what the log stores; JSON messages each followed by one comma, in other kinds the bytes. `None` or empty: no data.
-/// - Every CR, LF and CRLF in the data begins a new `data:` line: a stream's bytes can never end an event or begin a field.
-/// - Text that is not valid UTF-8 is sent with U+FFFD in the place of what is wrong.
+/// - `data`: the stored bytes: JSON messages, each followed by one comma, or the bytes of any other
+///   content type. `None` or empty: no data.
+/// - Every CR, LF and CRLF in the data starts a new `data:` line, so the content of a stream cannot
+///   end an event or start a field.
+/// - Invalid UTF-8 in text is replaced by U+FFFD.
 pub fn encode(out: &mut Vec<u8>, kind: ContentKind, data: Option<&[u8]>, control: &Control) {
     let data = data.filter(|bytes| !bytes.is_empty());
     out.reserve(data.map_or(0, <[u8]>::len) + 240);
@@ -68,7 +71,7 @@ fn push_id(out: &mut Vec<u8>, control: &Control) {
     out.push(b'\n');
 }
 
-/// Appends `bytes`, going on in a new `data:` line at each of their line breaks.
+/// Appends `bytes`, with a new `data:` line at each line break.
 fn push_lines(out: &mut Vec<u8>, mut bytes: &[u8]) {
     while let Some(end) = memchr::memchr2(b'\r', b'\n', bytes) {
         push_line(out, &bytes[..end]);
@@ -83,7 +86,8 @@ fn push_lines(out: &mut Vec<u8>, mut bytes: &[u8]) {
     push_line(out, bytes);
 }
 
-/// Appends what follows `data:`; a space of its own at the beginning would be taken for the optional one.
+/// Appends the value of a `data:` line. Decoders remove one leading space, so a value that starts
+/// with a space gets another one.
 fn push_line(out: &mut Vec<u8>, line: &[u8]) {
     if line.starts_with(b" ") {
         out.push(b' ');
@@ -91,10 +95,11 @@ fn push_line(out: &mut Vec<u8>, line: &[u8]) {
     out.extend_from_slice(line);
 }
 
-/// Puts pieces of an answer together into frames, wherever the pieces were cut.
+/// Decodes the pieces of a response body into frames, regardless of how the body was split.
 ///
-/// Lines end with CR, LF or CRLF; a byte order mark at the beginning, comments, other fields and other events are passed
-/// over; an event that the answer's end cuts off never counts. After an error the decoder is of no more use.
+/// Lines end with CR, LF or CRLF. A byte order mark at the beginning, comments, other fields and
+/// other events are ignored. An incomplete event at the end of the response is discarded. The
+/// decoder must not be used after an error.
 #[derive(Debug, Clone)]
 pub struct SseDecoder {
     kind: ContentKind,
@@ -108,15 +113,15 @@ pub struct SseDecoder {
 }
 
 impl SseDecoder {
-    /// A decoder at the beginning of an answer.
+    /// Creates a decoder for a new response.
     ///
-    /// - `kind`: of the stream: [`ContentKind::Binary`] when the answer says `stream-sse-data-encoding: base64`, else as
-    ///   the stream's own `Content-Type` says, which a server-sent answer does not tell.
+    /// - `kind`: [`ContentKind::Binary`] if the response has `stream-sse-data-encoding: base64`,
+    ///   otherwise the kind of the stream's `Content-Type`, which an SSE response does not contain.
     pub fn new(kind: ContentKind) -> Self {
         Self::with_limit(kind, FRAME_BYTES_MAX)
     }
 
-    /// The same with a limit of its own: the bytes of an unfinished frame that it may hold.
+    /// Creates a decoder that buffers at most `limit` bytes of an incomplete frame.
     pub fn with_limit(kind: ContentKind, limit: usize) -> Self {
         let empty = Vec::new;
         let (line, event, data) = (empty(), empty(), empty());
@@ -132,17 +137,17 @@ impl SseDecoder {
         }
     }
 
-    /// Takes the next piece of the answer, of any length, and appends the frames that it completes.
+    /// Decodes the next piece of the response, of any length, and appends the frames that it completes.
     ///
     /// # Errors
-    /// [`FrameError`]: an event is too long or not what belongs there. The frames before it have been appended.
+    /// [`FrameError`]: an event is too long or invalid. The frames before it have been appended.
     pub fn push(&mut self, mut piece: &[u8], frames: &mut Vec<Frame>) -> Result<(), FrameError> {
         if self.after_cr && !piece.is_empty() {
             self.after_cr = false;
             piece = piece.strip_prefix(b"\n").unwrap_or(piece);
         }
         while let Some(end) = memchr::memchr2(b'\r', b'\n', piece) {
-            self.hold(&piece[..end])?;
+            self.buffer(&piece[..end])?;
             let line = std::mem::take(&mut self.line);
             self.take_line(&line, frames)?;
             self.line = line;
@@ -154,10 +159,10 @@ impl SseDecoder {
                 piece = piece.strip_prefix(b"\n").unwrap_or(piece);
             }
         }
-        self.hold(piece)
+        self.buffer(piece)
     }
 
-    fn hold(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
+    fn buffer(&mut self, bytes: &[u8]) -> Result<(), FrameError> {
         let pending = self.pending.as_ref().map_or(0, Data::payload_bytes);
         if self.line.len() + self.data.len() + pending + bytes.len() > self.limit {
             return Err(FrameError::TooLong { limit: self.limit });
@@ -187,11 +192,11 @@ impl SseDecoder {
         Ok(())
     }
 
-    /// A blank line: the event is complete.
+    /// Processes the event that a blank line has completed.
     fn dispatch(&mut self, frames: &mut Vec<Frame>) -> Result<(), FrameError> {
         let event = std::mem::take(&mut self.event);
         let data = std::mem::take(&mut self.data);
-        // Every data line left a line end behind it; without any there was no data and thus no event.
+        // Each data line was stored with a line end; without one the event had no data.
         let Some(data) = data.strip_suffix(b"\n") else {
             return Ok(());
         };
@@ -210,7 +215,7 @@ impl SseDecoder {
     }
 
     fn take_data(&mut self, data: &[u8]) -> Result<(), FrameError> {
-        let came = match self.kind {
+        let decoded = match self.kind {
             ContentKind::Json => Data::Json(frame::messages(data)?),
             ContentKind::Text => Data::Text(String::from_utf8_lossy(data).into_owned()),
             ContentKind::Binary => {
@@ -218,11 +223,11 @@ impl SseDecoder {
                 Data::Binary(frame::decode_base64(&text)?)
             }
         };
-        match (&mut self.pending, came) {
+        match (&mut self.pending, decoded) {
             (Some(Data::Json(messages)), Data::Json(more)) => messages.extend(more),
             (Some(Data::Text(text)), Data::Text(more)) => text.push_str(&more),
             (Some(Data::Binary(bytes)), Data::Binary(more)) => bytes.extend(more),
-            (pending, came) => *pending = Some(came),
+            (pending, decoded) => *pending = Some(decoded),
         }
         Ok(())
     }

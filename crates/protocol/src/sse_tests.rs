@@ -91,9 +91,9 @@ proptest! {
             prop_assert_eq!(foreign.next(), Some("id:0000000000000042"), "{:?}", wire);
             prop_assert_eq!(foreign.next(), Some(*event), "{:?}", wire);
         }
-        prop_assert_eq!(foreign.next(), None, "nothing else is not data: {:?}", wire);
+        prop_assert_eq!(foreign.next(), None, "all other lines are data: {:?}", wire);
         let blank = wire.matches("\n\n").count();
-        prop_assert_eq!(blank, events.len(), "one blank line an event: {:?}", wire);
+        prop_assert_eq!(blank, events.len(), "one blank line per event: {:?}", wire);
     }
 
     #[test]
@@ -106,7 +106,7 @@ proptest! {
             let (mut decoder, mut frames) = (SseDecoder::new(kind), Vec::new());
             let mut all = pieces(text.as_bytes(), &cuts).into_iter();
             let pushed = all.try_for_each(|piece| decoder.push(piece, &mut frames));
-            prop_assert_eq!(pushed.map(|()| frames), whole, "the cuts make no difference");
+            prop_assert_eq!(pushed.map(|()| frames), whole, "the same as without splits");
         }
     }
 
@@ -188,7 +188,7 @@ fn data_without_its_control_event_is_not_delivered() {
 }
 
 #[test]
-fn an_endless_event_is_refused_and_not_stored() {
+fn an_event_over_the_limit_is_refused_and_not_buffered() {
     let mut decoder = SseDecoder::with_limit(ContentKind::Text, 100);
     let mut frames = Vec::new();
     let refused = (0..20).find_map(|_| decoder.push(b"data: 0123456789\n", &mut frames).err());
@@ -199,7 +199,10 @@ fn an_endless_event_is_refused_and_not_stored() {
             .push(b"event: other\ndata: 0123456789\n\n", &mut frames)
             .err()
     });
-    assert_eq!(refused, None, "what is not kept does not count");
+    assert_eq!(
+        refused, None,
+        "ignored events do not count towards the limit"
+    );
     let mut decoder = SseDecoder::with_limit(ContentKind::Text, 100);
     let refused = (0..20).find_map(|_| {
         decoder

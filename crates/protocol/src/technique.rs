@@ -1,28 +1,28 @@
-//! The ways to follow a stream, with the names, letters and query values they have everywhere.
+//! The techniques to follow a stream, with their names, letters and query values.
 
 use serde::{Deserialize, Serialize};
 
-/// How a reader follows a stream.
+/// A technique with which a reader follows a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Technique {
-    /// Ask every so often.
+    /// Polling: repeated plain reads at an interval.
     Poll,
-    /// Ask, and let the server hold the question until there is an answer.
+    /// Long-polling: the server delays each response until there is data, or until a timeout.
     LongPoll,
-    /// Ask once; the answer is newline-delimited JSON that never ends.
+    /// One request with an unbounded response of newline-delimited JSON.
     Ndjson,
-    /// Ask once; the answer is server-sent events that never end.
+    /// One request with an unbounded response of server-sent events.
     Sse,
-    /// Upgrade the connection; both sides speak whenever they like.
+    /// A WebSocket connection, on which both sides can send at any time.
     Websocket,
 }
 
 impl Technique {
-    /// How many techniques there are.
+    /// The number of techniques.
     pub const COUNT: usize = 5;
 
-    /// All techniques, in the order in which they are shown.
+    /// All techniques, in display order.
     pub const ALL: [Self; Self::COUNT] = [
         Self::Poll,
         Self::LongPoll,
@@ -31,7 +31,7 @@ impl Technique {
         Self::Websocket,
     ];
 
-    /// The place in [`Technique::ALL`], for arrays with one element a technique.
+    /// The index in [`Technique::ALL`], for arrays with one element per technique.
     pub fn index(self) -> usize {
         match self {
             Self::Poll => 0,
@@ -42,7 +42,7 @@ impl Technique {
         }
     }
 
-    /// The techniques of which a request waits for data, so all but polling.
+    /// The techniques whose requests wait for data: all except polling.
     pub fn waiting() -> impl Iterator<Item = Self> {
         Self::ALL
             .into_iter()
@@ -60,7 +60,7 @@ impl Technique {
         }
     }
 
-    /// The letter on cards, lanes and charts: P, L, N, S, W.
+    /// The letter in the dashboard: P, L, N, S, W.
     pub fn letter(self) -> char {
         match self {
             Self::Poll => 'P',
@@ -86,7 +86,7 @@ impl std::fmt::Display for Technique {
     }
 }
 
-/// A name that is not one of a technique.
+/// The error for a name that is not a technique.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a technique, expected one of {all}", all = Technique::ALL.map(Technique::name).join(", "))]
 pub struct UnknownTechnique(pub String);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_its_index_in_the_list_of_all() {
+    fn the_index_of_each_technique_is_its_place_in_the_list() {
         for (at, technique) in Technique::ALL.into_iter().enumerate() {
             assert_eq!(technique.index(), at, "{technique}");
         }

@@ -1,14 +1,16 @@
-//! Dates as headers carry them, those of HTTP and RFC 3339: `2026-07-31T09:30:00Z`, `2026-07-31T18:30:00.25+09:00`.
+//! Dates in headers, in the formats of HTTP and RFC 3339: `2026-07-31T09:30:00Z`, `2026-07-31T18:30:00.25+09:00`.
 
 use std::time::Duration;
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
-/// The first moment after the last that can be named, the beginning of the year 10000, as time since 1970 began in UTC.
+/// The beginning of the year 10000, after the last date that these formats can represent, as the
+/// time since the Unix epoch.
 pub const END: Duration = Duration::from_secs(253_402_300_800);
 
-/// The moment that `text` names, as time since 1970 began in UTC, or `None` when it names none from then to the year 9999.
+/// Parses an RFC 3339 date into the time since the Unix epoch. `None` if `text` is not a date from
+/// 1970 to 9999.
 ///
-/// A leap second counts as the second before it. Digits behind the ninth of a second's fraction are dropped.
+/// A leap second is treated as the second before it. Fractions of nanoseconds are truncated.
 ///
 /// Source: RFC 3339, section 5.6.
 pub fn parse(text: &str) -> Option<Duration> {
@@ -25,12 +27,15 @@ pub fn parse(text: &str) -> Option<Duration> {
     }
     let there = calendar_date(year, month, day)?.with_time(time_of_day(time)?);
     let seconds = there.assume_offset(offset(zone)?).unix_timestamp();
-    // A zone behind UTC can lead beyond the last year.
+    // With a negative time zone offset the date in UTC can be after the year 9999.
     Some(Duration::new(u64::try_from(seconds).ok()?, nanos)).filter(|since_1970| *since_1970 < END)
 }
 
-/// The moment that an HTTP date names, in any of its three forms: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`
-/// (years below 70 are of this century) and `Sun Nov  6 08:49:37 1994`. `None` when it names none from 1970 on.
+/// Parses an HTTP date into the time since the Unix epoch. `None` if `text` is not a date from 1970
+/// on.
+///
+/// All three formats are accepted: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT`
+/// (years below 70 are in the 21st century) and `Sun Nov  6 08:49:37 1994`.
 ///
 /// Source: RFC 9110, section 5.6.7.
 pub fn parse_http(text: &str) -> Option<Duration> {
@@ -64,9 +69,10 @@ pub fn parse_http(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
-/// A moment in UTC, with as many digits of a fraction as it needs: none, three, six or nine.
+/// Formats a time as an RFC 3339 date in UTC, with none, three, six or nine digits of fraction as needed.
 ///
-/// - `since_1970`: time since 1970 began in UTC; from [`END`] on the last moment before it is printed.
+/// - `since_1970`: time since the Unix epoch; values from [`END`] on are printed as the last
+///   nanosecond before it.
 pub fn print(since_1970: Duration) -> String {
     let moment = OffsetDateTime::UNIX_EPOCH + since_1970.min(END - Duration::from_nanos(1));
     let (year, month, day) = moment.to_calendar_date();
@@ -81,10 +87,10 @@ pub fn print(since_1970: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }
 
-/// Numbers of so many digits each, with `mark` between them.
+/// Parses three numbers with the given numbers of digits, separated by `mark`.
 ///
-/// The shape of a date is checked here and not by the parsers of `time` and `httpdate`: they take a leap second only at the end of
-/// a month or not at all, and they are stricter about the name of the weekday.
+/// The parsers of `time` and `httpdate` are not used, because they accept a leap second only at the
+/// end of a month or not at all, and are stricter about the name of the weekday.
 fn numbers(text: &str, mark: char, digits: [usize; 3]) -> Option<[u16; 3]> {
     let mut parts = text.split(mark);
     let mut found = [0; 3];
@@ -102,7 +108,7 @@ fn calendar_date(year: u16, month: u16, day: u16) -> Option<Date> {
     Date::from_calendar_date(year.into(), month, u8::try_from(day).ok()?).ok()
 }
 
-/// A time of day; the leap second `:60` is the second before it.
+/// Parses a time of day; the leap second `:60` is treated as the second before it.
 fn time_of_day(text: &str) -> Option<Time> {
     let [hour, minute, second] = numbers(text, ':', [2, 2, 2])?;
     let second = if second == 60 { 59 } else { second };
@@ -111,7 +117,7 @@ fn time_of_day(text: &str) -> Option<Time> {
     Time::from_hms(hour, minute, second).ok()
 }
 
-/// Nanoseconds of a fraction at the beginning of `text`, if there is one, and what follows.
+/// Parses an optional fraction at the beginning of `text` into nanoseconds; returns the rest of the text.
 fn fraction(text: &str) -> Option<(u32, &str)> {
     let Some(rest) = text.strip_prefix('.') else {
         return Some((0, text));
@@ -128,7 +134,7 @@ fn fraction(text: &str) -> Option<(u32, &str)> {
     (!digits.is_empty()).then_some((nine.parse().ok()?, zone))
 }
 
-/// By how much a zone is ahead of UTC: `Z`, `+09:00`, `-08:00`; less than a day.
+/// Parses a time zone offset of less than a day: `Z`, `+09:00`, `-08:00`.
 fn offset(zone: &str) -> Option<UtcOffset> {
     if zone.eq_ignore_ascii_case("z") {
         return Some(UtcOffset::UTC);

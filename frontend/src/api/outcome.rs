@@ -84,10 +84,10 @@ impl ApiRequest {
                 match (status, problem) {
                     // A proxy in front (trunk serve) answers for a server that is gone.
                     (502..=504, problem) => {
-                        Err(ApiError::Unreachable(problem.unwrap_or_else(|| Problem::in_words(*status, body))))
+                        Err(ApiError::Unreachable(problem.unwrap_or_else(|| Problem::describe(*status, body))))
                     }
                     (_, Some(detail)) => Err(ApiError::Status(*status, detail)),
-                    (_, None) => Err(refused(Problem::in_words(*status, body))),
+                    (_, None) => Err(refused(Problem::describe(*status, body))),
                 }
             }
         }

@@ -203,7 +203,9 @@ fn create_class(error: &CreateError) -> ProblemClass {
             "#differs",
             "The stream exists with another configuration",
         ),
-        CreateError::Taken | CreateError::Overtaken => (S::CONFLICT, "#taken", "The stream exists"),
+        CreateError::Taken | CreateError::NameReused => {
+            (S::CONFLICT, "#taken", "The stream exists")
+        }
         CreateError::Hidden { .. } => (
             S::CONFLICT,
             "#name-taken",
@@ -222,7 +224,7 @@ fn create_class(error: &CreateError) -> ProblemClass {
 fn read_class(error: &ReadError) -> ProblemClass {
     match error {
         ReadError::Gone { .. } => GONE,
-        ReadError::OtherLife { .. } => (
+        ReadError::OtherGeneration { .. } => (
             StatusCode::GONE,
             "#other-life",
             "The offset belongs to a deleted stream",

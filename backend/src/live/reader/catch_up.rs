@@ -62,7 +62,7 @@ impl AnswerReader {
                     }
                 }
                 (Some(group), Some(_)) if at > group.at() => group.moved().await,
-                (None, Some(report)) if !self.log.tail_now().has_news(at) => {
+                (None, Some(report)) if !self.log.tail_now().is_ready_at(at) => {
                     self.groups
                         .find_or_create(&self.log, self.encoding, at, report);
                 }
@@ -131,7 +131,7 @@ impl AnswerReader {
             cursor: state.cursors.now(),
         };
         let piece = self.encoding.batch(self.log.kind(), &batch, report);
-        state.presence.counted.is_at(batch.next);
+        state.presence.counted.set_position(batch.next);
         let bytes = state.outlet.bytes(&piece);
         // The piece may be longer than estimated.
         let (budget, mut charge) = (&self.groups.terms().budget, charge);

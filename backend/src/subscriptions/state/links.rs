@@ -61,7 +61,7 @@ impl StreamInfo {
     /// The acked position as an offset for clients.
     pub fn acked_offset(&self) -> StreamOffset {
         StreamOffset {
-            life: self.life,
+            generation: self.life,
             position: self.acked,
         }
     }
@@ -69,7 +69,7 @@ impl StreamInfo {
     /// The tail as an offset for clients.
     pub fn tail_offset(&self) -> StreamOffset {
         StreamOffset {
-            life: self.life,
+            generation: self.life,
             position: self.tail,
         }
     }
@@ -208,7 +208,7 @@ impl SubscriptionState {
                 .get(stream)
                 .ok_or_else(|| SubscriptionFault::NotLinked(stream.to_string()))?;
             let (stream, received) = (stream.clone(), *received);
-            if received.life != link.life {
+            if received.generation != link.life {
                 return Err(SubscriptionFault::AckOfOtherLife { stream, received });
             }
             if received.position < link.acked {
@@ -271,7 +271,7 @@ impl Link {
     /// A position as an offset for clients.
     fn offset(self, position: Offset) -> StreamOffset {
         StreamOffset {
-            life: self.life,
+            generation: self.life,
             position,
         }
     }

@@ -25,7 +25,7 @@ fn at(bytes: u64) -> Offset {
 /// An offset of a stream that is the first with its name.
 fn offset_at(bytes: u64) -> StreamOffset {
     StreamOffset {
-        life: 0,
+        generation: 0,
         position: at(bytes),
     }
 }
@@ -86,7 +86,7 @@ fn an_ack_of_an_earlier_stream_is_refused() {
             &[(
                 name("a"),
                 StreamOffset {
-                    life: 1,
+                    generation: 1,
                     ..received
                 }
             )],

@@ -331,7 +331,7 @@ impl PendingRequest {
 
     fn refusal(&self, body: &[u8]) -> ResponseFault {
         let status = self.head.status;
-        let text = Problem::in_words(status, body);
+        let text = Problem::describe(status, body);
         let is_live = self.technique != Technique::Poll;
         match status {
             408 | 425 | 429 | 500 | 502..=504 | 506..=599 => ResponseFault {

@@ -1,4 +1,4 @@
-//! Appending: checked against what is staged, handed to the store, told when it is committed.
+//! Appends: checked against the staged state, submitted to the store, and applied when committed.
 
 use super::append_state::{AppendDecision, AppendStep};
 use super::{Log, lock};
@@ -9,172 +9,176 @@ use std::sync::atomic::Ordering;
 use tailwater_protocol::{Offset, StreamOffset};
 use tokio::sync::oneshot;
 
-/// What an append asks for; `payload`, `close`, or both.
+/// An append request with `payload`, `close`, or both.
 #[derive(Debug, Clone, Default)]
 pub struct Append {
-    /// What to add.
+    /// The messages to append.
     pub payload: Option<Payload>,
-    /// Close the stream after it.
+    /// Whether to close the stream after the append.
     pub close: bool,
-    /// The writer's own sequence (`Stream-Seq`), which must rise in byte order; one scope per stream.
+    /// The sequence string of the writer (`Stream-Seq`), which must increase in byte order within
+    /// the stream.
     pub seq: Option<StreamSeq>,
-    /// The idempotent producer that sends it.
+    /// The idempotent producer of the append.
     pub producer: Option<Producer>,
-    /// Append only if the stream ends here (`If-Match`).
+    /// The expected tail (`If-Match`): the append fails if the stream ends elsewhere.
     pub only_at: Option<StreamOffset>,
 }
 
-/// The outcome of an append.
+/// The result of a successful append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
-    /// The tail after it; of a duplicate, the tail now.
+    /// The tail after the append; for a duplicate, the current tail.
     pub tail: Tail,
-    /// How far its producer came.
+    /// The position of the producer after the append.
     pub producer: Option<Accepted>,
-    /// Whether it took effect now; if not, it did before.
+    /// Whether the append is new; false for a duplicate.
     pub is_new: bool,
 }
 
-/// Why nothing was appended.
+/// Why an append failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
     /// The stream is closed (409).
     #[error("the stream is closed at {}: nothing can be appended", tail.offset())]
     Closed {
-        /// Where it ends.
+        /// The end of the stream.
         tail: Tail,
     },
-    /// The stream was deleted while this was under way (404).
+    /// The stream was deleted (404).
     #[error("the stream was deleted")]
     Deleted,
-    /// `Stream-Seq` did not rise (409).
-    #[error("Stream-Seq `{came}` does not follow `{last}`: it must rise in byte order")]
+    /// `Stream-Seq` is not greater than the last one (409).
+    #[error("Stream-Seq `{received}` does not follow `{last}`: it must increase in byte order")]
     SeqNotRising {
-        /// The last one accepted.
+        /// The last accepted `Stream-Seq`.
         last: String,
-        /// What came.
-        came: String,
+        /// The received `Stream-Seq`.
+        received: String,
     },
-    /// The producer has begun a newer epoch (403).
-    #[error("the producer's epoch {came} is stale: the current one is {current}")]
+    /// The epoch of the producer is older than its current one (403).
+    #[error("the producer's epoch {received} is stale: the current one is {current}")]
     StaleEpoch {
-        /// The epoch that counts.
+        /// The current epoch.
         current: u64,
-        /// The epoch that came.
-        came: u64,
-    },
-    /// An append of the producer is missing before this one (409).
-    #[error("the producer's append has sequence number {received}: expected {expected}")]
-    Gap {
-        /// The sequence number that comes next.
-        expected: u64,
-        /// The one that came.
+        /// The received epoch.
         received: u64,
     },
-    /// A new epoch begins in its middle (400).
-    #[error("the producer's new epoch {epoch} must begin with sequence number 0, not {seq}")]
+    /// The sequence number is not the next one of the producer (409).
+    #[error("the producer's append has sequence number {received}: expected {expected}")]
+    Gap {
+        /// The expected sequence number.
+        expected: u64,
+        /// The received sequence number.
+        received: u64,
+    },
+    /// The first append of a new epoch does not have sequence number 0 (400).
+    #[error("the producer's new epoch {epoch} must start with sequence number 0, not {seq}")]
     EpochStart {
         /// The new epoch.
         epoch: u64,
-        /// The sequence number that came.
+        /// The received sequence number.
         seq: u64,
     },
-    /// The stream remembers as many producers as it may (429).
+    /// The stream has the maximum number of producers (429).
     #[error(
-        "the stream remembers {limit} producers, which is the limit: use one producer for many appends"
+        "the stream has reached the limit of {limit} producers: use one producer for many appends"
     )]
     TooManyProducers {
-        /// The limit.
+        /// The maximum number of producers.
         limit: usize,
     },
-    /// The stream does not end where `If-Match` says (412).
-    #[error("If-Match names offset {expected}, but the stream ends at {}", tail.offset())]
+    /// The stream does not end at the offset of `If-Match` (412).
+    #[error("If-Match expects offset {expected}, but the stream ends at {}", tail.offset())]
     NotAtTail {
-        /// Where it was to end.
+        /// The expected end.
         expected: StreamOffset,
-        /// Where it ends.
+        /// The current end.
         tail: Tail,
     },
-    /// The stream is as long as offsets can count (507).
+    /// The append would exceed the largest offset (507).
     #[error("the stream has reached the largest offset")]
     TooLong,
-    /// The store refused; nothing was appended.
+    /// The store failed; nothing was appended.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The immediate outcome of an append.
+/// The immediate outcome of submitting an append.
 pub(crate) enum Submission {
-    /// It was answered by what is committed.
-    Answered(Appended),
-    /// It is on its way; the tail after it.
-    UnderWay(oneshot::Receiver<Result<Tail, StoreError>>),
-    /// It depends on appends that are on their way; ask again when this is done.
-    Unsettled(oneshot::Receiver<Result<Tail, StoreError>>),
+    /// The append is a duplicate of a committed append.
+    Duplicate(Appended),
+    /// The append was submitted; the receiver returns the tail after it.
+    Submitted(oneshot::Receiver<Result<Tail, StoreError>>),
+    /// The outcome depends on pending appends; it must be submitted again when the receiver returns.
+    Blocked(oneshot::Receiver<Result<Tail, StoreError>>),
 }
 
 impl Log {
-    /// Adds messages, closes the stream, or both; returns once it is as durable as the store promises.
+    /// Appends messages, closes the stream, or both; returns when the append is committed.
     ///
-    /// Closing a closed stream again without data is no error, nor is what a producer has sent before. Dropping the future
-    /// does not take the append back.
+    /// Closing a closed stream again without data succeeds, and so does a retry of a producer's
+    /// append. Dropping the future does not cancel a submitted append.
     ///
     /// # Errors
-    /// All of [`AppendError`]; then nothing was appended.
+    /// All of [`AppendError`]; nothing was appended.
     ///
     /// Source: Durable Streams protocol, sections 5.2 and 5.3.
     pub async fn append(self: &Arc<Self>, mut append: Append) -> Result<Appended, AppendError> {
-        if self.is_over() || !self.renew() {
+        if self.is_expired() || !self.renew() {
             return Err(AppendError::Deleted);
         }
-        // A fork can be said to end where its source did.
+        // For a fork, the expected tail may be given as an offset of the source.
         append.only_at = append.only_at.map(|at| {
             self.position(at)
                 .map_or(at, |position| self.offset(position))
         });
         loop {
             match self.submit(&mut append)? {
-                Submission::Answered(appended) => return Ok(appended),
-                Submission::UnderWay(outcome) => {
+                Submission::Duplicate(appended) => return Ok(appended),
+                Submission::Submitted(outcome) => {
                     let tail = outcome.await.map_err(|_| AppendError::Deleted)??;
-                    self.keep_to_bytes().await;
+                    self.enforce_byte_limit().await;
                     return Ok(Appended {
                         tail,
                         producer: append.producer.map(|it| it.at),
                         is_new: true,
                     });
                 }
-                // What failed meanwhile was noted; the next look begins from what is committed.
-                Submission::Unsettled(settled) => {
+                // If the pending append failed, the next submission starts from the committed state.
+                Submission::Blocked(settled) => {
                     drop(settled.await.map_err(|_| AppendError::Deleted)?);
                 }
             }
         }
     }
 
-    /// Checks an append against what is staged, and hands it to the store, its payload taken out, if it takes effect.
+    /// Checks an append against the staged state, and submits it to the store if it is new.
+    ///
+    /// - `append`: the payload is moved out if the append is submitted.
     pub(crate) fn submit(self: &Arc<Self>, append: &mut Append) -> Result<Submission, AppendError> {
         let mut staged = lock(&self.staged);
-        if self.faulted.swap(false, Ordering::AcqRel) {
+        if self.has_failed.swap(false, Ordering::AcqRel) {
             *staged = lock(&self.committed).clone();
         }
         match staged.check(append) {
             Ok(AppendDecision::Append(step)) => {
                 let at = staged.tail().next;
                 staged.apply(step.clone());
-                Ok(Submission::UnderWay(self.commit(
+                Ok(Submission::Submitted(self.commit(
                     at,
                     append.payload.take(),
                     Some(step),
                 )))
             }
-            // An answer may rest only on what is durable: not on an append that is still under way, and may fail.
+            // Duplicates and errors must depend only on committed appends, because a pending append
+            // may still fail.
             _ => {
                 let committed = lock(&self.committed);
                 match committed.check(append) {
                     Err(refusal) => Err(refusal),
                     Ok(AppendDecision::AlreadyDone(producer)) => {
-                        Ok(Submission::Answered(Appended {
+                        Ok(Submission::Duplicate(Appended {
                             tail: committed.tail(),
                             producer,
                             is_new: false,
@@ -182,7 +186,7 @@ impl Log {
                     }
                     Ok(AppendDecision::Append(_)) => {
                         drop(committed);
-                        Ok(Submission::Unsettled(self.commit(
+                        Ok(Submission::Blocked(self.commit(
                             staged.tail().next,
                             None,
                             None,
@@ -193,8 +197,9 @@ impl Log {
         }
     }
 
-    /// Hands a step to the store, or nothing, to know when all before it is done. The caller holds `staged`, so that steps
-    /// are handed over in their order.
+    /// Submits a step to the store, or an empty append that completes after all appends before it.
+    ///
+    /// The caller must hold the lock on `staged`, so that steps are submitted in order.
     fn commit(
         self: &Arc<Self>,
         at: Offset,
@@ -203,16 +208,16 @@ impl Log {
     ) -> oneshot::Receiver<Result<Tail, StoreError>> {
         let (acknowledge, outcome) = oneshot::channel();
         let log = Arc::clone(self);
-        let marks = step
+        let progress = step
             .as_ref()
-            .map(|step| step.marks.clone())
+            .map(|step| step.progress.clone())
             .unwrap_or_default();
         let close = step.as_ref().is_some_and(|step| step.tail.closed());
         let change = Change::Append {
             at,
             payload,
             close,
-            marks,
+            progress,
             now: self.wall.now(),
         };
         self.store.commit(
@@ -223,15 +228,15 @@ impl Log {
             Box::new(move |result| {
                 let result = result
                     .map(|()| log.advance(step))
-                    .inspect_err(|error| log.note_fault(error));
-                // Nobody waits any more when the writer has left; the append stands all the same.
+                    .inspect_err(|error| log.record_failure(error));
+                // The receiver is dropped if the client has disconnected; the append is still valid.
                 let _left = acknowledge.send(result);
             }),
         );
         outcome
     }
 
-    /// Moves the tail over what was committed, whose data can be read by now. Returns the tail after it.
+    /// Applies a committed step and advances the tail. Returns the tail after the step.
     fn advance(&self, step: Option<AppendStep>) -> Tail {
         let mut committed = lock(&self.committed);
         let Some(step) = step else {
@@ -240,21 +245,21 @@ impl Log {
         let after = step.tail;
         committed.apply(step);
         let tail = committed.tail();
-        // Under the lock, so that the tail moves in the order of the commits.
+        // While the lock is held, so that the tail advances in the order of the commits.
         let has_moved = self
             .tail
             .send_if_modified(|now| std::mem::replace(now, tail) != tail);
         drop(committed);
         if has_moved {
-            self.observed.tell(&self.name);
+            self.observed.notify(&self.name);
         }
         after
     }
 
-    fn note_fault(&self, error: &StoreError) {
-        // What fails only because an earlier change failed was staged before that one was noted.
+    fn record_failure(&self, error: &StoreError) {
+        // An append out of step follows an append that failed and was recorded.
         if *error != StoreError::OutOfStep {
-            self.faulted.store(true, Ordering::Release);
+            self.has_failed.store(true, Ordering::Release);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! What the next append is checked against: where the stream ends, and how far its writers came. Pure.
+//! The state that appends are checked against: the tail, `Stream-Seq` and the producers. Without I/O.
 
 use super::producers::Producers;
 use super::{Append, AppendError};
 use crate::model::{Accepted, Payload, ProducerId, Tail, TailState};
-use crate::store::{Marks, Recovered};
+use crate::store::{Recovered, WriterProgress};
 
-/// A stream's end, with what its writers left behind.
+/// The tail of a stream, and the positions of its writers.
 #[derive(Debug, Clone)]
 pub(super) struct AppendState {
     tail: Tail,
@@ -14,26 +14,26 @@ pub(super) struct AppendState {
     closed_by: Option<(ProducerId, Accepted)>,
 }
 
-/// What one append changes.
+/// The change of the state by one append.
 #[derive(Debug, Clone)]
 pub(super) struct AppendStep {
-    /// The tail after it.
+    /// The tail after the append.
     pub(super) tail: Tail,
-    /// What it leaves behind for later appends.
-    pub(super) marks: Marks,
+    /// The positions of writers after the append.
+    pub(super) progress: WriterProgress,
 }
 
-/// The decision about an append that is not refused.
+/// The decision about a valid append.
 #[derive(Debug, Clone)]
 pub(super) enum AppendDecision {
-    /// It takes effect.
+    /// The append is new.
     Append(AppendStep),
-    /// Everything that it asks for has been done before; the producer's position, if a producer sent it.
+    /// The append is a duplicate, with the position of its producer, if it has one.
     AlreadyDone(Option<Accepted>),
 }
 
 impl AppendState {
-    /// A stream as its store knows it.
+    /// The state of a recovered stream.
     pub(super) fn recovered(known: &Recovered) -> Self {
         let state = match known.closed {
             _ if known.hidden => TailState::Deleted,
@@ -48,7 +48,7 @@ impl AppendState {
         Self {
             tail: Tail {
                 next: known.next,
-                life: known.life,
+                generation: known.generation,
                 state,
             },
             seq: known.seq.clone(),
@@ -57,25 +57,26 @@ impl AppendState {
         }
     }
 
-    /// Where the stream ends.
+    /// The tail.
     pub(super) fn tail(&self) -> Tail {
         self.tail
     }
 
-    /// How far each producer came, in no order.
+    /// The position of each producer, in no particular order.
     pub(super) fn producers(&self) -> impl Iterator<Item = (&ProducerId, Accepted)> {
         self.producers.iter()
     }
 
-    /// The stream is deleted: every append is refused from now on.
+    /// Marks the stream as deleted, so that all further appends fail.
     pub(super) fn delete(&mut self) {
         self.tail.state = TailState::Deleted;
     }
 
-    /// Whether `append` takes effect here, and how.
+    /// Decides whether an append is new, a duplicate or invalid.
     ///
-    /// A producer's retry is recognised before anything else is checked: whatever came after it, it must not be refused
-    /// or appended twice. `If-Match` comes last, as a condition on what would otherwise succeed.
+    /// Retries of producers are recognised first, because a retry must succeed without a second
+    /// append, whatever was appended after it. `If-Match` is checked last, because a precondition
+    /// applies only to a request that would otherwise succeed.
     ///
     /// Source: Durable Streams protocol, sections 5.2, 5.2.1 and 5.3; RFC 9110, section 13.2.1.
     pub(super) fn check(&self, append: &Append) -> Result<AppendDecision, AppendError> {
@@ -93,12 +94,12 @@ impl AppendState {
         if let Some(Some(highest)) = checked? {
             return Ok(AppendDecision::AlreadyDone(Some(highest)));
         }
-        if let (Some(came), Some(last)) = (&append.seq, &self.seq)
-            && came.as_str().as_bytes() <= last.as_bytes()
+        if let (Some(received), Some(last)) = (&append.seq, &self.seq)
+            && received.as_str().as_bytes() <= last.as_bytes()
         {
             return Err(AppendError::SeqNotRising {
                 last: last.clone(),
-                came: came.as_str().to_owned(),
+                received: received.as_str().to_owned(),
             });
         }
         if let Some(expected) = append.only_at
@@ -124,14 +125,15 @@ impl AppendState {
         let producer = append.producer.as_ref().map(|it| (it.id.clone(), it.at));
         Ok(AppendDecision::Append(AppendStep {
             tail,
-            marks: Marks {
+            progress: WriterProgress {
                 seq: append.seq.as_ref().map(|seq| seq.as_str().to_owned()),
                 producer,
             },
         }))
     }
 
-    /// On a closed stream only what closed it, or closing it again without data, is no error.
+    /// Checks an append to a closed stream: only a retry of the closing append, or closing again
+    /// without data, succeeds.
     fn check_closed(
         &self,
         append: &Append,
@@ -150,15 +152,15 @@ impl AppendState {
         }
     }
 
-    /// Applies the step that [`AppendState::check`] allowed here or on an equal state.
+    /// Applies a step that [`AppendState::check`] returned for this or an equal state.
     pub(super) fn apply(&mut self, step: AppendStep) {
-        let AppendStep { tail, marks } = step;
+        let AppendStep { tail, progress } = step;
         self.tail.next = self.tail.next.max(tail.next);
         self.tail.state = self.tail.state.max(tail.state);
-        if let Some(seq) = marks.seq {
+        if let Some(seq) = progress.seq {
             self.seq = Some(seq);
         }
-        if let Some((id, at)) = marks.producer {
+        if let Some((id, at)) = progress.producer {
             if tail.closed() {
                 self.closed_by = Some((id.clone(), at));
             }

@@ -1,12 +1,13 @@
-//! The number of forks that a stream has, and its deletion, which waits for them.
+//! The number of forks of a stream, and the state of its deletion, which depends on it.
 
 use super::lock;
 use std::sync::{Mutex, MutexGuard};
 
-/// Counts the forks that read a stream's messages, and says how far the stream's deletion has come. Both change under one lock, so
-/// that no fork is made of a stream that is being deleted, and nothing is deleted that a fork needs.
+/// The number of forks that read a stream's messages, and the state of the stream's deletion.
 ///
-/// The number of forks is never stored: it follows from which forks there are.
+/// Both change under one lock, so that a stream that is being deleted cannot be forked, and messages
+/// that a fork needs are not deleted. The number of forks is not stored; it is counted again when
+/// the store is opened.
 #[derive(Debug, Default)]
 pub(crate) struct ForkRefs(Mutex<ForkRefsState>);
 
@@ -16,52 +17,52 @@ struct ForkRefsState {
     deletion: DeletionState,
 }
 
-/// How far the deletion of a stream has come.
+/// The state of a stream's deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum DeletionState {
-    /// It exists.
+    /// The stream is not being deleted.
     #[default]
-    Alive,
-    /// Its deletion is under way.
+    Active,
+    /// A deletion is pending.
     Deleting,
-    /// It was deleted and is kept for its forks.
+    /// The stream was deleted and is retained for its forks.
     Hidden,
-    /// Its last fork has gone, and what was kept for it is being deleted.
+    /// The last fork of the hidden stream was deleted, and the stream itself is being deleted.
     Collected,
 }
 
-/// What a deletion does to a stream.
+/// The effect of a deletion on a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeletionKind {
     /// The stream is deleted.
     Delete,
-    /// The stream is kept for its forks.
+    /// The stream is hidden and retained for its forks.
     Hide,
 }
 
-/// Proof that a stream has no forks; none can be made while it is held.
+/// Proof that a stream has no forks. No fork can be created while it is held.
 #[derive(Debug)]
 pub(crate) struct NoForksGuard<'a>(
-    #[allow(dead_code, reason = "held, not looked at")] MutexGuard<'a, ForkRefsState>,
+    #[allow(dead_code, reason = "held for its lock only")] MutexGuard<'a, ForkRefsState>,
 );
 
 impl ForkRefs {
-    /// Of a stream that a store knew when it opened.
+    /// The state of a recovered stream, without its forks.
     pub(crate) fn recovered(hidden: bool) -> Self {
         let deletion = if hidden {
             DeletionState::Hidden
         } else {
-            DeletionState::Alive
+            DeletionState::Active
         };
         Self(Mutex::new(ForkRefsState { forks: 0, deletion }))
     }
 
-    /// How many forks there are, those that are being made included.
+    /// The number of forks, including those that are being created.
     pub(crate) fn forks(&self) -> usize {
         lock(&self.0).forks
     }
 
-    /// Whether the stream was deleted and is kept for its forks only.
+    /// Whether the stream was deleted and is retained only for its forks.
     pub(crate) fn is_hidden(&self) -> bool {
         matches!(
             lock(&self.0).deletion,
@@ -69,20 +70,20 @@ impl ForkRefs {
         )
     }
 
-    /// Counts a fork that is being made; `false` when the stream is deleted or being deleted.
+    /// Adds a fork that is being created; `false` if the stream is deleted or being deleted.
     pub(crate) fn add(&self) -> bool {
         let mut inner = lock(&self.0);
-        let is_alive = inner.deletion == DeletionState::Alive;
-        inner.forks += usize::from(is_alive);
-        is_alive
+        let is_active = inner.deletion == DeletionState::Active;
+        inner.forks += usize::from(is_active);
+        is_active
     }
 
-    /// Counts a fork that a store knew when it opened.
+    /// Adds a recovered fork.
     pub(crate) fn add_recovered(&self) {
         lock(&self.0).forks += 1;
     }
 
-    /// Counts a fork no more. `true` when it was the last of a hidden stream: then the caller deletes that.
+    /// Removes a fork. `true` if it was the last fork of a hidden stream, which the caller must delete.
     #[must_use]
     pub(crate) fn release(&self) -> bool {
         let mut inner = lock(&self.0);
@@ -90,10 +91,11 @@ impl ForkRefs {
         inner.collect()
     }
 
-    /// Begins the deletion: `None` when it has begun already; otherwise whether the stream is deleted, or hidden for its forks.
+    /// Starts a deletion. Returns its kind, which depends on the number of forks, or `None` if the
+    /// stream is already deleted or being deleted.
     pub(crate) fn begin_delete(&self) -> Option<DeletionKind> {
         let mut inner = lock(&self.0);
-        if inner.deletion != DeletionState::Alive {
+        if inner.deletion != DeletionState::Active {
             return None;
         }
         inner.deletion = DeletionState::Deleting;
@@ -104,7 +106,7 @@ impl ForkRefs {
         })
     }
 
-    /// The stream was hidden. `true` when its last fork went meanwhile: then the caller deletes it.
+    /// Marks the stream as hidden. `true` if it has no forks any more, so that the caller must delete it.
     #[must_use]
     pub(crate) fn hide(&self) -> bool {
         let mut inner = lock(&self.0);
@@ -112,22 +114,23 @@ impl ForkRefs {
         inner.collect()
     }
 
-    /// A deletion or collection that was begun failed: all is as before.
+    /// Restores the previous state after a deletion or collection failed.
     pub(crate) fn rollback_delete(&self) {
         let mut inner = lock(&self.0);
         inner.deletion = match inner.deletion {
-            DeletionState::Alive | DeletionState::Deleting => DeletionState::Alive,
+            DeletionState::Active | DeletionState::Deleting => DeletionState::Active,
             DeletionState::Hidden | DeletionState::Collected => DeletionState::Hidden,
         };
     }
 
-    /// Begins to delete a hidden stream that has no forks; `false` when it is none, or that has begun already.
+    /// Starts to delete a hidden stream without forks; `false` if the stream is not hidden, has forks,
+    /// or is already being deleted.
     #[must_use]
     pub(crate) fn collect(&self) -> bool {
         lock(&self.0).collect()
     }
 
-    /// A guard if there are no forks; none is made before it is dropped.
+    /// A guard that prevents forks; `None` if there are forks.
     pub(crate) fn no_forks(&self) -> Option<NoForksGuard<'_>> {
         let inner = lock(&self.0);
         (inner.forks == 0).then_some(NoForksGuard(inner))

@@ -1,4 +1,4 @@
-//! For tests: runs a call at the n-th access to a log, so that every interleaving can be tried.
+//! For tests: runs a call at the n-th access to a log, so that every interleaving can be tested.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,25 +13,25 @@ impl Interruption {
     pub(super) fn step(&self) {
         let mut planned = self.planned();
         match planned.take() {
-            Some((0, happen)) => {
+            Some((0, call)) => {
                 drop(planned);
-                happen();
+                call();
             }
-            Some((steps, happen)) => *planned = Some((steps - 1, happen)),
+            Some((steps, call)) => *planned = Some((steps - 1, call)),
             None => {}
         }
     }
 
-    /// Plans a call for the access that follows `step` others.
-    pub fn plan(&self, step: usize, happen: impl FnOnce() + Send + 'static) {
-        *self.planned() = Some((step, Box::new(happen)));
+    /// Plans a call for the access after `step` other accesses.
+    pub fn plan(&self, step: usize, call: impl FnOnce() + Send + 'static) {
+        *self.planned() = Some((step, Box::new(call)));
     }
 
     /// Runs the planned call now if it has not run yet.
     pub fn run_now(&self) {
         let planned = self.planned().take();
-        if let Some((_, happen)) = planned {
-            happen();
+        if let Some((_, call)) = planned {
+            call();
         }
     }
 }

@@ -1,31 +1,31 @@
-//! When a stream ends by itself: some time after it was last used, or at a date.
+//! The expiry of a stream: after a time without use, or at a date.
 
-use crate::clock::Wall;
+use crate::clock::WallClock;
 use crate::model::Expiry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a stream lives.
+/// The expiry and the last use of a stream.
 ///
-/// Idleness is counted on the monotonic clock from the moment at which this server opened the stream: time during which
-/// the server did not run is not idleness. A stream that ended so just before a crash, and was not deleted yet, is there
-/// again after it.
+/// Idle time is measured with the monotonic clock from the time at which this server opened the
+/// stream; time during which the server did not run does not count. A stream that expired just
+/// before a crash and was not yet deleted is available again after the restart.
 #[derive(Debug)]
 pub(super) struct Lifetime {
     expiry: Option<Expiry>,
-    wall: Wall,
+    wall: WallClock,
     opened: Instant,
-    /// Milliseconds from `opened` to the last use, or [`OVER`].
+    /// Milliseconds from `opened` to the last use, or [`EXPIRED`].
     used_ms: AtomicU64,
 }
 
-/// In the place of the last use: the stream ended, and nobody can use it any more.
-const OVER: u64 = u64::MAX;
+/// The value of `used_ms` after the stream has expired.
+const EXPIRED: u64 = u64::MAX;
 
 impl Lifetime {
-    /// A life that begins now.
-    pub(super) fn new(expiry: Option<Expiry>, wall: Wall) -> Self {
+    /// A lifetime that starts now.
+    pub(super) fn new(expiry: Option<Expiry>, wall: WallClock) -> Self {
         Self {
             expiry,
             wall,
@@ -34,7 +34,7 @@ impl Lifetime {
         }
     }
 
-    /// Notes a read or a write. `false` when it comes too late: the stream was idle for too long and has ended.
+    /// Records a read or write; `false` if the stream has already expired.
     ///
     /// Source: Durable Streams protocol, section 5.1, `Stream-TTL`.
     pub(super) fn renew(&self) -> bool {
@@ -42,36 +42,36 @@ impl Lifetime {
             return true;
         };
         let now = self.now_ms();
-        let later = |used: u64| (used != OVER).then_some(used.max(now));
+        let later = |used: u64| (used != EXPIRED).then_some(used.max(now));
         self.used_ms
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, later)
             .is_ok()
     }
 
-    /// Whether the stream has ended. Once it is so by idleness it stays so, and no use that comes at the same moment is
-    /// half believed: either it renews the stream or [`Lifetime::renew`] refuses it.
+    /// Whether the stream has expired. The expiry of an idle stream is final: a concurrent call of
+    /// [`Lifetime::renew`] either prevents it or returns `false`.
     ///
-    /// - `is_followed`: whether anybody follows the stream live, which is use.
-    pub(super) fn is_over(&self, is_followed: impl FnOnce() -> bool) -> bool {
+    /// - `is_followed`: whether the stream has live readers, which counts as use.
+    pub(super) fn is_expired(&self, is_followed: impl FnOnce() -> bool) -> bool {
         let idle = match self.expiry {
             None => return false,
             Some(Expiry::At(end)) => return self.wall.now() >= end,
             Some(Expiry::Idle(idle)) => idle,
         };
         let used = self.used_ms.load(Ordering::Acquire);
-        if used == OVER {
+        if used == EXPIRED {
             return true;
         }
         if is_followed() || Duration::from_millis(self.now_ms().saturating_sub(used)) < idle {
             return false;
         }
         self.used_ms
-            .compare_exchange(used, OVER, Ordering::AcqRel, Ordering::Acquire)
+            .compare_exchange(used, EXPIRED, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
-    /// How much longer the stream lives if nobody uses it from now on; `None` for ever.
-    pub(super) fn left(&self) -> Option<Duration> {
+    /// The time until the stream expires if it is not used; `None` if it never expires.
+    pub(super) fn time_left(&self) -> Option<Duration> {
         match self.expiry? {
             Expiry::At(end) => Some(
                 end.duration_since(self.wall.now())
@@ -84,9 +84,9 @@ impl Lifetime {
         }
     }
 
-    /// Milliseconds from `opened` until now; never [`OVER`].
+    /// Milliseconds since `opened`; never [`EXPIRED`].
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(OVER - 1)
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(EXPIRED - 1)
     }
 }
 
@@ -98,39 +98,40 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_stream_expires_once_and_use_postpones_it() {
-        let life = Lifetime::new(Some(Expiry::Idle(1_000 * MS)), Wall::driven());
+        let lifetime = Lifetime::new(Some(Expiry::Idle(1_000 * MS)), WallClock::tokio());
         tokio::time::advance(999 * MS).await;
-        assert!(!life.is_over(|| false));
-        assert_eq!(life.left(), Some(MS));
-        assert!(life.renew());
-        assert_eq!(life.left(), Some(1_000 * MS));
+        assert!(!lifetime.is_expired(|| false));
+        assert_eq!(lifetime.time_left(), Some(MS));
+        assert!(lifetime.renew());
+        assert_eq!(lifetime.time_left(), Some(1_000 * MS));
         tokio::time::advance(999 * MS).await;
-        assert!(!life.is_over(|| false));
+        assert!(!lifetime.is_expired(|| false));
         tokio::time::advance(MS).await;
-        assert!(!life.is_over(|| true), "somebody follows it");
-        assert!(life.is_over(|| false));
-        assert!(!life.renew(), "what has ended is not used any more");
-        assert!(life.is_over(|| true));
+        assert!(!lifetime.is_expired(|| true), "it has a live reader");
+        assert!(lifetime.is_expired(|| false));
+        assert!(!lifetime.renew(), "an expired stream cannot be renewed");
+        assert!(lifetime.is_expired(|| true));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_expires_at_its_date_even_when_used() {
-        let wall = Wall::driven();
-        let life = Lifetime::new(Some(Expiry::At(wall.now() + 5 * MS)), wall);
+        let wall = WallClock::tokio();
+        let lifetime = Lifetime::new(Some(Expiry::At(wall.now() + 5 * MS)), wall);
         tokio::time::advance(4 * MS).await;
-        assert!(!life.is_over(|| false) && life.renew());
-        assert_eq!(life.left(), Some(MS));
+        assert!(!lifetime.is_expired(|| false) && lifetime.renew());
+        assert_eq!(lifetime.time_left(), Some(MS));
         tokio::time::advance(MS).await;
-        assert!(life.is_over(|| true));
+        assert!(lifetime.is_expired(|| true));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_expiry_never_ends_and_zero_seconds_end_at_once() {
-        let eternal = Lifetime::new(None, Wall::driven());
+    async fn no_expiry_never_expires_and_zero_seconds_expire_at_once() {
+        let eternal = Lifetime::new(None, WallClock::tokio());
         tokio::time::advance(Duration::from_secs(1 << 40)).await;
-        assert!(!eternal.is_over(|| false));
+        assert!(!eternal.is_expired(|| false));
         assert!(
-            Lifetime::new(Some(Expiry::Idle(Duration::ZERO)), Wall::driven()).is_over(|| false)
+            Lifetime::new(Some(Expiry::Idle(Duration::ZERO)), WallClock::tokio())
+                .is_expired(|| false)
         );
     }
 }

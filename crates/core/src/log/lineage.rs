@@ -1,4 +1,4 @@
-//! Which stream holds which part of a fork's messages, and reading and cutting across them.
+//! The streams that store the inherited messages of a fork, and reads across them.
 
 use super::{Log, ReadError};
 use crate::model::StreamId;
@@ -7,24 +7,24 @@ use crate::store::{Cut, StoreError};
 use bytes::{Bytes, BytesMut};
 use tailwater_protocol::Offset;
 
-/// The inherited part of a fork's messages: which stream holds them up to which position. Empty for a stream that was forked
-/// from none.
+/// The inherited messages of a fork: a list of streams, each with the position up to which its
+/// messages are inherited. Empty for a stream that is not a fork.
 ///
-/// The chain of forks is flattened when a fork is made: a read looks at the parts, never at the chain.
+/// The chain of forks is flattened when a fork is created, so reads use the list, not the chain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lineage {
     parts: Vec<LineagePart>,
-    generation: usize,
+    depth: usize,
 }
 
-/// Messages of another stream, from the end of the part before.
+/// A range of messages of another stream, from the end of the previous part to `until`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct LineagePart {
     stream: StreamId,
     until: Offset,
 }
 
-/// A part with both its ends.
+/// A range of messages of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct LineageSpan {
     stream: StreamId,
@@ -33,10 +33,10 @@ struct LineageSpan {
 }
 
 impl Lineage {
-    /// Forks of forks that one stream may descend from: each costs a look per read.
-    pub(crate) const GENERATIONS_MAX: usize = 64;
+    /// The maximum length of a chain of forks. The cost of a read increases with it.
+    pub(crate) const DEPTH_MAX: usize = 64;
 
-    /// What a fork inherits that leaves at `at` a stream with this lineage, whose own number is `stream`.
+    /// The lineage of a fork at `at` of the stream `stream`, which has this lineage.
     pub(crate) fn fork(&self, stream: StreamId, at: Offset) -> Self {
         let mut parts: Vec<LineagePart> = Vec::new();
         for part in self.parts.iter().copied().chain([LineagePart {
@@ -54,16 +54,16 @@ impl Lineage {
         }
         Self {
             parts,
-            generation: self.generation + 1,
+            depth: self.depth + 1,
         }
     }
 
-    /// How many streams it descends from.
-    pub(crate) fn generation(&self) -> usize {
-        self.generation
+    /// The length of the chain of forks: 0 for a stream that is not a fork.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
     }
 
-    /// All parts in order, the stream's own, which ends at `end`, last.
+    /// All ranges in order. The last one is of the stream itself and ends at `end`.
     fn spans(&self, own: StreamId, end: Offset) -> impl DoubleEndedIterator<Item = LineageSpan> {
         let begins = |index: usize| {
             index
@@ -85,7 +85,10 @@ impl Lineage {
 }
 
 impl Log {
-    /// Whole messages from `from`, which lies before `until`, on: at most `max_bytes` unless the first alone is longer.
+    /// Reads complete messages from `from` to `until` at most. The result exceeds `max_bytes` only if
+    /// the first message is longer.
+    ///
+    /// - `from`: before `until`.
     pub(crate) async fn page(
         &self,
         from: Offset,
@@ -106,7 +109,7 @@ impl Log {
                 .store
                 .read(span.stream, at, span.until, room)
                 .await
-                .map_err(|error| self.unread(from, span.stream, error))?;
+                .map_err(|error| self.read_error(from, span.stream, error))?;
             let is_whole = at.advance(piece.len()) == Some(span.until);
             if page.is_empty() {
                 page = piece;
@@ -124,25 +127,25 @@ impl Log {
         Ok(page)
     }
 
-    /// What it means to a reader that the store did not give a page.
-    fn unread(&self, asked: Offset, stream: StreamId, error: StoreError) -> ReadError {
+    /// The read error for an error of the store.
+    fn read_error(&self, requested: Offset, stream: StreamId, error: StoreError) -> ReadError {
         match error {
             StoreError::Trimmed { earliest } => {
                 let earliest = earliest.max(self.earliest());
                 ReadError::Gone {
-                    asked: self.offset(asked),
+                    requested: self.offset(requested),
                     earliest: self.offset(earliest),
                 }
             }
-            StoreError::InsideMessage(asked) => ReadError::InsideMessage {
-                asked: self.offset(asked),
+            StoreError::InsideMessage(requested) => ReadError::InsideMessage {
+                requested: self.offset(requested),
             },
-            // A source outlives its forks: it is gone only after this stream is.
+            // A source is deleted only after its forks, so it must exist while this stream does.
             StoreError::NoStream
                 if stream != self.id && self.tail_now().state != TailState::Deleted =>
             {
                 ReadError::Store(StoreError::Damaged(format!(
-                    "stream number {}, which this one was forked from",
+                    "stream number {}, the source of this fork, is missing",
                     stream.0
                 )))
             }
@@ -155,7 +158,7 @@ impl Log {
         }
     }
 
-    /// The position at which the stream may be cut, looked for in its own messages and then in those that it inherited.
+    /// The position of a cut, searched in the stream's own messages and then in the inherited ones.
     pub(crate) async fn seek(&self, cut: Cut) -> Result<Offset, StoreError> {
         for span in self.lineage.spans(self.id, self.tail_now().next).rev() {
             if matches!(cut, Cut::AtMost(at) if at <= span.from) {
@@ -201,13 +204,13 @@ mod tests {
             assert_eq!(
                 parts(&child.fork(StreamId(2), at(leaves))),
                 expected,
-                "left at {leaves}"
+                "forked at {leaves}"
             );
         }
         assert_eq!(
             root.fork(StreamId(1), at(0))
                 .fork(StreamId(2), at(0))
-                .generation(),
+                .depth(),
             2
         );
     }

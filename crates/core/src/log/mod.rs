@@ -1,4 +1,4 @@
-//! A stream's log: offsets, and a tail that can be watched. It knows no HTTP and no disk.
+//! The log of one stream: offsets, and a tail that can be watched. Independent of HTTP and of the store.
 
 mod append;
 mod append_state;
@@ -17,7 +17,7 @@ pub use append::{Append, AppendError, Appended};
 pub use observer::StreamObserver;
 pub use readers::{ReaderGuard, ReaderStatus, Readers};
 
-use crate::clock::Wall;
+use crate::clock::WallClock;
 use crate::model::{
     Accepted, Payload, PayloadError, ProducerId, StreamConfig, StreamId, StreamLimits, StreamName,
     Tail, TailState,
@@ -35,16 +35,16 @@ use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, StreamOffset};
 use tokio::sync::watch;
 
-/// What a read found, with the tail at the same instant.
+/// The result of a read, with the tail at the same instant.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Whole messages as kept (see [`Payload`]); empty at the tail.
+    /// Complete messages in the stored form (see [`Payload`]); empty at the tail.
     pub data: Bytes,
-    /// Where `data` begins.
+    /// The position before `data`.
     pub from: Offset,
     /// The position after `data`.
     pub next: Offset,
-    /// The tail when the read began; `data` never goes beyond it.
+    /// The tail when the read started; `data` does not extend beyond it.
     pub tail: Tail,
 }
 
@@ -54,107 +54,109 @@ impl Batch {
         self.next >= self.tail.next
     }
 
-    /// Whether the stream is closed and `data` ends at its end.
+    /// Whether the stream is closed and `data` ends at the tail.
     pub fn closed(&self) -> bool {
         self.tail.closed() && self.up_to_date()
     }
 }
 
-/// Where a reader wants to begin.
+/// The start of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadStart {
-    /// At the earliest position kept.
+    /// The earliest retained position.
     Beginning,
-    /// At the tail.
+    /// The tail.
     Now,
-    /// At a position.
+    /// A given position.
     At(Offset),
 }
 
-/// Why nothing was read.
+/// Why a read failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// The position lies before what is kept (410).
-    #[error("offset {asked} is before the earliest one that is kept, {earliest}")]
+    /// The position is before the earliest retained position (410).
+    #[error("offset {requested} is before the earliest retained offset, {earliest}")]
     Gone {
-        /// Where reading was asked to begin.
-        asked: StreamOffset,
-        /// Where it can begin.
+        /// The requested start.
+        requested: StreamOffset,
+        /// The earliest possible start.
         earliest: StreamOffset,
     },
-    /// The offset belongs to another stream of this name, which was deleted (410).
+    /// The offset is from an earlier or later stream of the same name (410).
     #[error(
-        "offset {asked} belongs to another stream of this name, which was deleted; this one's begin at offset=-1"
+        "offset {requested} belongs to another stream of this name, which was deleted; read this stream from offset=-1"
     )]
-    OtherLife {
-        /// Where reading was asked to begin.
-        asked: StreamOffset,
-        /// Which of the streams that its name has had this is, counted from 0.
-        life: u32,
+    OtherGeneration {
+        /// The requested start.
+        requested: StreamOffset,
+        /// The generation of the stream.
+        generation: u32,
     },
-    /// The position lies inside a message, so it was never issued (400).
-    #[error("offset {asked} was never issued: it lies inside a message")]
+    /// The position is inside a message, so the server has never issued it (400).
+    #[error("offset {requested} was never issued: it is inside a message")]
     InsideMessage {
-        /// Where reading was asked to begin.
-        asked: StreamOffset,
+        /// The requested start.
+        requested: StreamOffset,
     },
     /// The stream was deleted (404).
     #[error("the stream was deleted")]
     Deleted,
-    /// The store can't give what it should have.
+    /// The store failed to return stored data.
     #[error(transparent)]
     Store(StoreError),
 }
 
-/// An append-only log: one stream's order, tail and state; its bytes rest in a [`Store`].
+/// An append-only log: the order of appends, the tail and the state of one stream. The bytes are in a [`Store`].
 #[derive(Debug)]
 pub struct Log {
     id: StreamId,
     name: StreamName,
-    life_number: u32,
+    generation: u32,
     config: StreamConfig,
     kind: ContentKind,
     created: SystemTime,
     store: Arc<dyn Store>,
-    wall: Wall,
-    /// The end as it will be once all that was submitted is committed. Held while submitting: that is the order.
+    wall: WallClock,
+    /// The state after all submitted appends. The lock is held while an append is submitted, which
+    /// defines the order of appends.
     staged: Mutex<AppendState>,
-    /// The end as committed, with what the next append is checked against.
+    /// The state after all committed appends.
     committed: Mutex<AppendState>,
-    /// A submitted change failed: what is staged no longer follows from what is committed.
-    faulted: AtomicBool,
+    /// Whether a submitted append has failed, so that `staged` must be reset to `committed`.
+    has_failed: AtomicBool,
     earliest_bytes: AtomicU64,
     tail: watch::Sender<Tail>,
     readers: Readers,
-    life: Lifetime,
-    /// The stream that this one was forked from.
+    lifetime: Lifetime,
+    /// The source, if the stream is a fork.
     source: Option<Arc<Self>>,
     pub(crate) lineage: Lineage,
     pub(crate) fork_refs: ForkRefs,
     observed: observer::ObserverSlot,
-    /// Messages that one append may have.
+    /// The maximum number of messages of one append.
     messages_max: usize,
     #[cfg(any(test, feature = "test-util"))]
-    /// What a test lets happen between two looks at this log.
+    /// A call that a test runs between two accesses to this log.
     pub interruption: interleavings::Interruption,
 }
 
 impl Log {
-    /// A log as its store knows it, be it new or from an earlier process.
+    /// Creates the log of a new or recovered stream.
     ///
-    /// - `source`: the stream that it was forked from, if it is a fork and its source is there; the fork is counted by the caller.
+    /// - `source`: the source, if the stream is a fork and its source exists. The caller counts the
+    ///   fork at its source.
     pub(crate) fn open(
         known: Recovered,
         source: Option<Arc<Self>>,
         store: Arc<dyn Store>,
-        wall: Wall,
+        wall: WallClock,
     ) -> Self {
         let append_state = AppendState::recovered(&known);
         let begins = known.config.begins();
         let earliest = match &source {
             _ if known.earliest > begins => known.earliest,
             Some(source) => source.earliest().min(begins),
-            // Of a fork whose source is missing, the beginning is not gone but damaged.
+            // If the source of a fork is missing, its beginning is damaged, not removed.
             None => Offset::ZERO,
         };
         let lineage = known.config.fork.as_ref().map(|fork| {
@@ -167,8 +169,8 @@ impl Log {
         Self {
             id: known.stream,
             name: known.name,
-            life_number: known.life,
-            life: Lifetime::new(known.config.expiry, wall),
+            generation: known.generation,
+            lifetime: Lifetime::new(known.config.expiry, wall),
             kind: known.config.kind(),
             config: known.config,
             created: known.created,
@@ -177,7 +179,7 @@ impl Log {
             tail: watch::Sender::new(append_state.tail()),
             staged: Mutex::new(append_state.clone()),
             committed: Mutex::new(append_state),
-            faulted: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
             earliest_bytes: AtomicU64::new(earliest.bytes()),
             readers: Readers::default(),
             source,
@@ -190,8 +192,12 @@ impl Log {
         }
     }
 
-    /// The same log as one of a server's: its changes reported to the observer of the streams, its appends within the limits.
-    pub(crate) fn kept_by(self, observed: &observer::ObserverSlot, limits: &StreamLimits) -> Self {
+    /// Sets the observer that is notified of changes, and the limits.
+    pub(crate) fn with_observer(
+        self,
+        observed: &observer::ObserverSlot,
+        limits: &StreamLimits,
+    ) -> Self {
         Self {
             observed: observed.clone(),
             messages_max: limits.append_messages_max,
@@ -199,27 +205,27 @@ impl Log {
         }
     }
 
-    /// The stream's number.
+    /// The id of the stream.
     pub fn id(&self) -> StreamId {
         self.id
     }
 
-    /// The stream's name.
+    /// The name of the stream.
     pub fn name(&self) -> &StreamName {
         &self.name
     }
 
-    /// The stream's configuration.
+    /// The configuration of the stream.
     pub fn config(&self) -> &StreamConfig {
         &self.config
     }
 
-    /// What its bytes are.
+    /// The kind of the content type.
     pub fn kind(&self) -> ContentKind {
         self.kind
     }
 
-    /// The messages of a body that shall be appended; a long one is read on a thread where it may take its time.
+    /// Parses the body of an append; a long body is parsed on a blocking thread.
     ///
     /// # Errors
     /// All of [`PayloadError`] (400).
@@ -227,74 +233,69 @@ impl Log {
         Payload::read(self.kind, body, self.messages_max).await
     }
 
-    /// Messages that one append may have, for [`Payload::parse_at_most`].
+    /// The maximum number of messages of one append, for [`Payload::parse_at_most`].
     pub fn append_messages_max(&self) -> usize {
         self.messages_max
     }
 
-    /// When it was created.
+    /// The time of creation.
     pub fn created(&self) -> SystemTime {
         self.created
     }
 
-    /// The stream that it was forked from; it may be hidden by now.
+    /// The source, if the stream is a fork. The source may be hidden.
     pub fn source(&self) -> Option<&Arc<Self>> {
         self.source.as_ref()
     }
 
-    /// How many forks it has, those that are being made included.
+    /// The number of forks, including those that are being created.
     pub fn forks(&self) -> usize {
         self.fork_refs.forks()
     }
 
-    /// Whether it was deleted and is kept for its forks only.
+    /// Whether the stream was deleted and is retained only for its forks.
     pub fn is_hidden(&self) -> bool {
         self.fork_refs.is_hidden()
     }
 
-    /// Whether it has ended by itself: it was idle for too long, or its date has come. It is deleted in a moment.
-    pub fn is_over(&self) -> bool {
-        self.life.is_over(|| self.readers.live() > 0)
+    /// Whether the stream has expired. The next sweep deletes it.
+    pub fn is_expired(&self) -> bool {
+        self.lifetime.is_expired(|| self.readers.live() > 0)
     }
 
-    /// Whether a request finds it: it was neither deleted nor hidden, and has not ended by itself.
-    pub fn is_there(&self) -> bool {
-        self.tail_now().state != TailState::Deleted && !self.is_hidden() && !self.is_over()
+    /// The time until the stream expires if it is not used; `None` if it never expires.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.lifetime.time_left()
     }
 
-    /// How much longer it lives if nobody uses it from now on; `None` for ever.
-    pub fn left(&self) -> Option<Duration> {
-        self.life.left()
-    }
-
-    /// Notes that somebody reads or writes, which puts off the end of a stream that ends when it is idle. `false` when
-    /// it has ended already.
+    /// Records a read or write, which postpones the expiry of an idle stream. `false` if the stream
+    /// has already expired.
     pub fn renew(&self) -> bool {
-        self.life.renew()
+        self.lifetime.renew()
     }
 
-    /// The live readers at this moment.
+    /// The live readers.
     pub fn readers(&self) -> &Readers {
         &self.readers
     }
 
-    /// The tail now, and as it moves.
+    /// Subscribes to the tail.
     pub fn tail(&self) -> watch::Receiver<Tail> {
-        self.may_be_interrupted();
+        self.interruption_point();
         self.tail.subscribe()
     }
 
-    /// The tail now.
+    /// The current tail.
     pub fn tail_now(&self) -> Tail {
         *self.tail.borrow()
     }
 
-    /// The earliest position that is kept.
+    /// The earliest retained position.
     pub fn earliest(&self) -> Offset {
         Offset::new(self.earliest_bytes.load(Ordering::Acquire)).unwrap_or(Offset::MAX)
     }
 
-    /// The position that `from` means at this moment.
+    /// The current position of a start.
     pub fn resolve(&self, from: ReadStart) -> Offset {
         match from {
             ReadStart::Beginning => self.earliest(),
@@ -303,7 +304,7 @@ impl Log {
         }
     }
 
-    /// How far each producer came, in the order of their identifiers.
+    /// The position of each producer, ordered by identifier.
     pub fn producers(&self) -> Vec<(ProducerId, Accepted)> {
         let mut all: Vec<_> = lock(&self.committed)
             .producers()
@@ -313,15 +314,16 @@ impl Log {
         all
     }
 
-    /// Data from `from` on; never waits for data.
+    /// Reads data from `from` on, without waiting for new data.
     ///
-    /// - `from`: a position that was issued; beyond the tail counts as at the tail.
-    /// - `max_bytes`: upper limit, at least 1; a single longer message comes whole.
-    /// - Returns a [`Batch`] of whole messages and the tail at the same instant.
+    /// - `from`: a message boundary; a position beyond the tail is treated as the tail.
+    /// - `max_bytes`: the maximum number of bytes, at least 1. The first message is returned even if
+    ///   it is longer.
+    /// - Returns a [`Batch`] of complete messages, and the tail at the same instant.
     ///
     /// # Errors
-    /// - [`ReadError::Gone`]: `from` lies before what is kept (410).
-    /// - [`ReadError::InsideMessage`]: `from` was never issued (400).
+    /// - [`ReadError::Gone`]: `from` is before the earliest retained position (410).
+    /// - [`ReadError::InsideMessage`]: `from` is not a message boundary (400).
     /// - [`ReadError::Deleted`]: the stream was deleted (404).
     ///
     /// Source: Durable Streams protocol, section 5.6.
@@ -329,7 +331,7 @@ impl Log {
         self.read_until(from, Offset::MAX, max_bytes).await
     }
 
-    /// As [`Log::read`], of what lies before `until`, a position that was issued.
+    /// As [`Log::read`], for the data before `until`, which must be a message boundary.
     ///
     /// # Errors
     /// As [`Log::read`].
@@ -339,9 +341,9 @@ impl Log {
         until: Offset,
         max_bytes: usize,
     ) -> Result<Batch, ReadError> {
-        self.may_be_interrupted();
+        self.interruption_point();
         let tail = self.tail_now();
-        self.may_be_interrupted();
+        self.interruption_point();
         if tail.state == TailState::Deleted {
             return Err(ReadError::Deleted);
         }
@@ -355,12 +357,15 @@ impl Log {
         }
         let earliest = self.earliest();
         if from < earliest {
-            let (asked, earliest) = (self.offset(from), self.offset(earliest));
-            return Err(ReadError::Gone { asked, earliest });
+            let (requested, earliest) = (self.offset(from), self.offset(earliest));
+            return Err(ReadError::Gone {
+                requested,
+                earliest,
+            });
         }
         let data = self.page(from, tail.next.min(until), max_bytes).await?;
         let next = from.advance(data.len()).unwrap_or(tail.next);
-        self.may_be_interrupted();
+        self.interruption_point();
         Ok(Batch {
             data,
             from,
@@ -369,34 +374,37 @@ impl Log {
         })
     }
 
-    /// Data from where `start` means; otherwise as [`Log::read`]. The beginning is never gone, however fast it moves.
+    /// As [`Log::read`], from the current position of `start`. A read from the beginning never fails
+    /// with [`ReadError::Gone`], even if messages are removed concurrently.
     ///
     /// # Errors
     /// As [`Log::read`].
     pub async fn read_from(&self, start: ReadStart, max_bytes: usize) -> Result<Batch, ReadError> {
         loop {
             match self.read(self.resolve(start), max_bytes).await {
-                // It moved between the two looks; each time further on.
-                Err(ReadError::Gone { asked, earliest })
-                    if start == ReadStart::Beginning && asked < earliest => {}
+                // The earliest position has advanced since `resolve`.
+                Err(ReadError::Gone {
+                    requested,
+                    earliest,
+                }) if start == ReadStart::Beginning && requested < earliest => {}
                 outcome => return outcome,
             }
         }
     }
 
-    /// Where, in tests, something else happens in between.
-    fn may_be_interrupted(&self) {
+    /// In tests, runs the planned call if it is due.
+    fn interruption_point(&self) {
         #[cfg(any(test, feature = "test-util"))]
         self.interruption.step();
     }
 
-    /// Ends the stream for writers and readers that hold it.
-    pub(crate) fn end(&self) {
+    /// Marks the log as deleted, and notifies its readers and the observer.
+    pub(crate) fn mark_deleted(&self) {
         lock(&self.staged).delete();
         lock(&self.committed).delete();
         self.tail
             .send_modify(|tail| tail.state = TailState::Deleted);
-        self.observed.tell(&self.name);
+        self.observed.notify(&self.name);
     }
 }
 

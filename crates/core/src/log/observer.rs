@@ -1,32 +1,32 @@
-//! Notifies one observer whenever any stream changes.
+//! Notifies one observer of the changes of all streams.
 
 use crate::model::StreamName;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// Is notified of every stream that was created, grew, was closed or was deleted, after the change can be read.
+/// Is notified when a stream was created, appended to, closed or deleted, after the change is visible to readers.
 ///
-/// It is called on the way of every append, so it must neither block nor wait.
+/// The methods are called for every append, so they must not block.
 pub trait StreamObserver: fmt::Debug + Send + Sync + 'static {
-    /// This stream changed; [`Streams::find`](crate::Streams::find) returns its state.
-    fn moved(&self, name: &StreamName);
+    /// Called after a stream changed; [`Streams::find`](crate::Streams::find) returns its state.
+    fn changed(&self, name: &StreamName);
 }
 
-/// The observer, shared by all logs; empty until one is set.
+/// The observer, shared by all logs; initially empty.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ObserverSlot(Arc<OnceLock<Arc<dyn StreamObserver>>>);
 
 impl ObserverSlot {
     /// Sets the observer, if there is none yet.
     pub(crate) fn set(&self, observer: Arc<dyn StreamObserver>) {
-        // The first stays: there is one of it per server.
+        // A second observer is ignored: there is one per server.
         let _taken = self.0.set(observer);
     }
 
-    /// Tells the observer, if there is one.
-    pub(crate) fn tell(&self, name: &StreamName) {
+    /// Notifies the observer, if there is one.
+    pub(crate) fn notify(&self, name: &StreamName) {
         if let Some(observer) = self.0.get() {
-            observer.moved(name);
+            observer.changed(name);
         }
     }
 }

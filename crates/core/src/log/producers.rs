@@ -1,21 +1,21 @@
-//! Idempotent producers: which appends are new, duplicates, gaps or stale. Pure.
+//! Idempotent producers: classifies appends as new, duplicate, gap or stale. Without I/O.
 
 use super::AppendError;
 use crate::model::{Accepted, ProducerId};
 use std::collections::HashMap;
 
-/// How far each producer came on one stream.
+/// The positions of the producers of one stream.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Producers {
     accepted: HashMap<ProducerId, Accepted>,
 }
 
-/// Producers that one stream remembers. They are remembered as long as the stream lives, so a writer that makes up a new
-/// identifier for every append has to be told.
+/// The maximum number of producers of one stream. Producers are stored as long as the stream exists,
+/// so a writer that uses a new identifier for each append must get an error.
 pub(super) const PRODUCERS_MAX: usize = 100_000;
 
 impl Producers {
-    /// Whether an append is new (`None`) or a duplicate: then how far the producer came.
+    /// Returns `None` for a new append, and the position of the producer for a duplicate.
     ///
     /// # Errors
     /// [`AppendError::StaleEpoch`], [`AppendError::EpochStart`], [`AppendError::Gap`], [`AppendError::TooManyProducers`].
@@ -24,10 +24,10 @@ impl Producers {
     pub(super) fn check(
         &self,
         id: &ProducerId,
-        came: Accepted,
+        at: Accepted,
     ) -> Result<Option<Accepted>, AppendError> {
         let Some(&last) = self.accepted.get(id) else {
-            return match came.seq {
+            return match at.seq {
                 0 if self.accepted.len() >= PRODUCERS_MAX => Err(AppendError::TooManyProducers {
                     limit: PRODUCERS_MAX,
                 }),
@@ -38,10 +38,10 @@ impl Producers {
                 }),
             };
         };
-        match (came.epoch, came.seq) {
+        match (at.epoch, at.seq) {
             (epoch, _) if epoch < last.epoch => Err(AppendError::StaleEpoch {
                 current: last.epoch,
-                came: epoch,
+                received: epoch,
             }),
             (epoch, 0) if epoch > last.epoch => Ok(None),
             (epoch, seq) if epoch > last.epoch => Err(AppendError::EpochStart { epoch, seq }),
@@ -54,12 +54,12 @@ impl Producers {
         }
     }
 
-    /// Remembers an append that was found to be new.
+    /// Stores the position after a new append.
     pub(super) fn accept(&mut self, id: ProducerId, at: Accepted) {
         self.accepted.insert(id, at);
     }
 
-    /// How far each producer came, in no order.
+    /// The position of each producer, in no particular order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&ProducerId, Accepted)> {
         self.accepted.iter().map(|(id, at)| (id, *at))
     }
@@ -87,7 +87,7 @@ mod tests {
                 9,
                 Err(AppendError::StaleEpoch {
                     current: 3,
-                    came: 2,
+                    received: 2,
                 }),
             ),
             (4, 2, Err(AppendError::EpochStart { epoch: 4, seq: 2 })),
@@ -97,7 +97,7 @@ mod tests {
                 2,
                 Err(AppendError::StaleEpoch {
                     current: 9,
-                    came: 3,
+                    received: 3,
                 }),
             ),
             (9, 1, Ok(None)),

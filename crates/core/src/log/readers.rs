@@ -1,4 +1,4 @@
-//! The live readers of a stream: how many by each technique, and the position of each.
+//! The live readers of a stream: their number by technique, and the position of each.
 
 use super::lock;
 use std::collections::BTreeMap;
@@ -7,62 +7,63 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tailwater_protocol::{Offset, Technique};
 
-/// Live readers by technique; polls come and go too quickly to be counted here.
+/// The live readers by technique, and the number of plain reads.
 #[derive(Debug, Default)]
 pub struct Readers {
-    /// By [`Technique::index`]: live readers; for polling the plain reads since the stream was opened, because a source that is
-    /// only polled is used, too.
+    /// The number of live readers, by [`Technique::index`]. For polling, the number of plain reads
+    /// since the stream was opened, so that a stream that is only polled counts as used.
     counts: [AtomicUsize; Technique::COUNT],
-    /// The live readers in the order in which they came.
-    present: Mutex<BTreeMap<u64, Arc<PresentReader>>>,
-    came: AtomicU64,
+    /// The live readers in the order in which they connected.
+    live: Mutex<BTreeMap<u64, Arc<ReaderEntry>>>,
+    next_number: AtomicU64,
 }
 
-/// One live reader as others see it.
+/// The state of one live reader.
 #[derive(Debug)]
-struct PresentReader {
+struct ReaderEntry {
     technique: Technique,
     since: Instant,
     at_bytes: AtomicU64,
 }
 
-/// Where one live reader is.
+/// The status of one live reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReaderStatus {
-    /// How it follows.
+    /// The technique.
     pub technique: Technique,
-    /// The position after what it was given.
+    /// The position after the data that was sent to it.
     pub at: Offset,
-    /// How long its request has been under way; a long-poll's reader comes anew with each of them.
+    /// The age of its request; each request of a long-polling client is a new reader.
     pub present_for: Duration,
 }
 
 impl Readers {
-    /// Live readers that use `technique`; for [`Technique::Poll`] the number of plain reads so far.
+    /// The number of live readers that use `technique`; for [`Technique::Poll`], the number of plain
+    /// reads so far.
     pub fn count(&self, technique: Technique) -> usize {
         self.counter(technique).load(Ordering::Relaxed)
     }
 
-    /// Live readers by any technique that waits.
+    /// The number of live readers, by all techniques except polling.
     pub fn live(&self) -> usize {
         Technique::waiting()
             .map(|technique| self.count(technique))
             .sum()
     }
 
-    /// Where the first `limit` of the live readers are, those that came first in front.
+    /// The status of the first `limit` live readers, in the order in which they connected.
     pub fn statuses(&self, limit: usize) -> Vec<ReaderStatus> {
-        let present: Vec<Arc<PresentReader>> =
-            lock(&self.present).values().take(limit).cloned().collect();
-        let status = |it: Arc<PresentReader>| ReaderStatus {
+        let entries: Vec<Arc<ReaderEntry>> =
+            lock(&self.live).values().take(limit).cloned().collect();
+        let status = |it: Arc<ReaderEntry>| ReaderStatus {
             technique: it.technique,
             at: Offset::new(it.at_bytes.load(Ordering::Relaxed)).unwrap_or(Offset::MAX),
             present_for: it.since.elapsed(),
         };
-        present.into_iter().map(status).collect()
+        entries.into_iter().map(status).collect()
     }
 
-    /// Notes one plain read.
+    /// Counts one plain read.
     pub fn note_plain_read(&self) {
         self.counter(Technique::Poll)
             .fetch_add(1, Ordering::Relaxed);
@@ -73,47 +74,46 @@ impl Readers {
     }
 }
 
-/// One live reader; counted until dropped.
+/// A live reader, which is counted until the guard is dropped.
 #[derive(Debug)]
 pub struct ReaderGuard {
     log: Arc<super::Log>,
     number: u64,
-    present: Arc<PresentReader>,
+    entry: Arc<ReaderEntry>,
 }
 
 impl ReaderGuard {
-    /// Counts a live reader of `log` from now on, which begins at `from`.
+    /// Registers a live reader of `log`.
+    ///
+    /// - `from`: the position at which it starts.
     pub fn new(log: Arc<super::Log>, technique: Technique, from: Offset) -> Self {
         let readers = log.readers();
         readers.counter(technique).fetch_add(1, Ordering::Relaxed);
-        let number = readers.came.fetch_add(1, Ordering::Relaxed);
-        let present = Arc::new(PresentReader {
+        let number = readers.next_number.fetch_add(1, Ordering::Relaxed);
+        let entry = Arc::new(ReaderEntry {
             technique,
             since: Instant::now(),
             at_bytes: AtomicU64::new(from.bytes()),
         });
-        lock(&readers.present).insert(number, Arc::clone(&present));
-        Self {
-            log,
-            number,
-            present,
-        }
+        lock(&readers.live).insert(number, Arc::clone(&entry));
+        Self { log, number, entry }
     }
 
-    /// Notes that the reader was given everything before `at`.
-    pub fn is_at(&self, at: Offset) {
-        self.present.at_bytes.store(at.bytes(), Ordering::Relaxed);
+    /// Records that everything before `at` was sent to the reader.
+    pub fn set_position(&self, at: Offset) {
+        self.entry.at_bytes.store(at.bytes(), Ordering::Relaxed);
     }
 }
 
 impl Drop for ReaderGuard {
     fn drop(&mut self) {
-        // It was in use until now, however long ago its reader came. Before the count falls, or it would seem idle since.
+        // The stream was in use until now. This must precede the decrement: otherwise the stream could
+        // expire in between, because its last recorded use may be old.
         self.log.renew();
         let readers = self.log.readers();
         readers
-            .counter(self.present.technique)
+            .counter(self.entry.technique)
             .fetch_sub(1, Ordering::Relaxed);
-        lock(&readers.present).remove(&self.number);
+        lock(&readers.live).remove(&self.number);
     }
 }

@@ -1,4 +1,4 @@
-//! Removes the oldest messages: those beyond a number of bytes, and those beyond an age.
+//! Retention: removes the oldest messages beyond a number of bytes or an age.
 
 use super::Log;
 use crate::store::{Change, Commit, Cut};
@@ -7,20 +7,20 @@ use std::time::Duration;
 use tailwater_protocol::Offset;
 
 impl Log {
-    /// Removes the oldest messages when more is kept than the configuration allows (with a quarter of slack).
-    pub(crate) async fn keep_to_bytes(&self) {
-        let Some(keep) = self.config.keep_bytes.filter(|_| self.has_too_many_bytes()) else {
+    /// Removes the oldest messages if the retained bytes exceed the limit by more than a quarter.
+    pub(crate) async fn enforce_byte_limit(&self) {
+        let Some(keep) = self.config.keep_bytes.filter(|_| self.exceeds_byte_limit()) else {
             return;
         };
         let next = self.tail_now().next.bytes();
         if let Some(at_most) = next.checked_sub(keep).and_then(Offset::new) {
-            // On the heap, for appends seldom come here, and each would carry it.
+            // Boxed, because this is rare and would otherwise enlarge the future of every append.
             Box::pin(self.trim_to(Cut::AtMost(at_most))).await;
         }
     }
 
-    /// Whether [`Log::keep_to_bytes`] would look for something to remove.
-    pub(crate) fn has_too_many_bytes(&self) -> bool {
+    /// Whether [`Log::enforce_byte_limit`] has messages to remove.
+    pub(crate) fn exceeds_byte_limit(&self) -> bool {
         let kept = self
             .tail_now()
             .next
@@ -32,8 +32,8 @@ impl Log {
             && self.forks() == 0
     }
 
-    /// Removes the messages that are older than the configuration allows.
-    pub(crate) async fn keep_to_age(&self) {
+    /// Removes the messages that exceed the age limit.
+    pub(crate) async fn enforce_age_limit(&self) {
         let Some(age) = self.config.keep_age else {
             return;
         };
@@ -45,16 +45,17 @@ impl Log {
         }
     }
 
-    /// Removes everything before a position, unless forks read it.
+    /// Removes the messages before a cut, unless the stream has forks.
     async fn trim_to(&self, cut: Cut) {
         let before = match self.seek(cut).await {
             Ok(before) => before,
             Err(error) => {
-                tracing::warn!(stream = %self.name, %error, "old messages can't be removed");
+                tracing::warn!(stream = %self.name, %error, "old messages cannot be removed");
                 return;
             }
         };
-        // Held until the store has the change, so that a fork made now finds them gone, and one made before keeps them.
+        // Held until the change is submitted: a fork that is created later finds the messages removed,
+        // and an existing fork prevents the removal.
         let Some(_no_forks) = self.fork_refs.no_forks() else {
             return;
         };
@@ -65,14 +66,14 @@ impl Log {
         {
             return;
         }
-        // What it inherited belongs to the store's other streams.
+        // Inherited messages are stored with other streams.
         if before > self.config.begins() {
             let name = self.name.clone();
             self.store.commit(
                 Commit { stream: self.id, change: Change::Trim { before } },
                 Box::new(move |result| {
                     if let Err(error) = result {
-                        tracing::warn!(stream = %name, %error, "messages before {before} can't be read any more, but are still stored");
+                        tracing::warn!(stream = %name, %error, "messages before {before} are no longer readable, but still stored");
                     }
                 }),
             );
@@ -80,8 +81,9 @@ impl Log {
     }
 }
 
-/// Of how many sweeps one looks for messages that are too old: a sixteenth of the age late at most, or a minute of sweeps.
-pub(crate) fn sweeps_between_looks(age: Duration, every: Duration) -> u64 {
+/// The number of sweeps between two checks of an age limit: messages are removed late by at most a
+/// sixteenth of the age, but a check is made at least every 60 sweeps.
+pub(crate) fn sweeps_between_checks(age: Duration, every: Duration) -> u64 {
     let sweeps = age.as_millis() / every.as_millis().max(1) / 16;
     u64::try_from(sweeps).unwrap_or(u64::MAX).clamp(1, 60)
 }
@@ -101,7 +103,7 @@ mod tests {
             (u64::MAX / 2_000, 60),
         ] {
             assert_eq!(
-                sweeps_between_looks(Duration::from_secs(age_s), second),
+                sweeps_between_checks(Duration::from_secs(age_s), second),
                 sweeps,
                 "{age_s} s"
             );

@@ -1,4 +1,4 @@
-//! What a stream was created with: what its bytes are, how long they are kept, and which stream it was forked from.
+//! The configuration of a stream: content type, expiry, retention, and the source of a fork.
 
 use super::value::{self, ValueError};
 use super::{StreamId, StreamName};
@@ -8,40 +8,40 @@ use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::inspect::{Configuration, Origin};
 use tailwater_protocol::{Offset, timestamp};
 
-/// What a stream was created with.
+/// The configuration of a stream, fixed at its creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamConfig {
-    /// Its content type as the creator wrote it.
+    /// The content type as it was given on creation.
     pub content_type: Arc<str>,
-    /// When it ends by itself.
+    /// When the stream expires; `None` for never.
     pub expiry: Option<Expiry>,
-    /// Bytes to keep, oldest go first; `None` keeps everything.
+    /// The number of bytes to retain, oldest removed first; `None` retains everything.
     pub keep_bytes: Option<u64>,
-    /// How long messages are kept; `None` keeps them for ever.
+    /// How long messages are retained; `None` retains them forever.
     pub keep_age: Option<Duration>,
-    /// Where it was forked from another stream.
+    /// The source, if the stream is a fork.
     pub fork: Option<Fork>,
 }
 
-/// When a stream ends by itself.
+/// When a stream expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expiry {
-    /// So long after the last read or write (`Stream-TTL`).
+    /// After this time without a read or write (`Stream-TTL`).
     Idle(Duration),
-    /// At a moment (`Stream-Expires-At`), which is kept to the millisecond; see [`Expiry::at`].
+    /// At a date (`Stream-Expires-At`), with millisecond precision; see [`Expiry::at`].
     At(SystemTime),
 }
 
-/// Where a stream was forked from another one, whose messages before that position are its own, too.
+/// The source of a fork. The fork inherits the source's messages before a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fork {
-    /// The other stream's number.
+    /// The id of the source stream.
     pub source: StreamId,
-    /// The other stream's name when the fork was made.
+    /// The name of the source stream when the fork was created.
     pub source_name: StreamName,
-    /// The position in the other stream, a message boundary, at which this stream's own messages begin.
+    /// The position in the source, a message boundary, at which the fork's own messages start.
     pub at: Offset,
-    /// How far beyond `at` the creator asked to inherit, in its units (messages or bytes).
+    /// The number of bytes that the fork inherits beyond `at` as part of its own first message.
     pub sub: u64,
 }
 
@@ -79,7 +79,7 @@ impl From<&Fork> for Origin {
 }
 
 impl StreamConfig {
-    /// A stream of this content type that keeps everything, for ever, and begins empty.
+    /// A configuration with this content type, without expiry and retention limits.
     pub fn new(content_type: &str) -> Self {
         Self {
             content_type: content_type.into(),
@@ -90,16 +90,16 @@ impl StreamConfig {
         }
     }
 
-    /// The configuration that an export tells, for a stream of its own.
+    /// The configuration in the head of an export.
     ///
     /// # Errors
-    /// [`ValueError`]: a value that no creation would take (400).
-    pub fn of_export(told: &Configuration) -> Result<Self, ValueError> {
+    /// [`ValueError`]: a value is invalid for the creation of a stream (400).
+    pub fn of_export(exported: &Configuration) -> Result<Self, ValueError> {
         let missing = || ValueError::new("contentType", "a content type", "");
         let content_type =
-            value::content_type("contentType", &told.content_type)?.ok_or_else(missing)?;
+            value::content_type("contentType", &exported.content_type)?.ok_or_else(missing)?;
         let expiry =
-            match (told.ttl_seconds, told.expires_at_ms) {
+            match (exported.ttl_seconds, exported.expires_at_ms) {
                 (None, None) => None,
                 (Some(seconds), None) => Some(Expiry::Idle(Duration::from_secs(
                     value::whole_number("ttlSeconds", seconds, 0)?,
@@ -108,16 +108,16 @@ impl StreamConfig {
                 (Some(seconds), Some(_)) => {
                     return Err(ValueError::new(
                         "ttlSeconds",
-                        "absent beside expiresAtMs",
+                        "absent if expiresAtMs is present",
                         seconds,
                     ));
                 }
             };
-        let keep_bytes = told
+        let keep_bytes = exported
             .keep_bytes
             .map(|bytes| value::whole_number("keepBytes", bytes, 1))
             .transpose()?;
-        let keep_age = told
+        let keep_age = exported
             .keep_seconds
             .map(|seconds| value::whole_number("keepSeconds", seconds, 1))
             .transpose()?;
@@ -130,24 +130,24 @@ impl StreamConfig {
         })
     }
 
-    /// What its bytes are.
+    /// The kind of the content type.
     pub fn kind(&self) -> ContentKind {
         ContentKind::of(&self.content_type)
     }
 
-    /// Whether `content_type` names the same media type; parameters and case do not count.
+    /// Whether `content_type` has the same media type; parameters and case are ignored.
     pub fn same_type(&self, content_type: &str) -> bool {
-        // As a rule they are the same to the byte.
+        // In most cases the texts are identical.
         *self.content_type == *content_type
             || essence(&self.content_type).eq_ignore_ascii_case(essence(content_type))
     }
 
-    /// The position before the stream's own first message.
+    /// The position at which the stream's own messages start: the fork position, or zero.
     pub fn begins(&self) -> Offset {
         self.fork.as_ref().map_or(Offset::ZERO, |fork| fork.at)
     }
 
-    /// When it ends by itself, in words.
+    /// The expiry as a text for error messages.
     pub(crate) fn expiry_text(&self) -> String {
         match self.expiry {
             None => "never".to_owned(),
@@ -158,7 +158,7 @@ impl StreamConfig {
         }
     }
 
-    /// What it keeps, in words.
+    /// The retention as a text for error messages.
     pub(crate) fn retention_text(&self) -> String {
         match (self.keep_bytes, self.keep_age) {
             (None, None) => "everything".to_owned(),
@@ -168,7 +168,7 @@ impl StreamConfig {
         }
     }
 
-    /// What it was forked from, in words.
+    /// The source of a fork as a text for error messages.
     pub(crate) fn fork_text(&self) -> String {
         match &self.fork {
             None => "none".to_owned(),
@@ -177,13 +177,13 @@ impl StreamConfig {
                 at,
                 sub: 0,
                 ..
-            }) => format!("`{source_name}` left at {at}"),
+            }) => format!("`{source_name}` at {at}"),
             Some(Fork {
                 source_name,
                 at,
                 sub,
                 ..
-            }) => format!("`{source_name}` left {sub} beyond {at}"),
+            }) => format!("`{source_name}` at {at} plus {sub}"),
         }
     }
 }

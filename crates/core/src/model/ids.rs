@@ -1,5 +1,5 @@
-//! The number by which a stream is identified internally.
+//! The internal identifier of a stream.
 
-/// A stream's number, never used again, not even for the next stream of the same name.
+/// The identifier of a stream. It is never reused, not even for the next stream of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub u64);

@@ -2,14 +2,14 @@
 
 /// Limits on the number of streams and on the size of one append.
 ///
-/// A bare number of streams has the defaults of everything else.
+/// Converting a number of streams into limits uses the defaults for all other limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamLimits {
-    /// Streams; beyond it none is created.
+    /// The maximum number of streams.
     pub streams_max: usize,
-    /// Messages of one append or first content.
+    /// The maximum number of messages of one append, or of the initial content of a stream.
     pub append_messages_max: usize,
-    /// Names of deleted streams whose number of lives is remembered one by one.
+    /// The maximum number of names of deleted streams whose generation is stored individually.
     pub deleted_names_max: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The types that the rest of the crate uses: names, configurations, messages, producers, tails. It imports nothing of this crate but clocks.
+//! The types that the rest of the crate uses: names, configurations, messages, producers, tails.
 
 mod config;
 mod ids;

@@ -1,4 +1,4 @@
-//! The payload of an append: bytes as they will be kept, and where each message in them ends.
+//! The payload of an append: the bytes to store, and the end of each message in them.
 
 use crate::offload::offload;
 use bytes::{Bytes, BytesMut};
@@ -10,71 +10,70 @@ use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::json;
 use tailwater_protocol::nesting::{NESTING_MAX, nesting};
 
-/// Whole messages, at least one, as the log keeps them.
+/// One or more complete messages in the stored form.
 ///
-/// A JSON message is kept as its text came, followed by one comma, so that any run of messages becomes an array by
-/// dropping the last comma and adding brackets. Everything else is kept as it came, one message per append.
+/// A JSON message is stored with its exact text, followed by one comma, so that consecutive messages
+/// become an array by removing the last comma and adding brackets. For any other content type, the
+/// body of an append is stored unchanged as one message.
 #[derive(Debug, Clone)]
 pub struct Payload {
     bytes: Bytes,
     ends: Ends,
 }
 
-/// Where messages end, counted from the payload's first byte; one message needs no list.
+/// The ends of messages, as offsets in the payload; one message needs no list.
 #[derive(Debug, Clone)]
 enum Ends {
     One,
     Many(Box<[usize]>),
 }
 
-/// A body that can't be appended.
+/// Why a body cannot be appended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
-    /// Nothing to append.
+    /// The body is empty.
     #[error(
         "there is nothing to append: expected at least one byte, unless the stream is only closed (Stream-Closed: true, or \
          `close` in a frame)"
     )]
     Empty,
-    /// `[]` on an append.
+    /// The body of an append is `[]`.
     #[error("the body is an empty JSON array: an append needs at least one message")]
     EmptyArray,
-    /// Not JSON, on a JSON stream.
-    #[error("the body is not JSON, as this stream's content type demands: {0}")]
+    /// The body for a JSON stream is not valid JSON.
+    #[error("the body is not valid JSON, which the stream's content type requires: {0}")]
     NotJson(String),
-    /// A JSON message whose brackets are nested too deep.
-    #[error("a message is nested {came} levels deep, the limit is {NESTING_MAX}")]
+    /// A JSON message is nested too deep.
+    #[error("a message is nested {depth} levels deep, the limit is {NESTING_MAX}")]
     TooDeep {
-        /// How deep.
-        came: usize,
+        /// The depth of the message.
+        depth: usize,
     },
-    /// More messages than one append may have.
-    #[error(
-        "the body has more than {limit} messages, which is the limit of one append: send them in several"
-    )]
+    /// The body has too many messages for one append.
+    #[error("the body exceeds the limit of {limit} messages per append: send several appends")]
     TooManyMessages {
-        /// The limit.
+        /// The maximum number of messages.
         limit: usize,
     },
 }
 
 impl PayloadError {
-    /// Whether there was nothing to append, which is no error where a stream is created.
-    fn is_nothing(&self) -> bool {
+    /// Whether the body has no messages, which is valid when a stream is created.
+    fn is_without_messages(&self) -> bool {
         matches!(self, Self::Empty | Self::EmptyArray)
     }
 }
 
 impl Payload {
-    /// The messages in `body`, however many; see [`Payload::parse_at_most`].
+    /// Parses a body without a limit on the number of messages; see [`Payload::parse_at_most`].
     ///
     /// # Errors
-    /// All of [`PayloadError`] but [`PayloadError::TooManyMessages`] (400).
+    /// All of [`PayloadError`] except [`PayloadError::TooManyMessages`] (400).
     pub fn parse(kind: ContentKind, body: Bytes) -> Result<Self, PayloadError> {
         Self::parse_at_most(kind, body, usize::MAX)
     }
 
-    /// As [`Payload::parse_at_most`]; a long JSON body is read on a thread where it may take its time.
+    /// As [`Payload::parse_at_most`]; a long JSON body is parsed on a blocking thread.
     ///
     /// # Errors
     /// All of [`PayloadError`] (400).
@@ -83,7 +82,7 @@ impl Payload {
         body: Bytes,
         messages_max: usize,
     ) -> Result<Self, PayloadError> {
-        // Other bodies are copied, not read.
+        // Other bodies are copied, not parsed.
         let bytes = if kind == ContentKind::Json {
             body.len()
         } else {
@@ -92,11 +91,11 @@ impl Payload {
         offload(bytes, move || Self::parse_at_most(kind, body, messages_max)).await
     }
 
-    /// The messages in `body`.
+    /// Parses the messages in `body`.
     ///
-    /// - `kind`: of the stream. For JSON, one level of array is flattened into messages.
-    /// - `body`: the request body, whole.
-    /// - `messages_max`: at most so many messages, at least 1.
+    /// - `kind`: the kind of the stream. For JSON, one level of array is flattened into messages.
+    /// - `body`: the complete request body.
+    /// - `messages_max`: the maximum number of messages, at least 1.
     ///
     /// # Errors
     /// All of [`PayloadError`] (400).
@@ -112,7 +111,8 @@ impl Payload {
         }
         match kind {
             ContentKind::Json => Self::json(&body, messages_max),
-            // Not as it came: a body is a piece of its connection's read buffer and would keep the whole of it in memory.
+            // Copied, because the body is a slice of its connection's read buffer and would keep the
+            // whole buffer in memory.
             ContentKind::Text | ContentKind::Binary => Ok(Self {
                 bytes: Vec::from(body).into_boxed_slice().into(),
                 ends: Ends::One,
@@ -120,10 +120,10 @@ impl Payload {
         }
     }
 
-    /// Messages that were kept before, as they were.
+    /// Creates a payload of messages that were validated before.
     ///
-    /// - `kind`: of the stream; a JSON message is valid JSON, which is not looked at again.
-    /// - Returns `None` when there are none, or one is empty.
+    /// - `kind`: the kind of the stream. JSON messages must be valid JSON, which is not checked.
+    /// - Returns `None` if there are no messages, or one of them is empty.
     pub fn of_messages<'a>(
         kind: ContentKind,
         messages: impl IntoIterator<Item = &'a [u8]>,
@@ -150,11 +150,11 @@ impl Payload {
         })
     }
 
-    /// As [`Payload::of_messages`], of messages that come from a client: JSON ones are valid, but have not been looked at.
+    /// As [`Payload::of_messages`], for valid JSON messages from a client, whose depth has not been checked.
     ///
     /// # Errors
-    /// [`PayloadError::TooDeep`]; [`PayloadError::Empty`] when there are none, or one is empty.
-    pub fn of_new_messages<'a>(
+    /// [`PayloadError::TooDeep`]; [`PayloadError::Empty`] if there are no messages, or one is empty.
+    pub fn of_client_messages<'a>(
         kind: ContentKind,
         messages: impl Iterator<Item = &'a [u8]> + Clone,
     ) -> Result<Self, PayloadError> {
@@ -164,19 +164,19 @@ impl Payload {
         Self::of_messages(kind, messages).ok_or(PayloadError::Empty)
     }
 
-    /// What `parsed` is where nothing to append is no error: the first content of a stream.
+    /// The payload of a creation, where a body without messages is not an error but `None`.
     ///
     /// # Errors
-    /// All of [`PayloadError`] but [`PayloadError::Empty`] and [`PayloadError::EmptyArray`] (400).
+    /// All of [`PayloadError`] except [`PayloadError::Empty`] and [`PayloadError::EmptyArray`] (400).
     pub fn first(parsed: Result<Self, PayloadError>) -> Result<Option<Self>, PayloadError> {
         match parsed {
-            Err(error) if error.is_nothing() => Ok(None),
+            Err(error) if error.is_without_messages() => Ok(None),
             parsed => parsed.map(Some),
         }
     }
 
-    /// One message of these bytes, whatever they are: for a stream that will take nothing anyway.
-    pub fn unread(body: Bytes) -> Self {
+    /// Creates a payload of one message without validation, for a stream that refuses all appends.
+    pub fn unvalidated(body: Bytes) -> Self {
         Self {
             bytes: body,
             ends: Ends::One,
@@ -215,7 +215,7 @@ impl Payload {
         })
     }
 
-    /// Where messages end, counted from the payload's first byte; empty for one message.
+    /// The ends of messages, as offsets in the payload; empty for one message.
     pub(crate) fn ends(&self) -> &[usize] {
         match &self.ends {
             Ends::One => &[],
@@ -223,22 +223,22 @@ impl Payload {
         }
     }
 
-    /// The bytes as kept.
+    /// The bytes in the stored form.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// How many bytes it takes, at least 1.
+    /// The number of bytes, at least 1.
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Never: a payload has at least one message.
+    /// Always false: a payload has at least one message.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// How many bytes of memory it takes, the list of its messages' ends included.
+    /// The number of bytes in memory, including the list of message ends.
     pub fn memory_bytes(&self) -> usize {
         let ends = match &self.ends {
             Ends::One => 0,
@@ -247,7 +247,7 @@ impl Payload {
         self.len() + ends
     }
 
-    /// How many messages it holds, at least 1.
+    /// The number of messages, at least 1.
     pub fn messages(&self) -> usize {
         match &self.ends {
             Ends::One => 1,
@@ -256,12 +256,12 @@ impl Payload {
     }
 }
 
-/// The JSON messages of a body, gathered one after another.
+/// Collects the JSON messages of a body.
 struct MessageCollector {
     bytes: Vec<u8>,
     ends: Vec<usize>,
     limit: usize,
-    /// Why the reading was given up, if it was not the JSON.
+    /// Why parsing was aborted, if not because of invalid JSON.
     fault: Option<PayloadError>,
 }
 
@@ -300,9 +300,9 @@ impl<'de> Visitor<'de> for &mut MessageCollector {
 }
 
 fn check_nesting(message: &[u8]) -> Result<(), PayloadError> {
-    let came = nesting(message);
-    if came > NESTING_MAX {
-        Err(PayloadError::TooDeep { came })
+    let depth = nesting(message);
+    if depth > NESTING_MAX {
+        Err(PayloadError::TooDeep { depth })
     } else {
         Ok(())
     }
@@ -411,7 +411,7 @@ mod tests {
             prop_assert_eq!(payload.messages(), messages.len());
             let ends: Vec<usize> = kept.iter().scan(0, |end, it| { *end += it.len(); Some(*end) }).collect();
             prop_assert_eq!(payload.ends(), if ends.len() == 1 { &[][..] } else { &ends });
-            let again = Payload::of_new_messages(ContentKind::Json, messages.iter().map(|it| it.as_bytes())).unwrap();
+            let again = Payload::of_client_messages(ContentKind::Json, messages.iter().map(|it| it.as_bytes())).unwrap();
             prop_assert_eq!(again.bytes(), payload.bytes());
         }
 

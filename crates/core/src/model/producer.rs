@@ -1,28 +1,28 @@
-//! Idempotent producers: what they call themselves, and how far they came.
+//! Idempotent producers: identifiers and positions.
 
-use super::value::{MARK_BYTES_MAX, ValueError, check_mark};
+use super::value::{ValueError, WRITER_TEXT_BYTES_MAX, check_writer_text};
 use std::fmt;
 use std::sync::Arc;
 
-/// What a producer calls itself, the same across its restarts.
+/// The identifier of a producer, which stays the same when the producer restarts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProducerId(Arc<str>);
 
 impl ProducerId {
-    /// The longest, in bytes.
-    pub const BYTES_MAX: usize = MARK_BYTES_MAX;
+    /// The maximum length in bytes.
+    pub const BYTES_MAX: usize = WRITER_TEXT_BYTES_MAX;
 
-    /// The identifier that `text` spells: 1 to 256 bytes of visible ASCII.
+    /// Parses an identifier: 1 to 256 bytes of visible ASCII.
     ///
-    /// - `field`: what the one who sent it calls it.
+    /// - `field`: the name of the field in the request, for the error.
     ///
     /// # Errors
-    /// [`ValueError`] when it is empty, too long or not visible ASCII (400).
+    /// [`ValueError`]: the text is empty, too long or not visible ASCII (400).
     pub fn parse(field: &'static str, text: &str) -> Result<Self, ValueError> {
-        check_mark(field, text, 1).map(|()| Self(text.into()))
+        check_writer_text(field, text, 1).map(|()| Self(text.into()))
     }
 
-    /// The identifier that a store kept, however long it was taken at the time; `None` when it is empty.
+    /// An identifier from a store, which may exceed the current length limit; `None` if it is empty.
     pub(crate) fn kept(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(text.into()))
     }
@@ -39,25 +39,25 @@ impl fmt::Display for ProducerId {
     }
 }
 
-/// How far a producer came on a stream.
+/// The position of a producer: the last append of it that the stream accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Accepted {
-    /// Its epoch, `0..2^53`: each restart of the producer has a higher one.
+    /// The epoch, `0..2^53`, which is higher after each restart of the producer.
     pub epoch: u64,
-    /// The last sequence number accepted in that epoch, `0..2^53`.
+    /// The last accepted sequence number of that epoch, `0..2^53`.
     pub seq: u64,
 }
 
 impl Accepted {
-    /// The largest epoch and sequence number: what JavaScript counts exactly.
+    /// The largest epoch and sequence number: the largest integer that JavaScript represents exactly.
     pub const MAX: u64 = (1 << 53) - 1;
 }
 
-/// Who sent an append, and which of its appends it is.
+/// The producer of an append, and the epoch and sequence number of the append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Producer {
-    /// The producer.
+    /// The identifier of the producer.
     pub id: ProducerId,
-    /// Its epoch and the append's number in it.
+    /// The epoch of the producer and the sequence number of the append.
     pub at: Accepted,
 }

@@ -1,32 +1,32 @@
-//! Where a stream ends.
+//! The tail of a stream.
 
 use tailwater_protocol::Offset;
 
-/// Where a log ends: a state that can be looked at and watched, not an event.
+/// The end and the state of a stream. It is a value that can be read and watched, not an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tail {
     /// The position after the last byte.
     pub next: Offset,
-    /// Which of the streams that its name has had this is; see [`Log::life`](crate::Log::life).
-    pub life: u32,
-    /// Whether more can come.
+    /// The generation of the stream; see [`Log::generation`](crate::Log::generation).
+    pub generation: u32,
+    /// Whether the stream is open, closed or deleted.
     pub state: TailState,
 }
 
-/// Whether more can come.
+/// The state of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TailState {
-    /// More can come.
+    /// The stream can be appended to.
     Open,
-    /// Nothing more will come; what is there stays.
+    /// The stream can be read but not appended to.
     Closed,
     /// The stream was deleted.
     Deleted,
 }
 
 impl Tail {
-    /// Whether a reader at `from` has something to do: data, the end, or the stream's deletion.
-    pub fn has_news(&self, from: Offset) -> bool {
+    /// Whether a reader at `from` need not wait: there is data, or the stream is closed or deleted.
+    pub fn is_ready_at(&self, from: Offset) -> bool {
         self.next > from || self.state != TailState::Open
     }
 

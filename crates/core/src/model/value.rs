@@ -1,4 +1,4 @@
-//! Values that clients send and the server keeps, validated the same way however they arrive.
+//! Validation of values from clients that the server stores, independent of the request format.
 //!
 //! | value | limit |
 //! | --- | --- |
@@ -10,46 +10,52 @@
 //! | time to live, retention | [`whole_number`]: up to 2^53 - 1 seconds or bytes |
 //! | date of expiry | [`Expiry::at`]: 1970 to 9999, in milliseconds |
 //!
-//! Those of subscriptions stand in `subscriptions/definition.rs`, `glob.rs` and `target.rs`.
+//! The values of subscriptions are validated in `backend/src/subscriptions/definition.rs`, `glob.rs`
+//! and `target.rs`.
 
 use super::Expiry;
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 use tailwater_protocol::timestamp;
 
-/// The longest producer id and `Stream-Seq`, in bytes: both are kept for as long as their stream.
-pub(super) const MARK_BYTES_MAX: usize = 256;
-/// The longest content type, in bytes.
+/// The maximum length of a producer id and of `Stream-Seq` in bytes. Both are stored as long as the
+/// stream exists.
+pub(super) const WRITER_TEXT_BYTES_MAX: usize = 256;
+/// The maximum length of a content type in bytes.
 const CONTENT_TYPE_BYTES_MAX: usize = 256;
-/// The largest number of seconds or bytes: what JavaScript counts exactly.
+/// The largest number of seconds or bytes: the largest integer that JavaScript represents exactly.
 pub const NUMBER_MAX: u64 = (1 << 53) - 1;
-/// Characters of a refused value that its error repeats.
+/// The maximum number of characters of an invalid value that the error quotes.
 const SHOWN_CHARS: usize = 80;
 
-/// A value that the server does not take (400).
+/// An invalid value (400).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{field}` must be {expected}, not {came}")]
+#[error("`{field}` must be {expected}, not {received}")]
 pub struct ValueError {
-    /// Which value, as the one who sent it calls it.
+    /// The name of the field in the request.
     pub field: &'static str,
-    /// What is taken.
+    /// The valid values.
     pub expected: String,
-    /// What came; of a long value the beginning, or its length.
-    pub came: String,
+    /// The received value, truncated if it is long, or its length.
+    pub received: String,
 }
 
 impl ValueError {
-    /// Something else than `expected` came.
-    pub fn new(field: &'static str, expected: impl Into<String>, came: impl fmt::Display) -> Self {
-        let came = came.to_string();
-        let came = match came.char_indices().nth(SHOWN_CHARS) {
-            Some((end, _)) => format!("`{}...`", &came[..end]),
-            None => format!("`{came}`"),
+    /// Creates the error for a value that is not as `expected`.
+    pub fn new(
+        field: &'static str,
+        expected: impl Into<String>,
+        received: impl fmt::Display,
+    ) -> Self {
+        let received = received.to_string();
+        let received = match received.char_indices().nth(SHOWN_CHARS) {
+            Some((end, _)) => format!("`{}...`", &received[..end]),
+            None => format!("`{received}`"),
         };
         Self {
             field,
             expected: expected.into(),
-            came,
+            received,
         }
     }
 
@@ -57,39 +63,43 @@ impl ValueError {
         Self {
             field,
             expected,
-            came: format!("one of {bytes} bytes"),
+            received: format!("one of {bytes} bytes"),
         }
     }
 }
 
-/// A writer's own sequence (`Stream-Seq`), which must rise in byte order; at most 256 bytes of visible ASCII.
+/// The sequence string of a writer (`Stream-Seq`), which must increase in byte order; at most 256 bytes of visible ASCII.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamSeq(String);
 
 impl StreamSeq {
-    /// The longest, in bytes.
-    pub const BYTES_MAX: usize = MARK_BYTES_MAX;
+    /// The maximum length in bytes.
+    pub const BYTES_MAX: usize = WRITER_TEXT_BYTES_MAX;
 
-    /// The sequence that `text` spells.
+    /// Parses a sequence string.
     ///
-    /// - `field`: what the one who sent it calls it.
+    /// - `field`: the name of the field in the request, for the error.
     ///
     /// # Errors
-    /// [`ValueError`] when it is too long or not visible ASCII (400).
+    /// [`ValueError`]: the text is too long or not visible ASCII (400).
     pub fn parse(field: &'static str, text: &str) -> Result<Self, ValueError> {
-        check_mark(field, text, 0).map(|()| Self(text.to_owned()))
+        check_writer_text(field, text, 0).map(|()| Self(text.to_owned()))
     }
 
-    /// The sequence as text.
+    /// The sequence string.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Checks what a writer leaves behind: `least` to 256 bytes of what a header can carry.
-pub(super) fn check_mark(field: &'static str, text: &str, least: usize) -> Result<(), ValueError> {
-    if !(least..=MARK_BYTES_MAX).contains(&text.len()) {
-        let expected = format!("a text of {least} to {MARK_BYTES_MAX} bytes");
+/// Checks that a text has `least` to 256 bytes and is valid in an HTTP header.
+pub(super) fn check_writer_text(
+    field: &'static str,
+    text: &str,
+    least: usize,
+) -> Result<(), ValueError> {
+    if !(least..=WRITER_TEXT_BYTES_MAX).contains(&text.len()) {
+        let expected = format!("a text of {least} to {WRITER_TEXT_BYTES_MAX} bytes");
         return Err(ValueError::length(field, expected, text.len()));
     }
     if text
@@ -101,12 +111,13 @@ pub(super) fn check_mark(field: &'static str, text: &str, least: usize) -> Resul
     Err(ValueError::new(field, "visible ASCII", text.escape_debug()))
 }
 
-/// A content type without the white space around it; `None` when nothing else is there.
+/// Validates a content type, and trims white space around it; `None` if it is empty.
 ///
-/// - `field`: what the one who sent it calls it.
+/// - `field`: the name of the field in the request, for the error.
 ///
 /// # Errors
-/// [`ValueError`] when it is not `type/subtype`, perhaps with parameters, in at most 256 bytes of visible ASCII (400).
+/// [`ValueError`]: the text is not `type/subtype` with optional parameters in at most 256 bytes of
+/// visible ASCII (400).
 pub fn content_type<'a>(field: &'static str, text: &'a str) -> Result<Option<&'a str>, ValueError> {
     let text = text.trim();
     if text.is_empty() {
@@ -137,12 +148,12 @@ pub fn content_type<'a>(field: &'static str, text: &'a str) -> Result<Option<&'a
     }
 }
 
-/// A number of seconds or bytes.
+/// Validates a number of seconds or bytes.
 ///
-/// - `least`: the smallest that is taken.
+/// - `least`: the smallest valid number.
 ///
 /// # Errors
-/// [`ValueError`] when it is smaller, or above [`NUMBER_MAX`] (400).
+/// [`ValueError`]: the number is smaller than `least`, or larger than [`NUMBER_MAX`] (400).
 pub fn whole_number(field: &'static str, number: u64, least: u64) -> Result<u64, ValueError> {
     if (least..=NUMBER_MAX).contains(&number) {
         return Ok(number);
@@ -155,12 +166,12 @@ pub fn whole_number(field: &'static str, number: u64, least: u64) -> Result<u64,
 }
 
 impl Expiry {
-    /// The end at a date, which is kept and told to the millisecond; smaller fractions are dropped.
+    /// An expiry at a date, truncated to milliseconds.
     ///
-    /// - `since_1970`: time since 1970 began in UTC.
+    /// - `since_1970`: time since the Unix epoch.
     ///
     /// # Errors
-    /// [`ValueError`] when it lies beyond the year 9999, which no date can name (400).
+    /// [`ValueError`]: the date is after the year 9999 and cannot be represented as text (400).
     pub fn at(field: &'static str, since_1970: Duration) -> Result<Self, ValueError> {
         let wrong = || ValueError::new(field, "a date from 1970 to 9999", since_1970.as_millis());
         let ms = u64::try_from(since_1970.as_millis())
@@ -200,11 +211,11 @@ mod tests {
         ] {
             assert!(ProducerId::parse("producerId", wrong).is_err(), "{wrong}");
         }
-        let told = StreamSeq::parse("stream-seq", &(whole + "x"))
+        let error = StreamSeq::parse("stream-seq", &(whole + "x"))
             .unwrap_err()
             .to_string();
         assert_eq!(
-            told,
+            error,
             "`stream-seq` must be a text of 0 to 256 bytes, not one of 257 bytes"
         );
     }

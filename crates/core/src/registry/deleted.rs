@@ -1,9 +1,10 @@
-//! Names of deleted streams: how many lives each has had, so that the offsets of its next stream can be told from theirs.
+//! The next generation of each name, so that the offsets of a stream differ from those of deleted streams of its name.
 //!
-//! A name that had no stream yet begins with life 0, the stream after a deleted one has the next life. What is remembered is
-//! kept in the store in the same commit as the deletion. It is bounded: when there are too many names, the one that was deleted
-//! first is forgotten, and the *floor* rises to its number of lives. A name that is not remembered begins at the floor, so no
-//! life comes twice, whichever names were forgotten.
+//! The first stream of a name has generation 0, and the stream after a deleted one has the next
+//! generation. The next generations of deleted names are stored in notes, in the same commit as the
+//! deletion. Their number is limited: if there are too many names, the one that was deleted first is
+//! removed, and the *floor* is raised to its next generation. A name without a note starts at the
+//! floor, so no name has a generation twice, whichever notes were removed.
 
 use crate::log::lock;
 use crate::model::StreamName;
@@ -12,11 +13,11 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
-/// Where notes about names stand: behind it comes a number that no other deletion has, so that the order in which commits come
-/// to the store never lets an old one undo a new one.
+/// The prefix of the keys of notes about names. A number that is unique for each deletion follows, so
+/// that no commit overwrites the note of another deletion, whatever the order of the commits.
 const NOTES: &str = "deleted/";
 
-/// The names of deleted streams, as far as they are remembered.
+/// The names of deleted streams with their next generations, up to a limit.
 #[derive(Debug)]
 pub(super) struct DeletedNames {
     names_max: usize,
@@ -26,24 +27,24 @@ pub(super) struct DeletedNames {
 #[derive(Debug, Default)]
 struct DeletedNamesState {
     names: HashMap<StreamName, DeletedName>,
-    /// The same names, the one that was deleted first at the front.
+    /// The same names in the order of their deletion.
     oldest: BTreeMap<u64, StreamName>,
     next_order: u64,
-    /// The life of streams whose name is not remembered.
+    /// The generation of new streams whose name is not in `names`.
     floor: u32,
 }
 
-/// A name whose stream was deleted.
+/// The state of a name whose stream was deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct DeletedName {
-    /// How many streams it has had.
-    lives: u32,
-    /// Higher for what was deleted later.
+    /// The generation of the next stream of the name.
+    next: u32,
+    /// The number of the deletion; later deletions have higher numbers.
     order: u64,
 }
 
 impl DeletedNames {
-    /// What a store kept, taken out of its notes.
+    /// Reads the stored names, and removes their notes from `notes`.
     ///
     /// - `names_max`: at least 1.
     pub(super) fn take(notes: &mut BTreeMap<String, Bytes>, names_max: usize) -> Self {
@@ -58,7 +59,7 @@ impl DeletedNames {
                     inner.insert(name, deleted);
                 }
                 None => tracing::error!(
-                    "the note `{key}` about a deleted stream can't be read, and is left aside"
+                    "the note `{key}` about a deleted stream is invalid and ignored"
                 ),
             }
             false
@@ -67,52 +68,54 @@ impl DeletedNames {
             names_max: names_max.max(1),
             inner: Mutex::new(inner),
         };
-        // What is forgotten here is still kept, and found again at the next opening.
-        lock(&this.inner).forget_beyond(this.names_max);
+        // The notes of names that are removed here remain stored, and are read again at the next start.
+        lock(&this.inner).remove_beyond(this.names_max);
         this
     }
 
-    /// The life of the next stream of this name.
-    pub(super) fn next_life(&self, name: &StreamName) -> u32 {
+    /// The generation of the next stream of a name.
+    pub(super) fn next_generation(&self, name: &StreamName) -> u32 {
         let inner = lock(&self.inner);
         inner
             .names
             .get(name)
-            .map_or(inner.floor, |deleted| deleted.lives)
+            .map_or(inner.floor, |deleted| deleted.next)
     }
 
-    /// Counts a life that ends; called before the deletion is submitted.
+    /// Increments the next generation of a name; called before a deletion is submitted.
     ///
-    /// If that fails, the name remembers a life that goes on, which does no harm: there is no next before it ends.
+    /// If the deletion fails, the entry remains. This is harmless, because the name has no next stream
+    /// before a deletion succeeds.
     ///
-    /// - `life`: of the stream that is deleted.
-    /// - Returns what the store has to keep and forget in the same commit.
-    pub(super) fn end_life(&self, name: &StreamName, life: u32) -> Vec<NoteChange> {
+    /// - `generation`: the generation of the stream that is deleted.
+    /// - Returns the changes of notes for the same commit.
+    pub(super) fn end_generation(&self, name: &StreamName, generation: u32) -> Vec<NoteChange> {
         let mut inner = lock(&self.inner);
         let deleted = DeletedName {
-            lives: life.saturating_add(1),
+            next: generation.saturating_add(1),
             order: inner.next_order,
         };
         let before = inner.insert(name.clone(), deleted);
-        let forgotten = inner.forget_beyond(self.names_max);
+        let removed = inner.remove_beyond(self.names_max);
         let mut notes: Vec<NoteChange> = before
             .into_iter()
-            .chain(forgotten)
+            .chain(removed)
             .map(|order| (key(order), None))
             .collect();
-        // With the floor of this moment, of which the highest counts.
-        let value = format!("{} {} {name}", deleted.lives, inner.floor);
+        // The current floor is part of each note; the highest one is valid.
+        let value = format!("{} {} {name}", deleted.next, inner.floor);
         notes.push((key(deleted.order), Some(value.into())));
         notes
     }
 }
 
 impl DeletedNamesState {
-    /// Remembers a name, if it is not known to have had more lives. Returns the number of the deletion that this one replaces.
+    /// Inserts a name, unless there is an entry with a higher generation. Returns the number of the
+    /// deletion that this one replaces.
     fn insert(&mut self, name: StreamName, deleted: DeletedName) -> Option<u64> {
         self.next_order = self.next_order.max(deleted.order.saturating_add(1));
         let before = self.names.get(&name).copied();
-        if before.is_some_and(|before| before.lives > deleted.lives) {
+        if before.is_some_and(|before| before.next > deleted.next) {
             return None;
         }
         if let Some(before) = before {
@@ -123,18 +126,19 @@ impl DeletedNamesState {
         before.map(|before| before.order)
     }
 
-    /// Forgets the names that were deleted first, and lets the floor rise to their lives.
-    fn forget_beyond(&mut self, names_max: usize) -> Vec<u64> {
-        let mut forgotten = Vec::new();
+    /// Removes the names that were deleted first, beyond `names_max`, and raises the floor to their
+    /// next generations. Returns the numbers of their deletions.
+    fn remove_beyond(&mut self, names_max: usize) -> Vec<u64> {
+        let mut removed = Vec::new();
         while self.names.len() > names_max
             && let Some((order, name)) = self.oldest.pop_first()
         {
             if let Some(deleted) = self.names.remove(&name) {
-                self.floor = self.floor.max(deleted.lives);
+                self.floor = self.floor.max(deleted.next);
             }
-            forgotten.push(order);
+            removed.push(order);
         }
-        forgotten
+        removed
     }
 }
 
@@ -142,12 +146,12 @@ fn key(order: u64) -> String {
     format!("{NOTES}{order}")
 }
 
-/// Lives, floor and name.
+/// Decodes a note: next generation, floor and name.
 fn read(order: u64, value: &[u8]) -> Option<(StreamName, DeletedName, u32)> {
     let mut parts = std::str::from_utf8(value).ok()?.splitn(3, ' ');
-    let (lives, floor) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let (next, floor) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     let name = StreamName::parse(parts.next()?).ok()?;
-    Some((name, DeletedName { lives, order }, floor))
+    Some((name, DeletedName { next, order }, floor))
 }
 
 #[cfg(test)]
@@ -159,7 +163,7 @@ mod tests {
         StreamName::parse(&format!("s{number}")).unwrap()
     }
 
-    /// Keeps notes like a store.
+    /// Applies changes of notes like a store.
     fn keep(kept: &mut BTreeMap<String, Bytes>, notes: Vec<NoteChange>) {
         for (key, value) in notes {
             match value {
@@ -170,24 +174,28 @@ mod tests {
     }
 
     #[test]
-    fn forgotten_names_raise_the_first_life_of_others() {
+    fn removed_names_raise_the_first_generation_of_others() {
         let mut kept = BTreeMap::new();
         let names = DeletedNames::take(&mut kept.clone(), 2);
-        assert_eq!(names.next_life(&name(1)), 0);
-        for life in 0..3 {
-            keep(&mut kept, names.end_life(&name(1), life));
-            assert_eq!(names.next_life(&name(1)), life + 1);
+        assert_eq!(names.next_generation(&name(1)), 0);
+        for generation in 0..3 {
+            keep(&mut kept, names.end_generation(&name(1), generation));
+            assert_eq!(names.next_generation(&name(1)), generation + 1);
         }
-        keep(&mut kept, names.end_life(&name(2), 0));
-        assert_eq!(names.next_life(&name(9)), 0);
-        keep(&mut kept, names.end_life(&name(3), 0));
-        assert_eq!(kept.len(), 2, "the oldest is forgotten in the store, too");
+        keep(&mut kept, names.end_generation(&name(2), 0));
+        assert_eq!(names.next_generation(&name(9)), 0);
+        keep(&mut kept, names.end_generation(&name(3), 0));
+        assert_eq!(
+            kept.len(),
+            2,
+            "the oldest note is removed from the store, too"
+        );
         for names in [names, DeletedNames::take(&mut kept, 2)] {
-            let lives = [1, 2, 3, 9].map(|number| names.next_life(&name(number)));
+            let next = [1, 2, 3, 9].map(|number| names.next_generation(&name(number)));
             assert_eq!(
-                lives,
+                next,
                 [3, 1, 1, 3],
-                "a name that is not remembered begins with the life of the forgotten one"
+                "a name without a note starts with the next generation of the removed one"
             );
         }
         assert!(kept.is_empty());
@@ -205,8 +213,11 @@ mod tests {
             note("import/7", ""),
         ]);
         let names = DeletedNames::take(&mut notes, 10);
-        assert_eq!(names.next_life(&StreamName::parse("a b/c").unwrap()), 2);
-        assert_eq!(names.next_life(&StreamName::parse("d").unwrap()), 1);
+        assert_eq!(
+            names.next_generation(&StreamName::parse("a b/c").unwrap()),
+            2
+        );
+        assert_eq!(names.next_generation(&StreamName::parse("d").unwrap()), 1);
         assert_eq!(notes.into_keys().collect::<Vec<_>>(), ["import/7"]);
     }
 
@@ -214,7 +225,7 @@ mod tests {
         /// Names are created and deleted, the server is restarted, and commits reach the store in
         /// almost any order.
         #[test]
-        fn no_name_has_the_same_life_twice(
+        fn no_name_has_the_same_generation_twice(
             steps in proptest::collection::vec((0_usize..6, 0_usize..12, any::<bool>()), 1..200),
             names_max in 1_usize..5,
         ) {
@@ -222,11 +233,11 @@ mod tests {
             let mut names = DeletedNames::take(&mut kept.clone(), names_max);
             let mut seen: HashMap<usize, u32> = HashMap::new();
             for (number, restart, waits) in steps {
-                let life = names.next_life(&name(number));
-                if let Some(before) = seen.insert(number, life) {
-                    prop_assert!(life > before, "s{number} has life {life} after {before}");
+                let generation = names.next_generation(&name(number));
+                if let Some(before) = seen.insert(number, generation) {
+                    prop_assert!(generation > before, "s{number} has generation {generation} after {before}");
                 }
-                late.push(names.end_life(&name(number), life));
+                late.push(names.end_generation(&name(number), generation));
                 if !waits || restart == 0 {
                     late.drain(..).rev().for_each(|notes| keep(&mut kept, notes));
                 }

@@ -1,6 +1,6 @@
-//! Creates forks: streams whose first messages are another stream's, up to a position.
+//! Creation of forks: streams that share the messages of a source stream up to a position.
 
-use super::{CreateError, Created, Streams, same};
+use super::{CreateError, Created, Streams, check_same};
 use crate::log::lineage::Lineage;
 use crate::log::{Log, ReadError};
 use crate::model::{Expiry, Fork, Payload, PayloadError, StreamConfig, StreamName};
@@ -13,38 +13,39 @@ use std::time::Duration;
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, StreamOffset};
 
-/// Bytes read at once to find the position after a number of JSON messages.
+/// The number of bytes per read when JSON messages are counted.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// What a fork shall be; what is not said comes from its source.
+/// The request to create a fork. Settings that are absent are inherited from the source.
 #[derive(Debug, Clone)]
 pub struct ForkRequest {
-    /// The stream that it is forked from.
+    /// The name of the source stream.
     pub source: StreamName,
-    /// Where it leaves that stream; `None` is the source's tail.
+    /// The fork position; `None` is the source's tail.
     pub at: Option<ForkPoint>,
-    /// How much it inherits beyond `at`: messages of a JSON stream, else bytes, at most to the end of one message.
+    /// How much to inherit beyond `at`: a number of messages of a JSON stream; otherwise a number of
+    /// bytes, at most to the end of one message.
     pub sub: u64,
-    /// Its content type, which must be the source's.
+    /// The content type, which must be the source's.
     pub content_type: Option<String>,
-    /// When it ends by itself.
+    /// When the fork expires.
     pub expiry: Option<Expiry>,
-    /// Bytes to keep.
+    /// The number of bytes to retain.
     pub keep_bytes: Option<u64>,
-    /// How long messages are kept.
+    /// How long messages are retained.
     pub keep_age: Option<Duration>,
-    /// Its own first content, after what it inherits; empty for none.
+    /// The content of the fork after the inherited messages; empty for none.
     pub body: Bytes,
-    /// Create it closed.
+    /// Whether to create the fork closed.
     pub closed: bool,
 }
 
-/// Where a fork leaves its source.
+/// The point in the source at which a fork starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ForkPoint {
-    /// At a position, in whichever stream has the source's name now.
+    /// A position in the current stream of the source's name.
     Position(Offset),
-    /// At an offset that the source gave out.
+    /// An offset of the source, with its generation.
     Offset(StreamOffset),
 }
 
@@ -58,60 +59,62 @@ impl ForkPoint {
     }
 }
 
-/// Why a fork can't be made.
+/// Why a fork cannot be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForkError {
-    /// There is no such source (404).
+    /// The source does not exist (404).
     #[error("there is no stream `{0}` to fork")]
     NoSource(StreamName),
-    /// The source was deleted and is kept for its forks only (409).
+    /// The source was deleted and is retained only for its forks (409).
     #[error(
-        "the stream `{0}` was deleted: it is kept for its existing forks only, and can't be forked again"
+        "the stream `{0}` was deleted: it is retained only for its existing forks and cannot be forked again"
     )]
     SourceHidden(StreamName),
-    /// The content type is not the source's (409).
-    #[error("the source's content type is `{source_type}`, the fork's would be `{asked}`")]
+    /// The content type differs from the source's (409).
+    #[error("the source's content type is `{source_type}`, the requested one is `{requested}`")]
     TypeDiffers {
-        /// The source's.
+        /// The content type of the source.
         source_type: String,
-        /// What was asked for.
-        asked: String,
+        /// The requested content type.
+        requested: String,
     },
-    /// The position lies beyond the source's tail (400).
-    #[error("Stream-Fork-Offset {asked} lies beyond the source's tail {tail}")]
+    /// The fork position is beyond the source's tail (400).
+    #[error("Stream-Fork-Offset {requested} is beyond the source's tail {tail}")]
     BeyondTail {
-        /// Where the fork was to leave.
-        asked: StreamOffset,
-        /// Where the source ends.
+        /// The requested position.
+        requested: StreamOffset,
+        /// The tail of the source.
         tail: StreamOffset,
     },
-    /// The sub-offset goes beyond what it may count (400).
-    #[error("Stream-Fork-Sub-Offset {asked} is too large: {there} {unit} follow offset {at}")]
+    /// The sub-offset is larger than the number of messages or bytes after the position (400).
+    #[error(
+        "Stream-Fork-Sub-Offset {requested} is too large: {available} {unit} follow offset {at}"
+    )]
     SubBeyond {
-        /// What was asked for.
-        asked: u64,
-        /// What it counts.
+        /// The requested sub-offset.
+        requested: u64,
+        /// The unit of the sub-offset.
         unit: &'static str,
-        /// How many there are.
-        there: u64,
-        /// Where they begin.
+        /// The available number of units.
+        available: u64,
+        /// The fork position.
         at: StreamOffset,
     },
-    /// The fork would descend from too many streams (409).
-    #[error("the source descends from {limit} streams, fork of fork, which is the limit")]
+    /// The chain of forks would be too long (409).
+    #[error("the source is at the end of a chain of {limit} forks, which is the limit")]
     TooDeep {
-        /// The limit.
+        /// The maximum length of a chain of forks.
         limit: usize,
     },
-    /// The position is none that a fork can leave at.
+    /// The fork position is invalid.
     #[error(transparent)]
     Position(#[from] ReadError),
-    /// The fork's own first content can't be appended (400).
+    /// The content of the fork cannot be appended (400).
     #[error(transparent)]
     Payload(PayloadError),
 }
 
-/// Counts a fork that is being made at its source; when dropped, the fork is no longer counted.
+/// Counts a fork that is being created at its source; dropping it removes the fork from the count.
 #[derive(Debug)]
 pub(super) struct ForkReservation {
     streams: Streams,
@@ -119,15 +122,15 @@ pub(super) struct ForkReservation {
 }
 
 impl ForkReservation {
-    /// `None` when the source is being deleted.
-    fn by(streams: &Streams, source: &Arc<Log>) -> Option<Self> {
+    /// `None` if the source is deleted or being deleted.
+    fn new(streams: &Streams, source: &Arc<Log>) -> Option<Self> {
         source.fork_refs.add().then(|| Self {
             streams: streams.clone(),
             source: Some(Arc::clone(source)),
         })
     }
 
-    /// The fork is made, and counts from now on.
+    /// Keeps the fork counted after its creation; returns its source.
     pub(super) fn keep(mut self) -> Option<Arc<Log>> {
         self.source.take()
     }
@@ -141,22 +144,22 @@ impl Drop for ForkReservation {
     }
 }
 
-/// Where a fork leaves its source.
+/// The part of the source that a fork inherits.
 #[derive(Debug, PartialEq, Eq)]
 struct ForkCut {
-    /// A message boundary of the source.
+    /// The fork position, a message boundary of the source.
     at: Offset,
-    /// The beginning of the message behind it that the fork gets as its own.
+    /// The beginning of the message after it, which becomes part of the fork's own first message.
     piece: Bytes,
 }
 
 impl Streams {
-    /// Makes a fork, or finds it when it is there as asked.
+    /// Creates a fork, or returns an existing fork that is as requested.
     ///
-    /// Dropping the future undoes nothing: what was submitted is done, and the name stays locked until then.
+    /// Dropping the future does not cancel a submitted creation; the name stays locked until it completes.
     ///
     /// # Errors
-    /// All of [`CreateError`]; then nothing was created.
+    /// All of [`CreateError`]; nothing was created.
     ///
     /// Source: Durable Streams protocol, section 4.2.
     pub async fn fork(
@@ -164,9 +167,9 @@ impl Streams {
         name: &StreamName,
         request: ForkRequest,
     ) -> Result<Created, CreateError> {
-        let (lock, there) = self.remove_ended(self.lock_name(name).await).await?;
-        if let Some(log) = there {
-            return same_fork(log, &request).await;
+        let (lock, existing) = self.remove_expired(self.lock_name(name).await).await?;
+        if let Some(log) = existing {
+            return check_same_fork(log, &request).await;
         }
         let source = self
             .lookup(&request.source)
@@ -179,18 +182,18 @@ impl Streams {
             let source_type = source.config().content_type.to_string();
             return Err(ForkError::TypeDiffers {
                 source_type,
-                asked: config.content_type.to_string(),
+                requested: config.content_type.to_string(),
             }
             .into());
         }
-        if source.lineage.generation() >= Lineage::GENERATIONS_MAX {
+        if source.lineage.depth() >= Lineage::DEPTH_MAX {
             return Err(ForkError::TooDeep {
-                limit: Lineage::GENERATIONS_MAX,
+                limit: Lineage::DEPTH_MAX,
             }
             .into());
         }
-        // From here on the source keeps everything that it has.
-        let Some(reservation) = ForkReservation::by(self, &source) else {
+        // From here on no messages of the source are removed.
+        let Some(reservation) = ForkReservation::new(self, &source) else {
             return Err(ForkError::NoSource(request.source).into());
         };
         let at = request
@@ -213,10 +216,10 @@ impl Streams {
             fork: Some(fork),
             ..config
         };
-        let life = self.deleted.next_life(name);
+        let generation = self.deleted.next_generation(name);
         let new = StreamCreation {
             name: name.clone(),
-            life,
+            generation,
             config,
             first,
             closed: request.closed,
@@ -232,7 +235,7 @@ impl Streams {
         })
     }
 
-    /// A fork's own first content: the piece of a message that it inherits, and the request's body.
+    /// The first payload of a fork: the inherited part of a message, and the request's body.
     async fn first(
         &self,
         kind: ContentKind,
@@ -248,7 +251,7 @@ impl Streams {
     }
 }
 
-/// The configuration of a fork: what it asks for, and else what its source has.
+/// The configuration of a fork: the requested settings, or those of the source.
 ///
 /// Source: Durable Streams protocol, section 4.2, the table of expiries; retention follows the same rule.
 fn inherit(source: &StreamConfig, request: &ForkRequest) -> StreamConfig {
@@ -264,9 +267,9 @@ fn inherit(source: &StreamConfig, request: &ForkRequest) -> StreamConfig {
     }
 }
 
-/// The stream that is there, if it is the fork that is asked for. Where no position is asked for, any is right: the
-/// source's tail has moved on since the first time.
-async fn same_fork(log: Arc<Log>, request: &ForkRequest) -> Result<Created, CreateError> {
+/// The existing stream `log`, if it is the requested fork. A request without a position matches any
+/// position, because the source's tail may have advanced since the fork was created.
+async fn check_same_fork(log: Arc<Log>, request: &ForkRequest) -> Result<Created, CreateError> {
     let config = inherit(
         log.source().map_or(log.config(), |source| source.config()),
         request,
@@ -280,13 +283,13 @@ async fn same_fork(log: Arc<Log>, request: &ForkRequest) -> Result<Created, Crea
     let fork = match &log.config().fork {
         Some(fork)
             if fork.source_name == request.source
-                && leaves_at(&log, fork, at, request.sub).await =>
+                && is_forked_at(&log, fork, at, request.sub).await =>
         {
             Some(fork.clone())
         }
         other => {
             let (source_name, at) = (request.source.clone(), at.unwrap_or_default());
-            // Its number is not looked at: what differs is the name or the position.
+            // The source's id is irrelevant for the error: the name or the position differs.
             let source = other.as_ref().map_or(log.id(), |fork| fork.source);
             Some(Fork {
                 source,
@@ -297,11 +300,11 @@ async fn same_fork(log: Arc<Log>, request: &ForkRequest) -> Result<Created, Crea
         }
     };
     let closed = request.closed;
-    same(log, &StreamConfig { fork, ..config }, closed)
+    check_same(log, &StreamConfig { fork, ..config }, closed)
 }
 
-/// Whether `fork` left its source `sub` beyond `at`, whichever way it is said.
-async fn leaves_at(log: &Arc<Log>, fork: &Fork, at: Option<Offset>, sub: u64) -> bool {
+/// Whether the fork position of `fork` equals `at` plus `sub`.
+async fn is_forked_at(log: &Arc<Log>, fork: &Fork, at: Option<Offset>, sub: u64) -> bool {
     let Some(at) = at else { return sub == 0 };
     if log.kind() == ContentKind::Json && sub > 0 {
         return fork_cut(log, Some(at), sub)
@@ -311,13 +314,13 @@ async fn leaves_at(log: &Arc<Log>, fork: &Fork, at: Option<Offset>, sub: u64) ->
     at.bytes().checked_add(sub) == fork.at.bytes().checked_add(fork.sub)
 }
 
-/// Where a fork leaves `source`: `sub` messages (JSON) or bytes behind `at`.
+/// The part of `source` that a fork at `at` inherits, with `sub` messages (JSON) or bytes after `at`.
 async fn fork_cut(source: &Log, at: Option<Offset>, sub: u64) -> Result<ForkCut, ForkError> {
     let tail = source.tail_now().next;
     let at = at.unwrap_or(tail);
     if at > tail {
         return Err(ForkError::BeyondTail {
-            asked: source.offset(at),
+            requested: source.offset(at),
             tail: source.offset(tail),
         });
     }
@@ -327,10 +330,10 @@ async fn fork_cut(source: &Log, at: Option<Offset>, sub: u64) -> Result<ForkCut,
     } else {
         "bytes of one message"
     };
-    let beyond = |there: u64| ForkError::SubBeyond {
-        asked: sub,
+    let beyond = |available: u64| ForkError::SubBeyond {
+        requested: sub,
         unit,
-        there,
+        available,
         at: source.offset(at),
     };
     if is_json && sub > 0 {
@@ -342,7 +345,7 @@ async fn fork_cut(source: &Log, at: Option<Offset>, sub: u64) -> Result<ForkCut,
                 piece: Bytes::new(),
             });
     }
-    // One message, also to see that one begins here.
+    // ReadFuture one message also checks that `at` is a message boundary.
     let message = source.read(at, 1).await?.data;
     let len = message.len() as u64;
     match usize::try_from(sub) {
@@ -362,7 +365,7 @@ async fn fork_cut(source: &Log, at: Option<Offset>, sub: u64) -> Result<ForkCut,
     }
 }
 
-/// The position `count` JSON messages behind `at`, or how many there are if they are fewer.
+/// The position `count` JSON messages after `at`, or the number of messages if there are fewer.
 async fn position_after(
     source: &Log,
     at: Offset,
@@ -384,7 +387,7 @@ async fn position_after(
     Ok(Err(seen))
 }
 
-/// How many bytes each message of a JSON page takes, its comma included.
+/// The length of each message of a JSON page, including its comma.
 fn lengths(page: &[u8]) -> Result<Vec<usize>, ReadError> {
     let array = [b"[", page.strip_suffix(b",").unwrap_or(page), b"]"].concat();
     let messages: Result<Vec<&RawValue>, _> = serde_json::from_slice(&array);

@@ -1,4 +1,4 @@
-//! A stream that is filled before anybody sees it, and appears whole or not at all.
+//! Imports: a stream is filled before it becomes visible, so that it is visible completely or not at all.
 
 use super::{CreateError, Streams};
 use crate::log::Log;
@@ -10,41 +10,41 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use tokio::sync::oneshot;
 
-/// Where notes about streams stand that have not appeared yet: behind it comes the stream's number.
+/// The prefix of the keys of notes about unpublished streams. The id of the stream follows.
 const NOTES: &str = "import/";
 
-/// A stream on its way; deleted again when dropped before it has appeared.
+/// An unpublished stream, which is deleted if this is dropped before [`PendingImport::publish`].
 #[derive(Debug)]
-pub struct Importing<'a> {
+pub struct PendingImport<'a> {
     streams: &'a Streams,
     log: Arc<Log>,
-    has_appeared: bool,
+    is_published: bool,
 }
 
 impl Streams {
-    /// Begins a stream of this name, with the name's next life, that nobody sees before [`Importing::appear`].
+    /// Creates a stream that is not visible until [`PendingImport::publish`].
     ///
     /// # Errors
-    /// All of [`CreateError`], with [`CreateError::Taken`] when the name is.
+    /// All of [`CreateError`]; [`CreateError::Taken`] if the name exists.
     pub async fn import(
         &self,
         name: &StreamName,
         config: StreamConfig,
-    ) -> Result<Importing<'_>, CreateError> {
+    ) -> Result<PendingImport<'_>, CreateError> {
         self.has_room_for(name)?;
         let id = self.new_id();
-        // First the note: what a crash leaves half is recognised by it.
+        // The note is stored first, so that the stream is deleted after a crash.
         self.note(id, Some(Bytes::new())).await?;
-        let life = self.deleted.next_life(name);
+        let generation = self.deleted.next_generation(name);
         let new = StreamCreation {
             name: name.clone(),
-            life,
+            generation,
             config,
             first: None,
             closed: false,
             at: self.wall.now(),
         };
-        let known = new.known_as(id);
+        let known = new.to_recovered(id);
         let (done, outcome) = oneshot::channel();
         let commit = Commit {
             stream: id,
@@ -52,13 +52,13 @@ impl Streams {
         };
         self.store.commit(commit, answer(done));
         let log = Log::open(known, None, Arc::clone(&self.store), self.wall)
-            .kept_by(&self.observed, &self.limits);
+            .with_observer(&self.observed, &self.limits);
         let log = Arc::new(log);
-        // From here on dropping it deletes it, whether the store has it yet or not.
-        let importing = Importing {
+        // Created before the outcome is known: if this future is dropped, the stream is deleted.
+        let importing = PendingImport {
             streams: self,
             log,
-            has_appeared: false,
+            is_published: false,
         };
         outcome.await.unwrap_or(Err(StoreError::NoStream))?;
         Ok(importing)
@@ -85,25 +85,27 @@ impl Streams {
     }
 }
 
-impl Importing<'_> {
-    /// The stream, to be filled.
+impl PendingImport<'_> {
+    /// The unpublished stream.
     pub fn log(&self) -> &Arc<Log> {
         &self.log
     }
 
-    /// Shows the stream to everybody.
+    /// Makes the stream visible.
     ///
     /// # Errors
-    /// [`CreateError::Taken`] when another stream of the name was quicker, [`CreateError::Overtaken`] when it is gone again; all others of [`CreateError`]. Then it is deleted.
-    pub async fn appear(mut self) -> Result<Arc<Log>, CreateError> {
+    /// All of [`CreateError`]; the stream is deleted. [`CreateError::Taken`]: another stream of the
+    /// name exists now. [`CreateError::NameReused`]: another stream of the name was created and
+    /// deleted.
+    pub async fn publish(mut self) -> Result<Arc<Log>, CreateError> {
         let name = self.log.name().clone();
         let (_lock, _) = self
             .streams
-            .remove_ended(self.streams.lock_name(&name).await)
+            .remove_expired(self.streams.lock_name(&name).await)
             .await?;
         self.streams.has_room_for(&name)?;
-        if self.streams.deleted.next_life(&name) != self.log.life() {
-            return Err(CreateError::Overtaken);
+        if self.streams.deleted.next_generation(&name) != self.log.generation() {
+            return Err(CreateError::NameReused);
         }
         self.streams.note(self.log.id(), None).await?;
         let mut logs = self
@@ -113,44 +115,44 @@ impl Importing<'_> {
             .unwrap_or_else(PoisonError::into_inner);
         logs.insert(name, Arc::clone(&self.log));
         drop(logs);
-        self.streams.observed.tell(self.log.name());
-        self.has_appeared = true;
+        self.streams.observed.notify(self.log.name());
+        self.is_published = true;
         Ok(Arc::clone(&self.log))
     }
 }
 
-impl Drop for Importing<'_> {
+impl Drop for PendingImport<'_> {
     fn drop(&mut self) {
-        if self.has_appeared {
+        if self.is_published {
             return;
         }
-        self.log.end();
-        forget(&self.streams.store, self.log.id());
+        self.log.mark_deleted();
+        delete_unfinished(&self.streams.store, self.log.id());
     }
 }
 
-/// The streams that were not imported to their end, taken out of a store's notes.
-pub(super) fn take_halves(notes: &mut BTreeMap<String, Bytes>) -> BTreeSet<StreamId> {
-    let mut halves = BTreeSet::new();
+/// The streams of incomplete imports. Their notes are removed from `notes`.
+pub(super) fn take_unfinished(notes: &mut BTreeMap<String, Bytes>) -> BTreeSet<StreamId> {
+    let mut unfinished = BTreeSet::new();
     notes.retain(|key, _| {
         let id = key
             .strip_prefix(NOTES)
             .and_then(|id| id.parse().ok())
             .map(StreamId);
-        halves.extend(id);
+        unfinished.extend(id);
         id.is_none()
     });
-    halves
+    unfinished
 }
 
-/// Deletes what there is of a stream that was not imported to its end.
-pub(super) fn forget(store: &Arc<dyn Store>, id: StreamId) {
+/// Deletes the stream of an incomplete import.
+pub(super) fn delete_unfinished(store: &Arc<dyn Store>, id: StreamId) {
     let notes = Arc::clone(store);
-    let forget = move |result: Result<(), StoreError>| match result {
-        // Only now: while it is there, what is left of the stream goes at the next opening.
+    let done = move |result: Result<(), StoreError>| match result {
+        // The note is removed last: if it exists, the next start deletes the stream.
         Ok(()) | Err(StoreError::NoStream) => notes.note(&key(id), None, Box::new(|_| {})),
         Err(error) => tracing::warn!(
-            "what is left of import {} goes at the next start: {error}",
+            "the incomplete import {} will be deleted at the next start: {error}",
             id.0
         ),
     };
@@ -159,15 +161,15 @@ pub(super) fn forget(store: &Arc<dyn Store>, id: StreamId) {
             stream: id,
             change: Change::delete(),
         },
-        Box::new(forget),
+        Box::new(done),
     );
 }
 
 /// A callback that sends the outcome of a change.
-fn answer(waiting: oneshot::Sender<Result<(), StoreError>>) -> CommitCallback {
+fn answer(sender: oneshot::Sender<Result<(), StoreError>>) -> CommitCallback {
     Box::new(move |result| {
-        // The receiver is dropped only with its request; then no answer is needed.
-        let _gone = waiting.send(result);
+        // The receiver is dropped if the client has disconnected.
+        let _gone = sender.send(result);
     })
 }
 
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_import_is_invisible_until_done_and_leaves_nothing_if_not() {
+    async fn an_import_is_invisible_until_published_and_deleted_if_dropped() {
         let store = Arc::new(MemoryStore::new(1 << 20));
         let streams = Streams::new(Arc::clone(&store) as Arc<dyn Store>, 10);
         let name = StreamName::parse("a").unwrap();
@@ -222,7 +224,7 @@ mod tests {
             .await
             .unwrap();
         importing.log().append(payload()).await.unwrap();
-        let log = importing.appear().await.unwrap();
+        let log = importing.publish().await.unwrap();
         assert_eq!(streams.find(&name).unwrap().id(), log.id());
         assert_eq!(log.tail_now().next.bytes(), 3);
     }
@@ -239,8 +241,8 @@ mod tests {
             .import(&name, StreamConfig::new("text/plain"))
             .await
             .unwrap();
-        let log = second.appear().await.unwrap();
-        assert_eq!(first.appear().await.unwrap_err(), CreateError::Taken);
+        let log = second.publish().await.unwrap();
+        assert_eq!(first.publish().await.unwrap_err(), CreateError::Taken);
         assert_eq!(streams.find(&name).unwrap().id(), log.id());
         assert_eq!(
             streams

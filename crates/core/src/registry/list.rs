@@ -1,52 +1,54 @@
-//! A page of the list of streams, in the order of their names.
+//! Pages of the list of streams, ordered by name.
 
 use super::Streams;
 use crate::log::Log;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError};
 
-/// Names looked at before the lock on the list is released, so that creations and deletions never wait long for a search.
+/// The number of names that are searched before the lock on the streams is released, so that
+/// creations and deletions are not delayed by a long search.
 const NAMES_AT_ONCE: usize = 1_000;
 
-/// Which streams a page shall show.
+/// The selection of a page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListQuery {
-    /// Names that begin with this; all when empty.
+    /// Selects names that start with this text; all if it is empty.
     pub prefix: String,
-    /// Names with this anywhere in them, whatever the case; all when empty.
+    /// Selects names that contain this text, ignoring case; all if it is empty.
     pub search: String,
-    /// Names behind this one in byte order; `None` from the first on.
+    /// Selects names after this one in byte order; all if it is `None`.
     pub after: Option<String>,
-    /// How many at most, at least 1.
+    /// The maximum number of streams, at least 1.
     pub limit: usize,
 }
 
 impl Streams {
-    /// A page of streams in the byte order of their names, and whether there are more behind it.
+    /// A page of streams in byte order of their names, and whether more streams follow.
     ///
-    /// A prefix costs what it shows; a search looks at every name behind `after` until the page is full. What is created
-    /// or deleted meanwhile may or may not be in it; nothing else is missing or there twice.
-    pub async fn list(&self, wanted: &ListQuery) -> (Vec<Arc<Log>>, bool) {
-        let search = wanted.search.to_lowercase();
+    /// The cost of a prefix query is proportional to the page; a search examines every name after
+    /// `after` until the page is full. Streams that are created or deleted meanwhile may or may not be
+    /// included; all others are included exactly once.
+    pub async fn list(&self, query: &ListQuery) -> (Vec<Arc<Log>>, bool) {
+        let search = query.search.to_lowercase();
         let mut page = Vec::new();
-        let mut after = wanted.after.clone();
+        let mut after = query.after.clone();
         let at_once = if search.is_empty() {
-            wanted.limit.saturating_add(1).min(NAMES_AT_ONCE)
+            query.limit.saturating_add(1).min(NAMES_AT_ONCE)
         } else {
             NAMES_AT_ONCE
         };
         loop {
-            let seen = self.look(&wanted.prefix, after.as_deref(), at_once);
+            let seen = self.scan(&query.prefix, after.as_deref(), at_once);
             let is_end = seen.len() < at_once;
             after = seen.last().map(|log| log.name().to_string());
             for log in seen {
-                if log.is_hidden() || log.is_over() {
+                if log.is_hidden() || log.is_expired() {
                     continue;
                 }
                 if !search.is_empty() && !log.name().as_str().to_lowercase().contains(&search) {
                     continue;
                 }
-                if page.len() == wanted.limit {
+                if page.len() == query.limit {
                     return (page, true);
                 }
                 page.push(log);
@@ -58,13 +60,13 @@ impl Streams {
         }
     }
 
-    /// The names of the first `limit` forks of `source`; for a stream without forks it costs nothing.
+    /// The names of the first `limit` forks of `source`. Returns immediately for a stream without forks.
     pub async fn forks_of(&self, source: &Log, limit: usize) -> Vec<String> {
         let wanted = source.forks().min(limit);
         let mut names = Vec::new();
         let mut after: Option<String> = None;
         while names.len() < wanted {
-            let seen = self.look("", after.as_deref(), NAMES_AT_ONCE);
+            let seen = self.scan("", after.as_deref(), NAMES_AT_ONCE);
             let forks = seen.iter().filter(|log| {
                 log.config()
                     .fork
@@ -85,8 +87,8 @@ impl Streams {
         names
     }
 
-    /// The first streams behind `after` that begin with `prefix`; fewer than `at_once` only at the end.
-    fn look(&self, prefix: &str, after: Option<&str>, at_once: usize) -> Vec<Arc<Log>> {
+    /// The first `at_once` streams after `after` whose name starts with `prefix`.
+    fn scan(&self, prefix: &str, after: Option<&str>, at_once: usize) -> Vec<Arc<Log>> {
         let from = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),

@@ -1,16 +1,16 @@
-//! All streams by name: idempotent creation, and deletion that wakes readers and writers.
+//! All streams by name, with idempotent creation.
 
 mod deleted;
-mod endings;
+mod deletion;
 mod fork;
 mod import;
 mod list;
 
 pub use fork::{ForkError, ForkPoint, ForkRequest};
-pub use import::Importing;
+pub use import::PendingImport;
 pub use list::ListQuery;
 
-use crate::clock::Wall;
+use crate::clock::WallClock;
 use crate::log::observer::{ObserverSlot, StreamObserver};
 use crate::log::{Log, lock};
 use crate::model::StreamId;
@@ -26,119 +26,121 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::headers::ContentKind;
 use tokio::sync::{Notify, oneshot};
 
-/// The outcome of a creation.
+/// The result of a creation.
 #[derive(Debug)]
 pub struct Created {
     /// The stream.
     pub log: Arc<Log>,
-    /// Whether it is new; if not, it was there with the same configuration.
+    /// Whether the stream is new; false if it existed with the same configuration.
     pub is_new: bool,
 }
 
-/// Why a stream was not created.
+/// Why a creation failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CreateError {
-    /// It exists with another configuration (409).
-    #[error("the stream exists with {has}; this asks for {asked}")]
+    /// The stream exists with another configuration (409).
+    #[error("the stream exists with {has}; the request has {requested}")]
     Differs {
-        /// Where it differs, as it is.
+        /// The existing value of the first setting that differs.
         has: String,
-        /// The same as it was asked for.
-        asked: String,
+        /// The requested value.
+        requested: String,
     },
-    /// The name belongs to a stream that was deleted and is kept for its forks (409).
-    #[error("a deleted stream keeps this name until the last of its {forks} forks is deleted")]
+    /// The name belongs to a deleted stream that is retained for its forks (409).
+    #[error("the name belongs to a deleted stream until the last of its {forks} forks is deleted")]
     Hidden {
-        /// How many forks it has.
+        /// The number of forks.
         forks: usize,
     },
-    /// A stream that must be new has the name of one that exists (409).
+    /// The name of an import belongs to an existing stream (409).
     #[error("a stream of this name exists; delete it first, or choose another name")]
     Taken,
-    /// While a stream was imported, another of its name was created and deleted (409).
-    #[error("another stream of this name was created and deleted in the meantime; import it again")]
-    Overtaken,
-    /// No more streams are allowed (507).
-    #[error("there are {limit} streams, which is the limit")]
+    /// During an import, another stream of the name was created and deleted (409).
+    #[error(
+        "another stream of this name was created and deleted during the import; import it again"
+    )]
+    NameReused,
+    /// The limit on the number of streams is reached (507).
+    #[error("the limit of {limit} streams is reached")]
     TooMany {
-        /// The limit.
+        /// The maximum number of streams.
         limit: usize,
     },
-    /// The fork can't be made.
+    /// The fork cannot be created.
     #[error(transparent)]
     Fork(#[from] ForkError),
-    /// The store refused.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Why a name leads to no stream.
+/// Why a stream was not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absent {
-    /// There is none of this name (404).
+    /// There is no stream of this name (404).
     Unknown,
-    /// It was deleted and is kept for its forks only (410).
+    /// The stream was deleted and is retained only for its forks (410).
     Hidden,
 }
 
-/// All streams of a server. Clones are handles of the same streams.
+/// All streams of a server. Clones share the same streams.
 #[derive(Debug, Clone)]
 pub struct Streams {
     store: Arc<dyn Store>,
-    /// In the order of names, so that a page of a listing costs what it shows, not what there is.
+    /// Ordered by name, so that the cost of a page of the list does not depend on the number of
+    /// streams.
     logs: Arc<RwLock<BTreeMap<StreamName, Arc<Log>>>>,
     name_locks: Arc<NameLocks>,
     deleted: Arc<DeletedNames>,
     next_id: Arc<AtomicU64>,
     limits: StreamLimits,
-    wall: Wall,
+    wall: WallClock,
     observed: ObserverSlot,
 }
 
 impl Streams {
-    /// No streams yet; their bytes will be kept in `store`, within `limits`.
+    /// Creates an empty set of streams on an empty store.
     pub fn new(store: Arc<dyn Store>, limits: impl Into<StreamLimits>) -> Self {
         Self::open(store, &mut Recovery::default(), limits)
     }
 
-    /// The streams that `store` knew when it opened; see [`Streams::open_with`].
+    /// Opens the recovered streams of a store; see [`Streams::open_with`].
     pub fn open(
         store: Arc<dyn Store>,
         recovery: &mut Recovery,
         limits: impl Into<StreamLimits>,
     ) -> Self {
-        Self::open_with(store, recovery, limits, Wall::system())
+        Self::open_with(store, recovery, limits, WallClock::system())
     }
 
-    /// The streams that `store` knew when it opened.
+    /// Opens the recovered streams of a store.
     ///
-    /// A stream that ends when it is idle has its whole time anew. What was deleted and has no forks any more, and what
-    /// was not imported to its end, is deleted for good.
+    /// Idle times start anew. Hidden streams without forks, and incomplete imports, are deleted.
     ///
-    /// - `recovery`: the streams and the notes about them are taken out of it; other notes stay.
-    /// - `limits`: beyond them nothing is created or taken; what is there stays.
+    /// - `recovery`: the streams and the notes about them are removed from it; other notes remain.
+    /// - `limits`: limits for new streams and appends; existing streams may exceed them.
     /// - `wall`: the time of day.
     pub fn open_with(
         store: Arc<dyn Store>,
         recovery: &mut Recovery,
         limits: impl Into<StreamLimits>,
-        wall: Wall,
+        wall: WallClock,
     ) -> Self {
         let limits = limits.into();
         let deleted = Arc::new(DeletedNames::take(
             &mut recovery.notes,
             limits.deleted_names_max,
         ));
-        let halves = import::take_halves(&mut recovery.notes);
+        let unfinished = import::take_unfinished(&mut recovery.notes);
         let mut known = std::mem::take(&mut recovery.streams);
-        // A fork has a higher number than its source, so sources come first.
+        // A fork has a higher id than its source, so sources are opened first.
         known.sort_unstable_by_key(|known| known.stream);
         let last_id = known
             .iter()
             .map(|known| known.stream)
-            .chain(halves.iter().copied())
+            .chain(unfinished.iter().copied())
             .max();
-        known.retain(|known| !halves.contains(&known.stream));
+        known.retain(|known| !unfinished.contains(&known.stream));
         let observed = ObserverSlot::default();
         let mut by_id: HashMap<StreamId, Arc<Log>> = HashMap::with_capacity(known.len());
         for known in known {
@@ -151,12 +153,12 @@ impl Streams {
             match &source {
                 Some(Some(source)) => source.fork_refs.add_recovered(),
                 Some(None) => {
-                    tracing::error!(stream = %known.name, "the stream that it was forked from is missing");
+                    tracing::error!(stream = %known.name, "the source of this fork is missing");
                 }
                 None => {}
             }
             let log = Log::open(known, source.flatten(), Arc::clone(&store), wall)
-                .kept_by(&observed, &limits);
+                .with_observer(&observed, &limits);
             by_id.insert(id, Arc::new(log));
         }
         let streams = Self {
@@ -176,9 +178,9 @@ impl Streams {
             wall,
             observed,
         };
-        halves
+        unfinished
             .into_iter()
-            .for_each(|half| import::forget(&streams.store, half));
+            .for_each(|stream| import::delete_unfinished(&streams.store, stream));
         streams.collect_hidden();
         streams
     }
@@ -188,20 +190,20 @@ impl Streams {
         &self.store
     }
 
-    /// The clock that the streams use for the time of day.
-    pub fn wall(&self) -> Wall {
+    /// The clock for the time of day.
+    pub fn wall(&self) -> WallClock {
         self.wall
     }
 
-    /// Tells `observer` from now on whenever a stream was created, moved, closed or deleted; the first one stays.
+    /// Sets the observer of all changes; only the first call has an effect.
     pub fn observe(&self, observer: Arc<dyn StreamObserver>) {
         self.observed.set(observer);
     }
 
-    /// The first content of a stream that shall be created; `None` when `body` has no message.
+    /// Parses the initial content of a stream; `None` if `body` has no messages.
     ///
     /// # Errors
-    /// All of [`PayloadError`] but [`PayloadError::Empty`] and [`PayloadError::EmptyArray`] (400).
+    /// All of [`PayloadError`] except [`PayloadError::Empty`] and [`PayloadError::EmptyArray`] (400).
     pub async fn first_payload(
         &self,
         kind: ContentKind,
@@ -210,27 +212,27 @@ impl Streams {
         Payload::first(Payload::read(kind, body, self.limits.append_messages_max).await)
     }
 
-    /// How much there may be.
+    /// The limits on streams and appends.
     pub fn limits(&self) -> &StreamLimits {
         &self.limits
     }
 
-    /// The stream of this name, unless it was deleted or has ended by itself.
+    /// Finds a stream by name; `None` if it does not exist, is hidden or has expired.
     pub fn find(&self, name: &StreamName) -> Option<Arc<Log>> {
         self.lookup(name).ok()
     }
 
-    /// The stream of this name, unless it was deleted or has ended by itself.
+    /// Finds a stream by name.
     ///
     /// # Errors
-    /// Whether it is only hidden or not there at all.
+    /// [`Absent`]: the stream is hidden, or does not exist.
     pub fn lookup<N: Ord + ?Sized>(&self, name: &N) -> Result<Arc<Log>, Absent>
     where
         StreamName: Borrow<N>,
     {
         match self.entry(name) {
             Some(log) if log.is_hidden() => Err(Absent::Hidden),
-            Some(log) if log.is_over() => Err(if log.forks() > 0 {
+            Some(log) if log.is_expired() => Err(if log.forks() > 0 {
                 Absent::Hidden
             } else {
                 Absent::Unknown
@@ -240,7 +242,7 @@ impl Streams {
         }
     }
 
-    /// Whatever holds this name.
+    /// The stream of this name, even if it is hidden or has expired.
     fn entry<N: Ord + ?Sized>(&self, name: &N) -> Option<Arc<Log>>
     where
         StreamName: Borrow<N>,
@@ -252,7 +254,7 @@ impl Streams {
             .cloned()
     }
 
-    /// How many streams there are, hidden ones included.
+    /// The number of streams, including hidden ones.
     pub fn count(&self) -> usize {
         self.logs
             .read()
@@ -260,16 +262,16 @@ impl Streams {
             .len()
     }
 
-    /// Creates a stream, or finds it when it is there with the same configuration.
+    /// Creates a stream, or returns an existing stream with the same configuration.
     ///
-    /// Dropping the future undoes nothing: what was submitted is done, and the name stays locked until then.
+    /// Dropping the future does not cancel a submitted creation; the name stays locked until it completes.
     ///
-    /// - `config`: of a stream that is no fork; for forks see [`Streams::fork`].
-    /// - `first`: its first content; ignored when the stream is there.
-    /// - `closed`: create it closed; must agree with a stream that is there.
+    /// - `config`: the configuration, without a source; for forks see [`Streams::fork`].
+    /// - `first`: the initial content; ignored if the stream exists.
+    /// - `closed`: whether to create the stream closed; compared with the state of an existing stream.
     ///
     /// # Errors
-    /// All of [`CreateError`] but the forks' own; then nothing was created.
+    /// All of [`CreateError`] except [`CreateError::Fork`]; nothing was created.
     ///
     /// Source: Durable Streams protocol, section 5.1.
     pub async fn create(
@@ -279,14 +281,14 @@ impl Streams {
         first: Option<Payload>,
         closed: bool,
     ) -> Result<Created, CreateError> {
-        let (lock, there) = self.remove_ended(self.lock_name(name).await).await?;
-        if let Some(log) = there {
-            return same(log, &config, closed);
+        let (lock, existing) = self.remove_expired(self.lock_name(name).await).await?;
+        if let Some(log) = existing {
+            return check_same(log, &config, closed);
         }
-        let life = self.deleted.next_life(name);
+        let generation = self.deleted.next_generation(name);
         let new = StreamCreation {
             name: name.clone(),
-            life,
+            generation,
             config,
             first,
             closed,
@@ -302,15 +304,15 @@ impl Streams {
         })
     }
 
-    /// The stream of the locked name, after the deletion of one that has ended by itself.
-    async fn remove_ended(
+    /// The stream of the locked name, if there is one. Deletes it first if it has expired.
+    async fn remove_expired(
         &self,
         lock: NameLock,
     ) -> Result<(NameLock, Option<Arc<Log>>), CreateError> {
         let mut lock = lock;
         if let Some(log) = self.entry(&lock.name)
             && !log.is_hidden()
-            && log.is_over()
+            && log.is_expired()
         {
             let removed = self.remove(log, lock).await;
             let (outcome, given_back) = removed.map_err(|_| StoreError::NoStream)?;
@@ -319,11 +321,11 @@ impl Streams {
         }
         match self.entry(&lock.name) {
             Some(log) if log.is_hidden() => Err(CreateError::Hidden { forks: log.forks() }),
-            there => Ok((lock, there)),
+            existing => Ok((lock, existing)),
         }
     }
 
-    /// Submits a creation; the stream is there and the name unlocked when the answer comes, whether a request waits for that or not.
+    /// Submits a creation. It completes and unlocks the name even if the receiver is dropped.
     fn submit_creation(
         &self,
         lock: NameLock,
@@ -336,7 +338,7 @@ impl Streams {
             });
         }
         let stream = self.new_id();
-        let known = new.known_as(stream);
+        let known = new.to_recovered(stream);
         let (answer, created) = oneshot::channel();
         let streams = self.clone();
         self.store.commit(
@@ -348,13 +350,13 @@ impl Streams {
                 let result = result.map(|()| {
                     let source = source.and_then(fork::ForkReservation::keep);
                     let log = Log::open(known, source, Arc::clone(&streams.store), streams.wall);
-                    let log = Arc::new(log.kept_by(&streams.observed, &streams.limits));
+                    let log = Arc::new(log.with_observer(&streams.observed, &streams.limits));
                     streams.write().insert(log.name().clone(), Arc::clone(&log));
-                    streams.observed.tell(log.name());
+                    streams.observed.notify(log.name());
                     log
                 });
                 drop(lock);
-                // The receiver is dropped only with its request; then no answer is needed.
+                // The receiver is dropped if the client has disconnected.
                 let _gone = answer.send(result);
             }),
         );
@@ -369,7 +371,7 @@ impl Streams {
         self.logs.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks a name; waits while somebody else creates or deletes it.
+    /// Locks a name; waits for other creations and deletions of it.
     async fn lock_name(&self, name: &StreamName) -> NameLock {
         loop {
             let changed = self.name_locks.changed.notified();
@@ -380,7 +382,7 @@ impl Streams {
         }
     }
 
-    /// Locks a name, unless somebody else creates or deletes it.
+    /// Locks a name; `None` if it is already locked.
     fn try_lock_name(&self, name: &StreamName) -> Option<NameLock> {
         let is_free = lock(&self.name_locks.taken).insert(name.clone());
         is_free.then(|| NameLock {
@@ -390,10 +392,11 @@ impl Streams {
     }
 }
 
-/// A number above those of every earlier process: microseconds since 1970, and nobody creates a million streams a second.
+/// An id that is higher than those of earlier processes: the microseconds since 1970, given that a
+/// server creates less than a million streams per second.
 ///
-/// Numbers are part of entity tags. If they began at one again, a cache would take the bytes of a stream that a restart
-/// forgot for those of the stream that has its number now.
+/// Ids are part of entity tags. If a process started with id 1 again, a cache could serve the content
+/// of a stream of an earlier process for a new stream with the same id.
 fn first_id() -> u64 {
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -401,14 +404,14 @@ fn first_id() -> u64 {
     u64::try_from(since_1970.as_micros()).unwrap_or(1)
 }
 
-/// Names whose stream is being created or deleted; others wait until that is done.
+/// The names whose stream is being created or deleted.
 #[derive(Debug, Default)]
 struct NameLocks {
     taken: Mutex<HashSet<StreamName>>,
     changed: Notify,
 }
 
-/// The exclusive right to create or delete the stream of one name; a change under way holds it until it is done.
+/// The lock on one name, held by a creation or deletion until it completes.
 #[derive(Debug)]
 struct NameLock {
     name_locks: Arc<NameLocks>,
@@ -422,24 +425,31 @@ impl Drop for NameLock {
     }
 }
 
-/// The stream that is there, if it is as asked.
-fn same(log: Arc<Log>, asked: &StreamConfig, closed: bool) -> Result<Created, CreateError> {
+/// The existing stream `log`, if its configuration and state are as requested.
+fn check_same(
+    log: Arc<Log>,
+    requested: &StreamConfig,
+    closed: bool,
+) -> Result<Created, CreateError> {
     let has = log.config();
     let is_closed = log.tail_now().closed();
-    let differs = if !has.same_type(&asked.content_type) {
+    let differs = if !has.same_type(&requested.content_type) {
         Some((
             format!("content type `{}`", has.content_type),
-            format!("`{}`", asked.content_type),
+            format!("`{}`", requested.content_type),
         ))
-    } else if has.expiry != asked.expiry {
-        Some((format!("expiry {}", has.expiry_text()), asked.expiry_text()))
-    } else if (has.keep_bytes, has.keep_age) != (asked.keep_bytes, asked.keep_age) {
+    } else if has.expiry != requested.expiry {
+        Some((
+            format!("expiry {}", has.expiry_text()),
+            requested.expiry_text(),
+        ))
+    } else if (has.keep_bytes, has.keep_age) != (requested.keep_bytes, requested.keep_age) {
         Some((
             format!("retention {}", has.retention_text()),
-            asked.retention_text(),
+            requested.retention_text(),
         ))
-    } else if has.fork != asked.fork {
-        Some((format!("source {}", has.fork_text()), asked.fork_text()))
+    } else if has.fork != requested.fork {
+        Some((format!("source {}", has.fork_text()), requested.fork_text()))
     } else if is_closed != closed {
         let word = |closed: bool| if closed { "closed" } else { "open" };
         Some((
@@ -451,6 +461,6 @@ fn same(log: Arc<Log>, asked: &StreamConfig, closed: bool) -> Result<Created, Cr
     };
     match differs {
         None => Ok(Created { log, is_new: false }),
-        Some((has, asked)) => Err(CreateError::Differs { has, asked }),
+        Some((has, requested)) => Err(CreateError::Differs { has, requested }),
     }
 }

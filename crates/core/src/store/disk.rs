@@ -1,23 +1,24 @@
-//! The store that keeps streams on disk: what it acknowledged survives the process and, synced, the machine.
+//! The disk store: acknowledged changes survive a crash of the process and, if synced, of the machine.
 //!
-//! | file | what |
+//! | file | content |
 //! | --- | --- |
-//! | `disk/open.rs` | the directory: whose it is, its lock, its version, its making |
-//! | `disk/journal.rs`, `disk/tables.rs` | look the engine's files over before the engine reads them |
-//! | `disk/synced.rs` | how far the journal is known to be on the medium |
-//! | `disk/recover.rs` | what is known of every stream when the store opens |
-//! | `disk/queue.rs`, `disk/commit.rs`, `disk/stage.rs` | group commit: what waits, who writes it, one commit in the making |
-//! | `disk/latest_pages.rs`, `disk/read_cache.rs` | where streams stand, and the latest appends in memory; older ones that were just read |
-//! | `disk/sweep.rs` | removes what was deleted or trimmed, in the background |
-//! | `disk/space.rs` | room on the medium |
-//! | `disk/codec.rs`, `disk/engine.rs` | what keys and values look like, and the engine that keeps them |
-//! | `disk/health.rs` | whether it can still write; a panic ends that with a reason |
-//! | `disk/current.rs` | the engine in use, replaced after a failure that passes |
-//! | `disk/faults.rs` | faults on request, for tests |
+//! | `disk/open.rs` | the data directory: lock, version, permissions, creation |
+//! | `disk/journal.rs`, `disk/tables.rs` | checks of the engine's files before the engine opens them |
+//! | `disk/synced.rs` | the position up to which the journal was synced |
+//! | `disk/recover.rs` | reads the stored state of all streams when the store is opened |
+//! | `disk/queue.rs`, `disk/commit.rs`, `disk/stage.rs` | group commit: the queue, the committer thread, the contents of one commit |
+//! | `disk/latest_pages.rs`, `disk/read_cache.rs` | the state and the latest appends of streams in memory; a cache of pages read from disk |
+//! | `disk/sweep.rs` | removes deleted and trimmed data in the background |
+//! | `disk/space.rs` | free space of the file system |
+//! | `disk/codec.rs`, `disk/engine.rs` | the encoding of keys and values, and the key-value engine |
+//! | `disk/health.rs` | whether the store can write; a panic in the store disables writing |
+//! | `disk/current.rs` | the engine in use, which is replaced after a transient failure |
+//! | `disk/faults.rs` | fault injection for tests |
 //!
-//! One commit holds the messages, the marks that later appends are checked against, closure, creation and deletion. It is
-//! written, made durable, published in memory and told, in this order; so nothing can be read that a crash could take back
-//! (with [`SyncMode::Always`]), and nothing is acknowledged that is not there.
+//! A commit contains messages, positions of writers, and closed, created and deleted streams. It is
+//! written, synced, published in memory and acknowledged, in this order. So (with
+//! [`SyncMode::Always`]) readers see only data that survives a crash, and an acknowledged change is
+//! always durable.
 
 mod codec;
 mod commit;
@@ -45,10 +46,12 @@ pub use open::DiskOpenError;
 
 use super::notes::NoteSizes;
 use super::page::{SealedPage, distance, nanos, page};
-use super::{Commit, CommitCallback, Cut, Reading, Recovery, Seeking, Store, StoreError, StreamId};
+use super::{
+    Commit, CommitCallback, Cut, CutFuture, ReadFuture, Recovery, Store, StoreError, StreamId,
+};
 use bytes::Bytes;
 use commit::Committer;
-use current::Current;
+use current::CurrentEngine;
 use engine::Engine;
 use faults::Faults;
 use futures_util::FutureExt;
@@ -58,7 +61,7 @@ use latest_pages::{DiskStream, DiskStreams, LatestPages, MemoryLookup};
 use open::Directory;
 use queue::{Queue, QueuedWork};
 use read_cache::ReadCache;
-use space::Room;
+use space::FreeSpace;
 use std::future::{Future, ready};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,16 +73,18 @@ use tailwater_protocol::Offset;
 /// When a change counts as durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SyncMode {
-    /// Before it is acknowledged or can be read. Nothing acknowledged is ever lost, but with the medium itself.
+    /// Sync before a change is acknowledged and readable. No acknowledged change is lost in a crash.
     Always,
-    /// So long after it was acknowledged, at most. A crash of the process loses nothing, one of the machine up to this much.
+    /// Sync at most this time after a change was acknowledged. A crash of the process loses nothing; a
+    /// crash of the machine loses at most the changes of this period.
     Within(Duration),
-    /// When the system sees fit. A crash of the process loses nothing, one of the machine what was not written yet.
+    /// Leave syncing to the operating system. A crash of the process loses nothing; a crash of the
+    /// machine loses the changes that were not written yet.
     Never,
 }
 
 impl SyncMode {
-    fn promised_within(self) -> Option<Duration> {
+    fn sync_delay(self) -> Option<Duration> {
         match self {
             Self::Within(within) => Some(within),
             Self::Always | Self::Never => None,
@@ -87,14 +92,15 @@ impl SyncMode {
     }
 }
 
-/// How a disk store is opened.
+/// The options of a disk store.
 #[derive(Debug, Clone)]
 pub struct DiskOptions {
     /// When a change counts as durable.
     pub sync: SyncMode,
-    /// Bytes of the latest appends kept in memory, of all streams together.
+    /// The maximum number of bytes of latest appends in memory, for all streams together.
     pub hot_max: u64,
-    /// Bytes of the medium left free; beyond it appends fail with [`StoreError::Full`].
+    /// The number of bytes of the file system to leave free; appends beyond it fail with
+    /// [`StoreError::Full`].
     pub reserve: u64,
 }
 
@@ -108,25 +114,27 @@ impl Default for DiskOptions {
     }
 }
 
-/// Streams on disk.
+/// Stores streams on disk.
 #[derive(Debug)]
 pub struct DiskStore {
-    current: Arc<Current>,
+    current: Arc<CurrentEngine>,
     streams: Arc<DiskStreams>,
     read_cache: Arc<ReadCache>,
     queue: Arc<Queue>,
     sweeps: Arc<Sweeps>,
     counts: Arc<StoreCounts>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// Held for life; the last to go.
+    /// Locked until the store is dropped; must be the last field.
     directory: Arc<Directory>,
 }
 
 impl DiskStore {
-    /// Opens the store in `directory`, which is made when it is missing, and tells what it holds.
+    /// Opens the store in `directory`, which is created if it is missing. Returns the stored streams
+    /// and notes.
     ///
     /// # Errors
-    /// All of [`DiskOpenError`]; then nothing in the directory was changed, but for a journal's unfinished end that was cut off.
+    /// All of [`DiskOpenError`]. The directory is unchanged, except that an unfinished commit at the
+    /// end of the journal may have been cut off.
     pub fn open(
         directory: &Path,
         options: &DiskOptions,
@@ -140,7 +148,7 @@ impl DiskStore {
         faults: Faults,
     ) -> Result<(Self, Recovery), DiskOpenError> {
         let begun = Instant::now();
-        let directory = Arc::new(Directory::take(directory)?);
+        let directory = Arc::new(Directory::lock(directory)?);
         let engine = directory.engine(None)?;
         let found = recover::recover(&engine).map_err(|error| directory.damaged(&error))?;
         tracing::info!(
@@ -153,7 +161,7 @@ impl DiskStore {
         );
         let streams = Arc::new(DiskStreams::default());
         for stream in &found.recovery.streams {
-            let state = codec::StateFact {
+            let state = codec::StateMetadata {
                 closed: stream.closed.clone(),
                 hidden: stream.hidden,
                 earliest: stream.earliest,
@@ -164,13 +172,13 @@ impl DiskStore {
         found
             .sweeps
             .into_iter()
-            .for_each(|sweep| sweeps.want(sweep));
+            .for_each(|sweep| sweeps.request(sweep));
         let store = Self {
             read_cache: Arc::default(),
             queue: Arc::default(),
             counts: Arc::default(),
             threads: Mutex::default(),
-            current: Arc::new(Current::new(Arc::clone(&directory), engine)),
+            current: Arc::new(CurrentEngine::new(Arc::clone(&directory), engine)),
             streams,
             sweeps,
             directory,
@@ -196,7 +204,7 @@ impl DiskStore {
             faults: Arc::clone(&faults),
             sync: options.sync,
             latest_pages: LatestPages::new(options.hot_max),
-            room: Room::new(self.directory.path(), options.reserve),
+            free_space: FreeSpace::new(self.directory.path(), options.reserve),
             note_sizes,
             sync_by: None,
             health: Arc::clone(&health),
@@ -216,29 +224,31 @@ impl DiskStore {
                 .map_err(DiskOpenError::Thread)?,
         );
         let sweeper = named("sweeper").spawn(move || {
-            health.watch(|| sweep::run(&current, &streams, &sweeps, &faults, &path));
+            health.run(|| sweep::run(&current, &streams, &sweeps, &faults, &path));
         });
         threads.push(sweeper.map_err(DiskOpenError::Thread)?);
         Ok(())
     }
 
-    /// Whether nobody but its owner can read what a data directory holds; one that is not there yet will be so.
+    /// Checks that only the owner can access a data directory. A missing directory is valid, because
+    /// it is created with these permissions.
     ///
     /// # Errors
-    /// [`DiskOpenError::Exposed`], and [`DiskOpenError::Io`] when that can't be known.
+    /// [`DiskOpenError::Exposed`]: others have access. [`DiskOpenError::Io`]: the permissions cannot be
+    /// read.
     pub fn check_private(directory: &Path) -> Result<(), DiskOpenError> {
         open::check_private(directory)
     }
 
-    /// Files that an open store may have open at once.
+    /// The maximum number of files that a store has open at once.
     pub const FILES_MAX: usize = engine::FILES_MAX + 32;
 
-    /// What it has done since it opened.
+    /// Counters of the store's operations.
     pub fn counts(&self) -> &StoreCounts {
         &self.counts
     }
 
-    /// Runs something that reads the disk where it may block.
+    /// Runs a read from disk on a blocking thread.
     fn read_disk<T: Send + 'static, R>(
         &self,
         stream: &Arc<DiskStream>,
@@ -256,7 +266,7 @@ impl DiskStore {
             .then(|reading| reading)
             .map(|outcome| {
                 outcome.unwrap_or_else(|reason| {
-                    Err(StoreError::Damaged(format!("a read broke off: {reason}")))
+                    Err(StoreError::Damaged(format!("a read was aborted: {reason}")))
                 })
             })
     }
@@ -267,37 +277,37 @@ impl Store for DiskStore {
         self.queue.push(QueuedWork::Change(commit), done);
     }
 
-    fn read(&self, id: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+    fn read(&self, id: StreamId, from: Offset, until: Offset, max_bytes: usize) -> ReadFuture<'_> {
         let stream = match self.streams.find(id) {
             Ok(stream) => stream,
             Err(refusal) => return Box::pin(ready(Err(refusal))),
         };
-        match stream.look(from, until, max_bytes) {
-            MemoryLookup::Here(page) => Box::pin(ready(page)),
+        match stream.read(from, until, max_bytes) {
+            MemoryLookup::Found(page) => Box::pin(ready(page)),
             MemoryLookup::OnDisk { end } => {
                 let range = [from, until.min(end), end];
                 if let Some(found) =
                     self.read_cache
                         .find(id, from, max_bytes.min(distance(from, range[1])))
                 {
-                    return Box::pin(ready(answer(Some(&found), range, max_bytes)));
+                    return Box::pin(ready(read_result(Some(&found), range, max_bytes)));
                 }
                 let read_cache = Arc::clone(&self.read_cache);
                 Box::pin(self.read_disk(&stream, move |engine, stream| {
                     let found = engine.page(stream.id, [from, range[1]], max_bytes);
-                    // What was swept away meanwhile is not damage.
+                    // If the data was removed during the read, report that instead of damage.
                     stream.check(from)?;
                     let found = found?.map(Arc::new);
                     found
                         .iter()
-                        .for_each(|page| read_cache.keep(stream.id, Arc::clone(page)));
-                    answer(found.as_ref(), range, max_bytes)
+                        .for_each(|page| read_cache.insert(stream.id, Arc::clone(page)));
+                    read_result(found.as_ref(), range, max_bytes)
                 }))
             }
         }
     }
 
-    fn cut(&self, id: StreamId, cut: Cut) -> Seeking<'_> {
+    fn cut(&self, id: StreamId, cut: Cut) -> CutFuture<'_> {
         match self.streams.find(id) {
             Ok(stream) => {
                 Box::pin(self.read_disk(&stream, move |engine, stream| seek(engine, stream, cut)))
@@ -317,9 +327,9 @@ impl Store for DiskStore {
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
-            // The last handle may go with a change that the committer has just told; it can't wait for itself.
+            // The store may be dropped by a callback on the committer thread, which cannot join itself.
             if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
-                tracing::error!("a thread of the disk store had died");
+                tracing::error!("a thread of the disk store has panicked");
             }
         }
     }
@@ -331,8 +341,10 @@ impl Drop for DiskStore {
     }
 }
 
-/// What a read from `from` to `until` gives of the page in which it begins; `end` is the stream's.
-fn answer(
+/// The result of a read within the page that contains its start.
+///
+/// - `range`: the start and end of the read, and the end of the stream.
+fn read_result(
     found: Option<&Arc<SealedPage>>,
     range: [Offset; 3],
     max_bytes: usize,
@@ -344,7 +356,7 @@ fn answer(
     )
 }
 
-/// The position that a cut means, from the disk.
+/// The position of a cut, read from disk.
 fn seek(engine: &Engine, stream: &DiskStream, cut: Cut) -> Result<Offset, StoreError> {
     let (earliest, end) = {
         let kept = stream.kept();
@@ -383,7 +395,7 @@ fn seek(engine: &Engine, stream: &DiskStream, cut: Cut) -> Result<Offset, StoreE
             found
         }
     };
-    // What was swept away meanwhile is not damage.
+    // If the data was removed during the search, report that instead of damage.
     stream.check(if found.is_ok() { end } else { earliest })?;
     found.map(|found| found.max(earliest))
 }

@@ -1,11 +1,11 @@
-//! The store that keeps everything in memory: nothing survives the process, and its size is limited.
+//! The memory store: streams in memory, with a limit on their size. Nothing survives the process.
 
 use super::notes::NoteSizes;
 use super::page::Record;
 use super::tail_pages::TailPages;
 use super::{
-    Change, Commit, CommitCallback, Cut, Marks, Reading, Seeking, Store, StoreError,
-    StreamCreation, StreamId,
+    Change, Commit, CommitCallback, Cut, CutFuture, ReadFuture, Store, StoreError, StreamCreation,
+    StreamId, WriterProgress,
 };
 use crate::model::ProducerId;
 use bytes::Bytes;
@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tailwater_protocol::Offset;
 
-/// Bytes that a stream takes at least, beside its messages and names: its log, and its places in lists.
+/// The memory of a stream without its messages and names in bytes: its log, and its entries in maps.
 const STREAM_BYTES: u64 = 512;
-/// Bytes that a producer takes beside its identifier: its place in two tables of its log and in one here.
+/// The memory of a producer without its identifier in bytes: two map entries of its log and one here.
 const PRODUCER_BYTES: u64 = 192;
-/// How often a log keeps the last `Stream-Seq`.
+/// The number of copies of the last `Stream-Seq` in a log.
 const SEQ_COPIES: u64 = 2;
 
-/// Streams in memory, up to a number of bytes.
+/// Stores streams in memory, up to a number of bytes.
 #[derive(Debug)]
 pub struct MemoryStore {
     streams: RwLock<HashMap<StreamId, Arc<Mutex<MemoryStream>>>>,
@@ -30,17 +30,17 @@ pub struct MemoryStore {
     notes: Mutex<NoteSizes>,
 }
 
-/// What is kept of one stream.
+/// One stream.
 #[derive(Debug)]
 struct MemoryStream {
     pages: TailPages,
-    /// What its log remembers beside messages.
-    marks: StreamOverhead,
-    /// Set under the lock by the deletion: an append that found the stream before must not fill it after.
+    /// The memory of its log.
+    overhead: StreamOverhead,
+    /// Set under the lock by a deletion, so that an append that found the stream earlier fails.
     is_deleted: bool,
 }
 
-/// What a log remembers beside messages, to be counted: its name and configuration, its producers, the last `Stream-Seq`.
+/// The memory of a log without messages: its name, configuration, producers, and the last `Stream-Seq`.
 #[derive(Debug, Default)]
 struct StreamOverhead {
     producers: HashSet<ProducerId>,
@@ -62,13 +62,13 @@ impl StreamOverhead {
         }
     }
 
-    /// Bytes that an append's marks add, and that `Stream-Seq` has with them.
-    fn growth(&self, marks: &Marks) -> (u64, u64) {
-        let seq = marks
+    /// The number of bytes that an append adds to the overhead, and the resulting bytes of `Stream-Seq`.
+    fn growth(&self, progress: &WriterProgress) -> (u64, u64) {
+        let seq = progress
             .seq
             .as_ref()
             .map_or(self.seq_bytes, |seq| SEQ_COPIES * seq.len() as u64);
-        let producer = marks
+        let producer = progress
             .producer
             .as_ref()
             .filter(|(id, _)| !self.producers.contains(id));
@@ -76,19 +76,20 @@ impl StreamOverhead {
         (producer + seq.saturating_sub(self.seq_bytes), seq)
     }
 
-    /// Takes the marks of an append that was made; their growth is counted by the caller.
-    fn take(&mut self, marks: Marks, (growth, seq): (u64, u64)) {
-        // A shorter `Stream-Seq` keeps the room of the longer one.
+    /// Applies an append. The caller counts the growth as in use.
+    fn apply(&mut self, progress: WriterProgress, (growth, seq): (u64, u64)) {
+        // A shorter `Stream-Seq` keeps the capacity of the longer one.
         self.seq_bytes = self.seq_bytes.max(seq);
         self.bytes += growth;
-        self.producers.extend(marks.producer.map(|(id, _)| id));
+        self.producers.extend(progress.producer.map(|(id, _)| id));
     }
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     ///
-    /// - `limit_bytes`: payload, bookkeeping and what streams and subscriptions are called together; an append beyond it fails with [`StoreError::Full`].
+    /// - `limit_bytes`: the maximum number of bytes of payload, metadata and notes; an append beyond it
+    ///   fails with [`StoreError::Full`].
     pub fn new(limit_bytes: u64) -> Self {
         Self {
             streams: RwLock::default(),
@@ -98,7 +99,7 @@ impl MemoryStore {
         }
     }
 
-    /// Bytes in use, payload and bookkeeping.
+    /// The number of bytes in use, including metadata and notes.
     pub fn kept_bytes(&self) -> u64 {
         self.kept_bytes.load(Ordering::Relaxed)
     }
@@ -121,11 +122,11 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn give_back(&self, bytes: u64) {
+    fn release(&self, bytes: u64) {
         self.kept_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Corrects what is counted as in use when something that took `before` bytes takes `after` now.
+    /// Updates the number of bytes in use after an object changed from `before` to `after` bytes.
     fn correct(&self, before: usize, after: usize) {
         self.kept_bytes.fetch_add(after as u64, Ordering::Relaxed);
         self.kept_bytes.fetch_sub(before as u64, Ordering::Relaxed);
@@ -137,14 +138,14 @@ impl MemoryStore {
             Change::Append {
                 at,
                 payload,
-                marks,
+                progress,
                 now,
                 ..
             } => {
                 let kept = self.stream(stream)?;
                 let mut kept = lock(&kept);
                 kept.check_end(at)?;
-                let growth = kept.marks.growth(&marks);
+                let growth = kept.overhead.growth(&progress);
                 if let Some(payload) = payload {
                     self.reserve(growth.0)?;
                     let pushed = self.push(
@@ -155,12 +156,12 @@ impl MemoryStore {
                             payload,
                         },
                     );
-                    pushed.inspect_err(|_| self.give_back(growth.0))?;
+                    pushed.inspect_err(|_| self.release(growth.0))?;
                 } else {
-                    // A closure is done whatever room there is: nothing comes after it.
+                    // Closing succeeds even if the store is full, because nothing is appended after it.
                     self.kept_bytes.fetch_add(growth.0, Ordering::Relaxed);
                 }
-                kept.marks.take(marks, growth);
+                kept.overhead.apply(progress, growth);
                 Ok(())
             }
             Change::Hide => self.stream(stream).map(drop),
@@ -172,18 +173,18 @@ impl MemoryStore {
                 self.correct(was, pages.memory_bytes());
                 Ok(())
             }
-            // Notes are only for the next opening, which this store does not have.
+            // Notes are read only when a durable store is opened.
             Change::Delete { .. } => self.delete(stream),
         }
     }
 
     fn create(&self, stream: StreamId, new: StreamCreation) -> Result<(), StoreError> {
-        let (begins, marks) = (new.config.begins(), StreamOverhead::new(&new));
-        let bytes = marks.bytes;
+        let (begins, overhead) = (new.config.begins(), StreamOverhead::new(&new));
+        let bytes = overhead.bytes;
         self.reserve(bytes)?;
         let mut kept = MemoryStream {
             pages: TailPages::new(begins),
-            marks,
+            overhead,
             is_deleted: false,
         };
         if let Some(payload) = new.first {
@@ -195,7 +196,7 @@ impl MemoryStore {
                     payload,
                 },
             );
-            pushed.inspect_err(|_| self.give_back(bytes))?;
+            pushed.inspect_err(|_| self.release(bytes))?;
         }
         let mut streams = self.streams.write().unwrap_or_else(PoisonError::into_inner);
         streams.insert(stream, Arc::new(Mutex::new(kept)));
@@ -209,9 +210,9 @@ impl MemoryStore {
         let mut kept = lock(&kept);
         kept.is_deleted = true;
         let was = std::mem::replace(&mut kept.pages, TailPages::new(Offset::ZERO));
-        let marks = std::mem::take(&mut kept.marks);
+        let overhead = std::mem::take(&mut kept.overhead);
         self.correct(was.memory_bytes(), 0);
-        self.give_back(marks.bytes);
+        self.release(overhead.bytes);
         Ok(())
     }
 
@@ -230,28 +231,35 @@ impl Store for MemoryStore {
         done(self.apply(commit));
     }
 
-    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+    fn read(
+        &self,
+        stream: StreamId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> ReadFuture<'_> {
         let page = self
             .stream(stream)
             .and_then(|kept| lock(&kept).pages.page(from, until, max_bytes));
         Box::pin(std::future::ready(page))
     }
 
-    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+    fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_> {
         Box::pin(std::future::ready(
             self.stream(stream).map(|kept| lock(&kept).pages.cut(cut)),
         ))
     }
 
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {
-        // Notes are only for the next opening, which this store does not have. What they are about is in memory, though.
+        // The values of notes are not stored, because they are read only when a durable store is
+        // opened. They are counted, because their content is in the server's memory.
         let admitted = {
             let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
             notes.admit(key, value.as_ref().map(Bytes::len), |needed| {
                 self.reserve(needed)
             })
         };
-        done(admitted.map(|freed| self.give_back(freed)));
+        done(admitted.map(|freed| self.release(freed)));
     }
 }
 
@@ -296,7 +304,7 @@ mod tests {
             first,
             closed: false,
             at: SystemTime::UNIX_EPOCH,
-            life: 0,
+            generation: 0,
         }))
     }
 
@@ -311,32 +319,32 @@ mod tests {
 
     const LIMIT: u64 = 4 << 20;
 
-    /// A number of names or notes of a little over a thousand bytes that do not all fit.
+    /// A number of names or notes of slightly over 1,000 bytes that exceeds the limit.
     const TOO_MANY: u64 = LIMIT / 1_000;
 
     fn long(number: u64) -> String {
         format!("{number}{}", "n".repeat(1_000))
     }
 
-    fn append(at: u64, marks: Marks) -> Change {
+    fn append(at: u64, progress: WriterProgress) -> Change {
         Change::Append {
             at: offset(at),
             payload: Some(json("1")),
             close: false,
-            marks,
+            progress,
             now: SystemTime::UNIX_EPOCH,
         }
     }
 
-    fn produced(number: u64) -> Marks {
+    fn produced(number: u64) -> WriterProgress {
         let id = ProducerId::parse("id", &long(number)[..250]).unwrap();
-        Marks {
+        WriterProgress {
             producer: Some((id, Accepted { epoch: 0, seq: 0 })),
             seq: None,
         }
     }
 
-    /// Stores one after the other until the store is full, which must happen before `most` of them.
+    /// Calls `one` until the store is full, which must happen within `most` calls.
     fn fill(store: &MemoryStore, most: u64, one: &dyn Fn(u64) -> Result<(), StoreError>) {
         let count = (0..=most)
             .find(|number| one(*number).is_err())
@@ -361,14 +369,14 @@ mod tests {
             at: offset(u64::MAX >> 11),
             payload: None,
             close: true,
-            marks: produced(0),
+            progress: produced(0),
             now: SystemTime::UNIX_EPOCH,
         };
         assert_eq!(
             commit(&store, StreamId(0), close),
             Err(StoreError::OutOfStep)
         );
-        assert_eq!(store.kept_bytes(), full, "what is refused takes nothing");
+        assert_eq!(store.kept_bytes(), full, "a refused change uses no space");
         commit(&store, StreamId(0), Change::delete()).unwrap();
         assert_eq!(store.kept_bytes(), 0);
     }
@@ -392,16 +400,12 @@ mod tests {
     }
 
     #[test]
-    fn notes_count_and_internal_changes_fit_when_memory_is_full() {
+    fn notes_count_as_kept_and_may_grow_a_little_when_full() {
         let store = MemoryStore::new(LIMIT);
         fill(&store, TOO_MANY, &|number| {
             note(&store, &number.to_string(), Some(1_000))
         });
-        assert_eq!(
-            note(&store, "0", Some(1_100)),
-            Ok(()),
-            "a step of a subscription"
-        );
+        assert_eq!(note(&store, "0", Some(1_100)), Ok(()), "a small growth");
         assert!(note(&store, "0", Some(100_000)).is_err());
         for number in 0..TOO_MANY {
             note(&store, &number.to_string(), None).unwrap();
@@ -415,14 +419,14 @@ mod tests {
         commit(&store, StreamId(0), creation("a", None)).unwrap();
         let empty = store.kept_bytes();
         for number in 0..5 {
-            let marks = Marks {
+            let progress = WriterProgress {
                 seq: Some(long(number)),
                 producer: None,
             };
-            commit(&store, StreamId(0), append(2 * number, marks)).unwrap();
+            commit(&store, StreamId(0), append(2 * number, progress)).unwrap();
         }
         assert!(store.kept_bytes() < empty + 10_000);
-        let huge = Marks {
+        let huge = WriterProgress {
             seq: Some("n".repeat(5 << 20)),
             producer: None,
         };

@@ -1,16 +1,16 @@
-//! Where bytes are stored: the contract between a log, which decides what is appended, and a store, which keeps it.
+//! Storage of streams: the contract between a log, which validates appends, and a store, which stores them.
 //!
-//! A log numbers its changes and submits them; a store makes them durable and says so. Changes of one stream are
-//! submitted in order, several may be under way at once, and a store may join the changes of many streams into one
-//! commit (group commit). What a store promises:
+//! A log submits changes with their positions; a store makes them durable and calls back. Changes of
+//! one stream are submitted in order, several may be pending at once, and a store may combine changes
+//! of many streams into one commit (group commit). A store guarantees:
 //!
-//! - [`Store::commit`] never waits. `done` is called exactly once, from any thread, possibly before `commit` returns,
-//!   after the change is as durable as the store promises and can be read. For changes of one stream it is called in the
-//!   order of submission. It must not block.
-//! - Changes of one stream take effect in the order of submission. An append whose `at` is not the stream's end, because
-//!   an earlier one failed, fails with [`StoreError::OutOfStep`] and changes nothing.
-//! - A change takes effect whole or not at all, in memory and after a crash.
-//! - [`Store::read`] returns whole messages, never beyond what was committed.
+//! - [`Store::commit`] does not block. `done` is called exactly once, from any thread, possibly before
+//!   `commit` returns, after the change is durable (as configured) and readable. For changes of one
+//!   stream it is called in the order of submission. `done` must not block.
+//! - Changes of one stream take effect in the order of submission. An append whose `at` is not the
+//!   stream's end, because an earlier append failed, fails with [`StoreError::OutOfStep`].
+//! - A change is atomic, in memory and after a crash.
+//! - [`Store::read`] returns complete messages, and only committed ones.
 
 mod disk;
 mod memory;
@@ -33,79 +33,80 @@ use tailwater_protocol::Offset;
 /// One change of one stream.
 #[derive(Debug)]
 pub struct Commit {
-    /// Which stream.
+    /// The stream.
     pub stream: StreamId,
-    /// What changes.
+    /// The change.
     pub change: Change,
 }
 
-/// What a commit can do to a stream.
+/// The kinds of changes.
 #[derive(Debug)]
 pub enum Change {
-    /// It exists from now on.
+    /// Creates the stream.
     Create(Box<StreamCreation>),
-    /// It grows, is closed, both, or neither: an append of nothing is done when everything before it is.
+    /// Appends messages, closes the stream, both, or neither. An empty append completes after all
+    /// changes before it.
     Append {
-        /// Its end before this change.
+        /// The end of the stream before this change.
         at: Offset,
-        /// What is added.
+        /// The messages to append.
         payload: Option<Payload>,
-        /// Whether nothing may be appended any more.
+        /// Whether to close the stream.
         close: bool,
-        /// What later appends are checked against, kept in the same commit.
-        marks: Marks,
-        /// When, for what is kept by age.
+        /// The positions of writers, which are stored in the same commit.
+        progress: WriterProgress,
+        /// The time of the append, for retention by age.
         now: SystemTime,
     },
-    /// What lies before a position may be forgotten.
+    /// Permits the store to remove messages.
     Trim {
-        /// The position; messages that end at or before it go.
+        /// The position: messages that end at or before it may be removed.
         before: Offset,
     },
-    /// It was deleted while forks of it live: its name is still taken and its messages are still kept.
+    /// Hides the stream: it was deleted but has forks, so its name and its messages are retained.
     Hide,
-    /// It exists no more.
+    /// Deletes the stream.
     Delete {
-        /// Notes that are kept or forgotten in the same commit; see [`Store::note`].
+        /// Changes of notes in the same commit; see [`Store::note`].
         notes: Vec<NoteChange>,
     },
 }
 
 impl Change {
-    /// A deletion that leaves no note.
+    /// A deletion without changes of notes.
     pub fn delete() -> Self {
         Self::Delete { notes: Vec::new() }
     }
 }
 
-/// A key, and what is kept under it or that nothing is any more.
+/// The key of a note, and its new value; `None` removes the note.
 pub type NoteChange = (String, Option<Bytes>);
 
-/// A stream to be made, with its first content, if any.
+/// The creation of a stream.
 #[derive(Debug)]
 pub struct StreamCreation {
-    /// Its name.
+    /// The name.
     pub name: StreamName,
-    /// Which of the streams that its name has had it is, counted from 0.
-    pub life: u32,
-    /// Its configuration. Its own messages begin at [`StreamConfig::begins`].
+    /// The generation of the stream.
+    pub generation: u32,
+    /// The configuration. The stream's own messages start at [`StreamConfig::begins`].
     pub config: StreamConfig,
-    /// Its first content.
+    /// The initial content.
     pub first: Option<Payload>,
-    /// Whether nothing may be appended any more.
+    /// Whether to create the stream closed.
     pub closed: bool,
-    /// When.
+    /// The time of creation.
     pub at: SystemTime,
 }
 
 impl StreamCreation {
-    /// What is known of it once it is made.
-    pub(crate) fn known_as(&self, stream: StreamId) -> Recovered {
+    /// The state of the stream directly after its creation.
+    pub(crate) fn to_recovered(&self, stream: StreamId) -> Recovered {
         let begins = self.config.begins();
         Recovered {
             stream,
             name: self.name.clone(),
-            life: self.life,
+            generation: self.generation,
             config: self.config.clone(),
             created: self.at,
             earliest: begins,
@@ -120,43 +121,43 @@ impl StreamCreation {
     }
 }
 
-/// What an append leaves behind for those that come later.
+/// The positions of writers that an append changes, and later appends are checked against.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Marks {
-    /// The writer's own sequence (`Stream-Seq`), when the append named one.
+pub struct WriterProgress {
+    /// The `Stream-Seq` of the append, if it has one.
     pub seq: Option<String>,
-    /// The producer's position after it, when a producer sent it.
+    /// The producer of the append and its position after it, if it has one.
     pub producer: Option<(ProducerId, Accepted)>,
 }
 
-/// What a durable store knows of a stream when it opens.
+/// The stored state of a stream, as read when a durable store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recovered {
-    /// Its number.
+    /// The id.
     pub stream: StreamId,
-    /// Its name.
+    /// The name.
     pub name: StreamName,
-    /// Which of the streams that its name has had it is, counted from 0.
-    pub life: u32,
-    /// Its configuration.
+    /// The generation.
+    pub generation: u32,
+    /// The configuration.
     pub config: StreamConfig,
-    /// When it was created.
+    /// The time of creation.
     pub created: SystemTime,
-    /// The earliest position kept; never before [`StreamConfig::begins`].
+    /// The earliest retained position; not before [`StreamConfig::begins`].
     pub earliest: Offset,
-    /// The position after its last message.
+    /// The position after the last message.
     pub next: Offset,
-    /// Whether it is closed, and by which producer's append, if one closed it.
+    /// Whether the stream is closed, and the producer's append that closed it, if any.
     pub closed: Option<Option<(ProducerId, Accepted)>>,
-    /// Whether it was deleted and is kept for its forks only.
+    /// Whether the stream was deleted and is retained only for its forks.
     pub hidden: bool,
-    /// The last `Stream-Seq` accepted.
+    /// The last accepted `Stream-Seq`.
     pub seq: Option<String>,
-    /// Each producer's position.
+    /// The position of each producer.
     pub producers: Vec<(ProducerId, Accepted)>,
 }
 
-/// Everything that a durable store knows when it opens.
+/// The stored streams and notes, as read when a durable store is opened.
 #[derive(Debug, Default)]
 pub struct Recovery {
     /// The streams.
@@ -165,102 +166,112 @@ pub struct Recovery {
     pub notes: BTreeMap<String, Bytes>,
 }
 
-/// Where a stream may be cut.
+/// A criterion for the position up to which messages are removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// At the last boundary between appends at or before this position.
+    /// The last boundary between appends at or before this position.
     AtMost(Offset),
-    /// Before the first append that was made at or after this moment.
+    /// The position before the first append at or after this time.
     OlderThan(SystemTime),
 }
 
-/// Called when a change is done: durable and readable, or failed and without any effect.
+/// Called when a change has completed: it is durable and readable, or it has failed without effect.
 pub type CommitCallback = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
-/// Why a store did not do what it was asked.
+/// Why an operation of a store failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// No room. Nothing that was acknowledged is lost.
+    /// There is not enough space. No acknowledged data is lost.
     #[error(
         "the store is full: {kept} of {limit} bytes are in use and this change needs {needed} more"
     )]
     Full {
-        /// Bytes in use.
+        /// The number of bytes in use.
         kept: u64,
-        /// Bytes allowed.
+        /// The maximum number of bytes.
         limit: u64,
-        /// Bytes that this change needed.
+        /// The number of bytes that the change needs.
         needed: u64,
     },
-    /// An earlier change of the same stream failed.
-    #[error("an earlier append to this stream failed, so this one was not made")]
+    /// The append does not start at the end of the stream, because an earlier one failed.
+    #[error("an earlier append to this stream failed")]
     OutOfStep,
-    /// The stream was deleted meanwhile.
-    #[error("the stream was deleted meanwhile")]
+    /// The stream does not exist.
+    #[error("the stream was deleted")]
     NoStream,
-    /// The position lies before what is kept.
-    #[error("positions before {earliest} are no longer kept")]
+    /// The position is before the earliest retained position.
+    #[error("positions before {earliest} are not retained")]
     Trimmed {
-        /// The earliest position kept.
+        /// The earliest retained position.
         earliest: Offset,
     },
-    /// A position inside a message.
-    #[error("position {0} lies inside a message")]
+    /// The position is inside a message.
+    #[error("position {0} is inside a message")]
     InsideMessage(Offset),
-    /// Something that the store keeps under a name of its own is longer than it can keep, or empty (400).
+    /// A key or value is empty or too long for the store (400).
     #[error("the {what} has {bytes} bytes: expected 1 to {limit}")]
     TooLong {
-        /// What it is, as a client knows it.
+        /// The name of the value for a client.
         what: &'static str,
-        /// Its bytes, with what the store puts before it.
+        /// The number of bytes, including a prefix of the store.
         bytes: u64,
-        /// The most bytes that can be kept.
+        /// The maximum number of bytes.
         limit: u64,
     },
-    /// The store can't take changes now: it is busy, its medium is read-only, or a write failed. What is there can be read.
-    #[error("the store can't take changes now: {0}")]
+    /// The store cannot write now: it is busy, the file system is read-only, or a write failed. Stored
+    /// data can be read.
+    #[error("the store cannot write now: {0}")]
     Unwritable(String),
-    /// The system refused to read what is there, and may not refuse it later.
-    #[error("stored data can't be read now: {0}")]
+    /// ReadFuture stored data failed with a possibly temporary error.
+    #[error("stored data cannot be read now: {0}")]
     Unreadable(String),
-    /// What the medium holds is not what was written; it is not served.
+    /// Stored data is not as it was written; it is not returned.
     #[error("stored data is damaged: {0}")]
     Damaged(String),
 }
 
-/// A read under way.
-pub type Reading<'a> = Pin<Box<dyn Future<Output = Result<Bytes, StoreError>> + Send + 'a>>;
+/// The future of [`Store::read`].
+pub type ReadFuture<'a> = Pin<Box<dyn Future<Output = Result<Bytes, StoreError>> + Send + 'a>>;
 
-/// A look for a position under way.
-pub type Seeking<'a> = Pin<Box<dyn Future<Output = Result<Offset, StoreError>> + Send + 'a>>;
+/// The future of [`Store::cut`].
+pub type CutFuture<'a> = Pin<Box<dyn Future<Output = Result<Offset, StoreError>> + Send + 'a>>;
 
-/// Keeps the bytes of streams; see the module for what it promises.
+/// Stores streams; see the module documentation for the guarantees.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
-    /// Make a change durable and readable, then call `done`; never waits.
+    /// Makes a change durable and readable, then calls `done`. Does not block.
     fn commit(&self, commit: Commit, done: CommitCallback);
 
-    /// Whole messages from `from` on, at least one, at most `max_bytes` unless a single message is longer, none beyond
-    /// `until`.
+    /// Reads one or more complete messages from `from` to `until` at most.
     ///
-    /// - `from`: a message boundary, at or after the earliest position kept, before `until`.
-    /// - `max_bytes`: at least 1.
-    /// - `until`: a message boundary that is committed.
+    /// - `from`: a message boundary before `until`, at or after the earliest retained position.
+    /// - `until`: a committed message boundary.
+    /// - `max_bytes`: the maximum number of bytes, at least 1. The first message is returned even if
+    ///   it is longer.
     ///
     /// # Errors
     /// [`StoreError::NoStream`], [`StoreError::Trimmed`], [`StoreError::InsideMessage`].
-    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_>;
+    fn read(
+        &self,
+        stream: StreamId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> ReadFuture<'_>;
 
-    /// The position at which a stream may be cut: a boundary between appends, no earlier than the earliest position kept and
-    /// no later than its end.
+    /// Finds the position of a cut: a boundary between appends, from the earliest retained position to
+    /// the end of the stream.
     ///
     /// # Errors
     /// [`StoreError::NoStream`], [`StoreError::Damaged`].
-    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_>;
+    fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_>;
 
-    /// Keeps a small document of the server's own under a key, or forgets it; as durable as a commit, in the order of
-    /// submission among notes. What is kept comes back in [`Recovery::notes`].
+    /// Stores or removes a note: a small document of the server under a key.
+    ///
+    /// A note is as durable as a commit, and changes of notes take effect in the order of submission.
+    /// The stored notes are returned in [`Recovery::notes`].
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback);
 
-    /// Takes no more changes, makes durable what was taken, and returns when that is done. Reads go on.
+    /// Refuses further changes, and returns when all submitted changes are durable. Reads remain
+    /// possible.
     fn close(&self) {}
 }

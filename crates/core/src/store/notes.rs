@@ -1,60 +1,61 @@
-//! How large notes are: what a note grows by needs room like anything else, what it shrinks by never does.
+//! Accounting for the size of notes: growth needs free space, and shrinking never fails.
 //!
-//! Notes are written anew at every step of a subscription, a few bytes longer or shorter each time. So that acks, leases and
-//! retries go on when there is no room, a note may grow a little beyond what room was taken for, once.
+//! The note of a subscription is rewritten for every ack, lease and retry, and its length varies by a
+//! few bytes. So that subscriptions continue to work when the store is full, a note may exceed its
+//! reserved size by a limited amount.
 
 use super::StoreError;
 use std::collections::{BTreeMap, HashMap};
 
-/// Bytes that a note takes beside its key and value.
+/// The overhead of a note in bytes.
 const NOTE_OVERHEAD_BYTES: u64 = 128;
-/// Bytes by which a note may grow without room, and a part of what room was taken for that is added to it.
+/// A note may exceed its reserved size by this number of bytes plus a `SLACK_PART`th of that size.
 const SLACK_BYTES: u64 = 4 << 10;
 const SLACK_PART: u64 = 4;
 
-/// Bytes for which room was taken, by note.
+/// The reserved size of each note in bytes, by key.
 #[derive(Debug, Default)]
 pub(super) struct NoteSizes {
-    taken: HashMap<String, u64>,
+    reserved: HashMap<String, u64>,
 }
 
 impl NoteSizes {
-    /// Those of notes that are there already.
+    /// The sizes of stored notes.
     pub(super) fn of(notes: &BTreeMap<String, bytes::Bytes>) -> Self {
-        let taken = notes
+        let reserved = notes
             .iter()
             .map(|(key, value)| (key.clone(), size(key, value.len())))
             .collect();
-        Self { taken }
+        Self { reserved }
     }
 
-    /// Takes room for what a note grows by.
+    /// Reserves space for the growth of a note.
     ///
-    /// - `value_bytes`: its length, or `None` when it is forgotten.
-    /// - `take`: takes room for so many bytes more.
-    /// - Returns the bytes that it gives back.
+    /// - `value_bytes`: the new length of the value, or `None` if the note is removed.
+    /// - `reserve`: reserves a number of additional bytes.
+    /// - Returns the number of bytes to release.
     ///
     /// # Errors
-    /// That of `take`, when the note may not grow without room.
+    /// The error of `reserve`, unless the note may grow without space.
     pub(super) fn admit(
         &mut self,
         key: &str,
         value_bytes: Option<usize>,
-        take: impl FnOnce(u64) -> Result<(), StoreError>,
+        reserve: impl FnOnce(u64) -> Result<(), StoreError>,
     ) -> Result<u64, StoreError> {
-        let before = self.taken.get(key).copied();
+        let before = self.reserved.get(key).copied();
         let Some(value_bytes) = value_bytes else {
-            return Ok(self.taken.remove(key).unwrap_or_default());
+            return Ok(self.reserved.remove(key).unwrap_or_default());
         };
         let (had, needed) = (before.unwrap_or_default(), size(key, value_bytes));
         if needed > had
-            && let Err(refusal) = take(needed - had)
+            && let Err(refusal) = reserve(needed - had)
         {
             let is_little =
                 before.is_some_and(|had| needed <= had + SLACK_BYTES + had / SLACK_PART);
             return if is_little { Ok(0) } else { Err(refusal) };
         }
-        self.taken.insert(key.to_owned(), needed);
+        self.reserved.insert(key.to_owned(), needed);
         Ok(had.saturating_sub(needed))
     }
 }

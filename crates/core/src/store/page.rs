@@ -1,4 +1,4 @@
-//! Appends of one stream in a row: their bytes in one piece, with where messages and appends end; and answers made of such.
+//! Pages: the contiguous bytes of consecutive appends, with the ends of messages and appends; and reads across pages.
 
 use super::StoreError;
 use crate::model::Payload;
@@ -7,20 +7,20 @@ use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tailwater_protocol::Offset;
 
-/// The longest append, in bytes: what an [`Index`] can count.
+/// The maximum length of an append in bytes, limited by the integers of an [`Index`].
 pub(super) const APPEND_BYTES_MAX: usize = u32::MAX as usize;
 
-/// Bytes from which on appends in a row are never copied for an answer.
+/// The number of bytes from which a page is not copied to join it with others.
 pub(super) const LONG: usize = 256 << 10;
 
-/// One append as it comes.
+/// One append.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
     /// The position before its first byte.
     pub(super) at: Offset,
-    /// When it was made.
+    /// The time of the append.
     pub(super) time: SystemTime,
-    /// What it brought; at most [`APPEND_BYTES_MAX`].
+    /// The messages, at most [`APPEND_BYTES_MAX`] bytes.
     pub(super) payload: Payload,
 }
 
@@ -31,20 +31,20 @@ impl Record {
     }
 }
 
-/// Where appends and messages end, in bytes from the first: 12 bytes for an append of one message.
+/// The ends of appends and messages in a page, in bytes. Takes 12 bytes for an append of one message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Index {
     appends: Vec<u32>,
-    /// When each append was made, in nanoseconds since 1970.
+    /// The time of each append, in nanoseconds since 1970.
     times: Vec<u64>,
-    /// Where messages end, as soon as one append has several; empty while every append is one message.
+    /// The ends of messages; empty while every append has one message.
     messages: Vec<u32>,
-    /// The latest of the times.
+    /// The latest of `times`.
     newest: u64,
 }
 
 impl Index {
-    /// Room for so many appends without growing.
+    /// Creates an empty index with capacity for a number of appends.
     pub(super) fn with_capacity(appends: usize) -> Self {
         Self {
             appends: Vec::with_capacity(appends),
@@ -53,7 +53,9 @@ impl Index {
         }
     }
 
-    /// Adds an append whose messages end at `ends` of its `len` bytes; no ends are one message.
+    /// Adds an append of `len` bytes.
+    ///
+    /// - `ends`: the ends of its messages; empty for one message.
     pub(super) fn push(&mut self, time: u64, len: usize, ends: &[usize]) {
         let base = self.len();
         let from_base = |end: usize| u32::try_from(base + end).unwrap_or(u32::MAX);
@@ -70,7 +72,7 @@ impl Index {
         self.newest = self.newest.max(time);
     }
 
-    /// Adds another's appends after its own.
+    /// Adds the appends of another index.
     fn extend(&mut self, other: &Self) {
         let base = u32::try_from(self.len()).unwrap_or(u32::MAX);
         if !self.messages.is_empty() || !other.messages.is_empty() {
@@ -86,7 +88,7 @@ impl Index {
         self.newest = self.newest.max(other.newest);
     }
 
-    /// What is left without the first `bytes`, which end a message.
+    /// The index without the first `bytes`, which must be a message boundary.
     fn after(&self, bytes: usize) -> Self {
         let gone = u32::try_from(bytes).unwrap_or(u32::MAX);
         let rest = |ends: &[u32]| -> Vec<u32> {
@@ -105,7 +107,7 @@ impl Index {
         }
     }
 
-    /// How many bytes it counts.
+    /// The number of bytes of all appends.
     pub(super) fn len(&self) -> usize {
         self.appends.last().map_or(0, |end| *end as usize)
     }
@@ -122,7 +124,7 @@ impl Index {
         at == 0 || u32::try_from(at).is_ok_and(|at| self.messages().binary_search(&at).is_ok())
     }
 
-    /// The end of the last whole message that ends in `from..=limit`; the end of the first after `from` if none does.
+    /// The end of the last message that ends in `from..=limit`, or else of the first one after `from`.
     fn cut(&self, from: usize, limit: usize) -> usize {
         let messages = self.messages();
         let first = messages.partition_point(|&end| end as usize <= from);
@@ -132,7 +134,7 @@ impl Index {
             .map_or(self.len(), |end| *end as usize)
     }
 
-    /// The end of the last append that ends at or before `at`; 0 if none does.
+    /// The end of the last append that ends at or before `at`; 0 if there is none.
     pub(super) fn last_append(&self, at: usize) -> usize {
         let passed = self.appends.partition_point(|&end| end as usize <= at);
         passed
@@ -140,7 +142,8 @@ impl Index {
             .map_or(0, |last| self.appends[last] as usize)
     }
 
-    /// Where the first append begins that ends after `from` and was made at `time`, in nanoseconds since 1970, or later.
+    /// The start of the first append that ends after `from` and has a time of at least `time`, in
+    /// nanoseconds since 1970.
     pub(super) fn first_since(&self, time: u64, from: usize) -> Option<usize> {
         if self.newest < time {
             return None;
@@ -154,7 +157,7 @@ impl Index {
         )
     }
 
-    /// Bytes of memory in use, those kept for growth included.
+    /// The number of bytes in memory, including unused capacity.
     pub(super) fn memory_bytes(&self) -> usize {
         (self.appends.capacity() + self.messages.capacity()) * size_of::<u32>()
             + self.times.capacity() * size_of::<u64>()
@@ -167,7 +170,7 @@ impl Index {
     }
 }
 
-/// Appends in a row that don't change any more.
+/// A page that does not change any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SealedPage {
     /// The position before its first byte.
@@ -177,20 +180,20 @@ pub(super) struct SealedPage {
 }
 
 impl SealedPage {
-    /// A page of these bytes, which `index` counts.
+    /// Creates a page of bytes and their index.
     pub(super) fn new(at: Offset, bytes: Bytes, mut index: Index) -> Self {
         index.shrink();
         Self { at, bytes, index }
     }
 
-    /// A page of one append; its bytes are shared, not copied.
+    /// Creates a page of one append without copying its bytes.
     pub(super) fn of(Record { at, time, payload }: Record) -> Self {
         let mut index = Index::with_capacity(1);
         index.push(nanos(time), payload.len(), payload.ends());
         Self::new(at, payload.bytes().clone(), index)
     }
 
-    /// Pages that follow each other as one, copied.
+    /// Copies consecutive pages into one; `None` if there are no pages.
     pub(super) fn join<'a>(pages: impl Iterator<Item = &'a Self> + Clone) -> Option<Self> {
         let at = pages.clone().next()?.at;
         let mut bytes = Vec::with_capacity(pages.clone().map(|page| page.bytes.len()).sum());
@@ -203,7 +206,7 @@ impl SealedPage {
         Some(Self::new(at, bytes.into(), index))
     }
 
-    /// What is left of it after `position`, which lies in it between messages, copied.
+    /// Copies the part after `position`, which must be a message boundary in the page.
     pub(super) fn after(&self, position: Offset) -> Self {
         let gone = distance(self.at, position);
         Self::new(
@@ -218,29 +221,29 @@ impl SealedPage {
         self.at.advance(self.bytes.len()).unwrap_or(Offset::MAX)
     }
 
-    /// The position that lies so many bytes after its first.
+    /// The position `bytes` after the start of the page.
     pub(super) fn cut_at(&self, bytes: usize) -> Offset {
         self.at.advance(bytes).unwrap_or(Offset::MAX)
     }
 
-    /// Bytes of memory in use.
+    /// The number of bytes in memory.
     pub(super) fn memory_bytes(&self) -> usize {
         self.bytes.len() + self.index.memory_bytes() + PAGE_OVERHEAD_BYTES
     }
 }
 
-/// Bytes that a page takes beside its own: its place in a queue, and four allocations' heads.
+/// The memory overhead of a page in bytes: its place in a queue, and the headers of four allocations.
 const PAGE_OVERHEAD_BYTES: usize = size_of::<SealedPage>() + 4 * 16;
 
-/// Appends in a row, wherever they lie.
+/// Access to a page, independent of how it is stored.
 pub(super) trait PageView {
     /// The position before the first byte.
     fn at(&self) -> Offset;
-    /// Where messages and appends end.
+    /// The ends of messages and appends.
     fn index(&self) -> &Index;
     /// All bytes.
     fn bytes(&self) -> &[u8];
-    /// Some of them, to be given away.
+    /// A range of the bytes as an owned value.
     fn slice(&self, range: Range<usize>) -> Bytes;
 }
 
@@ -280,18 +283,19 @@ impl<R: PageView> PageView for std::sync::Arc<R> {
     }
 }
 
-/// Whole messages from `from` on, as [`super::Store::read`] promises.
+/// Reads complete messages from pages, as specified in [`super::Store::read`].
 ///
-/// - `runs`: in order and without gaps, the first one being the one in which `from` lies or which begins there.
-/// - `end`: the stream's end, which is the earliest position kept when there are no runs.
+/// - `pages`: consecutive pages, starting with the one that contains `from`.
+/// - `end`: the end of the stream, which is the earliest retained position if there are no pages.
 ///
-/// What lies in several runs is copied to be one piece; an answer ends sooner than it must rather than that a long run is.
+/// A result from several pages is copied. It may be shorter than possible, so that a page of [`LONG`]
+/// bytes or more is not copied.
 pub(super) fn page<R: PageView>(
-    mut runs: impl Iterator<Item = Result<R, StoreError>>,
+    mut pages: impl Iterator<Item = Result<R, StoreError>>,
     [from, until, end]: [Offset; 3],
     max_bytes: usize,
 ) -> Result<Bytes, StoreError> {
-    let Some(first) = runs.next().transpose()? else {
+    let Some(first) = pages.next().transpose()? else {
         return Err(StoreError::Trimmed { earliest: end });
     };
     if first.at() > from {
@@ -309,35 +313,35 @@ pub(super) fn page<R: PageView>(
     if head_end < first.bytes().len() || head.len() >= room.min(LONG) {
         return Ok(head);
     }
-    let Some(second) = runs.next().transpose()? else {
+    let Some(second) = pages.next().transpose()? else {
         return Ok(head);
     };
     if second.bytes().len() >= LONG || second.index().cut(0, 0) > room - head.len() {
         return Ok(head);
     }
-    let mut page = BytesMut::from(head);
+    let mut joined = BytesMut::from(head);
     let mut next = Some(second);
-    while let Some(run) = next {
-        let left = room.saturating_sub(page.len());
-        let end = run.index().cut(0, left);
-        if end > left || run.bytes().len() >= LONG {
+    while let Some(page) = next {
+        let left = room.saturating_sub(joined.len());
+        let end = page.index().cut(0, left);
+        if end > left || page.bytes().len() >= LONG {
             break;
         }
-        page.extend_from_slice(&run.bytes()[..end]);
-        if end < run.bytes().len() || page.len() >= room {
+        joined.extend_from_slice(&page.bytes()[..end]);
+        if end < page.bytes().len() || joined.len() >= room {
             break;
         }
-        next = runs.next().transpose()?;
+        next = pages.next().transpose()?;
     }
-    Ok(page.freeze())
+    Ok(joined.freeze())
 }
 
-/// Bytes from one position to a later one; 0 when it is not later.
+/// The number of bytes from one position to another; 0 if the second is not after the first.
 pub(super) fn distance(from: Offset, to: Offset) -> usize {
     usize::try_from(to.bytes().saturating_sub(from.bytes())).unwrap_or(usize::MAX)
 }
 
-/// Nanoseconds since 1970, which reaches to 2554.
+/// Nanoseconds since 1970; times after 2554 are clamped.
 pub(super) fn nanos(time: SystemTime) -> u64 {
     let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX)

@@ -1,8 +1,9 @@
-//! The end of a stream in memory: pages that don't change any more, and one that is being filled.
+//! The end of a stream in memory: sealed pages, and one open page.
 //!
-//! Appends are copied into an open page. When the next one does not fit any more it is sealed, and pages together as long
-//! as a large one are joined. So bytes lie in one piece, readers share slices of it, and an append has no allocation of its
-//! own. What is read at the very end is copied once, and shared by all who read there before the next append.
+//! Appends are copied into the open page. The page is sealed when the next append does not fit, and
+//! consecutive small pages are joined when together they make a large one. So bytes are contiguous,
+//! readers share slices of them, and an append needs no allocation of its own. A read from the open
+//! page is copied once, and shared by all readers at that position until the next append.
 
 use super::page::{APPEND_BYTES_MAX, Index, PageView, Record, SealedPage, distance, nanos, page};
 use super::{Cut, StoreError};
@@ -11,26 +12,26 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use tailwater_protocol::Offset;
 
-/// Bytes of the open page; an append as long becomes a page of its own, without being copied.
+/// The maximum number of bytes of the open page. A longer append becomes a page without being copied.
 const OPEN_BYTES_MAX: usize = 64 << 10;
-/// Bytes of a large page: as many as an answer has by default (`--page-max`).
+/// The number of bytes of a large page, equal to the default maximum of a response (`--page-max`).
 const PAGE_BYTES: usize = 1 << 20;
-/// Bytes from which on a page is not joined to others: one more might not fit.
+/// The number of bytes from which a page is not joined with others.
 const LARGE: usize = PAGE_BYTES - OPEN_BYTES_MAX;
-/// Bytes of an answer that is kept for the next reader.
+/// The maximum number of bytes of a read result that is cached for the next reader.
 const LATEST_MAX: usize = OPEN_BYTES_MAX;
 
-/// Appends without gaps up to a stream's end.
+/// Consecutive appends up to the end of a stream.
 #[derive(Debug)]
 pub(super) struct TailPages {
     pages: VecDeque<SealedPage>,
     open: OpenPage,
-    /// What was read last at the end, and where it begins: the next reader there wants the same. Not counted as kept, no more
-    /// than answers on their way are.
+    /// The last result of a read from the open page, and its position, for further readers there. Not
+    /// counted as memory of the stream, like responses in transmission.
     latest: Option<(Offset, Bytes)>,
-    /// Bytes of memory that the pages take.
+    /// The number of bytes of the sealed pages in memory.
     pages_memory: usize,
-    /// What lies before is forgotten, though its page may still be there.
+    /// The earliest position; earlier bytes of the first page are removed logically.
     begins: Offset,
 }
 
@@ -40,12 +41,12 @@ struct OpenPage {
     at: Offset,
     bytes: Vec<u8>,
     index: Index,
-    /// Bytes that it takes at once: a stream that filled a page will fill the next.
+    /// The minimum allocation in bytes: a stream that filled a page is expected to fill the next.
     capacity_min: usize,
 }
 
 impl TailPages {
-    /// Nothing yet, of a stream that ends at `at`.
+    /// Creates an empty end of a stream that ends at `at`.
     pub(super) fn new(at: Offset) -> Self {
         Self {
             pages: VecDeque::new(),
@@ -56,30 +57,30 @@ impl TailPages {
         }
     }
 
-    /// The earliest position that it holds.
+    /// The earliest position in memory.
     pub(super) fn begins(&self) -> Offset {
         self.begins
     }
 
-    /// The position after its last byte.
+    /// The position after the last byte.
     pub(super) fn end(&self) -> Offset {
         self.open.end()
     }
 
-    /// Bytes of memory in use.
+    /// The number of bytes in memory.
     pub(super) fn memory_bytes(&self) -> usize {
         self.pages_memory + self.open.memory_bytes()
     }
 
-    /// Bytes that an append takes at least, and at most but for the growth of the index.
+    /// The number of bytes that an append needs, without unused capacity of the index.
     ///
     /// # Errors
-    /// [`StoreError::Unwritable`]: it is longer than an index can count.
+    /// [`StoreError::Unwritable`]: the append is longer than [`APPEND_BYTES_MAX`].
     pub(super) fn needed(&self, record: &Record) -> Result<usize, StoreError> {
         let len = record.payload.len();
         if len > APPEND_BYTES_MAX {
             return Err(StoreError::Unwritable(format!(
-                "an append has {len} bytes, at most {APPEND_BYTES_MAX} fit"
+                "an append has {len} bytes, the limit is {APPEND_BYTES_MAX}"
             )));
         }
         let index = size_of::<u64>() + size_of::<u32>() * record.payload.messages();
@@ -91,7 +92,7 @@ impl TailPages {
             })
     }
 
-    /// Adds an append at its end; whether a page began with it.
+    /// Adds an append at the end. Returns whether it starts a new page.
     pub(super) fn push(&mut self, record: Record) -> bool {
         let len = record.payload.len();
         let begins_page =
@@ -109,7 +110,7 @@ impl TailPages {
         begins_page
     }
 
-    /// Closes the open page and opens another.
+    /// Seals the open page and opens another one.
     fn seal(&mut self) {
         if !self.open.bytes.is_empty() {
             let next = OpenPage::new(self.end(), OPEN_BYTES_MAX);
@@ -120,7 +121,7 @@ impl TailPages {
         }
     }
 
-    /// Adds a page, and joins the last ones once they make a large one.
+    /// Adds a page, and joins the last pages if together they make a large one.
     fn add(&mut self, page: SealedPage) {
         self.pages_memory += page.memory_bytes();
         self.pages.push_back(page);
@@ -146,7 +147,7 @@ impl TailPages {
         self.pages.extend(joined);
     }
 
-    /// A page; see [`super::Store::read`].
+    /// Reads complete messages; see [`super::Store::read`].
     ///
     /// # Errors
     /// [`StoreError::Trimmed`], [`StoreError::InsideMessage`].
@@ -171,8 +172,8 @@ impl TailPages {
         }
         let first = self.pages.partition_point(|page| page.end() <= from);
         let open = (!self.open.bytes.is_empty()).then_some(TailPage::Open(&self.open));
-        let runs = self.pages.range(first..).map(TailPage::Sealed).chain(open);
-        let data = page(runs.map(Ok), [from, until, self.end()], max_bytes)?;
+        let pages = self.pages.range(first..).map(TailPage::Sealed).chain(open);
+        let data = page(pages.map(Ok), [from, until, self.end()], max_bytes)?;
         if data.len() <= LATEST_MAX
             && from
                 .advance(data.len())
@@ -183,7 +184,7 @@ impl TailPages {
         Ok(data)
     }
 
-    /// The position that a cut means.
+    /// The position of a cut.
     pub(super) fn cut(&self, cut: Cut) -> Offset {
         let mut found = self.begins;
         for (at, index) in self
@@ -206,7 +207,8 @@ impl TailPages {
         found
     }
 
-    /// Forgets what lies before a position between messages. Memory of a page is given back once half of it is forgotten.
+    /// Removes the messages before a message boundary. The memory of a page is released when more than
+    /// half of it is removed.
     pub(super) fn trim(&mut self, before: Offset) {
         let before = before.min(self.end());
         if before <= self.begins {
@@ -225,7 +227,7 @@ impl TailPages {
             self.pages_memory += rest.memory_bytes();
             self.pages.push_front(rest);
         } else if distance(self.open.at, before) > self.open.bytes.len() / 2 {
-            self.open.forget(before);
+            self.open.trim(before);
         }
     }
 
@@ -233,8 +235,8 @@ impl TailPages {
         self.pages_memory -= self.pages.pop_front().map_or(0, |page| page.memory_bytes());
     }
 
-    /// Forgets the pages up to and with the one that began at `at`.
-    pub(super) fn forget_page(&mut self, at: Offset) {
+    /// Removes the pages up to and including the one that starts at `at`.
+    pub(super) fn remove_page(&mut self, at: Offset) {
         let end = self
             .pages
             .iter()
@@ -270,12 +272,13 @@ impl OpenPage {
         self.bytes.capacity() + self.index.memory_bytes()
     }
 
-    /// Bytes of memory that `len` more bytes take.
+    /// The additional memory for `len` more bytes.
     fn growth(&self, len: usize) -> usize {
         self.capacity_for(len) - self.bytes.capacity()
     }
 
-    /// An eighth more each time, but no more than it needs at first: most streams are short.
+    /// The capacity for `len` more bytes. It grows by an eighth, and is exact at first, because most
+    /// streams are short.
     fn capacity_for(&self, len: usize) -> usize {
         let (capacity, needed) = (self.bytes.capacity(), self.bytes.len() + len);
         match capacity {
@@ -292,7 +295,7 @@ impl OpenPage {
         self.index.push(nanos(*time), payload.len(), payload.ends());
     }
 
-    fn forget(&mut self, before: Offset) {
+    fn trim(&mut self, before: Offset) {
         let Self {
             at, bytes, index, ..
         } = std::mem::replace(self, Self::new(before, 0));

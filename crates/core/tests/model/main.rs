@@ -44,8 +44,8 @@ fn memory_disk_and_the_model_agree_on_every_outcome() {
     };
     let mut runner =
         TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    // One of each for all cases: opening a store takes longer than a case, and old streams must not
-    // matter.
+    // Shared by all cases, because opening a store takes longer than a case. Streams of earlier
+    // cases must have no effect.
     let (memory, disk) = (
         RefCell::new(Real::in_memory()),
         RefCell::new(Real::on_disk("model")),
@@ -93,9 +93,9 @@ fn run(
             .entry(if word.starts_with('"') { "data" } else { word }.to_owned())
             .or_default() += 1;
         for real in [&mut *memory, &mut *disk] {
-            let came = real.apply(op, &expected);
+            let outcome = real.apply(op, &expected);
             prop_assert_eq!(
-                &came,
+                &outcome,
                 &expected,
                 "{} at step {}: {:?}",
                 real.label,
@@ -112,7 +112,7 @@ fn run(
     Ok(())
 }
 
-/// Every visible stream is complete, and its producers have the expected positions.
+/// Checks that every visible stream is complete, and that its producers have the expected positions.
 fn agree_at_the_end(simple: &Simple, real: &mut Real) -> Result<(), TestCaseError> {
     for (name, stream) in simple.streams.iter().filter(|(_, stream)| !stream.hidden) {
         let whole = Op::Read {

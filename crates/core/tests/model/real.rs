@@ -56,7 +56,7 @@ impl Real {
         }
     }
 
-    /// Starts a case, whose streams have names of their own.
+    /// Starts a case, which uses its own stream names.
     pub(crate) fn begin(&mut self, case: u64) {
         self.case = case;
     }
@@ -73,11 +73,11 @@ impl Real {
     pub(crate) fn apply(&mut self, op: &Op, expected: &str) -> String {
         let begun = Instant::now();
         loop {
-            let came = self.once(op);
+            let outcome = self.once(op);
             let is_late =
-                came != expected && came.ends_with("hidden") && begun.elapsed() < DEADLINE;
+                outcome != expected && outcome.ends_with("hidden") && begun.elapsed() < DEADLINE;
             if !is_late {
-                return came;
+                return outcome;
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -218,7 +218,7 @@ fn runtime() -> Runtime {
         .unwrap()
 }
 
-/// Little stays in memory, so that reads come from disk, too.
+/// Opens a store with little data in memory, so that reads are also made from disk.
 fn open(folder: &Path) -> (Arc<dyn Store>, Streams) {
     let options = DiskOptions {
         sync: SyncMode::Never,
@@ -229,7 +229,7 @@ fn open(folder: &Path) -> (Arc<dyn Store>, Streams) {
     let (store, mut recovery) = loop {
         match DiskStore::open(folder, &options) {
             Ok(opened) => break opened,
-            // A read from disk holds the store until it is finished.
+            // A pending read from disk keeps the store open.
             Err(error) if begun.elapsed() > DEADLINE => panic!("{error}"),
             Err(_) => std::thread::sleep(Duration::from_millis(1)),
         }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 use tailwater_core::StreamId;
-use tailwater_core::store::{Change, Commit, Cut, Marks, Store, StoreError, StreamCreation};
+use tailwater_core::store::{
+    Change, Commit, Cut, Store, StoreError, StreamCreation, WriterProgress,
+};
 use tailwater_core::{Payload, StreamConfig, StreamName};
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
@@ -63,7 +65,7 @@ pub(crate) fn creation(first: Option<&str>) -> Change {
     let config = StreamConfig::new("application/json");
     Change::Create(Box::new(StreamCreation {
         name,
-        life: 0,
+        generation: 0,
         config,
         first: first.map(json),
         closed: false,
@@ -91,7 +93,7 @@ pub(crate) fn addition(at: Offset, payload: Option<Payload>, close: bool) -> Cha
         at,
         payload,
         close,
-        marks: Marks::default(),
+        progress: WriterProgress::default(),
         now: NOW,
     }
 }

@@ -1,4 +1,4 @@
-//! The clauses of the contract, each tested by cases.
+//! Test cases for each clause of the contract.
 
 use crate::calls::{
     DEADLINE, NEXT_ID, NOW, addition, append, commit, create, creation, json, offset, outcome,
@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tailwater_core::StreamId;
-use tailwater_core::store::{Change, Commit, Cut, Marks, Store, StoreError};
+use tailwater_core::store::{Change, Commit, Cut, Store, StoreError, WriterProgress};
 use tailwater_protocol::Offset;
 
 pub(crate) fn appends_take_effect_in_the_order_of_submission(store: &dyn Store) {
@@ -67,7 +67,7 @@ pub(crate) fn an_append_out_of_step_changes_nothing(store: &dyn Store) {
 
 pub(crate) fn a_full_store_changes_nothing_and_frees_on_delete_and_trim(store: &dyn Store) {
     let id = create(store, None);
-    let message = format!("\"{}\"", "x".repeat(497)); // 500 bytes as kept
+    let message = format!("\"{}\"", "x".repeat(497)); // 500 bytes as stored
     let mut end = 0;
     let refusal = loop {
         match append(store, id, offset(end), &message) {
@@ -214,7 +214,7 @@ pub(crate) fn a_cut_lies_between_appends(store: &dyn Store) {
             at: offset(begin),
             payload: Some(json(body)),
             close: false,
-            marks: Marks::default(),
+            progress: WriterProgress::default(),
             now: at(seconds),
         };
         commit(store, id, change).unwrap();
@@ -260,10 +260,10 @@ pub(crate) fn a_deleted_stream_is_gone_and_its_id_is_not_reused(store: &dyn Stor
         commit(store, id, Change::delete()),
         Err(StoreError::NoStream)
     );
-    let reborn = create(store, None);
-    assert_ne!(reborn, id);
-    append(store, reborn, Offset::ZERO, "9").unwrap();
-    assert_eq!(read(store, reborn, 0, 2, 100).unwrap(), "9,");
+    let next = create(store, None);
+    assert_ne!(next, id);
+    append(store, next, Offset::ZERO, "9").unwrap();
+    assert_eq!(read(store, next, 0, 2, 100).unwrap(), "9,");
 }
 
 pub(crate) fn streams_do_not_affect_each_other(store: &Arc<dyn Store>) {

@@ -1,5 +1,5 @@
-//! What every store must do: one `check` for all of them, by cases and by random operations
-//! compared with a simple model.
+//! The contract of stores: one `check` for all stores, with test cases, and with random operations
+//! that are compared with a simple model.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,8 +25,8 @@ use model::random_operations_agree_with_the_model;
 use std::sync::Arc;
 use tailwater_core::StreamId;
 use tailwater_core::store::{
-    Change, Commit, CommitCallback, Cut, DiskOptions, DiskStore, MemoryStore, Reading, Seeking,
-    Store, SyncMode,
+    Change, Commit, CommitCallback, Cut, CutFuture, DiskOptions, DiskStore, MemoryStore,
+    ReadFuture, Store, SyncMode,
 };
 use tailwater_protocol::Offset;
 
@@ -96,11 +96,17 @@ impl Store for TemporaryStore {
         self.store.commit(commit, done);
     }
 
-    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+    fn read(
+        &self,
+        stream: StreamId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> ReadFuture<'_> {
         self.store.read(stream, from, until, max_bytes)
     }
 
-    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+    fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_> {
         self.store.cut(stream, cut)
     }
 
@@ -109,7 +115,7 @@ impl Store for TemporaryStore {
     }
 }
 
-/// Checks everything that the contract in `store/mod.rs` promises.
+/// Checks the guarantees of the contract in `store/mod.rs`.
 fn check(open: OpenStore<'_>) {
     a_full_store_changes_nothing_and_frees_on_delete_and_trim(&*open(20_000));
     check_all_but_limits(open);

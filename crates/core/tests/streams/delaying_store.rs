@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tailwater_core::StreamId;
 use tailwater_core::store::{
-    Commit, CommitCallback, Cut, MemoryStore, Reading, Seeking, Store, StoreError,
+    Commit, CommitCallback, Cut, CutFuture, MemoryStore, ReadFuture, Store, StoreError,
 };
 use tailwater_protocol::Offset;
 use tokio::sync::watch;
@@ -42,7 +42,7 @@ impl DelayingStore {
         *self.held.lock().unwrap() = Some(VecDeque::new());
     }
 
-    /// Answers searches for a position, or lets them wait.
+    /// Sets whether searches for a position are answered or wait.
     pub(crate) fn answer(&self, answers: bool) {
         self.answers.send_replace(answers);
     }
@@ -76,16 +76,22 @@ impl Store for DelayingStore {
         if let Some(held) = &mut *held {
             return held.push_back(HeldCommit(commit, done));
         }
-        // Not under the lock, as the callback may submit the next change.
+        // The lock is released, because the callback may submit the next change.
         drop(held);
         self.store.commit(commit, done);
     }
 
-    fn read(&self, stream: StreamId, from: Offset, until: Offset, max_bytes: usize) -> Reading<'_> {
+    fn read(
+        &self,
+        stream: StreamId,
+        from: Offset,
+        until: Offset,
+        max_bytes: usize,
+    ) -> ReadFuture<'_> {
         self.store.read(stream, from, until, max_bytes)
     }
 
-    fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
+    fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_> {
         let mut answers = self.answers.subscribe();
         Box::pin(async move {
             answers.wait_for(|answers| *answers).await.unwrap();

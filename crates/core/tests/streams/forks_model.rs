@@ -1,4 +1,4 @@
-//! Random histories of forks, appends, deletions and reads, compared with a model that copies.
+//! Random sequences of forks, appends, deletions and reads, compared with a model in which a fork is a copy.
 
 use crate::{fork_of, name};
 use bytes::Bytes;
@@ -23,7 +23,7 @@ const STEPS_BEFORE_RESTART: usize = 50;
 const STEPS: usize = 120;
 /// The longest wait.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// Few enough that names are used again.
+/// The number of stream names, small enough that names are reused.
 const NAMES: usize = 9;
 
 /// A stream in the model: its messages as stored, and its source.
@@ -49,13 +49,13 @@ impl ForksModel {
     }
 }
 
-/// The store of the streams.
-enum Home {
+/// The store of a run.
+enum ForkStore {
     Memory(Arc<MemoryStore>),
     Disk(tempfile::TempDir),
 }
 
-impl Home {
+impl ForkStore {
     fn open(&self) -> Streams {
         let (store, mut recovery): (Arc<dyn Store>, _) = match self {
             Self::Memory(store) => (Arc::clone(store) as _, Recovery::default()),
@@ -76,14 +76,14 @@ impl Home {
 struct ForkHistory {
     rng: StdRng,
     kind: ContentKind,
-    home: Home,
+    store: ForkStore,
     streams: Streams,
     models: BTreeMap<String, ForksModel>,
     written: u32,
 }
 
 #[tokio::test]
-async fn forks_read_as_copies_would_through_any_history() {
+async fn forks_read_like_copies_after_any_history() {
     let first: u64 = rand::random();
     for seed in (0..HISTORIES).map(|number| first.wrapping_add(number)) {
         println!("seed {seed}");
@@ -91,7 +91,7 @@ async fn forks_read_as_copies_would_through_any_history() {
             let mut history = ForkHistory::new(
                 seed,
                 kind,
-                Home::Memory(Arc::new(MemoryStore::new(1 << 24))),
+                ForkStore::Memory(Arc::new(MemoryStore::new(1 << 24))),
             );
             for _ in 0..STEPS {
                 history.step().await;
@@ -102,7 +102,7 @@ async fn forks_read_as_copies_would_through_any_history() {
 }
 
 #[tokio::test]
-async fn forks_read_as_copies_would_through_any_history_with_restarts() {
+async fn forks_read_like_copies_after_any_history_with_restarts() {
     let first: u64 = rand::random();
     for seed in (0..HISTORIES_ON_DISK).map(|number| first.wrapping_add(number)) {
         println!("seed {seed}");
@@ -111,7 +111,8 @@ async fn forks_read_as_copies_would_through_any_history_with_restarts() {
         } else {
             ContentKind::Text
         };
-        let mut history = ForkHistory::new(seed, kind, Home::Disk(tempfile::tempdir().unwrap()));
+        let mut history =
+            ForkHistory::new(seed, kind, ForkStore::Disk(tempfile::tempdir().unwrap()));
         for step in 1..=STEPS {
             history.step().await;
             if step.is_multiple_of(STEPS_BEFORE_RESTART) {
@@ -176,12 +177,12 @@ fn forked(
 }
 
 impl ForkHistory {
-    fn new(seed: u64, kind: ContentKind, home: Home) -> Self {
-        let streams = home.open();
+    fn new(seed: u64, kind: ContentKind, store: ForkStore) -> Self {
+        let streams = store.open();
         Self {
             rng: StdRng::seed_from_u64(seed),
             kind,
-            home,
+            store,
             streams,
             models: BTreeMap::new(),
             written: 0,
@@ -193,7 +194,7 @@ impl ForkHistory {
         self.streams.store().close();
         // Only one store at a time can use the directory.
         self.streams = Streams::new(Arc::new(MemoryStore::new(1)), 1);
-        self.streams = self.home.open();
+        self.streams = self.store.open();
     }
 
     async fn step(&mut self) {
@@ -382,7 +383,7 @@ impl ForkHistory {
                 break;
             }
         }
-        // The last fork deletes its source, possibly a moment later.
+        // The deletion of the last fork deletes its source asynchronously.
         let settled = async {
             while self.streams.count() != self.models.len() {
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -436,7 +437,7 @@ impl ForkHistory {
             let next = boundaries[index + 1] - start;
             assert!(
                 next > page_max as u64,
-                "the page of {start}..{end} had room for one message more"
+                "the page {start}..{end} could contain one more message"
             );
             at = batch.next;
         }
@@ -458,7 +459,7 @@ impl ForkHistory {
             self.delete(&it).await;
         }
         assert_eq!(self.streams.count(), 0);
-        if let Home::Memory(store) = &self.home {
+        if let ForkStore::Memory(store) = &self.store {
             assert_eq!(store.kept_bytes(), 0);
         }
     }

@@ -1,5 +1,4 @@
-//! With a clock that the tests control: when streams and messages expire, what postpones that, and
-//! what opening a store does.
+//! Expiry and retention on a controlled clock.
 
 mod opening;
 
@@ -8,9 +7,10 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tailwater_core::StreamId;
-use tailwater_core::clock::Wall;
+use tailwater_core::clock::WallClock;
 use tailwater_core::store::{
-    Change, Commit, Marks, MemoryStore, Recovered, Recovery, Store, StoreError, StreamCreation,
+    Change, Commit, MemoryStore, Recovered, Recovery, Store, StoreError, StreamCreation,
+    WriterProgress,
 };
 use tailwater_core::{Absent, CreateError, ForkPoint, ForkRequest, Streams};
 use tailwater_core::{Append, AppendError, Log, ReadError, ReadStart, ReaderGuard};
@@ -23,10 +23,10 @@ use tokio::time::advance;
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
 
-/// A position in the first stream of a name.
-fn first_life(bytes: u64) -> StreamOffset {
+/// An offset of the first stream of a name.
+fn first_generation(bytes: u64) -> StreamOffset {
     StreamOffset {
-        life: 0,
+        generation: 0,
         position: at(bytes),
     }
 }
@@ -36,8 +36,8 @@ fn at(bytes: u64) -> Offset {
 }
 
 /// Streams with a sweep every second, on a controlled clock.
-fn streams() -> (Streams, Wall) {
-    let wall = Wall::driven();
+fn streams() -> (Streams, WallClock) {
+    let wall = WallClock::tokio();
     let store = Arc::new(MemoryStore::new(1 << 20));
     let streams = Streams::open_with(store, &mut Recovery::default(), 100, wall);
     sweep(&streams);
@@ -88,7 +88,7 @@ async fn text(log: &Log) -> String {
     .unwrap()
 }
 
-/// Advances the time in steps, so that tasks that wait for a moment in between run at that moment.
+/// Advances the time in steps, so that tasks with timers run at their time.
 async fn pass(time: Duration) {
     let steps = time.as_millis() / 100;
     for _ in 0..steps {
@@ -242,7 +242,7 @@ async fn a_fork_inherits_settings_that_it_does_not_set() {
         Some(Expiry::Idle(50 * SECOND)),
         Some(Expiry::Idle(70 * SECOND)),
     );
-    for (number, (source, asked, expected)) in [
+    for (number, (source, requested, expected)) in [
         (None, None, None),
         (None, ttl, ttl),
         (None, date, date),
@@ -263,7 +263,7 @@ async fn a_fork_inherits_settings_that_it_does_not_set() {
         })
         .await;
         let request = ForkRequest {
-            expiry: asked,
+            expiry: requested,
             keep_age: Some(9 * SECOND),
             ..fork_of(&from)
         };
@@ -272,7 +272,7 @@ async fn a_fork_inherits_settings_that_it_does_not_set() {
             .await
             .unwrap()
             .log;
-        assert_eq!(fork.config().expiry, expected, "{source:?} {asked:?}");
+        assert_eq!(fork.config().expiry, expected, "{source:?} {requested:?}");
         assert_eq!(
             (fork.config().keep_bytes, fork.config().keep_age),
             (Some(77), Some(9 * SECOND))
@@ -298,8 +298,8 @@ async fn messages_over_the_age_limit_are_gone_and_others_stay() {
     assert_eq!(
         log.read(Offset::ZERO, 99).await.unwrap_err(),
         ReadError::Gone {
-            asked: first_life(0),
-            earliest: first_life(6)
+            requested: first_generation(0),
+            earliest: first_generation(6)
         }
     );
     assert_eq!(text(&log).await, "second ");
@@ -347,8 +347,8 @@ async fn a_source_is_trimmed_only_once_its_forks_are_gone() {
         .await
         .unwrap_err();
     let expected = ReadError::Gone {
-        asked: first_life(0),
-        earliest: first_life(4),
+        requested: first_generation(0),
+        earliest: first_generation(4),
     };
     assert_eq!(
         gone,

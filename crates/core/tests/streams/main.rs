@@ -7,10 +7,10 @@
     reason = "tests and their helpers fail by panicking"
 )]
 
-mod appends_under_way;
 mod delaying_store;
 mod forks_model;
 mod lifetimes;
+mod pending_appends;
 mod reused_names;
 mod slow_store;
 

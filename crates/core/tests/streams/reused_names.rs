@@ -1,11 +1,11 @@
-//! Names that are used again: an offset of one stream is not valid in the next.
+//! Reused names: an offset of one stream is not valid in the next stream of its name.
 
 use crate::name;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 use tailwater_core::StreamLimits;
-use tailwater_core::clock::Wall;
+use tailwater_core::clock::WallClock;
 use tailwater_core::store::{DiskOptions, DiskStore, MemoryStore, Recovery, Store, SyncMode};
 use tailwater_core::{Append, AppendError, Log, ReadError};
 use tailwater_core::{CreateError, ForkPoint, ForkRequest, Streams};
@@ -13,9 +13,9 @@ use tailwater_core::{Expiry, Payload, StreamConfig};
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::{Offset, StreamOffset};
 
-fn offset(life: u32, bytes: u64) -> StreamOffset {
+fn offset(generation: u32, bytes: u64) -> StreamOffset {
     StreamOffset {
-        life,
+        generation,
         position: Offset::new(bytes).unwrap(),
     }
 }
@@ -51,7 +51,7 @@ async fn make(streams: &Streams, it: &str, text: &'static str) -> Arc<Log> {
         .log
 }
 
-async fn end(streams: &Streams, it: &str) {
+async fn delete(streams: &Streams, it: &str) {
     assert!(streams.delete(&name(it)).await.unwrap());
 }
 
@@ -67,8 +67,8 @@ async fn fork(streams: &Streams, it: &str, request: ForkRequest) -> Arc<Log> {
 }
 
 /// Whether `log` accepts an offset.
-fn takes(log: &Log, life: u32, bytes: u64) -> bool {
-    match log.position(offset(life, bytes)) {
+fn accepts(log: &Log, generation: u32, bytes: u64) -> bool {
+    match log.position(offset(generation, bytes)) {
         Ok(position) => {
             assert_eq!(position.bytes(), bytes);
             true
@@ -76,9 +76,9 @@ fn takes(log: &Log, life: u32, bytes: u64) -> bool {
         Err(error) => {
             assert_eq!(
                 error,
-                ReadError::OtherLife {
-                    asked: offset(life, bytes),
-                    life: log.life()
+                ReadError::OtherGeneration {
+                    requested: offset(generation, bytes),
+                    generation: log.generation()
                 }
             );
             false
@@ -89,16 +89,20 @@ fn takes(log: &Log, life: u32, bytes: u64) -> bool {
 #[tokio::test]
 async fn each_stream_of_a_name_accepts_only_its_own_offsets() {
     let streams = in_memory();
-    for life in 0..4 {
+    for generation in 0..4 {
         let log = make(&streams, "a", "text").await;
         assert_eq!(
-            (log.life(), log.tail_now().offset()),
-            (life, offset(life, 4))
+            (log.generation(), log.tail_now().offset()),
+            (generation, offset(generation, 4))
         );
         for other in 0..5 {
-            assert_eq!(takes(&log, other, 4), other == life, "{other} in {life}");
+            assert_eq!(
+                accepts(&log, other, 4),
+                other == generation,
+                "{other} in {generation}"
+            );
         }
-        let only_at = Some(offset(life.wrapping_sub(1), 4));
+        let only_at = Some(offset(generation.wrapping_sub(1), 4));
         let refused = log
             .append(Append {
                 only_at,
@@ -109,7 +113,7 @@ async fn each_stream_of_a_name_accepts_only_its_own_offsets() {
             matches!(refused, Err(AppendError::NotAtTail { .. })),
             "{refused:?}"
         );
-        let only_at = Some(offset(life, 4));
+        let only_at = Some(offset(generation, 4));
         assert_eq!(
             log.append(Append {
                 only_at,
@@ -119,11 +123,11 @@ async fn each_stream_of_a_name_accepts_only_its_own_offsets() {
             .unwrap()
             .tail
             .offset(),
-            offset(life, 7)
+            offset(generation, 7)
         );
-        end(&streams, "a").await;
+        delete(&streams, "a").await;
     }
-    assert_eq!(make(&streams, "b", "").await.life(), 0);
+    assert_eq!(make(&streams, "b", "").await.generation(), 0);
 }
 
 fn payload() -> Append {
@@ -134,10 +138,10 @@ fn payload() -> Append {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_successor_of_an_expired_stream_has_the_next_life() {
+async fn the_stream_after_an_expired_one_has_the_next_generation() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(1 << 20));
-    let streams = Streams::open_with(store, &mut Recovery::default(), 10, Wall::driven());
-    for life in 0..3 {
+    let streams = Streams::open_with(store, &mut Recovery::default(), 10, WallClock::tokio());
+    for generation in 0..3 {
         let expiry = Some(Expiry::Idle(Duration::from_secs(1)));
         let config = StreamConfig {
             expiry,
@@ -148,10 +152,10 @@ async fn the_successor_of_an_expired_stream_has_the_next_life() {
             .await
             .unwrap()
             .log;
-        assert_eq!(log.life(), life);
+        assert_eq!(log.generation(), generation);
         tokio::time::advance(Duration::from_secs(2)).await;
-        if life == 1 {
-            streams.delete_ended().await;
+        if generation == 1 {
+            streams.delete_expired().await;
         }
     }
 }
@@ -160,12 +164,12 @@ async fn the_successor_of_an_expired_stream_has_the_next_life() {
 async fn a_fork_accepts_its_sources_offsets_up_to_the_fork_point() {
     let streams = in_memory();
     make(&streams, "source", "0123456789").await;
-    end(&streams, "source").await;
+    delete(&streams, "source").await;
     let source = make(&streams, "source", "0123456789").await;
-    assert_eq!(source.life(), 1);
+    assert_eq!(source.generation(), 1);
     let child = fork(&streams, "child", fork_of("source", Some(offset(1, 10)))).await;
     child.append(payload()).await.unwrap();
-    for (life, bytes, expected) in [
+    for (generation, bytes, expected) in [
         (0, 0, true),
         (0, 13, true),
         (1, 0, true),
@@ -174,7 +178,11 @@ async fn a_fork_accepts_its_sources_offsets_up_to_the_fork_point() {
         (1, 13, false),
         (2, 0, false),
     ] {
-        assert_eq!(takes(&child, life, bytes), expected, "{life} {bytes}");
+        assert_eq!(
+            accepts(&child, generation, bytes),
+            expected,
+            "{generation} {bytes}"
+        );
     }
     let condition = Append {
         only_at: Some(offset(1, 10)),
@@ -184,10 +192,14 @@ async fn a_fork_accepts_its_sources_offsets_up_to_the_fork_point() {
         child.append(condition).await,
         Err(AppendError::NotAtTail { .. })
     ));
-    // Another fork of the child, after the child's own messages.
+    // A fork of the fork, after the fork's own messages.
     let grandchild = fork(&streams, "grandchild", fork_of("child", None)).await;
-    for (life, bytes, expected) in [(0, 13, true), (1, 10, true), (1, 11, false)] {
-        assert_eq!(takes(&grandchild, life, bytes), expected, "{life} {bytes}");
+    for (generation, bytes, expected) in [(0, 13, true), (1, 10, true), (1, 11, false)] {
+        assert_eq!(
+            accepts(&grandchild, generation, bytes),
+            expected,
+            "{generation} {bytes}"
+        );
     }
     let refused = streams
         .fork(&name("other"), fork_of("source", Some(offset(0, 4))))
@@ -196,7 +208,7 @@ async fn a_fork_accepts_its_sources_offsets_up_to_the_fork_point() {
     assert!(matches!(
         refused,
         CreateError::Fork(tailwater_core::ForkError::Position(
-            ReadError::OtherLife { .. }
+            ReadError::OtherGeneration { .. }
         ))
     ));
     let again = streams
@@ -211,85 +223,85 @@ async fn a_fork_on_a_used_name_accepts_old_offsets_at_its_fork_point() {
     let streams = in_memory();
     make(&streams, "source", "0123456789").await;
     make(&streams, "fork", "another text").await;
-    end(&streams, "fork").await;
+    delete(&streams, "fork").await;
     let log = fork(&streams, "fork", fork_of("source", Some(offset(0, 10)))).await;
-    assert_eq!(log.life(), 1);
+    assert_eq!(log.generation(), 1);
     for (bytes, expected) in [(0, false), (9, false), (10, true), (11, false), (12, false)] {
-        assert_eq!(takes(&log, 0, bytes), expected, "{bytes}");
+        assert_eq!(accepts(&log, 0, bytes), expected, "{bytes}");
     }
-    assert!(takes(&log, 1, 0) && takes(&log, 1, 10));
+    assert!(accepts(&log, 1, 0) && accepts(&log, 1, 10));
 }
 
 #[tokio::test]
-async fn the_successor_of_a_hidden_stream_has_the_next_life() {
+async fn the_stream_after_a_hidden_one_has_the_next_generation() {
     let streams = in_memory();
     make(&streams, "source", "0123456789").await;
     let child = fork(&streams, "child", fork_of("source", None)).await;
-    end(&streams, "source").await;
-    assert!(takes(&child, 0, 10));
-    end(&streams, "child").await;
-    assert_eq!(make(&streams, "source", "").await.life(), 1);
+    delete(&streams, "source").await;
+    assert!(accepts(&child, 0, 10));
+    delete(&streams, "child").await;
+    assert_eq!(make(&streams, "source", "").await.generation(), 1);
 }
 
 #[tokio::test]
-async fn an_import_under_a_deleted_name_has_the_next_life() {
+async fn an_import_under_a_deleted_name_has_the_next_generation() {
     let streams = in_memory();
     make(&streams, "a", "text").await;
-    end(&streams, "a").await;
+    delete(&streams, "a").await;
     let importing = streams
         .import(&name("a"), StreamConfig::new("text/plain"))
         .await
         .unwrap();
     make(&streams, "a", "text").await;
-    end(&streams, "a").await;
+    delete(&streams, "a").await;
     assert_eq!(
-        importing.appear().await.unwrap_err(),
-        CreateError::Overtaken
+        importing.publish().await.unwrap_err(),
+        CreateError::NameReused
     );
     let importing = streams
         .import(&name("a"), StreamConfig::new("text/plain"))
         .await
         .unwrap();
-    assert_eq!(importing.appear().await.unwrap().life(), 2);
+    assert_eq!(importing.publish().await.unwrap().generation(), 2);
 }
 
 #[tokio::test]
-async fn lives_survive_restarts_and_forgotten_names() {
+async fn generations_survive_restarts_and_removed_names() {
     let directory = tempfile::tempdir().unwrap();
     let streams = on_disk(directory.path(), 2);
     make(&streams, "there", "").await;
-    for life in 0..3 {
-        assert_eq!(make(&streams, "a", "").await.life(), life);
-        end(&streams, "a").await;
+    for generation in 0..3 {
+        assert_eq!(make(&streams, "a", "").await.generation(), generation);
+        delete(&streams, "a").await;
     }
     make(&streams, "b", "").await;
-    end(&streams, "b").await;
+    delete(&streams, "b").await;
     close(streams);
     let streams = on_disk(directory.path(), 2);
     assert_eq!(
         (
-            make(&streams, "a", "").await.life(),
-            make(&streams, "b", "").await.life()
+            make(&streams, "a", "").await.generation(),
+            make(&streams, "b", "").await.generation()
         ),
         (3, 1)
     );
-    assert_eq!(streams.find(&name("there")).unwrap().life(), 0);
+    assert_eq!(streams.find(&name("there")).unwrap().generation(), 0);
     close(streams);
     let streams = on_disk(directory.path(), 2);
-    assert_eq!(streams.find(&name("a")).unwrap().life(), 3);
+    assert_eq!(streams.find(&name("a")).unwrap().generation(), 3);
     for it in ["a", "b", "there"] {
-        end(&streams, it).await;
+        delete(&streams, it).await;
     }
-    // `a` has been forgotten, so names that are not remembered begin with its next life.
+    // The note about `a` was removed, so names without a note start with its next generation.
     for it in ["a", "new"] {
-        assert_eq!(make(&streams, it, "").await.life(), 4);
+        assert_eq!(make(&streams, it, "").await.generation(), 4);
     }
     close(streams);
     let streams = on_disk(directory.path(), 2);
     assert_eq!(
         (
-            make(&streams, "newer", "").await.life(),
-            make(&streams, "b", "").await.life()
+            make(&streams, "newer", "").await.generation(),
+            make(&streams, "b", "").await.generation()
         ),
         (4, 2)
     );

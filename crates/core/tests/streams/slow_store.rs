@@ -1,5 +1,5 @@
-//! With a slow store: a submitted change completes even if no request waits for it, and its name is
-//! locked until then.
+//! With a slow store: a submitted change completes even if its client disconnects, and locks the name until
+//! it completes.
 
 use crate::delaying_store::DelayingStore;
 use crate::{fork_of, name};
@@ -15,7 +15,7 @@ use tailwater_protocol::headers::ContentKind;
 
 const TEXT: &str = "text/plain";
 
-/// No streams, and a store that does not hold changes back yet.
+/// An empty set of streams, on a store that does not hold back changes yet.
 fn streams() -> (Arc<DelayingStore>, Streams) {
     let store = DelayingStore::new();
     let streams = Streams::new(Arc::clone(&store) as Arc<dyn Store>, 10);
@@ -95,7 +95,7 @@ async fn a_deletion_completes_without_its_client_and_locks_the_name() {
             assert_ne!(again.log.id(), log.id());
             assert!(
                 log.read(log.earliest(), 9).await.is_err(),
-                "the old stream is gone for its readers"
+                "the deleted stream cannot be read"
             );
         } else {
             assert!(!again.await.unwrap().is_new, "the deletion failed");
@@ -112,12 +112,12 @@ async fn after_a_failed_deletion_a_stream_can_be_forked_and_deleted() {
     store.hold();
     let mut deletion = Box::pin(streams.delete(&it));
     assert!((&mut deletion).now_or_never().is_none());
-    let going = streams
+    let refusal = streams
         .fork(&other, fork_of("it"))
         .now_or_never()
         .map(Result::unwrap_err);
     assert_eq!(
-        going.expect("a refusal at once"),
+        refusal.expect("an immediate error"),
         CreateError::Fork(ForkError::NoSource(name("it"))),
         "a stream that is being deleted cannot be forked"
     );
@@ -175,8 +175,8 @@ async fn a_fork_cancelled_early_is_not_counted_at_its_source() {
     assert!(matches!(
         streams.fork(&name("fork"), refused).await.unwrap_err(),
         CreateError::Fork(ForkError::SubBeyond {
-            asked: 5,
-            there: 4,
+            requested: 5,
+            available: 4,
             ..
         })
     ));

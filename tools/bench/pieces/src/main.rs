@@ -218,7 +218,7 @@ fn wake(times: usize) -> PieceResult {
             let (mut tail, mut from, woken) = (log.tail(), Offset::ZERO, Rc::clone(&woken));
             spawn_local(async move {
                 while let Ok(now) = tail
-                    .wait_for(|tail| tail.has_news(from))
+                    .wait_for(|tail| tail.is_ready_at(from))
                     .await
                     .map(|now| *now)
                 {

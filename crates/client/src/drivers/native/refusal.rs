@@ -49,5 +49,5 @@ pub(super) async fn refusal_text(mut response: reqwest::Response) -> String {
     {
         body.extend_from_slice(&piece[..piece.len().min(REFUSAL_BYTES_MAX - body.len())]);
     }
-    Problem::in_words(status, &body)
+    Problem::describe(status, &body)
 }

@@ -1,7 +1,8 @@
-//! What keys and values look like on disk: versioned, each with a checksum over itself and its key.
+//! The encoding of keys and values on disk, with a version and a checksum.
 //!
-//! A value is one byte of version, the body, and the CRC-32 of the key's space, the key, the version and the body. What was
-//! put under another key, cut short or changed is [`Damage`], never another value.
+//! A value consists of one byte of version, the body, and the CRC-32 of the key's space, the key, the
+//! version and the body. A value that is changed, truncated or stored under another key is detected
+//! as [`Damage`].
 
 mod fields;
 
@@ -16,60 +17,59 @@ use tailwater_protocol::Offset;
 /// The version of every value written.
 const VERSION: u8 = 2;
 
-/// The kind of a key, part of its checksum.
+/// The space of a key, which is part of the checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Space {
-    /// Appends of one stream in a row: its number, the position of the first.
+    /// Consecutive appends. The key consists of the stream's id and the position of the first append.
     Data = 1,
-    /// What is known of a stream: its number and a [`Fact`].
-    Facts = 2,
-    /// Notes of the server's own.
+    /// Metadata of streams. The key consists of the stream's id and a [`MetadataKind`].
+    Metadata = 2,
+    /// Notes of the server.
     Notes = 3,
 }
 
-/// A value that is not what was written; says what is wrong with it.
+/// The error for an invalid key or value, with a description.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Damage(pub(super) &'static str);
 
-/// What a key of [`Space::Facts`] is about.
+/// The kind of metadata under a key of [`Space::Metadata`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fact {
-    /// A [`StreamFact`]; there is one for each stream that exists.
+pub(super) enum MetadataKind {
+    /// The [`StreamMetadata`], which every existing stream has.
     Stream,
-    /// Its [`StateFact`], once that is not what it began with.
+    /// The [`StateMetadata`], which a stream has if it differs from the initial state.
     State,
-    /// The last `StreamFact-Seq`.
+    /// The last `Stream-Seq`.
     Seq,
-    /// How far a producer came.
+    /// The position of a producer.
     Producer(ProducerId),
-    /// The position before which nothing is left on disk.
+    /// The position before which all appends have been removed from disk.
     Swept,
-    /// The stream was deleted and its messages are still to be swept away.
+    /// The stream was deleted, and its data must be removed.
     Gone,
 }
 
-/// What a stream was made with.
+/// The immutable metadata of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StreamFact {
+pub(super) struct StreamMetadata {
     pub(super) name: StreamName,
-    /// Which of the streams that its name has had.
-    pub(super) life: u32,
+    pub(super) generation: u32,
     pub(super) config: StreamConfig,
     pub(super) created: SystemTime,
 }
 
-/// What changes about a stream beside its messages and marks.
+/// The mutable metadata of a stream, except for the positions of writers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct StateFact {
-    /// Whether it is closed, and by which producer's append.
+pub(super) struct StateMetadata {
+    /// Whether the stream is closed, and the producer's append that closed it, if any.
     pub(super) closed: Option<Option<(ProducerId, Accepted)>>,
-    /// Whether it is kept for its forks only.
+    /// Whether the stream is retained only for its forks.
     pub(super) hidden: bool,
-    /// The earliest position kept.
+    /// The earliest retained position.
     pub(super) earliest: Offset,
 }
 
-/// The key of an append.
+/// The key of consecutive appends.
 pub(super) fn data_key(stream: StreamId, at: Offset) -> [u8; 16] {
     let mut key = [0; 16];
     key[..8].copy_from_slice(&stream.0.to_be_bytes());
@@ -77,55 +77,55 @@ pub(super) fn data_key(stream: StreamId, at: Offset) -> [u8; 16] {
     key
 }
 
-/// The stream and position that a key of an append names.
+/// Decodes a key of appends.
 pub(super) fn read_data_key(key: &[u8]) -> Result<(StreamId, Offset), Damage> {
     let mut input = FieldReader(key);
     let stream = StreamId(input.u64_be()?);
     let at =
-        Offset::new(input.u64_be()?).ok_or(Damage("an append's key has an impossible position"))?;
+        Offset::new(input.u64_be()?).ok_or(Damage("an append's key has an invalid position"))?;
     input.end()?;
     Ok((stream, at))
 }
 
-/// The key of a fact.
-pub(super) fn fact_key(stream: StreamId, fact: &Fact) -> Vec<u8> {
+/// The key of metadata of a stream.
+pub(super) fn metadata_key(stream: StreamId, kind: &MetadataKind) -> Vec<u8> {
     let mut key = stream.0.to_be_bytes().to_vec();
-    match fact {
-        Fact::Stream => key.push(0),
-        Fact::State => key.push(1),
-        Fact::Seq => key.push(2),
-        Fact::Producer(id) => {
+    match kind {
+        MetadataKind::Stream => key.push(0),
+        MetadataKind::State => key.push(1),
+        MetadataKind::Seq => key.push(2),
+        MetadataKind::Producer(id) => {
             key.push(3);
             key.extend_from_slice(id.as_str().as_bytes());
         }
-        Fact::Swept => key.push(4),
-        Fact::Gone => key.push(255),
+        MetadataKind::Swept => key.push(4),
+        MetadataKind::Gone => key.push(255),
     }
     key
 }
 
-/// What a key of a fact names.
-pub(super) fn read_fact_key(key: &[u8]) -> Result<(StreamId, Fact), Damage> {
+/// Decodes a key of metadata.
+pub(super) fn read_metadata_key(key: &[u8]) -> Result<(StreamId, MetadataKind), Damage> {
     let mut input = FieldReader(key);
     let stream = StreamId(input.u64_be()?);
-    let fact = match input.byte()? {
-        0 => Fact::Stream,
-        1 => Fact::State,
-        2 => Fact::Seq,
+    let kind = match input.byte()? {
+        0 => MetadataKind::Stream,
+        1 => MetadataKind::State,
+        2 => MetadataKind::Seq,
         3 => {
             let id = std::str::from_utf8(input.0).ok().and_then(ProducerId::kept);
             input.0 = &[];
-            Fact::Producer(id.ok_or(Damage("a producer's key has no name"))?)
+            MetadataKind::Producer(id.ok_or(Damage("a producer's key has no name"))?)
         }
-        4 => Fact::Swept,
-        255 => Fact::Gone,
+        4 => MetadataKind::Swept,
+        255 => MetadataKind::Gone,
         _ => return Err(Damage("a key of an unknown kind")),
     };
     input.end()?;
-    Ok((stream, fact))
+    Ok((stream, kind))
 }
 
-/// A value with its version and checksum around `body`, which [`open`] gives back.
+/// Encodes a value: `body` with version and checksum. [`open`] is the inverse.
 pub(super) fn seal(space: Space, key: &[u8], body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut value = vec![VERSION];
     body(&mut value);
@@ -134,13 +134,13 @@ pub(super) fn seal(space: Space, key: &[u8], body: impl FnOnce(&mut Vec<u8>)) ->
     value
 }
 
-/// The body of a value.
+/// Verifies a value and returns its body.
 pub(super) fn open<'a>(space: Space, key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Damage> {
     let Some((covered, sum)) = value.split_last_chunk::<4>() else {
         return Err(Damage("it is too short"));
     };
     if checksum(space, key, covered) != u32::from_le_bytes(*sum) {
-        return Err(Damage("its checksum does not fit"));
+        return Err(Damage("its checksum does not match"));
     }
     match covered.split_first() {
         Some((&VERSION, body)) => Ok(body),
@@ -156,8 +156,8 @@ fn checksum(space: Space, key: &[u8], covered: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The value of appends in a row, at least one, under their key: how many; of each when, how many messages and how long each
-/// is; then their bytes.
+/// Encodes the value of one or more consecutive appends: their number; for each append its time, the
+/// number of its messages and their lengths; then all bytes.
 pub(super) fn seal_records(key: &[u8], records: &[Record]) -> Vec<u8> {
     let size = |record: &Record| record.payload.len() + record.payload.messages() * 3 + 10;
     let mut value = Vec::with_capacity(records.iter().map(size).sum::<usize>() + 16);
@@ -184,7 +184,7 @@ pub(super) fn seal_records(key: &[u8], records: &[Record]) -> Vec<u8> {
     value
 }
 
-/// The appends that a key and its value hold.
+/// Decodes a value of appends.
 pub(super) fn open_records(key: &[u8], value: &Bytes) -> Result<SealedPage, Damage> {
     let body = open(Space::Data, key, value)?;
     let (_, at) = read_data_key(key)?;
@@ -198,7 +198,7 @@ pub(super) fn open_records(key: &[u8], value: &Bytes) -> Result<SealedPage, Dama
         ends.clear();
         for _ in 0..input.count(body.len())? {
             let length = Some(input.length()?).filter(|length| (1..=body.len()).contains(length));
-            end += length.ok_or(Damage("a message is impossibly long or short"))?;
+            end += length.ok_or(Damage("a message has an invalid length"))?;
             ends.push(end);
         }
         if end == 0 {
@@ -207,12 +207,12 @@ pub(super) fn open_records(key: &[u8], value: &Bytes) -> Result<SealedPage, Dama
         index.push(time, end, &ends);
     }
     if index.len() != input.0.len() || appends == 0 {
-        return Err(Damage("its messages do not fit its bytes"));
+        return Err(Damage("the lengths of its messages do not match its bytes"));
     }
     Ok(SealedPage::new(at, value.slice_ref(input.0), index))
 }
 
-impl StreamFact {
+impl StreamMetadata {
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_text(out, self.name.as_str());
         put_time(out, self.created);
@@ -241,9 +241,9 @@ impl StreamFact {
             put_number(out, fork.at.bytes());
             put_number(out, fork.sub);
         });
-        // Not there for the first, as it was before there were others.
-        if self.life > 0 {
-            put_number(out, u64::from(self.life));
+        // Absent for generation 0, for compatibility with values without a generation.
+        if self.generation > 0 {
+            put_number(out, u64::from(self.generation));
         }
     }
 
@@ -255,7 +255,7 @@ impl StreamFact {
         let expiry = match input.byte()? {
             0 => None,
             1 => Some(Expiry::Idle(input.duration()?)),
-            // As it was written once: a time in nanoseconds, which ends in 2554.
+            // A format that is read but not written: a time in nanoseconds, up to 2554.
             2 => Some(Expiry::At(input.time()?)),
             3 => Some(Expiry::At(input.millis()?)),
             _ => return Err(Damage("an unknown kind of expiry")),
@@ -271,16 +271,17 @@ impl StreamFact {
                 sub: input.number()?,
             })
         })?;
-        let life = if input.0.is_empty() {
+        let generation = if input.0.is_empty() {
             0
         } else {
             input.number()?
         };
-        let life = u32::try_from(life).map_err(|_| Damage("a life is impossible"))?;
+        let generation =
+            u32::try_from(generation).map_err(|_| Damage("a generation is too large"))?;
         input.end()?;
         Ok(Self {
             name,
-            life,
+            generation,
             config: StreamConfig {
                 content_type,
                 expiry,
@@ -293,8 +294,8 @@ impl StreamFact {
     }
 }
 
-impl StateFact {
-    /// What a stream begins with.
+impl StateMetadata {
+    /// The initial state of a stream.
     pub(super) fn open(begins: Offset) -> Self {
         Self {
             closed: None,

@@ -1,35 +1,34 @@
-//! The committer: one thread that takes whatever waits, writes it as one commit, makes it as durable as was promised, and
-//! then tells everybody.
+//! The committer: a thread that writes all waiting changes as one commit, syncs it as configured, and calls the callbacks.
 //!
-//! Changes that arrive while a commit is under way leave together in the next one: under load commits grow by themselves,
-//! and a lone writer waits for one sync and nothing else.
+//! Changes that arrive during a commit are combined in the next one. So commits become larger under
+//! load, and a single writer waits only for one sync.
 
 use super::super::StoreError;
 use super::super::notes::NoteSizes;
 use super::SyncMode;
-use super::current::Current;
+use super::current::CurrentEngine;
 use super::engine::{Engine, EngineError};
-use super::faults::{Faults, Point};
+use super::faults::{FaultPoint, Faults};
 use super::health::Health;
 use super::latest_pages::{DiskStreams, LatestPages};
 use super::queue::{NextWork, Queue, QueuedCommit, QueuedWork};
-use super::space::Room;
+use super::space::FreeSpace;
 use super::stage::CommitStage;
 use super::sweep::Sweeps;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a commit waits for an engine that is behind, and how often it looks.
+/// The maximum time that a commit waits while the engine is behind, and the interval of checks.
 const BEHIND_MAX: Duration = Duration::from_secs(10);
-const BEHIND_LOOK: Duration = Duration::from_millis(2);
-/// How often an engine that failed is replaced, or that is tried.
-const REPLACE_EVERY: Duration = Duration::from_secs(1);
+const BEHIND_INTERVAL: Duration = Duration::from_millis(2);
+/// The interval between attempts to replace a failed engine.
+const REPLACE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the committer works with.
+/// The state of the committer thread.
 #[derive(Debug)]
 pub(super) struct Committer {
-    pub(super) current: Arc<Current>,
+    pub(super) current: Arc<CurrentEngine>,
     pub(super) streams: Arc<DiskStreams>,
     pub(super) queue: Arc<Queue>,
     pub(super) sweeps: Arc<Sweeps>,
@@ -37,48 +36,49 @@ pub(super) struct Committer {
     pub(super) faults: Arc<Faults>,
     pub(super) sync: SyncMode,
     pub(super) latest_pages: LatestPages,
-    pub(super) room: Room,
+    pub(super) free_space: FreeSpace,
     pub(super) note_sizes: NoteSizes,
-    /// When what was committed must be durable; `None` when everything is, or need not be.
+    /// The deadline of the next deferred sync, if one is needed.
     pub(super) sync_by: Option<Instant>,
     pub(super) health: Arc<Health>,
-    /// Why nothing can be written until the engine has been replaced.
+    /// The failure because of which the engine must be replaced.
     pub(super) failing: Option<TransientFailure>,
 }
 
-/// A failure that may pass.
+/// A failure that may be temporary.
 #[derive(Debug)]
 pub(super) struct TransientFailure {
     reason: String,
-    /// When the engine is replaced, or that is tried again.
+    /// The time of the next attempt to replace the engine.
     try_at: Instant,
 }
 
-/// What the store has done since it opened.
+/// Counters of a store's operations since it was opened.
 #[derive(Debug, Default)]
 pub struct StoreCounts {
-    /// Commits.
+    /// The number of commits.
     pub commits: AtomicU64,
-    /// Times the system was told to make commits durable.
+    /// The number of syncs.
     pub syncs: AtomicU64,
 }
 
 impl Committer {
-    /// Commits until the queue is closed and empty; then makes everything durable.
+    /// Commits until the queue is closed and empty, then syncs.
     ///
-    /// A panic ends all writing, but not this thread: all queued and later work is refused with the reason.
+    /// A panic disables writing but does not end this thread: queued and later changes are refused with
+    /// the reason.
     pub(super) fn run(mut self) {
         let health = Arc::clone(&self.health);
-        while health.watch(|| self.step()).unwrap_or(true) {}
+        while health.run(|| self.step()).unwrap_or(true) {}
         if health.refusal().is_none() {
-            health.watch(|| self.sync_late());
+            health.run(|| self.sync_deferred());
             if let Ok(engine) = self.current.get() {
-                engine.sync_note();
+                engine.sync_record();
             }
         }
     }
 
-    /// Waits for something to do and does it; `false` when nothing will come any more.
+    /// Waits for work or a deadline, and handles it; `false` when the queue is closed and empty.
     fn step(&mut self) -> bool {
         let try_at = self.failing.as_ref().map(|failing| failing.try_at);
         match self
@@ -86,11 +86,11 @@ impl Committer {
             .take(self.sync_by.into_iter().chain(try_at).min())
         {
             NextWork::Work(work) => self.commit(work),
-            NextWork::Nothing => {}
+            NextWork::Timeout => {}
             NextWork::End => return false,
         }
         if self.sync_by.is_some_and(|by| Instant::now() >= by) {
-            self.sync_late();
+            self.sync_deferred();
         }
         if self
             .failing
@@ -102,13 +102,13 @@ impl Committer {
         true
     }
 
-    /// Takes note of a failure: of one that passes, until it has.
+    /// Records a failure: a transient one until the engine is replaced, a permanent one forever.
     fn fail(&mut self, error: &EngineError) {
         match error {
-            EngineError::Lasting(reason) => self.health.end_writing(reason),
-            EngineError::Passing(reason) => {
+            EngineError::Permanent(reason) => self.health.disable_writing(reason),
+            EngineError::Transient(reason) => {
                 if self.failing.is_none() {
-                    tracing::error!("the disk store can't write now, and will try again: {reason}");
+                    tracing::error!("the disk store cannot write now and will try again: {reason}");
                 }
                 self.failing = Some(TransientFailure {
                     reason: reason.clone(),
@@ -121,28 +121,28 @@ impl Committer {
     fn replace_engine(&mut self) {
         match self.current.replace() {
             Ok(()) => {
-                tracing::warn!("the disk store writes again");
-                // What it held was written anew and synced.
+                tracing::warn!("the disk store can write again");
+                // The replacement has written and synced all commits.
                 (self.failing, self.sync_by) = (None, None);
             }
-            Err(EngineError::Passing(reason)) => {
+            Err(EngineError::Transient(reason)) => {
                 self.failing = Some(TransientFailure {
                     reason,
-                    try_at: Instant::now() + REPLACE_EVERY,
+                    try_at: Instant::now() + REPLACE_INTERVAL,
                 });
             }
-            Err(lasting @ EngineError::Lasting(_)) => {
+            Err(permanent @ EngineError::Permanent(_)) => {
                 self.failing = None;
-                self.fail(&lasting);
+                self.fail(&permanent);
             }
         }
     }
 
-    /// Why nothing can be written at this moment; `None` when it can.
+    /// The error for all changes at the moment; `None` if the store can write.
     fn refusal(&self) -> Option<StoreError> {
         let failing = self.failing.as_ref().map(|failing| {
             StoreError::Unwritable(format!(
-                "{}. What is there can be read, and writing is tried again",
+                "{}. Stored data can be read, and writing is tried again",
                 failing.reason
             ))
         });
@@ -155,22 +155,22 @@ impl Committer {
             .map(|QueuedCommit { work, done, .. }| (work, done))
             .unzip();
         let health = Arc::clone(&self.health);
-        let outcomes = health.watch(|| self.outcomes(work));
+        let outcomes = health.run(|| self.outcomes(work));
         let mut outcomes = outcomes.into_iter().flatten();
         for done in callbacks {
             let outcome = outcomes
                 .next()
                 .unwrap_or_else(|| health.refusal().map_or(Ok(()), Err));
-            health.watch(|| done(outcome));
+            health.run(|| done(outcome));
         }
     }
 
-    /// Commits the work that is not refused; returns the outcome of each, in the same order.
+    /// Commits the work; returns the outcome of each item, in the same order.
     fn outcomes(&mut self, work: Vec<QueuedWork>) -> Vec<Result<(), StoreError>> {
         let refusal = self.refusal();
         let engine = self.current.get();
         let streams = Arc::clone(&self.streams);
-        let mut stage = CommitStage::new(&streams, &mut self.room, &mut self.note_sizes);
+        let mut stage = CommitStage::new(&streams, &mut self.free_space, &mut self.note_sizes);
         let mut outcomes: Vec<_> = work
             .into_iter()
             .map(|work| match (work, &refusal) {
@@ -191,10 +191,7 @@ impl Committer {
                 sync: self.sync,
             };
             write.write(batch)?;
-            let by = self
-                .sync
-                .promised_within()
-                .map(|within| Instant::now() + within);
+            let by = self.sync.sync_delay().map(|within| Instant::now() + within);
             self.sync_by = self.sync_by.or(by);
             Ok(())
         });
@@ -210,32 +207,33 @@ impl Committer {
             }
         };
         if let Some(failure) = failure {
-            // What was refused may rest on what the same commit would have done, a deletion before an append.
+            // All outcomes fail, because a change may have been refused due to another change of this
+            // commit: an append after a deletion, for example.
             outcomes.fill(Err(failure));
         }
-        if self.room.is_short {
-            self.sweeps.want_room();
+        if self.free_space.is_short {
+            self.sweeps.request_space();
         }
         outcomes
     }
 
-    /// Makes durable what was promised to be so later.
-    fn sync_late(&mut self) {
+    /// Performs a deferred sync.
+    fn sync_deferred(&mut self) {
         self.sync_by = None;
         self.counts.syncs.fetch_add(1, Ordering::Relaxed);
         let faults = &self.faults;
         let sync = |engine: Arc<Engine>| {
-            faults.pass(Point::BeforeSync)?;
+            faults.pass(FaultPoint::BeforeSync)?;
             engine.sync()?;
-            faults.pass(Point::AfterSync)
+            faults.pass(FaultPoint::AfterSync)
         };
         match self.current.get().and_then(sync) {
-            Err(EngineError::Lasting(reason)) => {
-                self.health.end_writing(&format!(
-                    "{reason}. The last commits may not outlive this machine"
+            Err(EngineError::Permanent(reason)) => {
+                self.health.disable_writing(&format!(
+                    "{reason}. The last commits may not survive a crash of the machine"
                 ));
             }
-            Err(passing) if self.failing.is_none() => self.fail(&passing),
+            Err(transient) if self.failing.is_none() => self.fail(&transient),
             Err(_) | Ok(()) => {}
         }
     }
@@ -243,9 +241,9 @@ impl Committer {
 
 /// Why a commit failed.
 enum CommitFailure {
-    /// Nothing was written; later it may go better.
+    /// Nothing was written because the engine is behind.
     Busy(String),
-    /// It was not written, or it is unknown whether it was.
+    /// The engine failed; it may be unknown whether the commit was written.
     Engine(EngineError),
 }
 
@@ -255,7 +253,7 @@ impl From<EngineError> for CommitFailure {
     }
 }
 
-/// The writing of one commit.
+/// Writes and syncs one commit.
 struct CommitWriter<'a> {
     engine: &'a Engine,
     faults: &'a Faults,
@@ -266,19 +264,19 @@ struct CommitWriter<'a> {
 impl CommitWriter<'_> {
     fn write(&self, batch: fjall::OwnedWriteBatch) -> Result<(), CommitFailure> {
         self.wait_while_behind()?;
-        self.faults.pass(Point::BeforeWrite)?;
+        self.faults.pass(FaultPoint::BeforeWrite)?;
         let number = self.engine.commit(batch)?;
         self.counts.commits.fetch_add(1, Ordering::Relaxed);
-        self.faults.pass(Point::AfterWrite)?;
+        self.faults.pass(FaultPoint::AfterWrite)?;
         if self.sync == SyncMode::Always {
-            self.faults.pass(Point::BeforeSync)?;
+            self.faults.pass(FaultPoint::BeforeSync)?;
             self.engine
                 .sync()
                 .inspect_err(|_| self.engine.undo(number))?;
             self.counts.syncs.fetch_add(1, Ordering::Relaxed);
-            self.faults.pass(Point::AfterSync)?;
+            self.faults.pass(FaultPoint::AfterSync)?;
         }
-        self.faults.pass(Point::BeforeDone)?;
+        self.faults.pass(FaultPoint::BeforeDone)?;
         Ok(())
     }
 
@@ -288,11 +286,11 @@ impl CommitWriter<'_> {
             self.engine.check()?;
             if begun.elapsed() > BEHIND_MAX {
                 return Err(CommitFailure::Busy(format!(
-                    "its disk has been behind for {} s",
+                    "the disk has been too slow for {} s",
                     BEHIND_MAX.as_secs()
                 )));
             }
-            std::thread::sleep(BEHIND_LOOK);
+            std::thread::sleep(BEHIND_INTERVAL);
         }
         Ok(())
     }

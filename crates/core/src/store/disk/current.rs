@@ -1,8 +1,9 @@
-//! The engine in use, and its replacement after a failure that passes: closed, its files looked over, and opened again.
+//! The engine in use, and its replacement after a transient failure.
 //!
-//! An engine whose write has failed takes no more writes, whatever the reason was: no file could be opened, the disk was full.
-//! When the reason is gone, the same files make a new one. What it had failed to write, and nobody was told of, is cut off
-//! first, so that the medium holds what memory holds.
+//! After a failed write, an engine refuses all further writes, even if the cause (a full disk, no
+//! free file descriptors) is temporary. When the cause has been removed, the engine is closed and its
+//! files are checked and opened again. Failed commits, which were not acknowledged, are cut off first,
+//! so that disk and memory agree.
 
 use super::engine::{Engine, EngineError};
 use super::open::{Directory, DiskOpenError};
@@ -12,27 +13,27 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-/// How long a replacement waits for reads under way.
+/// The maximum time that a replacement waits for pending reads.
 const READS_MAX: Duration = Duration::from_secs(5);
-/// How long it waits until what it holds is in tables.
+/// The maximum time that it waits for data to be written to tables.
 const FLUSH_MAX: Duration = Duration::from_secs(30);
-const LOOK: Duration = Duration::from_millis(2);
-/// Files that must be free to be opened before an engine is closed: as many as an opening has open at once.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// The number of files that can be opened before an engine is closed, as needed to open it again.
 const FILES: usize = 24;
-/// Bytes that must be free beside those in memory that have to be written to tables, twice.
+/// The number of free bytes required in addition to twice the unwritten bytes.
 const ROOM: u64 = 1 << 20;
 
 /// The engine in use.
 #[derive(Debug)]
-pub(super) struct Current {
-    /// Missing only after a replacement that failed.
+pub(super) struct CurrentEngine {
+    /// `None` only after a failed replacement.
     engine: RwLock<Option<Arc<Engine>>>,
     undo_from: Mutex<Option<u64>>,
-    /// The last to go: its lock covers the engine's files.
+    /// The last field, because its lock protects the engine's files.
     directory: Arc<Directory>,
 }
 
-impl Current {
+impl CurrentEngine {
     pub(super) fn new(directory: Arc<Directory>, engine: Engine) -> Self {
         Self {
             directory,
@@ -41,22 +42,24 @@ impl Current {
         }
     }
 
-    /// The engine, to be dropped soon; waits while it is being replaced.
+    /// The engine; waits while it is being replaced. Must be dropped soon, because a replacement waits
+    /// for it.
     ///
     /// # Errors
-    /// [`EngineError::Passing`]: the last replacement failed.
+    /// [`EngineError::Transient`]: the last replacement failed.
     pub(super) fn get(&self) -> Result<Arc<Engine>, EngineError> {
         let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
         engine.clone().ok_or_else(|| {
-            EngineError::Passing("the store's files could not be opened again yet".to_owned())
+            EngineError::Transient("the store's files could not be opened again yet".to_owned())
         })
     }
 
-    /// Puts a new engine in the place of one that failed, and writes to tables what it found in the journal: so it does not
-    /// matter whether that was ever synced.
+    /// Replaces a failed engine, and writes the content of the journal to tables, so that it is
+    /// durable even if the journal was not synced.
     ///
     /// # Errors
-    /// [`EngineError::Passing`]: it may go better later. [`EngineError::Lasting`]: it will not.
+    /// [`EngineError::Transient`]: the replacement may succeed later. [`EngineError::Permanent`]: it will
+    /// not.
     pub(super) fn replace(&self) -> Result<(), EngineError> {
         let mut place = self.engine.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(engine) = &*place {
@@ -77,15 +80,15 @@ impl Current {
             .directory
             .engine(undo)
             .map_err(|refusal| match refusal {
-                DiskOpenError::Damaged { .. } => EngineError::Lasting(refusal.to_string()),
-                other => EngineError::Passing(other.to_string()),
+                DiskOpenError::Damaged { .. } => EngineError::Permanent(refusal.to_string()),
+                other => EngineError::Transient(other.to_string()),
             })?;
         let persisted = engine.persisted();
         let engine = Arc::clone(place.insert(Arc::new(engine)));
         drop(place);
         if undo.is_some_and(|undo| persisted >= Some(undo)) {
-            return Err(EngineError::Lasting(
-                "what failed to be written is on the disk already".to_owned(),
+            return Err(EngineError::Permanent(
+                "a failed commit is already in the tables".to_owned(),
             ));
         }
         *self
@@ -96,28 +99,28 @@ impl Current {
         let begun = Instant::now();
         while engine.is_flushing() && begun.elapsed() < FLUSH_MAX {
             engine.check()?;
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
         engine.check()
     }
 
-    /// Whether there are files and room enough to open the engine again, as far as that can be known.
+    /// Checks that there are enough file descriptors and enough free space to open the engine again.
     ///
-    /// - Returns the bytes free.
+    /// - Returns the number of free bytes.
     fn can_open(&self, engine: &Engine) -> Result<u64, EngineError> {
-        let passing = |reason: io::Error| EngineError::Passing(reason.to_string());
+        let transient = |reason: io::Error| EngineError::Transient(reason.to_string());
         let path = self.directory.path();
         let _files: Vec<File> = (0..FILES)
             .map(|_| File::open(path))
             .collect::<Result<_, _>>()
-            .map_err(passing)?;
-        let (_, free) = space::ask_system(path).map_err(passing)?;
+            .map_err(transient)?;
+        let (_, free) = space::file_system_space(path).map_err(transient)?;
         let needed = engine
             .unwritten_bytes()
             .saturating_mul(2)
             .saturating_add(ROOM);
         if free < needed {
-            return Err(EngineError::Passing(format!(
+            return Err(EngineError::Transient(format!(
                 "{free} bytes of the disk are free, {needed} are needed"
             )));
         }
@@ -125,7 +128,7 @@ impl Current {
     }
 }
 
-/// Closes the engine once nobody reads from it any more.
+/// Closes the engine after pending reads have completed.
 fn close(place: &mut RwLockWriteGuard<'_, Option<Arc<Engine>>>) -> Result<(), EngineError> {
     let begun = Instant::now();
     while let Some(engine) = place.take() {
@@ -134,11 +137,11 @@ fn close(place: &mut RwLockWriteGuard<'_, Option<Arc<Engine>>>) -> Result<(), En
             Err(shared) => {
                 **place = Some(shared);
                 if begun.elapsed() > READS_MAX {
-                    return Err(EngineError::Passing(
-                        "reads under way keep the store's files open".to_owned(),
+                    return Err(EngineError::Transient(
+                        "pending reads keep the store's files open".to_owned(),
                     ));
                 }
-                std::thread::sleep(LOOK);
+                std::thread::sleep(POLL_INTERVAL);
             }
         }
     }

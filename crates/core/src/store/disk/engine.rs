@@ -1,4 +1,4 @@
-//! The key-value engine beneath the disk store: fjall, its spaces, its limits, and what its failures mean here.
+//! The key-value engine of the disk store: fjall, its spaces and limits, and the mapping of its errors.
 
 mod limits;
 
@@ -6,10 +6,10 @@ pub(super) use limits::{check_key, check_value};
 
 use super::super::page::{LONG, SealedPage, distance};
 use super::super::{StoreError, StreamId};
-use super::codec::{self, Damage, Fact, Space};
-use super::health::caught;
+use super::codec::{self, Damage, MetadataKind, Space};
+use super::health::catch_panic;
 use super::journal::JournalPosition;
-use super::synced::SyncedNote;
+use super::synced::SyncRecord;
 use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy};
@@ -22,44 +22,47 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tailwater_protocol::Offset;
 
-/// Bytes of journal after which what it holds must rest in tables: it is what an opening reads again, about a second's worth.
+/// The maximum size of the journals in bytes, which are read again when the store is opened. ReadFuture
+/// this much takes about a second.
 const JOURNALS_BYTES_MAX: u64 = 128 << 20;
-/// Bytes of one space that wait in memory to be written as a table.
+/// The maximum size of the memtable of a space in bytes.
 const MEMTABLE_BYTES_MAX: u64 = 8 << 20;
-/// Bytes of a table. Merging writes anew before it removes: twelve unmerged tables into 32 MiB and, at the same time, one table
-/// into ten come to about 220 MiB, which has to fit into the room that appends leave (`--disk-reserve`).
+/// The size of a table in bytes. A merge writes new tables before it removes the old ones: twelve
+/// unmerged tables into 32 MiB and, at the same time, one table into ten need about 220 MiB, which
+/// must be available within the reserve (`--disk-reserve`).
 const TABLE_BYTES: u64 = 8 << 20;
-/// Bytes of a table's block: pages are read in order, so larger than for look-ups.
+/// The size of a block of a table in bytes; large, because data is read sequentially.
 const BLOCK_BYTES: u32 = 16 << 10;
-/// Bytes of blocks kept in memory; pages put together from them are kept in `read_cache.rs`.
+/// The size of the engine's block cache in bytes. Pages made of blocks are cached in `read_cache.rs`.
 const CACHE_BYTES: u64 = 32 << 20;
-/// Tables that are kept open between reads.
+/// The maximum number of tables that stay open between reads.
 const TABLES_OPEN_MAX: usize = 128;
-/// Files that it may have open at once: those tables, as many that are written, merged or read at this moment, and journals.
+/// The maximum number of open files: those tables, as many that are being written, merged or read,
+/// and the journals.
 pub(super) const FILES_MAX: usize = 2 * TABLES_OPEN_MAX;
-/// Full memtables and unmerged tables from which on changes wait. The engine itself stops at 4 and 30, but without asking
-/// whether the threads that would free it are still alive.
+/// The numbers of full memtables and unmerged tables from which changes wait. The engine itself waits
+/// at 4 and 30, but without checking that its worker threads are still running.
 const SEALED_MAX: usize = 2;
 const UNMERGED_MAX: usize = 12;
 
-/// Bytes up to which everything is merged at once to get room back. Meanwhile nothing else is merged, so more would take
-/// too long.
+/// The maximum size of data in bytes for a major merge that reclaims space. It blocks all other
+/// merges, so merging more would take too long.
 const MERGE_BYTES_MAX: u64 = 256 << 20;
-/// Bytes that merging everything leaves free, at least.
+/// The minimum number of bytes that a major merge must leave free.
 const MERGE_ROOM: u64 = 8 << 20;
 
 /// An open database with its spaces.
 pub(super) struct Engine {
     db: Database,
     pub(super) data: Keyspace,
-    pub(super) facts: Keyspace,
+    pub(super) metadata: Keyspace,
     pub(super) notes: Keyspace,
     path: PathBuf,
-    /// Where the last commit lies; held while one is written.
+    /// The position of the last commit; locked while a commit is written.
     reached: Mutex<JournalPosition>,
-    /// The number of the first commit that failed, which may be in the journal.
+    /// The number of the first failed commit, which may be in the journal.
     undo_from: OnceLock<u64>,
-    synced: OnceLock<SyncedNote>,
+    synced: OnceLock<SyncRecord>,
 }
 
 impl fmt::Debug for Engine {
@@ -68,15 +71,16 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// What went wrong in the engine, in words.
+/// An error of the engine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum EngineError {
-    /// The system refused something, and may not refuse it later. The engine must be replaced before it writes again.
+    /// An operation of the file system failed and may succeed later. The engine must be replaced
+    /// before it can write again.
     #[error("{0}")]
-    Passing(String),
-    /// Nobody knows what is on the medium, or there is a bug: that stays so until the store is opened anew.
+    Transient(String),
+    /// The state of the files is unknown, or there is a bug. The store must be opened again.
     #[error("{0}")]
-    Lasting(String),
+    Permanent(String),
 }
 
 impl From<fjall::Error> for EngineError {
@@ -84,24 +88,26 @@ impl From<fjall::Error> for EngineError {
         match error {
             fjall::Error::Io(reason) | fjall::Error::Storage(fjall::LsmError::Io(reason)) => {
                 match reason.kind() {
-                    // The system has not refused this: there is something else than was expected.
+                    // Unexpected content, not a failed operation.
                     io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => {
-                        Self::Lasting(reason.to_string())
+                        Self::Permanent(reason.to_string())
                     }
-                    _ => Self::Passing(reason.to_string()),
+                    _ => Self::Transient(reason.to_string()),
                 }
             }
-            fjall::Error::Poisoned => Self::Passing(
+            fjall::Error::Poisoned => Self::Transient(
                 "the engine stopped writing after an earlier failure in the background".to_owned(),
             ),
-            fjall::Error::Locked => Self::Passing("the engine's files are still in use".to_owned()),
-            other => Self::Lasting(format!("{other:?}")),
+            fjall::Error::Locked => {
+                Self::Transient("the engine's files are still in use".to_owned())
+            }
+            other => Self::Permanent(format!("{other:?}")),
         }
     }
 }
 
 impl Engine {
-    /// Makes an empty database in `path`, which must not exist, and closes it again.
+    /// Creates an empty database in `path`, which must not exist, and closes it.
     pub(super) fn create(path: &Path) -> Result<(), EngineError> {
         let db = Database::builder(path).worker_threads(1).open()?;
         for name in SPACES {
@@ -111,9 +117,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Opens the database in `path`, which must be one.
+    /// Opens an existing database.
     ///
-    /// - `reached`: where its last commit lies.
+    /// - `reached`: the position of its last commit.
     pub(super) fn open(path: &Path, reached: JournalPosition) -> Result<Self, EngineError> {
         guarded(|| {
             let workers = std::thread::available_parallelism()
@@ -126,15 +132,15 @@ impl Engine {
                 .max_journaling_size(JOURNALS_BYTES_MAX)
                 .open()?;
             if let Some(missing) = SPACES.into_iter().find(|name| !db.keyspace_exists(name)) {
-                return Err(EngineError::Lasting(format!(
-                    "its part `{missing}` is missing"
+                return Err(EngineError::Permanent(format!(
+                    "its space `{missing}` is missing"
                 )));
             }
-            let [data, facts, notes] = SPACES.map(|name| db.keyspace(name, || options(name)));
+            let [data, metadata, notes] = SPACES.map(|name| db.keyspace(name, || options(name)));
             let (path, reached) = (path.to_owned(), Mutex::new(reached));
             Ok(Self {
                 data: data?,
-                facts: facts?,
+                metadata: metadata?,
                 notes: notes?,
                 db,
                 path,
@@ -145,26 +151,26 @@ impl Engine {
         })
     }
 
-    /// Notes from now on how far it is synced.
-    pub(super) fn note_in(&self, note: SyncedNote) {
-        // Only whoever opened it does this.
-        let _second = self.synced.set(note);
+    /// Sets the record that is written after each sync.
+    pub(super) fn set_sync_record(&self, record: SyncRecord) {
+        // Called once, when the engine is opened.
+        let _second = self.synced.set(record);
     }
 
-    /// Changes that take effect together, in memory and after a crash; given to the system when committed.
+    /// Creates an atomic batch, which is written to the operating system when it is committed.
     pub(super) fn batch(&self) -> OwnedWriteBatch {
         self.db.batch().durability(Some(PersistMode::Buffer))
     }
 
     /// Commits a batch.
     ///
-    /// - Returns its number or a lower one that no commit before it has.
+    /// - Returns a lower bound of its number that is higher than the numbers of all earlier commits.
     pub(super) fn commit(&self, batch: OwnedWriteBatch) -> Result<u64, EngineError> {
         let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
         let number = self.db.seqno();
         guarded(|| Ok(batch.commit()?)).inspect_err(|_| self.undo(number))?;
         let journal = self.newest_journal(reached.journal);
-        // In which of the journals it lies is not known when there was a new one meanwhile.
+        // If a new journal was started meanwhile, it is unknown which journal contains the commit.
         *reached = JournalPosition {
             journal,
             number: if journal == reached.journal {
@@ -176,17 +182,17 @@ impl Engine {
         Ok(number)
     }
 
-    /// Remembers that commits from `number` on failed: a replacement is to cut them off.
+    /// Records that the commits from `number` on have failed, so that a replacement cuts them off.
     pub(super) fn undo(&self, number: u64) {
         self.undo_from.get_or_init(|| number);
     }
 
-    /// The number of the first commit that failed, if one did.
+    /// The number of the first failed commit, if there is one.
     pub(super) fn undo_from(&self) -> Option<u64> {
         self.undo_from.get().copied()
     }
 
-    /// The highest number of a commit that is in a table.
+    /// The highest number of a commit in the tables.
     pub(super) fn persisted(&self) -> Option<u64> {
         self.spaces()
             .into_iter()
@@ -194,22 +200,22 @@ impl Engine {
             .max()
     }
 
-    /// Bytes that are in memory and in the journal only.
+    /// The number of bytes that are not in tables yet.
     pub(super) fn unwritten_bytes(&self) -> u64 {
         self.db.write_buffer_size()
     }
 
-    /// Lets go of all files; they can be opened again then.
+    /// Closes all files, so that they can be opened again.
     pub(super) fn close(self) {
-        // What fails here failed before.
-        let _closed = caught(|| drop(self));
+        // An engine is closed after a failure; further failures are ignored.
+        let _closed = catch_panic(|| drop(self));
     }
 
     fn spaces(&self) -> [&Keyspace; 3] {
-        [&self.data, &self.facts, &self.notes]
+        [&self.data, &self.metadata, &self.notes]
     }
 
-    /// The number of the journal that is written now; `last` is what it was before.
+    /// The number of the current journal; `last` is the number of an earlier one.
     fn newest_journal(&self, last: u64) -> u64 {
         let is_there = |number: &u64| {
             self.path
@@ -220,50 +226,52 @@ impl Engine {
         (last + 1..).take_while(is_there).last().unwrap_or(last)
     }
 
-    /// Makes everything committed so far survive the machine.
+    /// Syncs all commits.
     ///
     /// # Errors
-    /// [`EngineError::Lasting`] when the system failed to: it does not try again to write what it could not write then.
+    /// [`EngineError::Permanent`] if the sync failed, because the operating system may have discarded the
+    /// unwritten data.
     pub(super) fn sync(&self) -> Result<(), EngineError> {
         let reached = *self.reached.lock().unwrap_or_else(PoisonError::into_inner);
         guarded(|| match self.db.persist(PersistMode::SyncData) {
             Err(fjall::Error::Io(reason)) => {
-                Err(EngineError::Lasting(format!("a sync failed: {reason}")))
+                Err(EngineError::Permanent(format!("a sync failed: {reason}")))
             }
             other => Ok(other?),
         })?;
-        if let Some(note) = self.synced.get() {
-            note.write(reached);
+        if let Some(record) = self.synced.get() {
+            record.write(reached);
         }
         Ok(())
     }
 
-    /// Makes durable what is noted of how far it is synced.
-    pub(super) fn sync_note(&self) {
-        if let Some(note) = self.synced.get() {
-            note.sync();
+    /// Syncs the record of the synced position.
+    pub(super) fn sync_record(&self) {
+        if let Some(record) = self.synced.get() {
+            record.sync();
         }
     }
 
-    /// Whether tables wait to be written or merged faster than that gets done.
+    /// Whether too many memtables or tables wait to be written or merged.
     pub(super) fn is_behind(&self) -> bool {
         self.spaces().into_iter().any(|space| {
             space.sealed_memtable_count() >= SEALED_MAX || space.tree.l0_run_count() >= UNMERGED_MAX
         })
     }
 
-    /// Whether the engine can still write, as far as it knows.
+    /// Checks that the engine can write, as far as it can tell.
     pub(super) fn check(&self) -> Result<(), EngineError> {
         Ok(self.db.persist(PersistMode::Buffer)?)
     }
 
-    /// Bytes on disk.
+    /// The number of bytes on disk.
     pub(super) fn disk_bytes(&self) -> u64 {
         self.db.disk_space().unwrap_or_default()
     }
 
-    /// Lets go of whole tables that hold nothing but appends of `stream` before `before`, at once. What is left must be
-    /// removed afterwards, never before: a removal in a table that goes would bring back what it removed.
+    /// Drops tables that contain only appends of `stream` before `before`. The remaining appends must
+    /// be removed afterwards, not before: dropping a table that contains their tombstones would restore
+    /// them.
     pub(super) fn drop_tables(&self, stream: StreamId, before: Offset) -> Result<(), EngineError> {
         let (first, last) = (
             codec::data_key(stream, Offset::ZERO),
@@ -277,7 +285,7 @@ impl Engine {
         })
     }
 
-    /// Writes what waits in memory to tables, so that journals can go; returns before that is done.
+    /// Starts to write all memtables to tables, so that journals can be removed.
     pub(super) fn flush(&self) -> Result<(), EngineError> {
         for space in self.spaces() {
             guarded(|| Ok(space.rotate_memtable()?))?;
@@ -285,41 +293,41 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether anything still waits to be written to tables.
+    /// Whether memtables wait to be written to tables.
     pub(super) fn is_flushing(&self) -> bool {
         self.spaces()
             .into_iter()
             .any(|space| space.sealed_memtable_count() > 0)
     }
 
-    /// Merges all data, which frees the space of everything that was removed; does nothing where that would take too long, or might
-    /// take more room than there is: a merge that finds none ends the engine's writing, and as long as somebody reads an
-    /// older state all of it is written anew.
+    /// Merges all data, which reclaims the space of removed data. Does nothing if there is too much
+    /// data, or not enough free space to write all of it again: a merge that runs out of space stops
+    /// the engine.
     ///
-    /// - `free`: bytes free on the medium.
-    /// - Returns whether it was done.
+    /// - `free`: the number of free bytes of the file system.
+    /// - Returns whether the data was merged.
     pub(super) fn merge(&self, free: u64) -> Result<bool, EngineError> {
-        let there = self.data.disk_space();
-        let fits = there <= MERGE_BYTES_MAX && there.saturating_add(MERGE_ROOM) <= free;
+        let size = self.data.disk_space();
+        let fits = size <= MERGE_BYTES_MAX && size.saturating_add(MERGE_ROOM) <= free;
         if fits {
             guarded(|| Ok(self.data.major_compact()?))?;
         }
         Ok(fits)
     }
 
-    /// Drops the files that only older states of the spaces still name, which the engine does when it writes a table.
+    /// Deletes files that are no longer used. The engine does this when it writes a table.
     pub(super) fn drop_old_files(&self) -> Result<(), EngineError> {
         let mut batch = self.batch();
-        // Nothing is kept under it.
+        // There is no note under this key.
         batch.remove(&self.notes, [0]);
         self.commit(batch)?;
         guarded(|| Ok(self.notes.rotate_memtable()?)).map(drop)
     }
 
-    /// Appends of a stream, together at least `max_bytes` from `from` on, unless they end at `until` or would be a long piece and
-    /// others: that is not copied to lie beside them.
+    /// Reads appends of a stream from `from` to `until` at most, until they have `max_bytes`. Stops
+    /// earlier before a value of [`LONG`] bytes or more, which is not copied to be joined with others.
     ///
-    /// - `from`: in the first of them; `None` when nothing is there from `from` on.
+    /// - Returns a page that contains `from`; `None` if there are no appends.
     pub(super) fn page(
         &self,
         stream: StreamId,
@@ -347,8 +355,8 @@ impl Engine {
         }
     }
 
-    /// Where the appends begin that are kept together and among which `position` lies or which begin there; `None` when nothing
-    /// before it is kept.
+    /// The start of the stored value that contains `position`; `None` if no value starts at or before
+    /// it.
     pub(super) fn first_at(
         &self,
         stream: StreamId,
@@ -369,7 +377,7 @@ impl Engine {
             .map(|(_, at)| at))
     }
 
-    /// The appends of a stream as they are kept together, those that begin in `from..until`, without gaps.
+    /// The stored values of a stream that start in `from..until`. A gap between them is an error.
     pub(super) fn records(
         &self,
         stream: StreamId,
@@ -384,7 +392,7 @@ impl Engine {
                 if page.at != expected {
                     let (id, at) = (stream.0, page.at);
                     return Err(StoreError::Damaged(format!(
-                        "stream {id} has nothing between {expected} and {at}"
+                        "stream {id} has a gap between {expected} and {at}"
                     )));
                 }
                 expected = page.end();
@@ -392,7 +400,7 @@ impl Engine {
             })
     }
 
-    /// The last appends of a stream, if any are kept.
+    /// The last stored value of a stream.
     pub(super) fn last(&self, stream: StreamId) -> Result<Option<SealedPage>, StoreError> {
         let range = codec::data_key(stream, Offset::ZERO)..=codec::data_key(stream, Offset::MAX);
         self.data
@@ -402,22 +410,22 @@ impl Engine {
             .transpose()
     }
 
-    /// Every fact of every stream, in the order of streams.
-    pub(super) fn facts(
+    /// The metadata of all streams, ordered by stream.
+    pub(super) fn metadata(
         &self,
-    ) -> impl Iterator<Item = Result<(StreamId, Fact, Bytes), StoreError>> + use<> {
-        self.facts.iter().map(|guard| {
+    ) -> impl Iterator<Item = Result<(StreamId, MetadataKind, Bytes), StoreError>> + use<> {
+        self.metadata.iter().map(|guard| {
             let (key, value) = guard.into_inner().map_err(unreadable)?;
             let value = Bytes::from(value);
-            let (stream, fact) = codec::read_fact_key(&key).map_err(damaged)?;
-            let body = codec::open(Space::Facts, &key, &value).map_err(|Damage(what)| {
-                StoreError::Damaged(format!("what is kept about stream {}: {what}", stream.0))
+            let (stream, kind) = codec::read_metadata_key(&key).map_err(damaged)?;
+            let body = codec::open(Space::Metadata, &key, &value).map_err(|Damage(what)| {
+                StoreError::Damaged(format!("the metadata of stream {}: {what}", stream.0))
             })?;
-            Ok((stream, fact, value.slice_ref(body)))
+            Ok((stream, kind, value.slice_ref(body)))
         })
     }
 
-    /// Every note.
+    /// All notes.
     pub(super) fn notes(
         &self,
     ) -> impl Iterator<Item = Result<(String, Bytes), StoreError>> + use<> {
@@ -434,6 +442,7 @@ impl Engine {
     }
 }
 
+/// The names of the keyspaces, as stored on disk.
 const SPACES: [&str; 3] = ["data", "facts", "notes"];
 
 fn options(space: &str) -> KeyspaceCreateOptions {
@@ -441,7 +450,7 @@ fn options(space: &str) -> KeyspaceCreateOptions {
     let options = KeyspaceCreateOptions::default()
         .max_memtable_size(MEMTABLE_BYTES_MAX)
         .compaction_strategy(Arc::new(merging))
-        // Everything is read by range, which these filters do not help.
+        // Filters do not help reads by range, and there are no others.
         .filter_policy(FilterPolicy::disabled());
     if space == "data" {
         options.data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
@@ -468,16 +477,16 @@ fn damaged(Damage(what): Damage) -> StoreError {
 
 fn unreadable(error: fjall::Error) -> StoreError {
     match EngineError::from(error) {
-        EngineError::Passing(reason) => StoreError::Unreadable(reason),
-        EngineError::Lasting(reason) => StoreError::Damaged(reason),
+        EngineError::Transient(reason) => StoreError::Unreadable(reason),
+        EngineError::Permanent(reason) => StoreError::Damaged(reason),
     }
 }
 
-/// Runs something of the engine, which panics where it meets bytes that it did not expect.
+/// Calls the engine, and converts a panic, which it uses for unexpected bytes, into an error.
 pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, EngineError>) -> Result<T, EngineError> {
-    caught(run).unwrap_or_else(|text| {
-        Err(EngineError::Lasting(format!(
-            "the engine found what it did not expect: {text}"
+    catch_panic(run).unwrap_or_else(|text| {
+        Err(EngineError::Permanent(format!(
+            "the engine panicked: {text}"
         )))
     })
 }

@@ -1,29 +1,29 @@
-//! Faults on request, for tests: at a named point of a commit the process aborts or an error comes back.
+//! Fault injection for tests: at a named point of a commit, the process aborts, an error is returned, or a panic occurs.
 //!
-//! `TAILWATER_FAULT=point:k:what` strikes when that point is passed for the k-th time, counted from 1. `what` is `abort`
-//! (of the process), `error` (as if the medium had failed) or `panic` (as if there were a bug).
-//! Compiled with the feature `faults` and into this crate's own tests only; otherwise nothing is left of it.
+//! `TAILWATER_FAULT=point:k:kind` triggers when the point is reached for the k-th time, counted from 1.
+//! `kind` is `abort` (of the process), `error` (as if the disk had failed) or `panic` (as if there were
+//! a bug). Compiled only with the feature `faults` and in this crate's own tests.
 
-/// A point that a commit passes.
+/// A point at which a fault can be injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Point {
-    /// Nothing was written yet.
+pub(super) enum FaultPoint {
+    /// Before the commit is written.
     BeforeWrite,
-    /// Everything was given to the system.
+    /// After the commit was written to the operating system.
     AfterWrite,
-    /// Before it is told to make it durable.
+    /// Before the commit is synced.
     BeforeSync,
-    /// It is durable; nobody was told.
+    /// After the commit was synced.
     AfterSync,
-    /// It can be read; the writers are told next.
+    /// Before the commit is published and acknowledged.
     BeforeDone,
-    /// Between two pieces of a sweep.
+    /// Between two batches of a sweep.
     InSweep,
 }
 
 #[cfg(not(any(test, feature = "faults")))]
 mod planned {
-    /// Never a fault.
+    /// No faults.
     #[derive(Debug, Default)]
     pub(in super::super) struct Faults;
 
@@ -35,11 +35,11 @@ mod planned {
         #[expect(
             clippy::unused_self,
             clippy::unnecessary_wraps,
-            reason = "what tests are built with can fail"
+            reason = "the same signature as with the feature `faults`"
         )]
         pub(in super::super) fn pass(
             &self,
-            _: super::Point,
+            _: super::FaultPoint,
         ) -> Result<(), super::super::engine::EngineError> {
             Ok(())
         }
@@ -49,10 +49,10 @@ mod planned {
 #[cfg(any(test, feature = "faults"))]
 mod planned {
     use super::super::engine::EngineError;
-    use super::Point;
+    use super::FaultPoint;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// A fault that strikes once, if one is planned.
+    /// A planned fault, which triggers once.
     #[derive(Debug, Default)]
     pub(in super::super) struct Faults {
         plan: Option<Plan>,
@@ -60,21 +60,21 @@ mod planned {
 
     #[derive(Debug)]
     struct Plan {
-        point: Point,
-        /// Passes until it strikes.
+        point: FaultPoint,
+        /// The number of times that the point is reached before the fault triggers.
         left: AtomicU64,
-        strike: Strike,
+        kind: FaultKind,
     }
 
     #[derive(Debug, Clone, Copy)]
-    enum Strike {
+    enum FaultKind {
         Abort,
         Error,
         Panic,
     }
 
     impl Faults {
-        /// What `TAILWATER_FAULT` asks for.
+        /// The fault that `TAILWATER_FAULT` describes.
         pub(in super::super) fn from_environment() -> Self {
             let Ok(text) = std::env::var("TAILWATER_FAULT") else {
                 return Self::default();
@@ -82,7 +82,7 @@ mod planned {
             let faults = Self::parse(&text);
             if faults.plan.is_none() {
                 tracing::error!(
-                    "TAILWATER_FAULT=`{text}` is not point:k:abort, point:k:error or point:k:panic: no fault will strike"
+                    "TAILWATER_FAULT=`{text}` is not point:k:abort, point:k:error or point:k:panic: no fault is injected"
                 );
             }
             faults
@@ -91,36 +91,36 @@ mod planned {
         /// The fault that `text` describes, or none.
         pub(in super::super) fn parse(text: &str) -> Self {
             let mut parts = text.split(':');
-            let point = parts.next().and_then(Point::named);
+            let point = parts.next().and_then(FaultPoint::named);
             let left = parts
                 .next()
                 .and_then(|count| count.parse().ok())
                 .filter(|count| *count > 0);
-            let strike = match parts.next() {
-                Some("abort") => Some(Strike::Abort),
-                Some("error") => Some(Strike::Error),
-                Some("panic") => Some(Strike::Panic),
+            let kind = match parts.next() {
+                Some("abort") => Some(FaultKind::Abort),
+                Some("error") => Some(FaultKind::Error),
+                Some("panic") => Some(FaultKind::Panic),
                 _ => None,
             };
-            let plan = point.zip(left).zip(strike);
+            let plan = point.zip(left).zip(kind);
             Self {
-                plan: plan.map(|((point, left), strike)| Plan {
+                plan: plan.map(|((point, left), kind)| Plan {
                     point,
                     left: AtomicU64::new(left),
-                    strike,
+                    kind,
                 }),
             }
         }
 
-        /// Strikes if it is time.
+        /// Triggers the planned fault if it is due.
         ///
         /// # Errors
-        /// The planned one.
+        /// The planned error.
         ///
         /// # Panics
-        /// When that is planned.
-        #[expect(clippy::panic, reason = "what is to be tested is a panic")]
-        pub(in super::super) fn pass(&self, point: Point) -> Result<(), EngineError> {
+        /// Panics if a panic is planned.
+        #[expect(clippy::panic, reason = "an injected panic")]
+        pub(in super::super) fn pass(&self, point: FaultPoint) -> Result<(), EngineError> {
             let Some(plan) = self.plan.as_ref().filter(|plan| plan.point == point) else {
                 return Ok(());
             };
@@ -129,23 +129,24 @@ mod planned {
                 .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| {
                     left.checked_sub(1)
                 });
-            match (before, plan.strike) {
-                (Ok(1), Strike::Abort) => std::process::abort(),
-                (Ok(1), Strike::Panic) => panic!("planned fault at {point:?}"),
-                (Ok(1), Strike::Error) => Err(point.error()),
+            match (before, plan.kind) {
+                (Ok(1), FaultKind::Abort) => std::process::abort(),
+                (Ok(1), FaultKind::Panic) => panic!("planned fault at {point:?}"),
+                (Ok(1), FaultKind::Error) => Err(point.error()),
                 _ => Ok(()),
             }
         }
     }
 
-    impl Point {
-        /// As if the medium had failed here. Once something was written, nobody knows how far that came.
+    impl FaultPoint {
+        /// The error of a disk that fails at this point. After a write has started, its result is
+        /// unknown, so the error is permanent.
         fn error(self) -> EngineError {
             let what = format!("planned fault at {self:?}");
             if self == Self::BeforeWrite {
-                EngineError::Passing(what)
+                EngineError::Transient(what)
             } else {
-                EngineError::Lasting(what)
+                EngineError::Permanent(what)
             }
         }
 

@@ -1,4 +1,4 @@
-//! Files and folders of the data directory: created for their owner only, opened without following links, synced.
+//! Operations on files and folders of the data directory: private permissions, no symbolic links, syncing.
 
 use rustix::fs::OFlags;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -6,18 +6,19 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// Opens fail on a symbolic link.
+/// The flag with which opening a symbolic link fails.
 pub(super) const NO_FOLLOW: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 
-/// The mode bits that must not be set: the files hold messages, and the keys that webhooks are signed with.
+/// The mode bits that must not be set, because the files contain messages and the keys that webhooks
+/// are signed with.
 pub(super) const OTHERS: u32 = 0o077;
 
-/// Why the engine's files can't be read.
+/// Why the engine's files cannot be read.
 #[derive(Debug)]
 pub(super) enum FilesError {
-    /// The system refused.
+    /// An operation of the file system failed.
     Io(io::Error),
-    /// They are damaged, and where.
+    /// The files are damaged; a description.
     Damaged(String),
 }
 
@@ -27,7 +28,7 @@ impl From<io::Error> for FilesError {
     }
 }
 
-/// Creates a file for its owner only; one of this name is removed first.
+/// Creates a file that only its owner can access; removes an existing file first.
 pub(super) fn replace_file(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(reason) if reason.kind() != io::ErrorKind::NotFound => return Err(reason),
@@ -49,7 +50,7 @@ pub(super) fn open_file(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Creates a directory and its missing parents, for their owner only; durable when it returns.
+/// Creates and syncs a directory and its missing parents, which only their owner can access.
 pub(super) fn create_directory(path: &Path) -> io::Result<()> {
     let missing: Vec<_> = path
         .ancestors()
@@ -66,7 +67,7 @@ pub(super) fn create_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes all permissions of others from what a folder holds.
+/// Removes the permissions of others from all files and folders in a folder.
 pub(super) fn restrict(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -87,7 +88,7 @@ pub(super) fn restrict(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the entries of a folder durable.
+/// Syncs the entries of a folder.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }

@@ -1,14 +1,17 @@
-//! Looks the engine's journal over before the engine reads it.
+//! Checks the engine's journals before the engine opens them.
 //!
-//! Left alone, the engine takes the first bytes that it does not understand for the end: commits that were acknowledged and
-//! lie behind a damaged place would be gone without a word. A crash can only leave a commit unfinished at the very end of
-//! what was written; that is cut off. Anything else is damage, and said: less than was noted as synced (`synced.rs`), a
-//! broken commit before whole ones, a journal before others that is not whole or missing.
+//! The engine itself treats the first invalid bytes as the end of the journal, so acknowledged commits
+//! after a damaged place would be lost silently. A crash can only leave an unfinished commit at the
+//! end of the written bytes; it is cut off. Everything else is reported as damage: a journal that ends
+//! before the synced position (`synced.rs`), an invalid commit before valid ones, and a missing or
+//! incomplete journal before others.
 //!
-//! A commit is `1`, the number of items (u32), its number (u64); per item `2`, kind, compression, space (u64), the lengths of
-//! key (u16), value (u32) and value as stored (u32), key, value, or `4` and a space (u64); then `3`, the XXH3 of the items
-//! (u64) and a mark. All numbers little-endian. What lies behind the last commit is zeros. Values hold what clients sent, which
-//! may look like commits; so nothing is ever looked for in them, and each byte is looked at a fixed number of times.
+//! A commit consists of `1`, the number of items (u32) and the commit's number (u64); for each item
+//! either `2`, kind, compression, space (u64), the lengths of key (u16), value (u32) and stored value
+//! (u32), key and value, or `4` and a space (u64); then `3`, the XXH3 of the items (u64) and a marker.
+//! All numbers are little-endian. The last commit is followed by zeros. Values contain data of
+//! clients, which may look like commits, so values are skipped and never searched. Each byte is read a
+//! fixed number of times.
 
 use super::files::FilesError;
 use std::collections::BTreeMap;
@@ -17,29 +20,29 @@ use std::io;
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The bytes at the end of every commit.
+/// The marker at the end of every commit.
 const MARK: [u8; 4] = *b"FJL\x03";
-/// Numbers of commits beyond this are damage: the engine counts from zero.
+/// The largest plausible number of a commit: the engine counts from zero.
 const NUMBER_MAX: u64 = 1 << 60;
 
-/// A place in the journals.
+/// A position in the journals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct JournalPosition {
-    /// The journal's number.
+    /// The number of the journal.
     pub(super) journal: u64,
-    /// That journal has a commit with this number or a higher one; 0 where none is known.
+    /// The journal contains a commit with this or a higher number; 0 if no commit is known.
     pub(super) number: u64,
 }
 
-/// Looks over all journals in `folder`; cuts off an unfinished commit at the end of what was written.
+/// Checks all journals in `folder`, and cuts off an unfinished commit at the end.
 ///
-/// - `synced`: what must be there, if that is known.
-/// - `undo_from`: commits with this number and higher ones have failed, and are cut off as if they were unfinished.
-/// - Returns the last journal, and the number of its last commit: 0 where it has none.
+/// - `synced`: the synced position, if it is known.
+/// - `undo_from`: the number of the first failed commit; it and all later ones are cut off.
+/// - Returns the last journal, and the number of its last commit, or 0 if it has none.
 ///
 /// # Errors
-/// [`FilesError::Damaged`]; then nothing was changed.
-pub(super) fn examine(
+/// [`FilesError::Damaged`]; nothing was changed.
+pub(super) fn check(
     folder: &Path,
     synced: Option<JournalPosition>,
     undo_from: Option<u64>,
@@ -52,11 +55,11 @@ pub(super) fn examine(
         let bytes = fs::read(path)?;
         if let Some(before) = unfinished.as_ref().filter(|_| written(&bytes).is_some()) {
             return Err(FilesError::Damaged(format!(
-                "the journal {}, which later journals follow",
+                "the journal {}, before later journals",
                 before.place()
             )));
         }
-        let (end, reached) = whole_commits(&bytes, number, undo_from);
+        let (end, reached) = valid_commits(&bytes, number, undo_from);
         last = JournalPosition {
             journal: *journal,
             number: if end > 0 { reached } else { 0 },
@@ -67,7 +70,7 @@ pub(super) fn examine(
         {
             let (path, wanted) = (path.display(), synced.number);
             let what = format!(
-                "the journal {path} at byte {end}: commits up to number {wanted} were there"
+                "the journal {path} at byte {end}: commits up to number {wanted} are missing"
             );
             return Err(FilesError::Damaged(what));
         }
@@ -77,7 +80,7 @@ pub(super) fn examine(
             if let Some(next) = later_commit(rest).filter(|_| !is_undone(rest, undo_from)) {
                 let (place, next) = (found.place(), end + next);
                 return Err(FilesError::Damaged(format!(
-                    "the journal {place}; whole commits follow from byte {next}"
+                    "the journal {place}; valid commits follow from byte {next}"
                 )));
             }
             unfinished = Some(found);
@@ -95,14 +98,14 @@ pub(super) fn examine(
     if let Some(UnfinishedCommit { path, end, written }) = unfinished {
         cut(path, end)?;
         tracing::warn!(
-            "{} ended in {written} bytes of an unfinished commit; they are cut off",
+            "{} ended with {written} bytes of an unfinished commit, which were cut off",
             path.display()
         );
     }
     Ok(last)
 }
 
-/// Bytes at the end of a journal that are no whole commit.
+/// The bytes of an unfinished commit at the end of a journal.
 struct UnfinishedCommit<'a> {
     path: &'a Path,
     end: usize,
@@ -132,7 +135,7 @@ fn journals(folder: &Path) -> Result<BTreeMap<u64, PathBuf>, FilesError> {
                 .and_then(|stem| stem.parse::<u64>().ok());
             let Some(number) = number else {
                 return Err(FilesError::Damaged(format!(
-                    "the name of {} is no journal's",
+                    "{} is not the name of a journal",
                     path.display()
                 )));
             };
@@ -154,9 +157,9 @@ fn journals(folder: &Path) -> Result<BTreeMap<u64, PathBuf>, FilesError> {
     Ok(journals)
 }
 
-/// Where the run of whole commits ends that `bytes` begin with, and the number of the last of them. Commits from `undo_from` on
-/// do not count.
-fn whole_commits(bytes: &[u8], before: u64, undo_from: Option<u64>) -> (usize, u64) {
+/// The end of the valid commits at the start of `bytes`, and the number of the last one. Commits from
+/// `undo_from` on are treated as invalid.
+fn valid_commits(bytes: &[u8], before: u64, undo_from: Option<u64>) -> (usize, u64) {
     let (mut end, mut number) = (0, before);
     let counts = |next: u64, number: u64| {
         (next > number || number == 0) && undo_from.is_none_or(|undo| next < undo)
@@ -168,15 +171,16 @@ fn whole_commits(bytes: &[u8], before: u64, undo_from: Option<u64>) -> (usize, u
     (end, number)
 }
 
-/// Where in `bytes` the first whole commit begins, if there is one; at 0 when its number does not rise. Of a broken one before
-/// it the lengths must be right: they are what says where it ends.
+/// The index of the first valid commit in `bytes`; 0 if `bytes` start with a valid commit whose number
+/// is not higher than the previous one. It is found only if the lengths in the commits before it are
+/// correct, because they determine where those end.
 fn later_commit(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     while let Some(CommitExtent {
-        length, is_whole, ..
+        length, is_valid, ..
     }) = extent(&bytes[at..])
     {
-        if is_whole {
+        if is_valid {
             return Some(at);
         }
         at += length;
@@ -184,28 +188,28 @@ fn later_commit(bytes: &[u8]) -> Option<usize> {
     None
 }
 
-/// Whether `bytes` begin with a whole commit that has failed: all that follows it has, too.
+/// Whether `bytes` start with a valid commit that failed. All commits after it have failed as well.
 fn is_undone(bytes: &[u8], undo_from: Option<u64>) -> bool {
     commit(bytes)
         .zip(undo_from)
         .is_some_and(|((_, number), undo)| number >= undo)
 }
 
-/// The length and number of the whole commit that `bytes` begin with.
+/// The length and number of the valid commit at the start of `bytes`.
 fn commit(bytes: &[u8]) -> Option<(usize, u64)> {
     extent(bytes)
-        .filter(|extent| extent.is_whole)
+        .filter(|extent| extent.is_valid)
         .map(|extent| (extent.length, extent.number))
 }
 
-/// What a commit says of itself, whether or not its content is right.
+/// The length and number in a commit, and whether its checksum is valid.
 struct CommitExtent {
     length: usize,
     number: u64,
-    is_whole: bool,
+    is_valid: bool,
 }
 
-/// The commit that `bytes` begin with, if its lengths lead to an end.
+/// The extent of the commit at the start of `bytes`, if its lengths are consistent.
 fn extent(bytes: &[u8]) -> Option<CommitExtent> {
     let mut input = bytes;
     let [1] = chunk(&mut input)? else { return None };
@@ -221,11 +225,11 @@ fn extent(bytes: &[u8]) -> Option<CommitExtent> {
     let items_bytes = &body[..body.len() - input.len()];
     let [3] = chunk(&mut input)? else { return None };
     let sum = u64::from_le_bytes(chunk(&mut input)?);
-    let is_whole = chunk(&mut input)? == MARK && xxh3_64(items_bytes) == sum;
+    let is_valid = chunk(&mut input)? == MARK && xxh3_64(items_bytes) == sum;
     Some(CommitExtent {
         length: bytes.len() - input.len(),
         number,
-        is_whole,
+        is_valid,
     })
 }
 
@@ -259,9 +263,9 @@ fn chunk<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
-/// Bytes up to the last that is not zero; `None` when all are.
+/// The number of bytes up to the last non-zero byte; `None` if all bytes are zero.
 fn written(rest: &[u8]) -> Option<usize> {
-    // Whole pieces at once: what is behind the commits is mostly zeros, and much.
+    // Compared in large pieces, because a journal ends with many zeros.
     const ZEROS: [u8; 4096] = [0; 4096];
     let piece = rest
         .chunks(ZEROS.len())

@@ -1,15 +1,15 @@
-//! What the disk store holds of each stream in memory: its state, and its latest appends, within a limit of bytes for all streams.
+//! The part of each stream that the disk store has in memory: its state and its latest appends, with a limit for all streams.
 
 use super::super::page::Record;
 use super::super::tail_pages::TailPages;
 use super::super::{StoreError, StreamId};
-use super::codec::StateFact;
+use super::codec::StateMetadata;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tailwater_protocol::Offset;
 
-/// Bytes that a page costs beside its own while it is in the queue, which also keeps its stream, be it deleted, in memory.
+/// The overhead of a queued page in bytes. The queue also keeps the page's stream in memory, even if it is deleted.
 const PLACE_BYTES: u64 = 64 + size_of::<DiskStream>() as u64;
 
 /// The streams that exist, as committed.
@@ -28,19 +28,19 @@ pub(super) struct DiskStream {
 /// The state of a stream, as committed.
 #[derive(Debug)]
 pub(super) struct DiskStreamState {
-    /// Its latest appends, up to its end.
+    /// The latest appends, up to the end of the stream.
     latest: TailPages,
-    /// What else is known of it.
-    pub(super) state: StateFact,
+    /// The rest of the state.
+    pub(super) state: StateMetadata,
     is_deleted: bool,
 }
 
 /// The result of a read from memory.
 #[derive(Debug)]
 pub(super) enum MemoryLookup {
-    /// The answer.
-    Here(Result<Bytes, StoreError>),
-    /// It must be read from disk, up to this end.
+    /// The result.
+    Found(Result<Bytes, StoreError>),
+    /// The data must be read from disk; `end` is the end of the stream.
     OnDisk { end: Offset },
 }
 
@@ -70,7 +70,7 @@ impl DiskStreams {
 }
 
 impl DiskStream {
-    pub(super) fn new(id: StreamId, end: Offset, state: StateFact) -> Self {
+    pub(super) fn new(id: StreamId, end: Offset, state: StateMetadata) -> Self {
         Self {
             id,
             kept: Mutex::new(DiskStreamState {
@@ -85,26 +85,26 @@ impl DiskStream {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A page if it is in memory, else the end up to which to read it from disk.
-    pub(super) fn look(&self, from: Offset, until: Offset, max_bytes: usize) -> MemoryLookup {
+    /// Reads from memory, if the data is there.
+    pub(super) fn read(&self, from: Offset, until: Offset, max_bytes: usize) -> MemoryLookup {
         let mut kept = self.kept();
         if let Err(refusal) = kept.check(from) {
-            return MemoryLookup::Here(Err(refusal));
+            return MemoryLookup::Found(Err(refusal));
         }
         if from < kept.latest.begins() {
             return MemoryLookup::OnDisk { end: kept.end() };
         }
-        MemoryLookup::Here(kept.latest.page(from, until, max_bytes))
+        MemoryLookup::Found(kept.latest.page(from, until, max_bytes))
     }
 
-    /// Whether `from` can still be read.
+    /// Checks that the stream exists and `from` is retained.
     pub(super) fn check(&self, from: Offset) -> Result<(), StoreError> {
         self.kept().check(from)
     }
 }
 
 impl DiskStreamState {
-    /// The position after its last message.
+    /// The position after the last message.
     pub(super) fn end(&self) -> Offset {
         self.latest.end()
     }
@@ -118,7 +118,7 @@ impl DiskStreamState {
     }
 }
 
-/// Pages of the latest appends of all streams in the order in which they were begun: the oldest make room for new ones.
+/// The pages of the latest appends of all streams in the order in which they were started. The oldest are evicted first.
 #[derive(Debug)]
 pub(super) struct LatestPages {
     order: VecDeque<(Arc<DiskStream>, Offset)>,
@@ -135,31 +135,31 @@ impl LatestPages {
         }
     }
 
-    /// Remembers appends of one stream, which move its end, and removes what lies before its earliest position.
+    /// Adds committed appends of one stream, and removes messages before its earliest position.
     pub(super) fn publish(
         &mut self,
         stream: &Arc<DiskStream>,
         records: Vec<Record>,
-        state: StateFact,
+        state: StateMetadata,
     ) {
         let mut kept = stream.kept();
         let was = kept.latest.memory_bytes();
         for record in records {
             let at = record.at;
             if kept.latest.push(record) {
-                self.remember(stream, at);
+                self.enqueue(stream, at);
             }
         }
         if state.earliest > kept.latest.begins() {
             kept.latest.trim(state.earliest);
-            // What is left of a page begins here; its own place names where it began before.
-            self.remember(stream, state.earliest);
+            // The first page now starts here; its existing entry has its previous start.
+            self.enqueue(stream, state.earliest);
         }
         kept.state = state;
         self.correct(was, kept.latest.memory_bytes());
     }
 
-    /// Forgets a stream that was deleted.
+    /// Removes a deleted stream.
     pub(super) fn remove(&mut self, streams: &DiskStreams, id: StreamId) {
         let Some(stream) = streams.remove(id) else {
             return;
@@ -171,8 +171,8 @@ impl LatestPages {
         self.correct(was.memory_bytes(), 0);
     }
 
-    /// Forgets the oldest pages beyond the limit; they stay on disk.
-    pub(super) fn forget(&mut self) {
+    /// Evicts the oldest pages beyond the limit from memory.
+    pub(super) fn evict(&mut self) {
         while self.bytes > self.bytes_max {
             let Some((stream, at)) = self.order.pop_front() else {
                 return;
@@ -180,17 +180,17 @@ impl LatestPages {
             self.bytes -= PLACE_BYTES;
             let mut kept = stream.kept();
             let was = kept.latest.memory_bytes();
-            kept.latest.forget_page(at);
+            kept.latest.remove_page(at);
             self.correct(was, kept.latest.memory_bytes());
         }
     }
 
-    fn remember(&mut self, stream: &Arc<DiskStream>, at: Offset) {
+    fn enqueue(&mut self, stream: &Arc<DiskStream>, at: Offset) {
         self.order.push_back((Arc::clone(stream), at));
         self.bytes += PLACE_BYTES;
     }
 
-    /// Corrects what is counted when something that took `before` bytes takes `after` now.
+    /// Updates the number of bytes after a stream changed from `before` to `after` bytes.
     fn correct(&mut self, before: usize, after: usize) {
         self.bytes = (self.bytes + after as u64).saturating_sub(before as u64);
     }

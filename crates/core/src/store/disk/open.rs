@@ -1,4 +1,4 @@
-//! The data directory: whose it is, which version, its lock, and the making of an empty one.
+//! The data directory: its lock, version and permissions, and the creation of an empty one.
 
 use super::super::StoreError;
 use super::engine::{Engine, EngineError};
@@ -6,107 +6,108 @@ use super::files::{
     FilesError, NO_FOLLOW, OTHERS, create_directory, replace_file, restrict, sync_folder,
 };
 use super::journal;
-use super::synced::SyncedNote;
+use super::synced::SyncRecord;
 use super::tables;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The file that says what the directory is, and what it says.
+/// The file that identifies a data directory, and its content.
 const MARK: &str = "TAILWATER";
 const MARK_TEXT: &str = "tailwater data directory, format 2\n";
-/// The file whose lock keeps a second server out.
+/// The file whose lock prevents a second server from using the directory.
 const LOCK: &str = "lock";
-/// The engine's folder, and its name while it is made.
+/// The engine's folder, and its name until it is complete.
 const ENGINE: &str = "db";
 const ENGINE_UNFINISHED: &str = "db.new";
 
-/// Why a data directory can't be used.
+/// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskOpenError {
-    /// The system refused.
+    /// An operation of the file system failed.
     #[error(
-        "the data directory {path} can't be used: {reason}. Choose another with --data-dir, or --store memory for none"
+        "the data directory {path} cannot be used: {reason}. Choose another with --data-dir, or --store memory for none"
     )]
     Io {
-        /// What was to be read or written.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         reason: io::Error,
     },
-    /// Another server has it.
+    /// Another server uses the directory.
     #[error(
-        "the data directory {path} is in use by another server: stop that one, or choose another with --data-dir"
+        "the data directory {path} is in use by another server: stop that server, or choose another directory with --data-dir"
     )]
     InUse {
         /// The directory.
         path: PathBuf,
     },
-    /// It holds something else.
+    /// The directory is not empty and not a data directory.
     #[error(
-        "{path} is not a Tailwater data directory: it has no file {MARK}, but `{found}`. Choose an empty or a new one with --data-dir"
+        "{path} is not a Tailwater data directory: it contains `{found}` but no file {MARK}. Choose an empty or a new directory with --data-dir"
     )]
     Foreign {
         /// The directory.
         path: PathBuf,
-        /// Something in it.
+        /// The name of a file in the directory.
         found: String,
     },
-    /// Another version made it.
-    #[error("the data directory {path} has another format: expected `{}`, found `{found}`. Use the version of tailwater that made it", MARK_TEXT.trim())]
+    /// The directory has the format of another version.
+    #[error("the data directory {path} has another format: expected `{}`, found `{found}`. Use the version of tailwater that created it", MARK_TEXT.trim())]
     Version {
         /// The directory.
         path: PathBuf,
-        /// What its mark says.
+        /// The content of its marker file.
         found: String,
     },
-    /// What it holds is not what was written.
+    /// Stored data is not as it was written.
     #[error(
-        "the data directory {path} is damaged and not opened: {what}. Nothing in it was changed; restore it from a copy"
+        "the data directory {path} is damaged and was not opened: {what}. Nothing in it was changed; restore it from a copy"
     )]
     Damaged {
         /// The directory.
         path: PathBuf,
-        /// What is broken, and where.
+        /// A description of the damage and its place.
         what: String,
     },
-    /// Others than its owner can read it.
+    /// Users other than the owner can read the directory.
     #[error(
-        "the data directory {path} can be read by others (its mode is {mode:o}), and with it all messages and the keys that \
-         webhooks are signed with: chmod 700 {path}"
+        "the data directory {path} can be read by others (its mode is {mode:o}), including all messages and the keys that \
+         webhooks are signed with: run chmod 700 {path}"
     )]
     Exposed {
         /// The directory.
         path: PathBuf,
-        /// Its mode.
+        /// The mode of the directory.
         mode: u32,
     },
-    /// No thread for the store.
-    #[error("the store can't start its threads: {0}")]
+    /// A thread of the store could not be started.
+    #[error("the store cannot start its threads: {0}")]
     Thread(io::Error),
 }
 
-/// A data directory of ours, locked.
+/// A locked data directory.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    /// Locked as long as this lives.
+    /// Locked until the directory is dropped.
     lock: File,
 }
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child that is forked at this moment has it, too, until it becomes another program.
+        // Closing the file is not enough: a child process that is forked now inherits the file, and
+        // with it the lock, until it executes another program.
         if let Err(reason) = self.lock.unlock() {
-            tracing::warn!("{} could not be unlocked: {reason}", self.path.display());
+            tracing::warn!("cannot unlock {}: {reason}", self.path.display());
         }
     }
 }
 
 impl Directory {
-    /// Takes a directory, which is made when it is missing.
-    pub(super) fn take(path: &Path) -> Result<Self, DiskOpenError> {
+    /// Locks and checks a directory, which is created if it is missing.
+    pub(super) fn lock(path: &Path) -> Result<Self, DiskOpenError> {
         let at = |place: &Path| {
             let path = place.to_owned();
             move |reason| DiskOpenError::Io { path, reason }
@@ -158,12 +159,12 @@ impl Directory {
         }
         if let Err(reason) = restrict(path) {
             tracing::warn!(
-                "that others can't read what is in {} could not be seen to: {reason}",
+                "cannot restrict the permissions of the files in {}: {reason}",
                 path.display()
             );
         }
         if let Err(exposed @ DiskOpenError::Exposed { .. }) = check_private(path) {
-            tracing::warn!("{exposed}. With --strict it is not used");
+            tracing::warn!("{exposed}. With --strict this is an error");
         }
         Ok(Self {
             path: path.to_owned(),
@@ -175,9 +176,9 @@ impl Directory {
         &self.path
     }
 
-    /// Opens the engine, which is made when it is missing, once its files have been looked over.
+    /// Checks the engine's files and opens the engine, which is created if it is missing.
     ///
-    /// - `undo_from`: commits with this number and higher ones have failed and are cut off.
+    /// - `undo_from`: the number of the first failed commit; it and all later ones are cut off.
     pub(super) fn engine(&self, undo_from: Option<u64>) -> Result<Engine, DiskOpenError> {
         let path = self.path.join(ENGINE);
         let failed = |reason| DiskOpenError::Io {
@@ -185,32 +186,33 @@ impl Directory {
             reason,
         };
         if !path.try_exists().map_err(failed)? {
-            self.make_engine(&path)?;
+            self.create_engine(&path)?;
         }
         if let Some(missing) = missing_part(&path).map_err(failed)? {
             return Err(self.damage(format!("{} is missing", missing.display())));
         }
-        let unfit = |error| match error {
+        let invalid = |error| match error {
             FilesError::Io(reason) => DiskOpenError::Io {
                 path: path.clone(),
                 reason,
             },
             FilesError::Damaged(what) => self.damage(what),
         };
-        tables::examine(&path.join("keyspaces")).map_err(unfit)?;
-        let synced = SyncedNote::read(&self.path).map_err(unfit)?;
-        let reached = journal::examine(&path, synced, undo_from).map_err(unfit)?;
+        tables::check(&path.join("keyspaces")).map_err(invalid)?;
+        let synced = SyncRecord::read(&self.path).map_err(invalid)?;
+        let reached = journal::check(&path, synced, undo_from).map_err(invalid)?;
         let engine = Engine::open(&path, reached).map_err(|error| match error {
-            EngineError::Passing(what) => failed(io::Error::other(what)),
-            EngineError::Lasting(what) => self.damage(what),
+            EngineError::Transient(what) => failed(io::Error::other(what)),
+            EngineError::Permanent(what) => self.damage(what),
         })?;
-        // The engine has synced what it found.
-        engine.note_in(SyncedNote::open(&self.path, reached).map_err(failed)?);
+        // Opening the engine has synced the journal.
+        engine.set_sync_record(SyncRecord::open(&self.path, reached).map_err(failed)?);
         Ok(engine)
     }
 
-    /// Makes it under another name first: a crash on the way leaves nothing that looks like one.
-    fn make_engine(&self, path: &Path) -> Result<(), DiskOpenError> {
+    /// Creates the engine's folder under a temporary name first, so that a crash cannot leave an
+    /// incomplete one.
+    fn create_engine(&self, path: &Path) -> Result<(), DiskOpenError> {
         let unfinished = self.path.join(ENGINE_UNFINISHED);
         let failed = |reason| DiskOpenError::Io {
             path: unfinished.clone(),
@@ -225,7 +227,7 @@ impl Directory {
         sync_folder(&self.path).map_err(failed)
     }
 
-    /// The error for what was found broken in here.
+    /// The error for damage that the store has found.
     pub(super) fn damaged(&self, error: &StoreError) -> DiskOpenError {
         self.damage(match error {
             StoreError::Damaged(what) => what.clone(),
@@ -241,7 +243,7 @@ impl Directory {
     }
 }
 
-/// Something that does not belong into a directory of ours or one that is going to be; `None` where all is well.
+/// The name of a file in a directory that is neither a data directory nor empty; `None` otherwise.
 fn foreign(path: &Path) -> io::Result<Option<String>> {
     if path.join(MARK).try_exists()? {
         return Ok(None);
@@ -268,7 +270,7 @@ fn write_mark(path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Whether nobody but its owner can look into a directory; one that is not there yet will be made so.
+/// Checks that only the owner can access a directory, if it exists.
 pub(super) fn check_private(path: &Path) -> Result<(), DiskOpenError> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() && found.mode() & OTHERS != 0 => Err(DiskOpenError::Exposed {
@@ -283,7 +285,7 @@ pub(super) fn check_private(path: &Path) -> Result<(), DiskOpenError> {
     }
 }
 
-/// A file without which the engine would take what is there for nothing, and remove it.
+/// A missing file without which the engine would treat existing data as garbage and remove it.
 fn missing_part(engine: &Path) -> io::Result<Option<PathBuf>> {
     let spaces = engine.join("keyspaces");
     for part in [engine.join("version"), spaces.clone()] {
@@ -305,17 +307,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_child_with_the_lock_file_does_not_hold_the_lock() {
+    fn a_child_process_with_the_lock_file_does_not_hold_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("data");
-        let taken = Directory::take(&path).unwrap();
+        let locked = Directory::lock(&path).unwrap();
         assert!(matches!(
-            Directory::take(&path),
+            Directory::lock(&path),
             Err(DiskOpenError::InUse { .. })
         ));
-        let child = taken.lock.try_clone().unwrap();
-        drop(taken);
-        Directory::take(&path).unwrap();
+        let child = locked.lock.try_clone().unwrap();
+        drop(locked);
+        Directory::lock(&path).unwrap();
         drop(child);
     }
 }

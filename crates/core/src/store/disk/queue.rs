@@ -1,4 +1,4 @@
-//! Changes on their way to the committer: taken in order, many at once, up to a number of bytes waiting.
+//! The queue of changes for the committer, with a limit on its bytes. Changes are taken in order, many at once.
 
 use super::super::{Change, Commit, CommitCallback, StoreError};
 use bytes::Bytes;
@@ -7,21 +7,21 @@ use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// Bytes of changes that may wait; beyond them the store says that it is busy.
+/// The maximum number of bytes of waiting changes; further changes are refused.
 const WAITING_BYTES_MAX: usize = 128 << 20;
-/// The most that leaves in one commit: what comes later must not wait for too much of it.
+/// The limits of one commit, so that later changes do not wait too long for it.
 const COMMIT_BYTES_MAX: usize = 8 << 20;
 const COMMIT_CHANGES_MAX: usize = 4_096;
-/// Bytes that a waiting change takes beside its payload.
+/// The overhead of a waiting change in bytes.
 const CHANGE_OVERHEAD_BYTES: usize = 256;
 
 /// Work for the committer.
 pub(super) enum QueuedWork {
     /// A change of a stream.
     Change(Commit),
-    /// A note to be kept or forgotten.
+    /// A note to be stored or removed.
     Note(String, Option<Bytes>),
-    /// Refused already; its callback is called in the order of submission like all others.
+    /// A change that was refused. It is queued so that callbacks are called in the order of submission.
     Refused(StoreError),
 }
 
@@ -32,17 +32,17 @@ pub(super) struct QueuedCommit {
     bytes: usize,
 }
 
-/// What the queue has for the committer.
+/// The result of waiting for work.
 pub(super) enum NextWork {
-    /// Something to do.
+    /// Work for one commit.
     Work(Vec<QueuedCommit>),
-    /// Nothing until the deadline.
-    Nothing,
-    /// Nothing, and nothing will come any more.
+    /// There was no work until the deadline.
+    Timeout,
+    /// The queue is closed and empty.
     End,
 }
 
-/// The queue before the committer.
+/// The queue of the committer.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     inner: Mutex<QueueState>,
@@ -54,7 +54,7 @@ struct QueueState {
     waiting: VecDeque<QueuedCommit>,
     bytes: usize,
     is_closed: bool,
-    /// The committer has stopped: nothing is taken any more.
+    /// Whether the committer has stopped.
     is_over: bool,
 }
 
@@ -83,7 +83,10 @@ impl Queue {
                 bytes: 0,
             }
         } else if inner.bytes + bytes > WAITING_BYTES_MAX {
-            let busy = format!("it is busy, {} bytes wait to be written", inner.bytes);
+            let busy = format!(
+                "it is busy: {} bytes are waiting to be written",
+                inner.bytes
+            );
             QueuedCommit {
                 work: QueuedWork::Refused(StoreError::Unwritable(busy)),
                 done,
@@ -98,7 +101,7 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    /// What waits, as much as one commit may hold; waits for it until `deadline`.
+    /// Takes the waiting work, up to the limits of one commit. Waits for work until `deadline`.
     pub(super) fn take(&self, deadline: Option<Instant>) -> NextWork {
         let mut inner = self.lock();
         loop {
@@ -115,7 +118,7 @@ impl Queue {
                         .arrived
                         .wait(inner)
                         .unwrap_or_else(PoisonError::into_inner),
-                    Some(left) if left.is_zero() => return NextWork::Nothing,
+                    Some(left) if left.is_zero() => return NextWork::Timeout,
                     Some(left) => {
                         self.arrived
                             .wait_timeout(inner, left)
@@ -126,7 +129,7 @@ impl Queue {
         }
     }
 
-    /// Takes nothing more; what waits already is still done.
+    /// Refuses further changes. Waiting changes are still committed.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
         self.arrived.notify_one();
@@ -184,7 +187,7 @@ mod tests {
     #[test]
     fn a_change_over_the_limit_is_refused_in_its_turn() {
         let queue = Queue::default();
-        let (send, told) = mpsc::channel();
+        let (send, outcomes) = mpsc::channel();
         let push = |number: usize, work| {
             let send = send.clone();
             queue.push(
@@ -196,7 +199,7 @@ mod tests {
         push(1, note(CHANGE_OVERHEAD_BYTES));
         push(2, note(0));
         assert!(
-            told.try_recv().is_err(),
+            outcomes.try_recv().is_err(),
             "no callback is called before the committer takes the change"
         );
         let mut count = 0;
@@ -214,7 +217,7 @@ mod tests {
             }
         }
         assert_eq!(
-            told.try_iter().collect::<Vec<_>>(),
+            outcomes.try_iter().collect::<Vec<_>>(),
             [(0, true), (1, false), (2, false)]
         );
     }
@@ -222,7 +225,7 @@ mod tests {
     #[test]
     fn a_closed_queue_drains_and_refuses_new_changes() {
         let queue = Queue::default();
-        let (send, told) = mpsc::channel();
+        let (send, outcomes) = mpsc::channel();
         let push = || {
             let send = send.clone();
             queue.push(
@@ -251,7 +254,11 @@ mod tests {
         ));
         assert!(matches!(queue.take(None), NextWork::End));
         push();
-        assert_eq!(told.try_recv(), Ok(false), "no callback is left for later");
+        assert_eq!(
+            outcomes.try_recv(),
+            Ok(false),
+            "the callback is called immediately"
+        );
     }
 
     #[test]
@@ -265,7 +272,7 @@ mod tests {
         }
         let taken = || match queue.take(Some(Instant::now())) {
             NextWork::Work(work) => work.len(),
-            NextWork::Nothing | NextWork::End => 0,
+            NextWork::Timeout | NextWork::End => 0,
         };
         let sizes: Vec<_> =
             std::iter::from_fn(|| Some(taken()).filter(|count| *count > 0)).collect();
@@ -273,7 +280,7 @@ mod tests {
         assert_eq!(
             sizes[..2],
             [1, 1],
-            "two halves and their heads exceed one commit"
+            "two of them with their overhead exceed the limit"
         );
         assert!(sizes.iter().all(|size| *size <= COMMIT_CHANGES_MAX));
     }

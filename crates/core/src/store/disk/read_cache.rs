@@ -1,4 +1,4 @@
-//! Cache of pages that were read from disk recently, for the reader that goes on from there and for others just behind it.
+//! A cache of pages that were recently read from disk, for the reader's next read and for other readers at similar positions.
 
 use super::super::StreamId;
 use super::super::page::{LONG, SealedPage, distance};
@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tailwater_protocol::Offset;
 
-/// Bytes of pages kept; the last one stays whatever its length.
+/// The maximum number of bytes of cached pages. The last page is cached even if it is longer.
 const BYTES_MAX: usize = 32 << 20;
-/// Pages kept: each read looks through them.
+/// The maximum number of cached pages, which are searched linearly.
 const PAGES_MAX: usize = 64;
 
-/// The last pages read, the oldest first.
+/// The last pages read, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct ReadCache {
     inner: Mutex<ReadCacheState>,
@@ -24,7 +24,8 @@ struct ReadCacheState {
 }
 
 impl ReadCache {
-    /// The page in which `from` lies, if it has `wanted` bytes from there on or is long anyway.
+    /// Finds a page that contains `from` and has at least `wanted` bytes from there on, or at least
+    /// [`LONG`] bytes in total.
     pub(super) fn find(
         &self,
         stream: StreamId,
@@ -44,8 +45,8 @@ impl ReadCache {
         found.map(|(_, page)| Arc::clone(page))
     }
 
-    /// Keeps a page, and drops the oldest.
-    pub(super) fn keep(&self, stream: StreamId, page: Arc<SealedPage>) {
+    /// Adds a page, and evicts the oldest ones beyond the limits.
+    pub(super) fn insert(&self, stream: StreamId, page: Arc<SealedPage>) {
         let mut inner = self.lock();
         inner.bytes += page.memory_bytes();
         inner.pages.push_back((stream, page));
@@ -82,7 +83,7 @@ mod tests {
     #[test]
     fn a_page_is_found_by_any_position_in_it_until_evicted() {
         let (read_cache, position) = (ReadCache::default(), |at| Offset::new(at).unwrap());
-        read_cache.keep(StreamId(1), page(100, 50));
+        read_cache.insert(StreamId(1), page(100, 50));
         for (id, at, wanted, is_there) in [
             (1, 99, 1, false),
             (1, 100, 50, true),
@@ -100,20 +101,20 @@ mod tests {
             );
         }
         for number in 0..PAGES_MAX as u64 - 1 {
-            read_cache.keep(StreamId(2), page(number, 1));
+            read_cache.insert(StreamId(2), page(number, 1));
         }
         assert!(read_cache.find(StreamId(1), position(100), 1).is_some());
-        read_cache.keep(StreamId(2), page(1_000, 1));
+        read_cache.insert(StreamId(2), page(1_000, 1));
         assert!(
             read_cache.find(StreamId(1), position(100), 1).is_none(),
             "the oldest page is evicted first"
         );
-        read_cache.keep(StreamId(3), page(0, 2 * BYTES_MAX));
+        read_cache.insert(StreamId(3), page(0, 2 * BYTES_MAX));
         assert!(
             read_cache
                 .find(StreamId(3), position(7), usize::MAX)
                 .is_some(),
-            "the last page stays whatever its length"
+            "the last page is cached even if it is too long"
         );
         assert_eq!(read_cache.lock().pages.len(), 1);
     }

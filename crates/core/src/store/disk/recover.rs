@@ -1,58 +1,58 @@
-//! What is known of every stream when the store opens, and what a stop left to be finished.
+//! Reads the stored state of all streams when the store is opened, and finds unfinished sweeps.
 
 use super::super::{Recovered, Recovery, StoreError, StreamId};
-use super::codec::{self, Damage, Fact, StateFact};
+use super::codec::{self, Damage, MetadataKind, StateMetadata};
 use super::engine::Engine;
 use super::sweep::Sweep;
 use crate::model::{Accepted, ProducerId};
 use std::time::{Duration, Instant};
 use tailwater_protocol::Offset;
 
-/// How often an opening that takes long says how far it is.
-const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// The interval of progress messages.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What an opening found.
+/// The stored state, and the sweeps to resume.
 #[derive(Debug, Default)]
 pub(super) struct RecoveredStore {
     pub(super) recovery: Recovery,
     pub(super) sweeps: Vec<Sweep>,
 }
 
-/// The facts of one stream.
+/// The metadata of one stream.
 #[derive(Debug, Default)]
-struct Facts {
-    made: Option<codec::StreamFact>,
-    state: Option<StateFact>,
+struct MetadataFields {
+    creation: Option<codec::StreamMetadata>,
+    state: Option<StateMetadata>,
     seq: Option<String>,
     producers: Vec<(ProducerId, Accepted)>,
     swept: Option<Offset>,
     is_gone: bool,
 }
 
-/// Reads all facts and the end of each stream.
+/// Reads the metadata and the end of all streams.
 ///
 /// # Errors
-/// [`StoreError::Damaged`]: something is not what was written, or not there.
+/// [`StoreError::Damaged`]: a value is invalid or missing.
 pub(super) fn recover(engine: &Engine) -> Result<RecoveredStore, StoreError> {
     let mut found = RecoveredStore::default();
-    let mut told = Instant::now();
-    let mut current: Option<(StreamId, Facts)> = None;
-    for fact in engine.facts() {
-        let (id, fact, body) = fact?;
-        if let Some((before, facts)) = current.take_if(|(current, _)| *current != id) {
-            found.add(engine, before, facts)?;
+    let mut reported = Instant::now();
+    let mut current: Option<(StreamId, MetadataFields)> = None;
+    for entry in engine.metadata() {
+        let (id, kind, body) = entry?;
+        if let Some((before, metadata)) = current.take_if(|(current, _)| *current != id) {
+            found.add(engine, before, metadata)?;
         }
-        let (_, facts) = current.get_or_insert_with(|| (id, Facts::default()));
-        facts
-            .add(fact, &body)
+        let (_, metadata) = current.get_or_insert_with(|| (id, MetadataFields::default()));
+        metadata
+            .add(kind, &body)
             .map_err(|Damage(what)| damage(id, what))?;
-        if told.elapsed() >= PROGRESS_EVERY {
-            told = Instant::now();
+        if reported.elapsed() >= PROGRESS_INTERVAL {
+            reported = Instant::now();
             tracing::info!("opening: {} streams so far", found.recovery.streams.len());
         }
     }
-    if let Some((last, facts)) = current {
-        found.add(engine, last, facts)?;
+    if let Some((last, metadata)) = current {
+        found.add(engine, last, metadata)?;
     }
     for note in engine.notes() {
         let (key, value) = note?;
@@ -61,27 +61,32 @@ pub(super) fn recover(engine: &Engine) -> Result<RecoveredStore, StoreError> {
     Ok(found)
 }
 
-impl Facts {
-    fn add(&mut self, fact: Fact, body: &[u8]) -> Result<(), Damage> {
-        match fact {
-            Fact::Stream => self.made = Some(codec::StreamFact::read(body)?),
-            Fact::State => self.state = Some(StateFact::read(body)?),
-            Fact::Seq => {
+impl MetadataFields {
+    fn add(&mut self, kind: MetadataKind, body: &[u8]) -> Result<(), Damage> {
+        match kind {
+            MetadataKind::Stream => self.creation = Some(codec::StreamMetadata::read(body)?),
+            MetadataKind::State => self.state = Some(StateMetadata::read(body)?),
+            MetadataKind::Seq => {
                 let text =
                     std::str::from_utf8(body).map_err(|_| Damage("its Stream-Seq is not UTF-8"))?;
                 self.seq = Some(text.to_owned());
             }
-            Fact::Producer(id) => self.producers.push((id, codec::read_accepted(body)?)),
-            Fact::Swept => self.swept = Some(codec::read_offset(body)?),
-            Fact::Gone => self.is_gone = true,
+            MetadataKind::Producer(id) => self.producers.push((id, codec::read_accepted(body)?)),
+            MetadataKind::Swept => self.swept = Some(codec::read_offset(body)?),
+            MetadataKind::Gone => self.is_gone = true,
         }
         Ok(())
     }
 }
 
 impl RecoveredStore {
-    fn add(&mut self, engine: &Engine, stream: StreamId, facts: Facts) -> Result<(), StoreError> {
-        if facts.is_gone {
+    fn add(
+        &mut self,
+        engine: &Engine,
+        stream: StreamId,
+        metadata: MetadataFields,
+    ) -> Result<(), StoreError> {
+        if metadata.is_gone {
             self.sweeps.push(Sweep {
                 stream,
                 before: Offset::MAX,
@@ -90,17 +95,19 @@ impl RecoveredStore {
             });
             return Ok(());
         }
-        let Some(made) = facts.made else {
+        let Some(creation) = metadata.creation else {
             return Err(damage(stream, "its creation is missing"));
         };
-        let begins = made.config.begins();
-        let state = facts.state.unwrap_or_else(|| StateFact::open(begins));
+        let begins = creation.config.begins();
+        let state = metadata
+            .state
+            .unwrap_or_else(|| StateMetadata::open(begins));
         let earliest = state.earliest.max(begins);
         let next = engine
             .last(stream)?
             .map_or(earliest, |last| last.end())
             .max(earliest);
-        if earliest > facts.swept.unwrap_or(begins) {
+        if earliest > metadata.swept.unwrap_or(begins) {
             self.sweeps.push(Sweep {
                 stream,
                 before: earliest,
@@ -110,16 +117,16 @@ impl RecoveredStore {
         }
         self.recovery.streams.push(Recovered {
             stream,
-            name: made.name,
-            life: made.life,
-            config: made.config,
-            created: made.created,
+            name: creation.name,
+            generation: creation.generation,
+            config: creation.config,
+            created: creation.created,
             earliest,
             next,
             closed: state.closed,
             hidden: state.hidden,
-            seq: facts.seq,
-            producers: facts.producers,
+            seq: metadata.seq,
+            producers: metadata.producers,
         });
         Ok(())
     }

@@ -1,12 +1,12 @@
-//! One commit in the making: each change checked against what is committed and what came before it in the same commit.
+//! The contents of one commit: each change is checked against the committed state and the changes before it.
 
 use super::super::notes::NoteSizes;
 use super::super::page::Record;
-use super::super::{Change, Commit, Marks, StoreError, StreamCreation, StreamId};
-use super::codec::{self, Fact, Space, StateFact};
+use super::super::{Change, Commit, StoreError, StreamCreation, StreamId, WriterProgress};
+use super::codec::{self, MetadataKind, Space, StateMetadata};
 use super::engine::{Engine, check_key, check_value};
 use super::latest_pages::{DiskStream, DiskStreams, LatestPages};
-use super::space::Room;
+use super::space::FreeSpace;
 use super::sweep::{Sweep, Sweeps};
 use bytes::Bytes;
 use fjall::OwnedWriteBatch;
@@ -14,32 +14,32 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tailwater_protocol::Offset;
 
-/// Bytes that an append takes on disk beside its payload: key, time, checksum and the journal's words around them.
+/// The overhead of an append on disk in bytes: key, time, checksum and framing in the journal.
 const RECORD_OVERHEAD_BYTES: u64 = 64;
-/// Bytes of appends that one value holds, unless one alone is longer.
+/// The maximum number of bytes of appends in one value, unless a single append is longer.
 const VALUE_BYTES: usize = 64 << 10;
-/// Bytes that a stream takes on disk beside its messages and names.
+/// The size of a stream on disk in bytes, without its messages and names.
 const STREAM_OVERHEAD_BYTES: u64 = 200;
 
-/// Changes that will take effect together, or not at all.
+/// Changes that are committed atomically.
 #[derive(Debug)]
 pub(super) struct CommitStage<'a> {
     streams: &'a DiskStreams,
-    room: &'a mut Room,
+    free_space: &'a mut FreeSpace,
     note_sizes: &'a mut NoteSizes,
-    touched: HashMap<StreamId, StagedStream>,
-    /// By key, since one commit can hold a key only once; `None` removes.
-    facts: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    staged: HashMap<StreamId, StagedStream>,
+    /// By key, because a batch can contain a key only once; `None` removes the key.
+    metadata: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     notes: BTreeMap<String, Option<Vec<u8>>>,
 }
 
-/// A stream as it will be.
+/// The state of a stream after the commit.
 #[derive(Debug)]
 struct StagedStream {
     stream: Arc<DiskStream>,
     is_new: bool,
     end: Offset,
-    state: StateFact,
+    state: StateMetadata,
     is_state_changed: bool,
     is_deleted: bool,
     records: Vec<Record>,
@@ -48,20 +48,20 @@ struct StagedStream {
 impl<'a> CommitStage<'a> {
     pub(super) fn new(
         streams: &'a DiskStreams,
-        room: &'a mut Room,
+        free_space: &'a mut FreeSpace,
         note_sizes: &'a mut NoteSizes,
     ) -> Self {
         Self {
             streams,
-            room,
+            free_space,
             note_sizes,
-            touched: HashMap::new(),
-            facts: BTreeMap::new(),
+            staged: HashMap::new(),
+            metadata: BTreeMap::new(),
             notes: BTreeMap::new(),
         }
     }
 
-    /// Adds a change; one that is refused changes nothing.
+    /// Adds a change. A change that fails has no effect.
     pub(super) fn add(&mut self, Commit { stream, change }: Commit) -> Result<(), StoreError> {
         match change {
             Change::Create(new) => self.create(stream, *new),
@@ -69,55 +69,56 @@ impl<'a> CommitStage<'a> {
                 at,
                 payload,
                 close,
-                marks,
+                progress,
                 now,
             } => {
                 let size = payload
                     .as_ref()
                     .map_or(0, crate::model::Payload::memory_bytes);
                 check_value("append", size)?;
-                check_marks(stream, &marks)?;
-                let touched = touch(&mut self.touched, self.streams, stream)?;
-                if touched.end != at {
+                check_progress(stream, &progress)?;
+                let staged = stage(&mut self.staged, self.streams, stream)?;
+                if staged.end != at {
                     return Err(StoreError::OutOfStep);
                 }
                 if let Some(payload) = payload {
-                    self.room
-                        .take(size as u64 + marks_bytes(&marks) + RECORD_OVERHEAD_BYTES)?;
-                    touched.push(Record {
+                    self.free_space
+                        .take(size as u64 + progress_bytes(&progress) + RECORD_OVERHEAD_BYTES)?;
+                    staged.push(Record {
                         at,
                         time: now,
                         payload,
                     });
                 }
                 if close {
-                    touched.close(&marks);
+                    staged.close(&progress);
                 }
-                self.mark(stream, marks);
+                self.mark(stream, progress);
                 Ok(())
             }
             Change::Trim { before } => {
-                let touched = touch(&mut self.touched, self.streams, stream)?;
-                let earliest = before.min(touched.end);
-                if earliest > touched.state.earliest {
-                    touched.state.earliest = earliest;
-                    touched.is_state_changed = true;
+                let staged = stage(&mut self.staged, self.streams, stream)?;
+                let earliest = before.min(staged.end);
+                if earliest > staged.state.earliest {
+                    staged.state.earliest = earliest;
+                    staged.is_state_changed = true;
                 }
                 Ok(())
             }
             Change::Hide => {
-                let touched = touch(&mut self.touched, self.streams, stream)?;
-                touched.state.hidden = true;
-                touched.is_state_changed = true;
+                let staged = stage(&mut self.staged, self.streams, stream)?;
+                staged.state.hidden = true;
+                staged.is_state_changed = true;
                 Ok(())
             }
             Change::Delete { notes } => {
-                touch(&mut self.touched, self.streams, stream)?.is_deleted = true;
-                for fact in [Fact::Stream, Fact::State, Fact::Seq] {
-                    self.facts.insert(codec::fact_key(stream, &fact), None);
+                stage(&mut self.staged, self.streams, stream)?.is_deleted = true;
+                for kind in [MetadataKind::Stream, MetadataKind::State, MetadataKind::Seq] {
+                    self.metadata
+                        .insert(codec::metadata_key(stream, &kind), None);
                 }
-                self.put_fact(stream, &Fact::Gone, |_| {});
-                // A deletion gives room back, so what it notes needs none.
+                self.put_metadata(stream, &MetadataKind::Gone, |_| {});
+                // A deletion releases space, so its notes are not checked for space.
                 notes
                     .into_iter()
                     .try_for_each(|(key, value)| self.put_note(key, value.as_ref(), false))
@@ -125,7 +126,7 @@ impl<'a> CommitStage<'a> {
         }
     }
 
-    /// Keeps or forgets a note; one that is refused changes nothing.
+    /// Stores or removes a note. A change that fails has no effect.
     pub(super) fn note(&mut self, key: String, value: Option<&Bytes>) -> Result<(), StoreError> {
         self.put_note(key, value, true)
     }
@@ -134,13 +135,13 @@ impl<'a> CommitStage<'a> {
         &mut self,
         key: String,
         value: Option<&Bytes>,
-        needs_room: bool,
+        needs_space: bool,
     ) -> Result<(), StoreError> {
         check_key("note's name", key.as_bytes())?;
         check_value("note", value.map_or(0, Bytes::len))?;
         let take = |needed| {
-            if needs_room {
-                self.room.take(needed)
+            if needs_space {
+                self.free_space.take(needed)
             } else {
                 Ok(())
             }
@@ -167,11 +168,11 @@ impl<'a> CommitStage<'a> {
             .as_ref()
             .map_or(0, |fork| fork.source_name.as_str().len());
         let names = new.name.as_str().len() + new.config.content_type.len() + source;
-        self.room
+        self.free_space
             .take((first_bytes + names) as u64 + STREAM_OVERHEAD_BYTES)?;
         let begins = new.config.begins();
-        let state = StateFact::open(begins);
-        let mut touched = StagedStream {
+        let state = StateMetadata::open(begins);
+        let mut staged = StagedStream {
             stream: Arc::new(DiskStream::new(id, begins, state.clone())),
             is_new: true,
             end: begins,
@@ -181,68 +182,74 @@ impl<'a> CommitStage<'a> {
             records: Vec::new(),
         };
         if let Some(payload) = new.first {
-            touched.push(Record {
+            staged.push(Record {
                 at: begins,
                 time: new.at,
                 payload,
             });
         }
         if new.closed {
-            touched.close(&Marks::default());
+            staged.close(&WriterProgress::default());
         }
-        self.touched.insert(id, touched);
-        let made = codec::StreamFact {
+        self.staged.insert(id, staged);
+        let creation = codec::StreamMetadata {
             name: new.name,
-            life: new.life,
+            generation: new.generation,
             config: new.config,
             created: new.at,
         };
-        self.put_fact(id, &Fact::Stream, |out| made.put(out));
+        self.put_metadata(id, &MetadataKind::Stream, |out| creation.put(out));
         Ok(())
     }
 
-    fn mark(&mut self, stream: StreamId, marks: Marks) {
-        if let Some(seq) = marks.seq {
-            self.put_fact(stream, &Fact::Seq, |out| {
+    fn mark(&mut self, stream: StreamId, progress: WriterProgress) {
+        if let Some(seq) = progress.seq {
+            self.put_metadata(stream, &MetadataKind::Seq, |out| {
                 out.extend_from_slice(seq.as_bytes());
             });
         }
-        if let Some((producer, at)) = marks.producer {
-            self.put_fact(stream, &Fact::Producer(producer), |out| {
+        if let Some((producer, at)) = progress.producer {
+            self.put_metadata(stream, &MetadataKind::Producer(producer), |out| {
                 codec::put_accepted(out, at);
             });
         }
     }
 
-    fn put_fact(&mut self, stream: StreamId, fact: &Fact, body: impl FnOnce(&mut Vec<u8>)) {
-        let key = codec::fact_key(stream, fact);
-        let value = codec::seal(Space::Facts, &key, body);
-        self.facts.insert(key, Some(value));
+    fn put_metadata(
+        &mut self,
+        stream: StreamId,
+        kind: &MetadataKind,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let key = codec::metadata_key(stream, kind);
+        let value = codec::seal(Space::Metadata, &key, body);
+        self.metadata.insert(key, Some(value));
     }
 
-    /// The changes for the engine; `None` when there are none.
+    /// Creates the batch for the engine; `None` if there are no changes.
     pub(super) fn batch(&mut self, engine: &Engine) -> Option<OwnedWriteBatch> {
         let changed: Vec<_> = self
-            .touched
+            .staged
             .iter()
-            .filter(|(_, touched)| touched.is_state_changed && !touched.is_deleted)
-            .map(|(id, touched)| (*id, touched.state.clone()))
+            .filter(|(_, staged)| staged.is_state_changed && !staged.is_deleted)
+            .map(|(id, staged)| (*id, staged.state.clone()))
             .collect();
         for (id, state) in changed {
-            self.put_fact(id, &Fact::State, |out| state.put(out));
+            self.put_metadata(id, &MetadataKind::State, |out| state.put(out));
         }
         let mut batch = engine.batch();
-        for touched in self.touched.values().filter(|touched| !touched.is_deleted) {
-            // One value for what a commit adds to a stream: a value costs the engine more than its bytes do.
-            for records in pieces(&touched.records) {
-                let key = codec::data_key(touched.stream.id, records[0].at);
+        for staged in self.staged.values().filter(|staged| !staged.is_deleted) {
+            // The appends of a stream are combined into few values, because the engine's cost per value
+            // is higher than its cost per byte.
+            for records in values(&staged.records) {
+                let key = codec::data_key(staged.stream.id, records[0].at);
                 batch.insert(&engine.data, key, codec::seal_records(&key, records));
             }
         }
-        for (key, value) in std::mem::take(&mut self.facts) {
+        for (key, value) in std::mem::take(&mut self.metadata) {
             match value {
-                Some(value) => batch.insert(&engine.facts, key, value),
-                None => batch.remove(&engine.facts, key),
+                Some(value) => batch.insert(&engine.metadata, key, value),
+                None => batch.remove(&engine.metadata, key),
             }
         }
         for (key, value) in std::mem::take(&mut self.notes) {
@@ -254,40 +261,40 @@ impl<'a> CommitStage<'a> {
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// Publishes what was committed to readers.
+    /// Publishes the committed changes to readers.
     pub(super) fn publish(self, latest_pages: &mut LatestPages, sweeps: &Sweeps) {
-        for (id, touched) in self.touched {
-            if touched.is_deleted {
+        for (id, staged) in self.staged {
+            if staged.is_deleted {
                 latest_pages.remove(self.streams, id);
-                sweeps.want(Sweep {
+                sweeps.request(Sweep {
                     stream: id,
-                    before: touched.end,
+                    before: staged.end,
                     is_gone: true,
                     may_drop_tables: true,
                 });
                 continue;
             }
-            let before = touched.state.earliest;
-            let was_trimmed = before > touched.stream.kept().state.earliest;
-            latest_pages.publish(&touched.stream, touched.records, touched.state);
+            let before = staged.state.earliest;
+            let was_trimmed = before > staged.stream.kept().state.earliest;
+            latest_pages.publish(&staged.stream, staged.records, staged.state);
             if was_trimmed {
-                sweeps.want(Sweep {
+                sweeps.request(Sweep {
                     stream: id,
                     before,
                     is_gone: false,
                     may_drop_tables: true,
                 });
             }
-            if touched.is_new {
-                self.streams.insert(touched.stream);
+            if staged.is_new {
+                self.streams.insert(staged.stream);
             }
         }
-        latest_pages.forget();
+        latest_pages.evict();
     }
 }
 
-/// Records in a row for one value each.
-fn pieces(records: &[Record]) -> impl Iterator<Item = &[Record]> {
+/// Splits records into groups, one for each value.
+fn values(records: &[Record]) -> impl Iterator<Item = &[Record]> {
     let mut bytes = 0;
     records.chunk_by(move |before, next| {
         bytes += before.payload.len();
@@ -297,21 +304,21 @@ fn pieces(records: &[Record]) -> impl Iterator<Item = &[Record]> {
     })
 }
 
-/// Bytes that what an append leaves behind takes on disk.
-fn marks_bytes(Marks { seq, producer }: &Marks) -> u64 {
+/// The size of positions of writers on disk in bytes.
+fn progress_bytes(WriterProgress { seq, producer }: &WriterProgress) -> u64 {
     let producer = producer.as_ref().map_or(0, |(id, _)| id.as_str().len());
     (producer + seq.as_ref().map_or(0, String::len)) as u64
 }
 
-/// Whether the engine takes what an append leaves behind.
-fn check_marks(stream: StreamId, marks: &Marks) -> Result<(), StoreError> {
-    if let Some((producer, _)) = &marks.producer {
+/// Checks the lengths of positions of writers.
+fn check_progress(stream: StreamId, progress: &WriterProgress) -> Result<(), StoreError> {
+    if let Some((producer, _)) = &progress.producer {
         check_key(
             "producer id",
-            &codec::fact_key(stream, &Fact::Producer(producer.clone())),
+            &codec::metadata_key(stream, &MetadataKind::Producer(producer.clone())),
         )?;
     }
-    check_value("Stream-Seq", marks.seq.as_ref().map_or(0, String::len))
+    check_value("Stream-Seq", progress.seq.as_ref().map_or(0, String::len))
 }
 
 impl StagedStream {
@@ -320,26 +327,26 @@ impl StagedStream {
         self.records.push(record);
     }
 
-    fn close(&mut self, marks: &Marks) {
-        self.state.closed = Some(marks.producer.clone());
+    fn close(&mut self, progress: &WriterProgress) {
+        self.state.closed = Some(progress.producer.clone());
         self.is_state_changed = true;
     }
 }
 
-/// The stream as this commit will leave it, so far.
-fn touch<'t>(
+/// The staged state of a stream, which is added if it is not staged yet.
+fn stage<'t>(
     all: &'t mut HashMap<StreamId, StagedStream>,
     streams: &DiskStreams,
     id: StreamId,
 ) -> Result<&'t mut StagedStream, StoreError> {
-    let touched = match all.entry(id) {
-        std::collections::hash_map::Entry::Occupied(there) => there.into_mut(),
-        std::collections::hash_map::Entry::Vacant(place) => {
+    let staged = match all.entry(id) {
+        std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+        std::collections::hash_map::Entry::Vacant(entry) => {
             let stream = streams.find(id)?;
             let kept = stream.kept();
             let (end, state) = (kept.end(), kept.state.clone());
             drop(kept);
-            place.insert(StagedStream {
+            entry.insert(StagedStream {
                 stream,
                 is_new: false,
                 end,
@@ -350,9 +357,9 @@ fn touch<'t>(
             })
         }
     };
-    if touched.is_deleted {
+    if staged.is_deleted {
         Err(StoreError::NoStream)
     } else {
-        Ok(touched)
+        Ok(staged)
     }
 }

@@ -1,11 +1,11 @@
-//! The sweeper: removes from disk what was deleted or trimmed, in pieces, while changes go on; an opening finishes what a
-//! stop left.
+//! The sweeper: removes deleted and trimmed data from disk in the background, in small batches. Unfinished sweeps are
+//! resumed when the store is opened.
 
 use super::super::StreamId;
-use super::codec::{self, Fact, Space};
-use super::current::Current;
+use super::codec::{self, MetadataKind, Space};
+use super::current::CurrentEngine;
 use super::engine::{Engine, EngineError};
-use super::faults::{Faults, Point};
+use super::faults::{FaultPoint, Faults};
 use super::latest_pages::DiskStreams;
 use super::space;
 use fjall::Guard;
@@ -16,32 +16,32 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tailwater_protocol::Offset;
 
-/// Removals in one piece.
-const PIECE: usize = 1_000;
-/// How long a sweep rests when the engine is behind.
-const REST: Duration = Duration::from_millis(20);
-/// How long a sweep waits whose engine can't write now.
-const POSTPONED: Duration = Duration::from_secs(1);
-/// Bytes of a stream from which on whole tables may lie within it.
+/// The maximum number of removals in one batch.
+const BATCH_LEN: usize = 1_000;
+/// The pause of a sweep while the engine is behind.
+const PAUSE: Duration = Duration::from_millis(20);
+/// The delay before a failed sweep is tried again.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
+/// The number of bytes to remove from which it is worthwhile to drop whole tables.
 const TABLES_BYTES_MIN: u64 = 16 << 20;
-/// How often giving back is tried at most: writers ask for room again and again.
-const GIVE_BACK_EVERY: Duration = Duration::from_secs(2);
-/// How long giving back waits for tables to be written.
+/// The minimum interval between two attempts to reclaim space.
+const RECLAIM_INTERVAL: Duration = Duration::from_secs(2);
+/// The maximum time that reclaiming space waits for tables to be written.
 const FLUSH_MAX: Duration = Duration::from_secs(30);
 
-/// Something to be removed from disk.
+/// A range of a stream to be removed from disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sweep {
     pub(super) stream: StreamId,
-    /// What ends at or before this position goes.
+    /// Appends that end at or before this position are removed.
     pub(super) before: Offset,
-    /// The whole stream was deleted: everything that is known of it goes, too.
+    /// Whether the stream was deleted, so that its metadata are removed as well.
     pub(super) is_gone: bool,
-    /// Nothing of it was removed one by one yet, so that whole tables may go at once.
+    /// Whether whole tables may be dropped: no appends of the range were removed individually before.
     pub(super) may_drop_tables: bool,
 }
 
-/// Sweeps that wait for the sweeper, one a stream.
+/// The pending sweeps, at most one per stream.
 #[derive(Debug, Default)]
 pub(super) struct Sweeps {
     wanted: Mutex<PendingSweeps>,
@@ -52,32 +52,33 @@ pub(super) struct Sweeps {
 #[derive(Debug, Default)]
 struct PendingSweeps {
     sweeps: BTreeMap<StreamId, Sweep>,
-    /// Somebody found no room on the medium.
-    room: bool,
+    /// Whether a change was refused for lack of space.
+    needs_space: bool,
 }
 
-/// What the sweeper does next.
+/// The next task of the sweeper.
 #[derive(Clone, Copy)]
 enum NextSweep {
     Sweep(Sweep),
-    /// Give back to the medium what was swept.
-    GiveBack,
+    /// Reclaim the disk space of removed data.
+    Reclaim,
     End,
 }
 
 impl Sweeps {
-    pub(super) fn want(&self, sweep: Sweep) {
+    /// Requests a sweep.
+    pub(super) fn request(&self, sweep: Sweep) {
         self.lock().sweeps.insert(sweep.stream, sweep);
         self.arrived.notify_one();
     }
 
-    /// Asks for what was swept to be given back to the medium.
-    pub(super) fn want_room(&self) {
-        self.lock().room = true;
+    /// Requests that the disk space of removed data is reclaimed.
+    pub(super) fn request_space(&self) {
+        self.lock().needs_space = true;
         self.arrived.notify_one();
     }
 
-    /// Ends the sweeper after the piece under way.
+    /// Stops the sweeper after the current batch.
     pub(super) fn close(&self) {
         let wanted = self.lock();
         self.is_over.store(true, Ordering::Release);
@@ -85,16 +86,16 @@ impl Sweeps {
         self.arrived.notify_one();
     }
 
-    /// Puts off what could not be done now; returns after a while, or when the store closes.
+    /// Queues a failed task again, and waits until it may be tried again or the store closes.
     fn postpone(&self, next: NextSweep) {
         let mut wanted = self.lock();
         match next {
             NextSweep::Sweep(sweep) => drop(wanted.sweeps.entry(sweep.stream).or_insert(sweep)),
-            NextSweep::GiveBack => wanted.room = true,
+            NextSweep::Reclaim => wanted.needs_space = true,
             NextSweep::End => {}
         }
         let begun = Instant::now();
-        while let Some(left) = POSTPONED
+        while let Some(left) = RETRY_DELAY
             .checked_sub(begun.elapsed())
             .filter(|_| !self.is_over())
         {
@@ -110,7 +111,9 @@ impl Sweeps {
         self.is_over.load(Ordering::Acquire)
     }
 
-    /// - `has_swept`: whether there is something to be given back.
+    /// Waits for the next task.
+    ///
+    /// - `has_swept`: whether there is space to reclaim.
     fn next(&self, has_swept: bool) -> NextSweep {
         let mut wanted = self.lock();
         loop {
@@ -120,8 +123,8 @@ impl Sweeps {
             if let Some((_, sweep)) = wanted.sweeps.pop_first() {
                 return NextSweep::Sweep(sweep);
             }
-            if std::mem::take(&mut wanted.room) && has_swept {
-                return NextSweep::GiveBack;
+            if std::mem::take(&mut wanted.needs_space) && has_swept {
+                return NextSweep::Reclaim;
             }
             wanted = self
                 .arrived
@@ -135,11 +138,11 @@ impl Sweeps {
     }
 }
 
-/// Sweeps until the end of the store.
+/// Runs sweeps until the store closes.
 ///
-/// - `directory`: on the medium, to ask how much of it is free.
+/// - `directory`: a path on the file system, to query its free space.
 pub(super) fn run(
-    current: &Current,
+    current: &CurrentEngine,
     streams: &DiskStreams,
     sweeps: &Sweeps,
     faults: &Faults,
@@ -156,7 +159,7 @@ pub(super) fn run(
                 continue;
             }
         };
-        let mut sweeping = Sweeping {
+        let mut run = SweepRun {
             engine: &engine,
             streams,
             sweeps,
@@ -166,71 +169,70 @@ pub(super) fn run(
         match next {
             NextSweep::End => return,
             NextSweep::Sweep(sweep) => {
-                let swept = sweeping.sweep(sweep);
-                has_swept = sweeping.has_swept;
+                let swept = run.sweep(sweep);
+                has_swept = run.has_swept;
                 drop(engine);
                 let was_failing = std::mem::replace(&mut is_failing, swept.is_err());
                 match swept {
                     Ok(()) => {}
-                    Err(EngineError::Passing(reason)) => {
+                    Err(EngineError::Transient(reason)) => {
                         if !was_failing {
-                            tracing::warn!("sweeping away what was deleted waits: {reason}");
+                            tracing::warn!("the removal of deleted data is delayed: {reason}");
                         }
                         sweeps.postpone(NextSweep::Sweep(Sweep {
                             may_drop_tables: false,
                             ..sweep
                         }));
                     }
-                    Err(EngineError::Lasting(reason)) => {
+                    Err(EngineError::Permanent(reason)) => {
                         let id = sweep.stream.0;
                         tracing::warn!(
-                            "sweeping away what was deleted of stream {id} broke off: {reason}; the next start goes on"
+                            "the removal of deleted data of stream {id} failed: {reason}; the next start resumes it"
                         );
                     }
                 }
             }
-            NextSweep::GiveBack
-                if tried.is_some_and(|tried: Instant| tried.elapsed() < GIVE_BACK_EVERY) => {}
-            NextSweep::GiveBack => {
+            NextSweep::Reclaim
+                if tried.is_some_and(|tried: Instant| tried.elapsed() < RECLAIM_INTERVAL) => {}
+            NextSweep::Reclaim => {
                 tried = Some(Instant::now());
-                if let Err(reason) = sweeping.give_back(directory) {
-                    tracing::warn!(
-                        "what was deleted can't be given back to the disk yet: {reason}"
-                    );
+                if let Err(reason) = run.reclaim(directory) {
+                    tracing::warn!("the space of deleted data cannot be reclaimed yet: {reason}");
                 }
-                has_swept = sweeping.has_swept;
+                has_swept = run.has_swept;
             }
         }
     }
 }
 
-struct Sweeping<'a> {
+/// One task of the sweeper.
+struct SweepRun<'a> {
     engine: &'a Engine,
     streams: &'a DiskStreams,
     sweeps: &'a Sweeps,
     faults: &'a Faults,
-    /// Something was swept that may not have been given back to the medium yet.
+    /// Whether data was removed whose disk space may not have been reclaimed yet.
     has_swept: bool,
 }
 
-impl Sweeping<'_> {
-    /// Writes and merges what there is, so that the files that hold what was swept can go.
-    fn give_back(&mut self, directory: &Path) -> Result<(), EngineError> {
+impl SweepRun<'_> {
+    /// Flushes and merges all data, so that the files that contain removed data can be deleted.
+    fn reclaim(&mut self, directory: &Path) -> Result<(), EngineError> {
         let begun = Instant::now();
         self.engine.flush()?;
         while self.engine.is_flushing() && begun.elapsed() < FLUSH_MAX && !self.sweeps.is_over() {
             self.engine.check()?;
-            std::thread::sleep(REST);
+            std::thread::sleep(PAUSE);
         }
-        let (_, free) = space::ask_system(directory)
-            .map_err(|reason| EngineError::Passing(reason.to_string()))?;
+        let (_, free) = space::file_system_space(directory)
+            .map_err(|reason| EngineError::Transient(reason.to_string()))?;
         let before = self.engine.disk_bytes();
         if self.engine.merge(free)? {
             self.engine.drop_old_files()?;
             self.has_swept = false;
             let (after, took) = (self.engine.disk_bytes(), begun.elapsed().as_millis());
             tracing::info!(
-                "what was deleted was merged away in {took} ms: {before} bytes of disk became {after}"
+                "the space of deleted data was reclaimed in {took} ms: {before} bytes of disk became {after}"
             );
         }
         Ok(())
@@ -245,7 +247,7 @@ impl Sweeping<'_> {
         } = sweep;
         let drops_tables = may_drop_tables && before.bytes() >= TABLES_BYTES_MIN;
         if drops_tables {
-            // Only what will stay deleted may go for good.
+            // Tables are dropped immediately, so the deletion itself must be durable first.
             self.engine.sync()?;
             let whole = if is_gone {
                 Offset::MAX
@@ -259,25 +261,25 @@ impl Sweeping<'_> {
             return Ok(());
         }
         if is_gone {
-            return self.facts(stream, drops_tables);
+            return self.metadata(stream, drops_tables);
         }
-        let key = codec::fact_key(stream, &Fact::Swept);
-        let value = codec::seal(Space::Facts, &key, |out| codec::put_offset(out, before));
+        let key = codec::metadata_key(stream, &MetadataKind::Swept);
+        let value = codec::seal(Space::Metadata, &key, |out| codec::put_offset(out, before));
         let mut batch = self.engine.batch();
-        batch.insert(&self.engine.facts, key, value);
+        batch.insert(&self.engine.metadata, key, value);
         self.engine.commit(batch).map(drop)
     }
 
-    /// The first position of the append in which `before` lies.
+    /// The start of the stored append that contains `before`.
     fn first_kept(&self, stream: StreamId, before: Offset) -> Result<Offset, EngineError> {
         let first = self
             .engine
             .first_at(stream, before)
-            .map_err(|error| EngineError::Lasting(error.to_string()))?;
+            .map_err(|error| EngineError::Permanent(error.to_string()))?;
         Ok(first.unwrap_or(before))
     }
 
-    /// Removes appends; `false` when the store closed meanwhile.
+    /// Removes appends; `false` if the store closed meanwhile.
     fn records(
         &mut self,
         Sweep {
@@ -296,10 +298,10 @@ impl Sweeping<'_> {
         let mut keys = keys.peekable();
         loop {
             let mut batch = self.engine.batch();
-            while batch.len() < PIECE
+            while batch.len() < BATCH_LEN
                 && let Some(key) = keys.next().transpose()?
             {
-                // The last one before the position may reach beyond it: then it stays until more is trimmed.
+                // The last append may extend beyond the position; then it is retained.
                 if is_gone || keys.peek().is_some() || self.ends_by(stream, before, &key) {
                     batch.remove(&self.engine.data, key);
                 }
@@ -309,14 +311,14 @@ impl Sweeping<'_> {
             }
             self.has_swept = true;
             self.engine.commit(batch)?;
-            self.faults.pass(Point::InSweep)?;
-            if !self.rest()? {
+            self.faults.pass(FaultPoint::InSweep)?;
+            if !self.throttle()? {
                 return Ok(false);
             }
         }
     }
 
-    /// Whether the last append that begins at or before `before` also ends there.
+    /// Whether the last append that starts before `before` also ends there.
     fn ends_by(&self, stream: StreamId, before: Offset, key: &[u8]) -> bool {
         let begins_before = codec::read_data_key(key).is_ok_and(|(_, at)| at < before);
         begins_before
@@ -326,41 +328,42 @@ impl Sweeping<'_> {
                 .is_ok_and(|stream| stream.kept().end() <= before)
     }
 
-    /// Removes what is known of a deleted stream, the mark of its deletion last.
+    /// Removes the metadata of a deleted stream, the record of its deletion last.
     ///
-    /// - `keeps_mark`: until the next opening looks again. Where whole tables went, a crash can bring appends back from the
-    ///   journal, whose copies in tables are what tells the engine that it need not read them there.
-    fn facts(&self, stream: StreamId, keeps_mark: bool) -> Result<(), EngineError> {
-        let mark = codec::fact_key(stream, &Fact::Gone);
+    /// - `keeps_mark`: whether to retain the record of the deletion until the next start, which sweeps
+    ///   the stream again. This is needed after whole tables were dropped: after a crash, the engine can
+    ///   recover appends from the journal that it would skip if their tables existed.
+    fn metadata(&self, stream: StreamId, keeps_mark: bool) -> Result<(), EngineError> {
+        let mark = codec::metadata_key(stream, &MetadataKind::Gone);
         let mut keys = self
             .engine
-            .facts
+            .metadata
             .prefix(stream.0.to_be_bytes())
             .map(Guard::key);
         loop {
             let mut batch = self.engine.batch();
-            while batch.len() < PIECE
+            while batch.len() < BATCH_LEN
                 && let Some(key) = keys.next().transpose()?
             {
                 if !(keeps_mark && *key == mark[..]) {
-                    batch.remove(&self.engine.facts, key);
+                    batch.remove(&self.engine.metadata, key);
                 }
             }
             if batch.is_empty() {
                 return Ok(());
             }
             self.engine.commit(batch)?;
-            if !self.rest()? {
+            if !self.throttle()? {
                 return Ok(());
             }
         }
     }
 
-    /// Waits while the engine is behind; `false` when the store closed meanwhile.
-    fn rest(&self) -> Result<bool, EngineError> {
+    /// Waits while the engine is behind; `false` if the store closed meanwhile.
+    fn throttle(&self) -> Result<bool, EngineError> {
         while self.engine.is_behind() && !self.sweeps.is_over() {
             self.engine.check()?;
-            std::thread::sleep(REST);
+            std::thread::sleep(PAUSE);
         }
         Ok(!self.sweeps.is_over())
     }

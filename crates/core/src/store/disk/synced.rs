@@ -1,12 +1,12 @@
-//! How far the engine's journal is known to be on the medium: noted beside it, so that what is missing at its end is missed.
+//! A record of the position up to which the engine's journal was synced, so that missing commits at its end are detected.
 //!
-//! A commit that is broken at the end of the journal may never have been acknowledged, or may have been damaged since; the
-//! journal alone can't tell. The note is written after each sync and not synced itself, so that it costs one short write: what
-//! it says holds from then on, whatever happens to the process. After a loss of power it may be older than the journal, never
-//! newer.
+//! An invalid commit at the end of the journal was either never completed or was damaged later. The
+//! journal alone does not show which. The record is written after each sync and not synced itself, so
+//! it costs one short write and survives a crash of the process. After a loss of power it may be
+//! older than the journal, but never newer.
 //!
-//! The file: 8 bytes of name and version, the journal's number (u64), a commit's number (u64), the XXH3 of these 24 bytes (u64).
-//! All numbers little-endian.
+//! File format: 8 bytes of name and version, the journal's number (u64), a commit's number (u64), the
+//! XXH3 of these 24 bytes (u64). All numbers are little-endian.
 
 use super::files::{FilesError, open_file, replace_file};
 use super::journal::JournalPosition;
@@ -17,39 +17,39 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// The file's name in the data directory, and its name while it is made.
+/// The file's name in the data directory, and its name until it is complete.
 const NAME: &str = "synced";
 const NAME_UNFINISHED: &str = "synced.new";
 const BEGIN: [u8; 8] = *b"TWSYNC\x00\x01";
 
-/// The note, open to be written again and again.
+/// The open file of the record.
 #[derive(Debug)]
-pub(super) struct SyncedNote {
+pub(super) struct SyncRecord {
     file: File,
     has_failed: AtomicBool,
 }
 
-impl SyncedNote {
-    /// What was noted in a data directory; `None` where nothing was, as by earlier builds.
+impl SyncRecord {
+    /// Reads the record of a data directory; `None` if there is none.
     ///
     /// # Errors
-    /// [`FilesError::Damaged`] when the note is not one that was written.
+    /// [`FilesError::Damaged`]: the record is invalid.
     pub(super) fn read(directory: &Path) -> Result<Option<JournalPosition>, FilesError> {
         let path = directory.join(NAME);
         match fs::read(&path) {
-            Ok(bytes) => decode(&bytes).map(Some).ok_or_else(|| {
-                FilesError::Damaged(format!("{} is not what it was written as", path.display()))
-            }),
+            Ok(bytes) => decode(&bytes)
+                .map(Some)
+                .ok_or_else(|| FilesError::Damaged(format!("{} is invalid", path.display()))),
             Err(reason) if reason.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(reason) => Err(reason.into()),
         }
     }
 
-    /// Notes a position, in a file that is made when it is missing, and makes the note durable.
+    /// Writes and syncs a record, and creates the file if it is missing.
     pub(super) fn open(directory: &Path, position: JournalPosition) -> io::Result<Self> {
         let path = directory.join(NAME);
         if fs::symlink_metadata(&path).is_err() {
-            // Made whole or not at all.
+            // Created under a temporary name, so that it is never incomplete.
             let unfinished = directory.join(NAME_UNFINISHED);
             let mut file = replace_file(&unfinished)?;
             file.write_all(&encode(position))?;
@@ -57,29 +57,29 @@ impl SyncedNote {
             fs::rename(&unfinished, &path)?;
             File::open(directory)?.sync_all()?;
         }
-        let note = Self {
+        let record = Self {
             file: open_file(&path)?,
             has_failed: AtomicBool::new(false),
         };
-        note.file.write_all_at(&encode(position), 0)?;
-        note.file.sync_data()?;
-        Ok(note)
+        record.file.write_all_at(&encode(position), 0)?;
+        record.file.sync_data()?;
+        Ok(record)
     }
 
-    /// Notes a position that the journal has been synced to.
+    /// Writes the position up to which the journal has been synced.
     pub(super) fn write(&self, position: JournalPosition) {
-        // Without it nothing is lost; an older note just knows of less.
+        // A failure is not critical: an older record only detects less damage.
         if let Err(reason) = self.file.write_all_at(&encode(position), 0)
             && !self.has_failed.swap(true, Ordering::Relaxed)
         {
-            tracing::warn!("how far the journal is synced can't be noted: {reason}");
+            tracing::warn!("cannot write the synced position of the journal: {reason}");
         }
     }
 
-    /// Makes the note durable.
+    /// Syncs the record.
     pub(super) fn sync(&self) {
         if let Err(reason) = self.file.sync_data() {
-            tracing::warn!("how far the journal is synced is not durable: {reason}");
+            tracing::warn!("cannot sync the synced position of the journal: {reason}");
         }
     }
 }
@@ -108,22 +108,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_note_is_the_last_one_written_or_damaged() {
+    fn a_record_is_the_last_one_written_or_damaged() {
         let directory = tempfile::tempdir().unwrap();
-        assert_eq!(SyncedNote::read(directory.path()).unwrap(), None);
+        assert_eq!(SyncRecord::read(directory.path()).unwrap(), None);
         let first = JournalPosition {
             journal: 1,
             number: 2,
         };
-        let note = SyncedNote::open(directory.path(), first).unwrap();
-        assert_eq!(SyncedNote::read(directory.path()).unwrap(), Some(first));
+        let record = SyncRecord::open(directory.path(), first).unwrap();
+        assert_eq!(SyncRecord::read(directory.path()).unwrap(), Some(first));
         let second = JournalPosition {
             journal: u64::MAX,
             number: 1 << 60,
         };
-        note.write(second);
-        assert_eq!(SyncedNote::read(directory.path()).unwrap(), Some(second));
-        drop(SyncedNote::open(directory.path(), first).unwrap());
+        record.write(second);
+        assert_eq!(SyncRecord::read(directory.path()).unwrap(), Some(second));
+        drop(SyncRecord::open(directory.path(), first).unwrap());
         let path = directory.path().join(NAME);
         let bytes = fs::read(&path).unwrap();
         for place in 0..bytes.len() {
@@ -131,7 +131,7 @@ mod tests {
             changed[place] ^= 1;
             for wrong in [&changed[..], &bytes[..place]] {
                 fs::write(&path, wrong).unwrap();
-                let seen = SyncedNote::read(directory.path());
+                let seen = SyncRecord::read(directory.path());
                 assert!(
                     matches!(seen, Err(FilesError::Damaged(_))),
                     "{place}: {seen:?}"

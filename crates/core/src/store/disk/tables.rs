@@ -1,12 +1,13 @@
-//! Looks the engine's tables over before the engine opens them: their lists and tables of contents.
+//! Checks the engine's tables before the engine opens them: the lists of tables, and each table's directory of sections.
 //!
-//! The engine keeps checksums of these and does not look at all of them: a flipped bit in the list of a space's tables would
-//! make it forget some of what was written, one in a table's contents make it ask for more memory than there is. What is in
-//! the tables it checks itself when it reads.
+//! The engine stores checksums of these but does not verify all of them. A flipped bit in the list of a
+//! space's tables would lose data silently, and one in a table's directory can cause a huge
+//! allocation. The engine verifies the rest of a table when it reads it.
 //!
-//! A space is a folder with `current` (number of the list, u64; XXH3 of the list, u128; a zero) and the list, `v` and its
-//! number. List and tables end in their contents (`TOC!`, a count, per section position, length and name) and a trailer:
-//! `SFA!`, 1, 0, XXH3 of the contents (u128), where they begin (u64), their length (u64). All numbers little-endian.
+//! A space is a folder with the file `current` (number of the list, u64; XXH3 of the list, u128; a
+//! zero) and the list, named `v` and its number. Lists and tables end with a directory (`TOC!`, a
+//! count, and for each section position, length and name) and a trailer: `SFA!`, 1, 0, XXH3 of the
+//! directory (u128), its position (u64), its length (u64). All numbers are little-endian.
 
 use super::files::FilesError;
 use std::collections::HashMap;
@@ -17,18 +18,15 @@ use xxhash_rust::xxh3::xxh3_128;
 
 const TRAILER_BYTES: usize = 38;
 const TRAILER_BEGIN: [u8; 6] = *b"SFA!\x01\x00";
-const CONTENTS_BEGIN: [u8; 4] = *b"TOC!";
+const DIRECTORY_BEGIN: [u8; 4] = *b"TOC!";
 
-/// Looks over all spaces in `folder`.
-pub(super) fn examine(folder: &Path) -> Result<(), FilesError> {
+/// Checks all spaces in `folder`.
+pub(super) fn check(folder: &Path) -> Result<(), FilesError> {
     for entry in fs::read_dir(folder)? {
         let space = entry?.path();
         let current = fs::read(space.join("current"))?;
         let Some((number, sum)) = read_current(&current) else {
-            return Err(damaged(
-                &space.join("current"),
-                "is not what it was written as",
-            ));
+            return Err(damaged(&space.join("current"), "is invalid"));
         };
         let path = space.join(format!("v{number}"));
         let list = match fs::read(&path) {
@@ -39,14 +37,14 @@ pub(super) fn examine(folder: &Path) -> Result<(), FilesError> {
             Err(reason) => return Err(reason.into()),
         };
         if xxh3_128(&list) != sum {
-            return Err(damaged(&path, "does not fit its checksum"));
+            return Err(damaged(&path, "does not match its checksum"));
         }
-        let tables = tables(&list).ok_or_else(|| damaged(&path, "is no list of tables"))?;
+        let tables = tables(&list).ok_or_else(|| damaged(&path, "is not a list of tables"))?;
         for table in tables {
             let path = space.join("tables").join(table.to_string());
-            match has_contents(&path) {
+            match has_valid_directory(&path) {
                 Ok(true) => {}
-                Ok(false) => return Err(damaged(&path, "has broken contents")),
+                Ok(false) => return Err(damaged(&path, "has an invalid directory")),
                 Err(reason) if reason.kind() == io::ErrorKind::NotFound => {
                     return Err(damaged(&path, "is missing"));
                 }
@@ -83,7 +81,7 @@ fn tables(list: &[u8]) -> Option<Vec<u64>> {
         for _ in 0..runs {
             for _ in 0..u32::from_le_bytes(chunk(&mut input)?) {
                 tables.push(u64::from_le_bytes(chunk(&mut input)?));
-                // The kind and value of its checksum, and a number.
+                // The kind and value of its checksum, and a number, which are not used.
                 let _: [u8; 1 + 16 + 8] = chunk(&mut input)?;
             }
         }
@@ -91,9 +89,9 @@ fn tables(list: &[u8]) -> Option<Vec<u64>> {
     Some(tables)
 }
 
-/// Where each section lies, by name: its position and length.
-fn sections(contents: &[u8]) -> Option<HashMap<&[u8], (usize, usize)>> {
-    let mut input = contents.strip_prefix(&CONTENTS_BEGIN)?;
+/// The position and length of each section, by name.
+fn sections(directory: &[u8]) -> Option<HashMap<&[u8], (usize, usize)>> {
+    let mut input = directory.strip_prefix(&DIRECTORY_BEGIN)?;
     let mut sections = HashMap::new();
     for _ in 0..u32::from_le_bytes(chunk(&mut input)?) {
         let at = usize::try_from(u64::from_le_bytes(chunk(&mut input)?)).ok()?;
@@ -106,8 +104,8 @@ fn sections(contents: &[u8]) -> Option<HashMap<&[u8], (usize, usize)>> {
     Some(sections)
 }
 
-/// Whether a table's contents fit their checksum.
-fn has_contents(path: &Path) -> io::Result<bool> {
+/// Whether a table's directory matches its checksum.
+fn has_valid_directory(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
     let Some(end) = file.metadata()?.len().checked_sub(TRAILER_BYTES as u64) else {
         return Ok(false);
@@ -119,13 +117,13 @@ fn has_contents(path: &Path) -> io::Result<bool> {
     else {
         return Ok(false);
     };
-    let mut contents = Vec::new();
+    let mut directory = Vec::new();
     file.seek(SeekFrom::Start(begin as u64))?;
-    file.take(end - begin as u64).read_to_end(&mut contents)?;
-    Ok(xxh3_128(&contents) == sum && sections(&contents).is_some())
+    file.take(end - begin as u64).read_to_end(&mut directory)?;
+    Ok(xxh3_128(&directory) == sum && sections(&directory).is_some())
 }
 
-/// The checksum of the contents and where they begin.
+/// The checksum and the position of the directory.
 fn read_trailer(trailer: &[u8; TRAILER_BYTES]) -> Option<(u128, usize)> {
     let mut input = trailer.strip_prefix(&TRAILER_BEGIN)?;
     let sum = u128::from_le_bytes(chunk(&mut input)?);

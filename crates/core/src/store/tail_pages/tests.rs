@@ -12,7 +12,7 @@ use tailwater_protocol::headers::ContentKind;
 enum PagesStep {
     Push { messages: Vec<usize> },
     Trim { message: usize },
-    ForgetPage { message: usize },
+    RemovePage { message: usize },
     Read { from: usize, max: usize },
     Cut { at: usize },
 }
@@ -22,7 +22,7 @@ fn steps() -> impl Strategy<Value = Vec<PagesStep>> {
     let step = prop_oneof![
         8 => prop::collection::vec(length, 1..4).prop_map(|messages| PagesStep::Push { messages }),
         1 => any::<usize>().prop_map(|message| PagesStep::Trim { message }),
-        1 => any::<usize>().prop_map(|message| PagesStep::ForgetPage { message }),
+        1 => any::<usize>().prop_map(|message| PagesStep::RemovePage { message }),
         5 => (any::<usize>(), prop_oneof![1_usize..2_000_000, Just(1)]).prop_map(|(from, max)| PagesStep::Read { from, max }),
         2 => any::<usize>().prop_map(|at| PagesStep::Cut { at }),
     ];
@@ -104,8 +104,8 @@ fn take(pages: &mut TailPages, model: &mut PagesModel, step: PagesStep) {
             pages.trim(position(before));
             assert_eq!(pages.begins(), position(before.max(begins)));
         }
-        PagesStep::ForgetPage { message } => {
-            pages.forget_page(position(model.boundary(message)));
+        PagesStep::RemovePage { message } => {
+            pages.remove_page(position(model.boundary(message)));
             assert!(pages.begins() >= position(begins) && pages.begins() <= pages.end());
         }
         PagesStep::Read { from, max } => read(pages, model, model.boundary(from), max),
@@ -163,7 +163,7 @@ fn tail_pages_agree_with_a_plain_list_of_messages() {
 }
 
 #[test]
-fn small_appends_are_merged_into_pages_that_readers_share() {
+fn small_appends_are_joined_into_pages_that_readers_share() {
     let (mut pages, mut model) = (TailPages::new(Offset::ZERO), PagesModel::default());
     while model.bytes.len() < 4 * PAGE_BYTES {
         pages.push(model.add(&[100]));

@@ -1,13 +1,13 @@
-//! Opening a store whose streams have expired or have forks.
+//! Opening a store with expired streams and with forks.
 
 use super::*;
 
 /// A stream as a store reports it after a restart.
 fn known(id: u64, it: &str, fork: Option<(u64, &str, u64)>, next: u64) -> Recovered {
-    let fork = fork.map(|(source, source_name, leaves)| Fork {
+    let fork = fork.map(|(source, source_name, position)| Fork {
         source: StreamId(source),
         source_name: name(source_name),
-        at: at(leaves),
+        at: at(position),
         sub: 0,
     });
     let config = StreamConfig {
@@ -17,7 +17,7 @@ fn known(id: u64, it: &str, fork: Option<(u64, &str, u64)>, next: u64) -> Recove
     Recovered {
         stream: StreamId(id),
         name: name(it),
-        life: 0,
+        generation: 0,
         earliest: config.begins(),
         config,
         created: SystemTime::UNIX_EPOCH,
@@ -33,7 +33,7 @@ fn known(id: u64, it: &str, fork: Option<(u64, &str, u64)>, next: u64) -> Recove
 async fn fill(store: &Arc<MemoryStore>, known: &Recovered) {
     let new = StreamCreation {
         name: known.name.clone(),
-        life: known.life,
+        generation: known.generation,
         config: known.config.clone(),
         first: None,
         closed: false,
@@ -43,7 +43,7 @@ async fn fill(store: &Arc<MemoryStore>, known: &Recovered) {
     for own in known.config.begins().bytes()..known.next.bytes() {
         let letter = known.name.as_str().as_bytes()[..1].to_vec();
         let payload = Payload::parse(ContentKind::Text, letter.into()).ok();
-        let marks = Marks::default();
+        let progress = WriterProgress::default();
         commit(
             store,
             known.stream,
@@ -51,7 +51,7 @@ async fn fill(store: &Arc<MemoryStore>, known: &Recovered) {
                 at: at(own),
                 payload,
                 close: false,
-                marks,
+                progress,
                 now: known.created,
             },
         )
@@ -95,7 +95,7 @@ async fn opening_counts_forks_and_deletes_unneeded_sources() {
         Arc::clone(&store) as Arc<dyn Store>,
         &mut recovery,
         100,
-        Wall::driven(),
+        WallClock::tokio(),
     );
     assert_eq!(
         recovery.notes.keys().collect::<Vec<_>>(),
@@ -125,7 +125,7 @@ async fn opening_counts_forks_and_deletes_unneeded_sources() {
 
 #[tokio::test(start_paused = true)]
 async fn opening_restarts_idle_times_and_keeps_expiry_dates() {
-    let wall = Wall::driven();
+    let wall = WallClock::tokio();
     let lasting = |id, it, expiry| {
         let mut known = known(id, it, None, 0);
         known.config.expiry = Some(expiry);
@@ -167,7 +167,7 @@ async fn a_fork_without_its_source_is_damaged_only_where_it_inherits() {
         streams: vec![orphan],
         ..Recovery::default()
     };
-    let streams = Streams::open_with(store, &mut recovery, 100, Wall::driven());
+    let streams = Streams::open_with(store, &mut recovery, 100, WallClock::tokio());
     let log = streams.find(&name("e")).unwrap();
     assert_eq!(log.read(at(6), 99).await.unwrap().data, "ee");
     let damaged = log.read(Offset::ZERO, 99).await.unwrap_err();

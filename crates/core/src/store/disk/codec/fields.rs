@@ -1,4 +1,4 @@
-//! The fields of keys and values: how numbers, texts, times and what may be missing are written and read.
+//! The encoding of the fields of keys and values: numbers, texts, times and options.
 
 use super::Damage;
 use crate::model::{Accepted, StreamName};
@@ -6,7 +6,7 @@ use crate::store::page::nanos;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::Offset;
 
-/// Seven bits a byte, the lowest first; the highest bit says that more follow.
+/// Writes a number with seven bits per byte, the lowest first; the highest bit of a byte is set if more bytes follow.
 pub(super) fn put_number(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push((number & 0x7f) as u8 | 0x80);
@@ -20,7 +20,7 @@ pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Nanoseconds since 1970, which reaches to 2554.
+/// Writes a time as nanoseconds since 1970; times after 2554 are clamped.
 pub(super) fn put_time(out: &mut Vec<u8>, time: SystemTime) {
     out.extend_from_slice(&nanos(time).to_le_bytes());
 }
@@ -47,7 +47,7 @@ pub(super) fn put_option<T>(
     }
 }
 
-/// What is left of a body to be read.
+/// Reads fields from the remaining bytes of a key or value.
 pub(super) struct FieldReader<'a>(pub(super) &'a [u8]);
 
 impl<'a> FieldReader<'a> {
@@ -55,7 +55,7 @@ impl<'a> FieldReader<'a> {
         let (taken, rest) = self
             .0
             .split_at_checked(length)
-            .ok_or(Damage("it ends too early"))?;
+            .ok_or(Damage("it is truncated"))?;
         self.0 = rest;
         Ok(taken)
     }
@@ -64,7 +64,7 @@ impl<'a> FieldReader<'a> {
         let (taken, rest) = self
             .0
             .split_first_chunk::<N>()
-            .ok_or(Damage("it ends too early"))?;
+            .ok_or(Damage("it is truncated"))?;
         self.0 = rest;
         Ok(*taken)
     }
@@ -90,14 +90,14 @@ impl<'a> FieldReader<'a> {
     }
 
     pub(super) fn length(&mut self) -> Result<usize, Damage> {
-        usize::try_from(self.number()?).map_err(|_| Damage("a length is impossible"))
+        usize::try_from(self.number()?).map_err(|_| Damage("a length is too large"))
     }
 
-    /// How many of something there are, each of which takes at least one of `bytes_max` bytes.
+    /// Reads a number of items, each of which takes at least one of `bytes_max` bytes.
     pub(super) fn count(&mut self, bytes_max: usize) -> Result<usize, Damage> {
         let count = self.length()?;
         if count > bytes_max {
-            Err(Damage("it counts more than it has bytes"))
+            Err(Damage("it has fewer bytes than items"))
         } else {
             Ok(count)
         }
@@ -109,21 +109,21 @@ impl<'a> FieldReader<'a> {
     }
 
     pub(super) fn name(&mut self) -> Result<StreamName, Damage> {
-        StreamName::parse(self.text()?).map_err(|_| Damage("a stream's name is impossible"))
+        StreamName::parse(self.text()?).map_err(|_| Damage("a stream name is invalid"))
     }
 
     pub(super) fn time(&mut self) -> Result<SystemTime, Damage> {
         let nanos = u64::from_le_bytes(self.chunk()?);
         UNIX_EPOCH
             .checked_add(Duration::from_nanos(nanos))
-            .ok_or(Damage("a time is impossible"))
+            .ok_or(Damage("a time is invalid"))
     }
 
     pub(super) fn millis(&mut self) -> Result<SystemTime, Damage> {
         let ms = self.number()?;
         UNIX_EPOCH
             .checked_add(Duration::from_millis(ms))
-            .ok_or(Damage("a date is impossible"))
+            .ok_or(Damage("a date is invalid"))
     }
 
     pub(super) fn duration(&mut self) -> Result<Duration, Damage> {
@@ -133,12 +133,12 @@ impl<'a> FieldReader<'a> {
             .filter(|nanos| *nanos < 1_000_000_000);
         Ok(Duration::new(
             seconds,
-            nanos.ok_or(Damage("a duration is impossible"))?,
+            nanos.ok_or(Damage("a duration is invalid"))?,
         ))
     }
 
     pub(super) fn offset(&mut self) -> Result<Offset, Damage> {
-        Offset::new(self.number()?).ok_or(Damage("a position is impossible"))
+        Offset::new(self.number()?).ok_or(Damage("a position is too large"))
     }
 
     pub(super) fn accepted(&mut self) -> Result<Accepted, Damage> {
@@ -155,7 +155,7 @@ impl<'a> FieldReader<'a> {
         match self.byte()? {
             0 => Ok(None),
             1 => read(self).map(Some),
-            _ => Err(Damage("neither there nor absent")),
+            _ => Err(Damage("an optional field is neither present nor absent")),
         }
     }
 

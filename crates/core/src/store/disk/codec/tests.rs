@@ -1,4 +1,4 @@
-//! Tests of the codec: what was written decodes to itself, and anything else is damage.
+//! Tests of the codec: encoded values decode unchanged, and all other values are reported as damage.
 
 use super::*;
 use crate::model::Payload;
@@ -90,16 +90,16 @@ fn streams_and_states_decode_unchanged() {
             ..StreamConfig::new("x")
         },
     ] {
-        for life in [0, 1, u32::MAX] {
-            let was = StreamFact {
+        for generation in [0, 1, u32::MAX] {
+            let was = StreamMetadata {
                 name: name("a/b c/ö"),
-                life,
+                generation,
                 config: config.clone(),
                 created: UNIX_EPOCH,
             };
             let mut out = Vec::new();
             was.put(&mut out);
-            assert_eq!(StreamFact::read(&out), Ok(was));
+            assert_eq!(StreamMetadata::read(&out), Ok(was));
         }
     }
     let by = (
@@ -110,14 +110,14 @@ fn streams_and_states_decode_unchanged() {
         },
     );
     for closed in [None, Some(None), Some(Some(by))] {
-        let was = StateFact {
+        let was = StateMetadata {
             closed,
             hidden: true,
             earliest: offset(128),
         };
         let mut out = Vec::new();
         was.put(&mut out);
-        assert_eq!(StateFact::read(&out), Ok(was));
+        assert_eq!(StateMetadata::read(&out), Ok(was));
     }
 }
 
@@ -127,18 +127,18 @@ fn keys_decode_and_sort_by_stream_and_position() {
     let key = data_key(StreamId(1), offset(256));
     assert_eq!(read_data_key(&key), Ok((StreamId(1), offset(256))));
     assert!(data_key(StreamId(1), offset(255)) < key && key < data_key(StreamId(2), Offset::ZERO));
-    let producer = Fact::Producer(ProducerId::parse("producer-id", "p/1").unwrap());
-    for fact in [
-        Fact::Stream,
-        Fact::State,
-        Fact::Seq,
+    let producer = MetadataKind::Producer(ProducerId::parse("producer-id", "p/1").unwrap());
+    for kind in [
+        MetadataKind::Stream,
+        MetadataKind::State,
+        MetadataKind::Seq,
         producer,
-        Fact::Swept,
-        Fact::Gone,
+        MetadataKind::Swept,
+        MetadataKind::Gone,
     ] {
         assert_eq!(
-            read_fact_key(&fact_key(StreamId(3), &fact)),
-            Ok((StreamId(3), fact))
+            read_metadata_key(&metadata_key(StreamId(3), &kind)),
+            Ok((StreamId(3), kind))
         );
     }
     for wrong in [
@@ -147,29 +147,29 @@ fn keys_decode_and_sort_by_stream_and_position() {
         &[0, 0, 0, 0, 0, 0, 0, 1, 3],
         &[0, 0, 0, 0, 0, 0, 0, 1, 9],
     ] {
-        assert!(read_fact_key(wrong).is_err(), "{wrong:?}");
+        assert!(read_metadata_key(wrong).is_err(), "{wrong:?}");
     }
 }
 
 #[test]
-fn dates_stored_in_nanoseconds_are_still_read() {
+fn dates_stored_in_nanoseconds_can_be_read() {
     let moment = UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
     let config = StreamConfig {
         expiry: Some(Expiry::At(moment)),
         ..StreamConfig::new("text/plain")
     };
-    let was = StreamFact {
+    let was = StreamMetadata {
         name: StreamName::parse("a").unwrap(),
-        life: 0,
+        generation: 0,
         config,
         created: UNIX_EPOCH,
     };
-    let mut old = Vec::new();
-    put_text(&mut old, "a");
-    put_time(&mut old, UNIX_EPOCH);
-    put_text(&mut old, "text/plain");
-    old.push(2);
-    put_time(&mut old, moment);
-    old.extend([0, 0, 0]);
-    assert_eq!(StreamFact::read(&old), Ok(was));
+    let mut encoded = Vec::new();
+    put_text(&mut encoded, "a");
+    put_time(&mut encoded, UNIX_EPOCH);
+    put_text(&mut encoded, "text/plain");
+    encoded.push(2);
+    put_time(&mut encoded, moment);
+    encoded.extend([0, 0, 0]);
+    assert_eq!(StreamMetadata::read(&encoded), Ok(was));
 }

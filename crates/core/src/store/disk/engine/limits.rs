@@ -1,15 +1,14 @@
-//! Which keys and values the engine takes: it panics where it does not.
+//! The limits of the engine on keys and values, which are checked here because the engine panics if they are exceeded.
 
 use crate::store::StoreError;
 
-/// The longest key and value that the engine takes; a key has at least one byte. Of a value, what is put around its content is
-/// left out of the count.
+/// The maximum lengths of a key and of the content of a value in bytes. A key has at least one byte.
 const KEY_BYTES_MAX: usize = u16::MAX as usize;
 const VALUE_BYTES_MAX: usize = u32::MAX as usize - 1_024;
 
-/// Whether the engine takes a key: it panics where it does not.
+/// Checks the length of a key.
 ///
-/// - `what`: whose key it is, as the client knows it.
+/// - `what`: the name of the key for a client.
 ///
 /// # Errors
 /// [`StoreError::TooLong`].
@@ -24,7 +23,9 @@ pub(in crate::store::disk) fn check_key(what: &'static str, key: &[u8]) -> Resul
     Ok(())
 }
 
-/// Whether the engine takes a value of so many bytes.
+/// Checks the length of a value.
+///
+/// - `what`: the name of the value for a client.
 ///
 /// # Errors
 /// [`StoreError::TooLong`].

@@ -1,4 +1,4 @@
-//! Journals that are truncated, damaged or unfinished.
+//! Tests of journals that are truncated, damaged or end in an unfinished commit.
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn journal(folder: &tempfile::TempDir) -> Vec<u8> {
 }
 
 #[test]
-fn bytes_like_a_commit_in_an_unfinished_one_are_not_one() {
+fn bytes_like_a_commit_within_an_unfinished_commit_are_ignored() {
     let inside: Vec<u8> = (4..9)
         .flat_map(|number| commit_of(number, &[b"forged"]))
         .collect();
@@ -45,7 +45,7 @@ fn bytes_like_a_commit_in_an_unfinished_one_are_not_one() {
     for length in 1..last.len() {
         for zeros in [0, 9_000] {
             let folder = folder(&[&whole[..], &last[..length], &vec![0; zeros]].concat());
-            let seen = examine(folder.path(), None, None);
+            let seen = check(folder.path(), None, None);
             assert!(seen.is_ok(), "cut at {length} of {}: {seen:?}", last.len());
             assert_eq!(journal(&folder), whole, "cut at {length}");
         }
@@ -54,8 +54,8 @@ fn bytes_like_a_commit_in_an_unfinished_one_are_not_one() {
 
 #[test]
 fn nested_batch_heads_are_skipped_in_linear_time() {
-    // Each head announces an item that reaches to the end: parsing from each of them would take an
-    // hour.
+    // Each head is followed by an item that extends to the end: parsing from each head would take
+    // an hour.
     let length = 8 << 20;
     let mut forged: Vec<u8> = Vec::with_capacity(length);
     while forged.len() + 64 < length {
@@ -72,7 +72,7 @@ fn nested_batch_heads_are_skipped_in_linear_time() {
     let whole = commit_of(3, &[b"kept"]);
     let torn = commit_of(4, &[&forged, b"lost"]);
     let folder = folder(&[&whole[..], &torn[..torn.len() - 20]].concat());
-    assert!(examine(folder.path(), None, None).is_ok());
+    assert!(check(folder.path(), None, None).is_ok());
     assert_eq!(journal(&folder), whole);
 }
 
@@ -84,11 +84,11 @@ fn a_flipped_bit_before_complete_commits_is_damage() {
         let mut bytes = all.clone();
         bytes[place] ^= 1;
         let folder = folder(&bytes);
-        match examine(folder.path(), None, None) {
+        match check(folder.path(), None, None) {
             Err(FilesError::Damaged(what)) => assert!(what.contains("0.jnl"), "{what}"),
             // Commit numbers are not part of the checksum.
             Ok(_) if (5..13).contains(&(place - first.len())) => {}
-            // Without the noted synced length, a wrong length looks like the end.
+            // Without a synced position, a wrong length looks like an unfinished commit.
             Ok(_) => assert_eq!(journal(&folder), first, "byte {place}"),
             Err(other) => panic!("{other:?}"),
         }
@@ -100,7 +100,7 @@ fn a_flipped_bit_before_complete_commits_is_damage() {
             journal: 0,
             number: 5,
         });
-        let seen = examine(folder.path(), synced, None);
+        let seen = check(folder.path(), synced, None);
         let is_number = (5..13).contains(&(place - first.len()));
         assert!(
             matches!(seen, Err(FilesError::Damaged(_))) || is_number,
@@ -116,7 +116,7 @@ fn a_journal_shorter_than_its_synced_length_is_damage() {
     let at = |journal, number| Some(JournalPosition { journal, number });
     for (bytes, synced, is_whole) in [
         (&both[..], at(0, 5), true),
-        // The number of a commit is at least the one noted.
+        // The last commit may have a higher number than the recorded one.
         (&both, at(0, 4), true),
         (&both, at(0, 6), false),
         (&both[..both.len() - 1], at(0, 5), false),
@@ -124,13 +124,13 @@ fn a_journal_shorter_than_its_synced_length_is_damage() {
         (&first, at(0, 5), false),
         (&[], at(0, 3), false),
         (&[], at(0, 0), true),
-        // It was deleted with its journal, or not.
         (&[], None, true),
+        // The recorded journal is missing.
         (&both, at(1, 5), false),
         (&both, at(1, 0), false),
     ] {
         let folder = folder(bytes);
-        let seen = examine(folder.path(), synced, None);
+        let seen = check(folder.path(), synced, None);
         assert_eq!(
             seen.is_ok(),
             is_whole,
@@ -145,7 +145,7 @@ fn a_journal_shorter_than_its_synced_length_is_damage() {
     let folder = folder(&first);
     fs::write(folder.path().join("1.jnl"), &second).unwrap();
     assert_eq!(
-        examine(folder.path(), at(1, 5), None).unwrap(),
+        check(folder.path(), at(1, 5), None).unwrap(),
         JournalPosition {
             journal: 1,
             number: 5
@@ -155,7 +155,7 @@ fn a_journal_shorter_than_its_synced_length_is_damage() {
     // The last commit is in an earlier journal, which may be deleted before anything is written to
     // this one.
     assert_eq!(
-        examine(folder.path(), at(0, 3), None).unwrap(),
+        check(folder.path(), at(0, 3), None).unwrap(),
         JournalPosition {
             journal: 1,
             number: 0
@@ -163,12 +163,12 @@ fn a_journal_shorter_than_its_synced_length_is_damage() {
     );
     fs::remove_file(folder.path().join("0.jnl")).unwrap();
     assert!(
-        examine(folder.path(), at(0, 3), None).is_ok(),
-        "its journal was deleted, its content is in tables"
+        check(folder.path(), at(0, 3), None).is_ok(),
+        "the recorded journal was deleted after its content was written to tables"
     );
     fs::write(folder.path().join("3.jnl"), [0; 100]).unwrap();
     assert!(
-        examine(folder.path(), at(0, 3), None).is_err(),
+        check(folder.path(), at(0, 3), None).is_err(),
         "journals are numbered without gaps"
     );
 }
@@ -179,7 +179,7 @@ fn failed_commits_are_truncated() {
     for (undo, left) in [(7, 3), (6, 2), (5, 2), (4, 1), (3, 0), (0, 0)] {
         let folder = folder(&all.concat());
         let numbers = [0, 3, 4, 6];
-        let seen = examine(folder.path(), None, Some(undo)).unwrap();
+        let seen = check(folder.path(), None, Some(undo)).unwrap();
         assert_eq!(
             seen,
             JournalPosition {
@@ -196,14 +196,14 @@ fn failed_commits_are_truncated() {
         number: 6,
     });
     assert!(
-        examine(folder.path(), synced, Some(6)).is_err(),
-        "what was synced has not failed"
+        check(folder.path(), synced, Some(6)).is_err(),
+        "a synced commit cannot have failed"
     );
 }
 
 proptest::proptest! {
     /// Commits with values that look like commits, the last one truncated: all complete ones are
-    /// kept byte for byte, whatever was noted.
+    /// kept unchanged, with and without a synced position.
     #[test]
     fn a_cut_journal_keeps_its_whole_commits(
         shapes in proptest::collection::vec(
@@ -228,7 +228,7 @@ proptest::proptest! {
         let folder = folder(&[&whole[..], &last[..length], &vec![0; zeros]].concat());
         let number = commits.len() as u64;
         for noted in [None, Some(JournalPosition { journal: 0, number })] {
-            let seen = examine(folder.path(), noted, None);
+            let seen = check(folder.path(), noted, None);
             proptest::prop_assert_eq!(seen.ok(), Some(JournalPosition { journal: 0, number }));
             let kept = journal(&folder);
             proptest::prop_assert_eq!(&kept[..whole.len()], &whole[..]);
@@ -236,13 +236,13 @@ proptest::proptest! {
         }
     }
 
-    /// Whatever the bytes are, examination ends, and keeps or refuses the journal.
+    /// For any bytes, the check terminates, and keeps a prefix of the journal or refuses it.
     #[test]
     fn any_bytes_are_read_without_a_panic(
         bytes in proptest::collection::vec(proptest::prelude::prop_oneof![0_u8..5, proptest::prelude::any::<u8>()], 0..400),
     ) {
         let folder = folder(&bytes);
-        if examine(folder.path(), None, None).is_ok() {
+        if check(folder.path(), None, None).is_ok() {
             proptest::prop_assert!(bytes.starts_with(&journal(&folder)));
         }
     }

@@ -26,7 +26,7 @@ impl DamageSample {
             commit(&store, StreamId(id), change).unwrap();
         };
         let marked = |position: u64, body: &str, seq: u64, close: bool| {
-            let marks = Marks {
+            let progress = WriterProgress {
                 seq: Some(seq.to_string()),
                 producer: Some(producer("p", 1, seq)),
             };
@@ -34,7 +34,7 @@ impl DamageSample {
                 at: offset(position),
                 payload: Some(json(body)),
                 close,
-                marks,
+                progress,
                 now: at(seq),
             }
         };
@@ -56,7 +56,7 @@ impl DamageSample {
                     .current
                     .get()
                     .unwrap()
-                    .facts
+                    .metadata
                     .rotate_memtable_and_wait()
                     .unwrap();
             }
@@ -76,7 +76,7 @@ impl DamageSample {
                 .current
                 .get()
                 .unwrap()
-                .facts
+                .metadata
                 .rotate_memtable_and_wait()
                 .unwrap();
         }
@@ -111,8 +111,7 @@ impl DamageSample {
             .collect()
     }
 
-    /// The number of commits that a damaged copy still holds, or `None` if it, or a read of it, is
-    /// refused.
+    /// The number of commits that a damaged copy contains, or `None` if opening or reading it fails.
     fn prefix(&self, copy: &Path, what: &str) -> Option<usize> {
         let (store, recovery) = match open(copy) {
             Ok(opened) => opened,
@@ -186,7 +185,7 @@ fn shorten(sample: &DamageSample) -> (PathBuf, usize) {
 fn a_truncated_journal_yields_every_commit_before_the_cut() {
     let sample = DamageSample::new(false);
     let (journal, written) = shorten(&sample);
-    // Like after a loss of power: the noted synced length is shorter than the journal.
+    // As after a loss of power: there is no record of the synced position.
     fs::remove_file(sample.directory.path().join("synced")).unwrap();
     let mut held = 0;
     for length in (0..=written).step_by(61).chain([written]) {
@@ -205,7 +204,7 @@ fn a_truncated_journal_yields_every_commit_before_the_cut() {
             held = now;
         }
     }
-    assert_eq!(held, sample.states.len() - 1, "uncut, everything is there");
+    assert_eq!(held, sample.states.len() - 1, "the complete journal");
 }
 
 #[test]
@@ -219,7 +218,7 @@ fn a_journal_without_its_synced_part_is_refused() {
                 bytes.resize(length + zeros, 0);
             });
             let held = sample.prefix(copy.path(), &format!("cut at {length}"));
-            // The last commit may only remove what was deleted: no request waits for it, and it is
+            // The last commit may be one of the sweeper, which no request waits for and which is
             // repeated.
             let is_all = held == Some(sample.states.len() - 1);
             assert!(
@@ -250,7 +249,7 @@ fn a_flipped_bit_in_a_journal_is_refused() {
         let bit = random.random_range(0..8);
         let what = format!("seed {seed}: bit {bit} of byte {place} of {written}");
         let copy = sample.changed(&journal, |bytes| bytes[place] ^= 1 << bit);
-        // A commit may have another number, as long as the order is the same.
+        // The number of a commit may change without effect, as long as the order is the same.
         let held = sample.prefix(copy.path(), &what);
         assert!(
             held.is_none() || held == Some(last),
@@ -272,17 +271,17 @@ fn an_unfinished_append_of_bytes_like_commits_is_truncated() {
     let forged = bytes[..written].repeat(40);
     let (store, _) = open(directory.path()).unwrap();
     let payload = Payload::parse(ContentKind::Binary, Bytes::from(forged)).unwrap();
-    let marks = Marks::default();
+    let progress = WriterProgress::default();
     let change = Change::Append {
         at: offset(2),
         payload: Some(payload),
         close: false,
-        marks,
+        progress,
         now: at(0),
     };
     commit(&store, StreamId(1), change).unwrap();
     drop(store);
-    // Like a kill in the middle of this append: it was never synced, so never noted.
+    // As after a kill in the middle of this append, before its sync was recorded.
     fs::remove_file(directory.path().join("synced")).unwrap();
     let whole_journal = fs::read(&place).unwrap();
     let end = whole_journal.iter().rposition(|byte| *byte != 0).unwrap() + 1;

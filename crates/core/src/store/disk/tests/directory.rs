@@ -81,8 +81,8 @@ fn new_and_existing_files_are_made_private() {
         fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
     });
     fs::set_permissions(data.join("db"), fs::Permissions::from_mode(0o755)).unwrap();
-    // Created by an earlier build, or by a copy that lost its modes.
-    drop(super::super::Directory::take(&data).unwrap());
+    // As after a copy that did not preserve the modes.
+    drop(super::super::Directory::lock(&data).unwrap());
     for (file, _) in files(&data) {
         assert_eq!(mode(Path::new(&file)), 0o600, "{file}");
     }
@@ -90,7 +90,7 @@ fn new_and_existing_files_are_made_private() {
 }
 
 #[test]
-fn a_directory_readable_by_others_is_noticed_and_refusable() {
+fn a_directory_readable_by_others_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     for (mode, is_private) in [
         (0o700, true),
@@ -140,7 +140,7 @@ fn symbolic_links_are_not_followed() {
             }
             std::os::unix::fs::symlink(&victim, data.join(name)).unwrap();
             let opened = open(&data);
-            // Whether it can be used or not, nothing was changed through it.
+            // Whether opening succeeds or not, the link's target is unchanged.
             if let Err(refusal) = &opened {
                 assert!(
                     refusal.to_string().contains(&*data.to_string_lossy()),
@@ -225,7 +225,7 @@ fn a_missing_part_is_damage_and_nothing_is_deleted() {
         .current
         .get()
         .unwrap()
-        .facts
+        .metadata
         .rotate_memtable_and_wait()
         .unwrap();
     drop(store);

@@ -20,7 +20,7 @@ fn after_a_write_or_sync_failure_only_reads_work_until_restart() {
     ] {
         let directory = tempfile::tempdir().unwrap();
         let always = DiskOptions { sync, ..options() };
-        // The first pass is that of the creation.
+        // The creation reaches the point first.
         let store = opened(directory.path(), &always, &format!("{point}:2:error"));
         for (position, body) in [(2, "2"), (2, "2"), (2, "3")] {
             let refusal = commit(&store, StreamId(1), append(position, body)).unwrap_err();
@@ -53,8 +53,8 @@ fn after_a_write_or_sync_failure_only_reads_work_until_restart() {
         drop(store);
         let (store, recovery) = open(directory.path()).unwrap();
         let text = whole(&store, &recovery.streams[0]).unwrap();
-        // The failed append may be there, as it is unknown how much was written. What was refused
-        // after it is not.
+        // The failed append may be there, as it is unknown how much was written. The appends that
+        // were refused after it are not.
         assert!(text == "1," || text == "1,2,", "{point}: {text}");
         assert_eq!(recovery.streams.len(), 1, "{point}");
     }
@@ -127,12 +127,12 @@ fn until_it_writes(store: &DiskStore, change: impl Fn() -> Change) {
     }
 }
 
-/// Appends single bytes with a producer until the file system is completely full.
-fn fill_to_the_brim(store: &DiskStore, known: &mut DiskModel) {
+/// Appends messages with a producer until the file system is completely full.
+fn fill_completely(store: &DiskStore, known: &mut DiskModel) {
     let message = format!("\"{}\"", "x".repeat(50_000));
     for seq in 0.. {
         let end = known.streams[&StreamId(1)].0.next.bytes();
-        let marks = Marks {
+        let progress = WriterProgress {
             seq: None,
             producer: Some(producer("p", 0, seq)),
         };
@@ -142,7 +142,7 @@ fn fill_to_the_brim(store: &DiskStore, known: &mut DiskModel) {
                 at: offset(end),
                 payload,
                 close: false,
-                marks: marks.clone(),
+                progress: progress.clone(),
                 now: at(0),
             }
         };
@@ -166,7 +166,7 @@ fn after_a_completely_full_disk_only_acknowledged_data_is_kept() {
         let mut known = DiskModel::default();
         known.apply(StreamId(1), &creation("a", Some("1")));
         std::fs::write(medium.path().join("others"), vec![1; 88 << 20]).unwrap();
-        fill_to_the_brim(&store, &mut known);
+        fill_completely(&store, &mut known);
         let end = known.streams[&StreamId(1)].0.next.bytes();
         assert_eq!(
             read(&store, StreamId(1), 0, end, 10).as_deref(),
@@ -217,8 +217,8 @@ fn a_failed_deferred_sync_ends_writing_with_the_reason() {
 const MEDIUM_BYTES: u64 = 96 << 20;
 const RESERVE_BYTES: u64 = 48 << 20;
 
-/// Appends until there is no space; returns the end of the stream and the message that was
-/// repeated.
+/// Appends one message repeatedly until there is no space; returns the end of the stream and the
+/// message.
 fn fill(store: &DiskStore) -> (u64, String) {
     let message = format!("\"{}\"", "x".repeat(50_000));
     let mut end = 2;
@@ -285,7 +285,7 @@ fn a_full_disk_refuses_only_growth_and_recovers_with_space() {
         at: offset(end),
         payload: None,
         close: false,
-        marks: Marks::default(),
+        progress: WriterProgress::default(),
         now: at(0),
     };
     commit(&store, StreamId(1), nothing).unwrap();
@@ -323,7 +323,7 @@ fn on_a_full_disk_growing_notes_are_refused_and_shrinking_pass() {
     let store = opened(&medium.path().join("data"), &limits, "");
     long_note(&store, "kept", 100_000).unwrap();
     long_note(&store, "gone", 1_000_000).unwrap();
-    // The space that other files take stays taken, whatever is merged meanwhile.
+    // Other files use the space, so merges do not free enough of it.
     std::fs::write(medium.path().join("others"), vec![1; 76 << 20]).unwrap();
     let end = 2;
     let full = |outcome: Result<(), StoreError>, what: &str| {
@@ -339,7 +339,7 @@ fn on_a_full_disk_growing_notes_are_refused_and_shrinking_pass() {
         );
     }
     full(long_note(&store, "kept", 300_000), "a note that grows");
-    let marks = Marks {
+    let progress = WriterProgress {
         seq: None,
         producer: Some(producer(&"p".repeat(60_000), 0, 0)),
     };
@@ -347,7 +347,7 @@ fn on_a_full_disk_growing_notes_are_refused_and_shrinking_pass() {
         at: offset(end),
         payload: Some(json("1")),
         close: false,
-        marks,
+        progress,
         now: at(0),
     };
     full(commit(&store, StreamId(1), marked), "a long producer id");
@@ -366,7 +366,7 @@ fn on_a_full_disk_growing_notes_are_refused_and_shrinking_pass() {
         at: offset(end),
         payload: None,
         close: true,
-        marks: Marks::default(),
+        progress: WriterProgress::default(),
         now: at(0),
     };
     assert_eq!(commit(&store, StreamId(1), close), Ok(()));
@@ -404,7 +404,7 @@ fn deleting_on_a_full_disk_frees_space() {
     assert_eq!(read(&store, StreamId(2), 0, end, 10).as_deref(), Ok("1,"));
 }
 
-/// A small file system of its own.
+/// A small temporary file system.
 struct Medium {
     directory: tempfile::TempDir,
 }
@@ -427,7 +427,7 @@ impl Medium {
             return Some(Self { directory });
         }
         println!(
-            "SKIPPED: a small medium can't be mounted here (only root can); nothing was tested"
+            "SKIPPED: a file system cannot be mounted here (this needs root); nothing was tested"
         );
         None
     }
@@ -447,7 +447,7 @@ impl Medium {
 
 impl Drop for Medium {
     fn drop(&mut self) {
-        // Lazily, as a store of a failed test may still be open.
+        // Lazily, because a store of a failed test may still be open.
         let _gone = std::process::Command::new("umount")
             .arg("-l")
             .arg(self.path())

@@ -1,5 +1,4 @@
-//! Tests of the disk store: closed, reopened, damaged and failing. Helpers, and a model of the
-//! content.
+//! Tests of the disk store, with helpers and a model of its content.
 
 mod damage;
 mod directory;
@@ -10,7 +9,8 @@ mod reopening;
 use super::{DiskOpenError, DiskOptions, DiskStore, Faults, SyncMode};
 use crate::model::{Accepted, Payload, ProducerId, StreamConfig, StreamName};
 use crate::store::{
-    Change, Commit, Marks, Recovered, Recovery, Store, StoreError, StreamCreation, StreamId,
+    Change, Commit, Recovered, Recovery, Store, StoreError, StreamCreation, StreamId,
+    WriterProgress,
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use tailwater_protocol::headers::ContentKind;
 /// The longest wait.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Fast to open and to write, with little data in memory.
+/// Options for a store that opens and writes fast and has little data in memory.
 fn options() -> DiskOptions {
     DiskOptions {
         sync: SyncMode::Never,
@@ -82,7 +82,7 @@ fn creation(name: &str, first: Option<&str>) -> Change {
     );
     Change::Create(Box::new(StreamCreation {
         name,
-        life: 0,
+        generation: 0,
         config,
         first: first.map(json),
         closed: false,
@@ -91,12 +91,12 @@ fn creation(name: &str, first: Option<&str>) -> Change {
 }
 
 fn append(position: u64, body: &str) -> Change {
-    let marks = Marks::default();
+    let progress = WriterProgress::default();
     Change::Append {
         at: offset(position),
         payload: Some(json(body)),
         close: false,
-        marks,
+        progress,
         now: at(position),
     }
 }
@@ -140,7 +140,7 @@ impl DiskModel {
             let known = Recovered {
                 stream: id,
                 name: new.name.clone(),
-                life: new.life,
+                generation: new.generation,
                 config: new.config.clone(),
                 created: new.at,
                 earliest: new.config.begins(),
@@ -163,16 +163,16 @@ impl DiskModel {
             Change::Append {
                 payload,
                 close,
-                marks,
+                progress,
                 ..
             } => {
                 whole.push_str(&payload.as_ref().map(text).unwrap_or_default());
                 known.next = offset(whole.len() as u64);
                 if *close {
-                    known.closed = Some(marks.producer.clone());
+                    known.closed = Some(progress.producer.clone());
                 }
-                known.seq = marks.seq.clone().or(known.seq.take());
-                if let Some((id, at)) = &marks.producer {
+                known.seq = progress.seq.clone().or(known.seq.take());
+                if let Some((id, at)) = &progress.producer {
                     known.producers.retain(|(known, _)| known != id);
                     known.producers.push((id.clone(), *at));
                     known.producers.sort();
@@ -203,8 +203,8 @@ impl DiskModel {
     /// The same with trimmed content left blank.
     fn kept(mut self) -> Self {
         for (known, text) in self.streams.values_mut() {
-            let gone = usize::try_from(known.earliest.bytes()).unwrap();
-            text.replace_range(..gone, &" ".repeat(gone));
+            let trimmed = usize::try_from(known.earliest.bytes()).unwrap();
+            text.replace_range(..trimmed, &" ".repeat(trimmed));
         }
         self
     }

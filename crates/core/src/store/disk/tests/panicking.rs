@@ -1,4 +1,4 @@
-//! A panic in the store: waiting and later callers get the reason, and reads work.
+//! Panics in the store: pending and later changes fail with the reason, and reads work.
 
 use super::*;
 use std::time::Instant;
@@ -40,16 +40,16 @@ fn a_panic_in_a_commit_fails_waiting_and_later_changes() {
         "before_done",
     ] {
         let directory = tempfile::tempdir().unwrap();
-        // The first pass is that of the creation.
+        // The creation reaches the point first.
         let store = opened(directory.path(), &format!("{point}:2:panic"));
         let waiting: Vec<_> = (0..20)
             .map(|_| submit(&store, StreamId(1), append(2, "2")))
             .collect();
         for outcome in waiting {
-            let told = outcome
+            let result = outcome
                 .recv_timeout(DEADLINE)
-                .unwrap_or_else(|gone| panic!("{point}: never told: {gone}"));
-            assert!(told.is_err(), "{point}: {told:?}");
+                .unwrap_or_else(|error| panic!("{point}: no callback: {error}"));
+            assert!(result.is_err(), "{point}: {result:?}");
         }
         check_refuses(&store, "planned fault");
         drop(store);
@@ -91,8 +91,8 @@ fn a_panic_in_one_callback_does_not_skip_the_others() {
         change: append(2, "2"),
     };
     store.commit(change(), Box::new(|_| panic!("a test")));
-    let told = submit(&store, StreamId(1), append(2, "3")).recv_timeout(DEADLINE);
-    assert!(told.is_ok(), "never told");
+    let result = submit(&store, StreamId(1), append(2, "3")).recv_timeout(DEADLINE);
+    assert!(result.is_ok(), "no callback");
     let refusal = commit(&store, StreamId(1), append(4, "4")).unwrap_err();
     assert!(refusal.to_string().contains("a test"), "{refusal}");
 }
@@ -118,7 +118,7 @@ fn a_change_the_engine_refuses_does_not_stop_the_store() {
         at: offset(2),
         payload: Some(json("2")),
         close,
-        marks: Marks {
+        progress: WriterProgress {
             seq: None,
             producer: Some(producer(name, 0, 0)),
         },

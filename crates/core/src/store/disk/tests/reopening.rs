@@ -1,4 +1,4 @@
-//! A reopened store holds what was committed, and nothing else.
+//! A reopened store contains exactly what was committed.
 
 use super::*;
 use crate::model::{Expiry, Fork};
@@ -64,7 +64,7 @@ fn steps() -> impl Strategy<Value = Vec<ReopeningStep>> {
 }
 
 #[test]
-fn a_reopened_store_holds_exactly_what_was_committed() {
+fn a_reopened_store_contains_exactly_what_was_committed() {
     // `PROPTEST_CASES` sets the number of cases; a failure prints its shrunk steps and its seed.
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
@@ -160,7 +160,7 @@ impl<'a> ReopeningRun<'a> {
             ReopeningStep::Flush => {
                 let engine = self.store.as_ref().unwrap().current.get().unwrap();
                 engine.data.rotate_memtable_and_wait().unwrap();
-                engine.facts.rotate_memtable_and_wait().unwrap();
+                engine.metadata.rotate_memtable_and_wait().unwrap();
             }
         }
     }
@@ -177,7 +177,7 @@ impl<'a> ReopeningRun<'a> {
         let end = self.model.streams[&id].0.next;
         let payload = lengths.map(|lengths| self.payload(id, end.bytes(), &lengths));
         let producer = by.map(|(name, seq)| producer(&format!("p{name}"), 1, seq));
-        let marks = Marks {
+        let progress = WriterProgress {
             seq: seq.map(|seq| seq.to_string()),
             producer,
         };
@@ -187,7 +187,7 @@ impl<'a> ReopeningRun<'a> {
                 at: end,
                 payload,
                 close,
-                marks,
+                progress,
                 now: at(end.bytes()),
             },
         );
@@ -228,7 +228,7 @@ impl<'a> ReopeningRun<'a> {
             id,
             Change::Create(Box::new(StreamCreation {
                 name,
-                life: 0,
+                generation: 0,
                 config,
                 first,
                 closed,
@@ -315,16 +315,16 @@ fn an_interrupted_deletion_is_finished_by_the_next_start() {
             [kept]
         );
         let begun = std::time::Instant::now();
-        let facts = || {
+        let metadata = || {
             store
                 .current
                 .get()
                 .unwrap()
-                .facts()
-                .filter(|fact| fact.as_ref().unwrap().0 == gone)
+                .metadata()
+                .filter(|entry| entry.as_ref().unwrap().0 == gone)
                 .count()
         };
-        while facts() > 0 && begun.elapsed() < DEADLINE {
+        while metadata() > 0 && begun.elapsed() < DEADLINE {
             std::thread::yield_now();
         }
         assert_eq!(
@@ -334,7 +334,7 @@ fn an_interrupted_deletion_is_finished_by_the_next_start() {
                 .unwrap()
                 .records(gone, Offset::ZERO, Offset::MAX)
                 .count()
-                + facts(),
+                + metadata(),
             rows
         );
         assert_eq!(read(&store, kept, 0, 2, 10).as_deref(), Ok("1,"));

@@ -1,9 +1,9 @@
-//! Deletes streams: on request, when they have expired, and hidden ones once their last fork is deleted.
+//! Deletion of streams: on request, after expiry, and of hidden streams after their last fork is deleted.
 
 use super::{NameLock, Streams};
 use crate::log::Log;
 use crate::log::fork_refs::DeletionKind;
-use crate::log::retention::sweeps_between_looks;
+use crate::log::retention::sweeps_between_checks;
 use crate::model::StreamName;
 use crate::store::{Change, Commit, StoreError};
 use futures_util::StreamExt;
@@ -13,20 +13,20 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Streams that a sweep deletes or cuts at the same time.
+/// The number of streams that a sweep deletes or trims concurrently.
 const SWEEP_AT_ONCE: usize = 64;
 
 /// The outcome of a deletion, with the lock on the name.
 pub(super) type RemovalOutcome = (Result<(), StoreError>, NameLock);
 
 impl Streams {
-    /// Deletes a stream with all its data, or hides it while it has forks; `false` when there is none of this name.
-    /// Readers that wait are woken.
+    /// Deletes a stream with all its data, or hides it if it has forks; `false` if there is no stream
+    /// of this name. Waiting readers are woken.
     ///
-    /// Dropping the future undoes nothing: what was submitted is done, and the name stays locked until then.
+    /// Dropping the future does not cancel a submitted deletion; the name stays locked until it completes.
     ///
     /// # Errors
-    /// [`StoreError`]; then the stream is still there.
+    /// [`StoreError`]; the stream still exists.
     ///
     /// Source: Durable Streams protocol, sections 4.2 and 5.4.
     pub async fn delete(&self, name: &StreamName) -> Result<bool, StoreError> {
@@ -36,12 +36,13 @@ impl Streams {
         };
         match self.remove(log, lock).await {
             Ok((outcome, _)) => outcome.map(|()| true),
-            // The store is gone with all that it was told.
+            // The store was dropped with its pending changes.
             Err(_) => Err(StoreError::NoStream),
         }
     }
 
-    /// Submits the deletion of a stream whose name the caller has locked; it is done, whether a request waits for that or not.
+    /// Submits the deletion of a stream whose name the caller has locked. It completes even if the
+    /// receiver is dropped.
     pub(super) fn remove(
         &self,
         log: Arc<Log>,
@@ -49,8 +50,8 @@ impl Streams {
     ) -> oneshot::Receiver<RemovalOutcome> {
         let (answer, removed) = oneshot::channel();
         let Some(kind) = log.fork_refs.begin_delete() else {
-            // Nobody else ends it while this lock lasts, except the collection of what is hidden.
-            let _kept = answer.send((Ok(()), lock));
+            // While the name is locked, only the collection of a hidden stream can be in progress.
+            let _gone = answer.send((Ok(()), lock));
             return removed;
         };
         let hides = kind == DeletionKind::Hide;
@@ -67,7 +68,7 @@ impl Streams {
                 match &result {
                     Ok(()) if hides => {
                         let is_unused = log.fork_refs.hide();
-                        log.end();
+                        log.mark_deleted();
                         if is_unused {
                             streams.collect(log);
                         }
@@ -75,30 +76,32 @@ impl Streams {
                     Ok(()) => streams.forget(&log),
                     Err(_) => log.fork_refs.rollback_delete(),
                 }
-                // When nobody waits, the name is unlocked here.
+                // If the receiver was dropped, the name is unlocked here.
                 let _gone = answer.send((result, lock));
             }),
         );
         removed
     }
 
-    /// The deletion of a stream, with what is remembered of its name.
+    /// The deletion of a stream, with the note about its name.
     fn deletion(&self, log: &Log) -> Change {
         Change::Delete {
-            notes: self.deleted.end_life(log.name(), log.life()),
+            notes: self.deleted.end_generation(log.name(), log.generation()),
         }
     }
 
-    /// A stream was deleted from the store: frees its name, ends its log, and releases its source.
+    /// Removes a stream that was deleted from the store: frees its name, marks its log as deleted, and
+    /// releases its source.
     fn forget(&self, log: &Arc<Log>) {
         self.write().remove(log.name());
-        log.end();
+        log.mark_deleted();
         if let Some(source) = log.source() {
             self.release(source);
         }
     }
 
-    /// Removes a fork from the count of its source; deletes a hidden source without forks.
+    /// Removes a fork from the count of its source, and deletes the source if it is hidden and has no
+    /// forks any more.
     pub(super) fn release(&self, source: &Arc<Log>) {
         if source.fork_refs.release() {
             self.collect(Arc::clone(source));
@@ -114,22 +117,24 @@ impl Streams {
             Box::new(move |result| match result {
                 Ok(()) => streams.forget(&log),
                 Err(error) => {
-                    tracing::warn!(stream = %log.name(), %error, "a deleted stream without forks stays for now");
+                    tracing::warn!(stream = %log.name(), %error, "a hidden stream without forks was not deleted; the next sweep tries again");
                     log.fork_refs.rollback_delete();
                 }
             }),
         );
     }
 
-    /// Deletes what is hidden and has no forks: at the opening, or when it could not be deleted before.
+    /// Deletes hidden streams without forks, when the store is opened or after an earlier deletion failed.
     pub(super) fn collect_hidden(&self) {
         for log in self.all(|log| log.fork_refs.collect()) {
             self.collect(log);
         }
     }
 
-    /// Looks every so often for streams that have ended by themselves and for messages that are no longer kept, until
-    /// the server stops.
+    /// Deletes expired streams and messages beyond their retention periodically, until the server stops.
+    ///
+    /// - `every`: the interval between sweeps.
+    /// - `stop`: becomes true when the server stops.
     pub async fn sweep_until(&self, every: Duration, mut stop: watch::Receiver<bool>) {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -145,41 +150,45 @@ impl Streams {
         }
     }
 
-    /// Deletes the streams that have ended by themselves, and removes messages that are no longer kept.
+    /// Deletes expired streams, and messages beyond their retention.
     async fn sweep(&self, number: u64, every: Duration) {
-        self.delete_ended().await;
+        self.delete_expired().await;
         self.collect_hidden();
-        let is_due = |age: Duration| number.is_multiple_of(sweeps_between_looks(age, every));
+        let is_due = |age: Duration| number.is_multiple_of(sweeps_between_checks(age, every));
         let kept =
-            self.all(|log| log.has_too_many_bytes() || log.config().keep_age.is_some_and(is_due));
+            self.all(|log| log.exceeds_byte_limit() || log.config().keep_age.is_some_and(is_due));
         stream::iter(kept)
             .for_each_concurrent(SWEEP_AT_ONCE, |log| async move {
-                log.keep_to_bytes().await;
-                log.keep_to_age().await;
+                log.enforce_byte_limit().await;
+                log.enforce_age_limit().await;
             })
             .await;
     }
 
-    /// Deletes the streams that have ended by themselves.
-    pub async fn delete_ended(&self) {
-        let over = self.all(|log| !log.is_hidden() && log.is_over());
+    /// Deletes expired streams.
+    pub async fn delete_expired(&self) {
+        let over = self.all(|log| !log.is_hidden() && log.is_expired());
         let removals = over.into_iter().filter_map(|log| {
-            // A name that is busy now is looked at again in the next sweep.
+            // A name that is locked now is left to the next sweep.
             let lock = self.try_lock_name(log.name())?;
-            log.is_over().then(|| self.remove(log, lock))
+            log.is_expired().then(|| self.remove(log, lock))
         });
         stream::iter(removals)
             .for_each_concurrent(SWEEP_AT_ONCE, |removed| async {
                 if let Ok((Err(error), lock)) = removed.await {
-                    tracing::warn!(stream = %lock.name, %error, "a stream that has ended stays for now");
+                    tracing::warn!(stream = %lock.name, %error, "an expired stream was not deleted; the next sweep tries again");
                 }
             })
             .await;
     }
 
-    /// The streams that `is_meant` picks; asked under the lock, so it must be quick.
-    fn all(&self, is_meant: impl Fn(&Log) -> bool) -> Vec<Arc<Log>> {
+    /// The streams for which `predicate` is true. The lock on all streams is held meanwhile, so the
+    /// predicate must be fast.
+    fn all(&self, predicate: impl Fn(&Log) -> bool) -> Vec<Arc<Log>> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
-        logs.values().filter(|log| is_meant(log)).cloned().collect()
+        logs.values()
+            .filter(|log| predicate(log))
+            .cloned()
+            .collect()
     }
 }

@@ -1,4 +1,4 @@
-//! Requests that arrive while appends are pending: no response relies on an append that may still
+//! Requests that arrive while appends are pending: no response depends on an append that may still
 //! fail.
 
 use crate::delaying_store::DelayingStore;
@@ -51,9 +51,10 @@ fn close() -> Append {
     }
 }
 
-/// Appends `first`, and `second` while the first is held back; then the first succeeds or fails, as
-/// `fate` says. Returns both outcomes.
-async fn both(first: Append, second: Append, fate: bool) -> [Result<Appended, AppendError>; 2] {
+/// Appends `first`, and `second` while the first is pending; returns both outcomes.
+///
+/// - `succeeds`: whether the first append succeeds.
+async fn both(first: Append, second: Append, succeeds: bool) -> [Result<Appended, AppendError>; 2] {
     let (store, log) = held().await;
     let mut one = Box::pin(log.append(first));
     assert!((&mut one).now_or_never().is_none());
@@ -62,9 +63,9 @@ async fn both(first: Append, second: Append, fate: bool) -> [Result<Appended, Ap
         (&mut two).now_or_never().is_none(),
         "answered while it depends on an append that is not durable yet"
     );
-    store.release(fate);
+    store.release(succeeds);
     let one = one.await;
-    // At most two: one that shows that the first was committed, then the append itself.
+    // At most two commits: an empty one that waits for the first append, then the second append.
     for _ in 0..2 {
         if let Some(two) = (&mut two).now_or_never() {
             return [one, two];
