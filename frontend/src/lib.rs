@@ -11,7 +11,9 @@ pub mod api;
 pub mod app;
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
+pub mod language;
 pub mod numbers;
 pub mod pages;
 pub mod techniques;
+pub mod theme;
 pub mod widgets;

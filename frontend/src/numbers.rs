@@ -2,7 +2,7 @@
 
 pub use tailwater_lab::digits::fixed;
 
-use crate::app::language::Language;
+use crate::language::Language;
 
 /// A unit beside a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use tailwater_protocol::Technique;
 
-use crate::app::language::Bilingual;
-use crate::app::theme::ThemeColour;
+use crate::language::Bilingual;
+use crate::theme::ThemeColour;
 
 /// How a technique looks and what it does, in few words.
 #[derive(Debug, Clone, Copy)]

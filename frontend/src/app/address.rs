@@ -49,9 +49,9 @@ impl Address {
 
 #[cfg(test)]
 mod tests {
-    use super::super::language::Language;
-    use super::super::theme::Theme;
     use super::*;
+    use crate::language::Language;
+    use crate::theme::Theme;
 
     const PAGES: [&str; 2] = ["first", "second"];
 

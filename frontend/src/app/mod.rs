@@ -4,8 +4,11 @@
 
 pub mod address;
 #[cfg(target_arch = "wasm32")]
+pub mod help;
+#[cfg(target_arch = "wasm32")]
 mod keys;
-pub mod language;
+#[cfg(target_arch = "wasm32")]
+pub mod nav;
 #[cfg(target_arch = "wasm32")]
 pub mod page;
 #[cfg(target_arch = "wasm32")]
@@ -15,7 +18,6 @@ pub mod query;
 #[cfg(target_arch = "wasm32")]
 pub mod shell;
 pub mod text;
-pub mod theme;
 
 #[cfg(target_arch = "wasm32")]
 pub use shell::{HistoryChange, Shell, mount};

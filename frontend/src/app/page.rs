@@ -2,9 +2,9 @@
 
 use leptos::prelude::AnyView;
 
-use super::language::Language;
 use super::query::Query;
 use crate::browser;
+use crate::language::Language;
 
 /// A text of a page, in a language.
 pub type PageText = fn(Language) -> &'static str;

@@ -1,8 +1,8 @@
 //! Theme and language, which all pages share.
 
-use super::language::Language;
 use super::query::Query;
-use super::theme::Theme;
+use crate::language::Language;
+use crate::theme::Theme;
 
 /// The theme's name in the address.
 pub(super) const THEME: &str = "theme";

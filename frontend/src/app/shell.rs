@@ -6,14 +6,15 @@ use wasm_bindgen::closure::Closure;
 
 use super::address::Address;
 use super::keys;
-use super::language::Language;
 use super::page::{DashboardPage, KeyPress};
 use super::pages::PAGES;
 use super::preferences::Preferences;
 use super::query::Query;
 use super::text::SharedText;
-use super::theme::Theme;
 use crate::browser;
+use crate::language::Language;
+use crate::theme::Theme;
+use crate::widgets::command::CopyLabels;
 
 const LANGUAGE_KEY: &str = "tailwater.language";
 const THEME_KEY: &str = "tailwater.theme";
@@ -211,6 +212,10 @@ fn DashboardFrame() -> impl IntoView {
     };
     shell.remember(PAGES[page].name, query);
     provide_context(shell);
+    provide_context(CopyLabels {
+        copy: shell.say(|text| text.copy),
+        copied: shell.say(|text| text.copied),
+    });
     follow_language(shell);
     follow_theme(shell);
     window_event_listener(leptos::ev::popstate, move |_| shell.follow_address());

@@ -39,12 +39,14 @@ pub fn ConnectionMark(
     /// How the page stands to the server.
     #[prop(into)]
     connection: Signal<ServerConnection>,
+    /// Its name in the language in use.
+    #[prop(into)]
+    label: Signal<&'static str>,
 ) -> impl IntoView {
-    let shell = expect_context::<crate::app::Shell>();
     view! {
         <p class="state" data-state=move || connection.get().name() aria-hidden="true">
             <span class="dot"></span>
-            {move || (shell.text().connection)(connection.get())}
+            {label}
         </p>
     }
 }

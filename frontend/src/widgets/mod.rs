@@ -8,7 +8,3 @@ pub mod command;
 pub mod connection;
 #[cfg(target_arch = "wasm32")]
 pub mod field;
-#[cfg(target_arch = "wasm32")]
-pub mod help;
-#[cfg(target_arch = "wasm32")]
-pub mod nav;

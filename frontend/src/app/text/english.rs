@@ -1,7 +1,7 @@
 //! What all pages say in English.
 
 use super::SharedText;
-use crate::app::theme::Theme;
+use crate::theme::Theme;
 use crate::widgets::connection::ServerConnection;
 
 /// English.

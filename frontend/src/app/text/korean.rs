@@ -1,7 +1,7 @@
 //! What all pages say in Korean; docs/korean.md has the words and the rules.
 
 use super::SharedText;
-use crate::app::theme::Theme;
+use crate::theme::Theme;
 use crate::widgets::connection::ServerConnection;
 
 /// 한국어.

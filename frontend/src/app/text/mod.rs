@@ -5,8 +5,8 @@ mod korean;
 #[cfg(test)]
 pub(crate) mod rules;
 
-use super::language::Language;
-use super::theme::Theme;
+use crate::language::Language;
+use crate::theme::Theme;
 use crate::widgets::connection::ServerConnection;
 
 /// What all pages say.

@@ -12,9 +12,9 @@ use super::frames::{self, Canvas};
 use super::model::settings::RaceSettings;
 use super::model::summary::Summary;
 use super::text::RaceText;
-use crate::app::language::Language;
 use crate::app::{HistoryChange, Shell};
 use crate::browser;
+use crate::language::Language;
 
 /// Seconds that a telephone shows at first: more would crowd.
 const NARROW_WINDOW_S: f64 = 4.0;

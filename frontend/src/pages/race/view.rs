@@ -4,13 +4,13 @@ use leptos::prelude::*;
 
 use super::context::RaceContext;
 use crate::app::Shell;
+use crate::app::help::Help;
 use crate::pages::race::parts::cards::Cards;
 use crate::pages::race::parts::controls::Controls;
 use crate::pages::race::parts::head::RaceHead;
 use crate::pages::race::parts::headline::{HeadlineSection, Notice};
 use crate::pages::race::parts::publish::{Latest, Publish};
 use crate::pages::race::parts::stage::StageView;
-use crate::widgets::help::Help;
 
 /// The page.
 #[component]

@@ -7,10 +7,10 @@ use super::parts::create::Create;
 use super::parts::list::ListSection;
 use super::parts::panel::StreamPanel;
 use crate::app::Shell;
+use crate::app::help::Help;
+use crate::app::nav::{Choices, Nav};
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::{ConnectionMark, ServerConnection};
-use crate::widgets::help::Help;
-use crate::widgets::nav::{Choices, Nav};
 
 /// The page.
 #[component]
@@ -62,7 +62,7 @@ fn StreamsStatus() -> impl IntoView {
         })
     };
     view! {
-        <ConnectionMark connection />
+        <ConnectionMark connection label=Signal::derive(state) />
         <p class="outcome" role="status" data-testid="status" data-state=move || connection.get().name()>
             <span class="spoken">{state} ". "</span>
             <span data-testid="said">{said}</span>

@@ -2,7 +2,7 @@
 
 use super::palette::Ink;
 use super::scene::{Align, Label, Scene, SeriesId};
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{Unit, span_ms, trimmed};
 use std::borrow::Cow;
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use tailwater_protocol::Technique;
 
-use crate::app::theme::ThemeColour;
 use crate::techniques::TECHNIQUES;
+use crate::theme::ThemeColour;
 
 /// What a series is drawn in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 
+use crate::app::nav::{Choices, Nav};
 use crate::browser;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::export;
 use crate::pages::race::model::headline::Headline;
 use crate::widgets::connection::ConnectionMark;
-use crate::widgets::nav::{Choices, Nav};
 
 /// At most so often the status speaks, ms.
 const SPEAK_MS: f64 = 5_000.0;
@@ -69,7 +69,7 @@ fn RaceStatus() -> impl IntoView {
         });
     });
     view! {
-        <ConnectionMark connection />
+        <ConnectionMark connection label=Signal::derive(move || (page.shell.text().connection)(connection.get())) />
         <p class="spoken" role="status" data-testid="status" data-state=move || connection.get().name()>
             {move || spoken.get()}
         </p>

@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
-use crate::app::language::Language;
 use crate::browser;
+use crate::language::Language;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::LanePhase;

@@ -7,7 +7,7 @@ use tailwater_protocol::Technique;
 use tailwater_protocol::lab::Pattern;
 
 use super::RaceText;
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{
     Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, seconds, size, span_ms,
 };

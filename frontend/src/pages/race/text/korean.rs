@@ -6,7 +6,7 @@ use tailwater_protocol::lab::Pattern;
 
 use super::RaceText;
 use super::english::whole_s;
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{
     Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, seconds, size, span_ms,
 };

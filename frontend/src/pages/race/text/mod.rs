@@ -6,7 +6,7 @@ mod korean;
 use tailwater_lab::{Doubt, Verdict};
 use tailwater_protocol::lab::Pattern;
 
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::pages::race::model::headline::{Cost, Headline};
 use crate::pages::race::model::lane::LanePhase;
 

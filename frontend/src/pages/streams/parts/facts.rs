@@ -4,11 +4,11 @@ use leptos::prelude::*;
 use tailwater_protocol::inspect::{Configuration, StreamDetails};
 
 use crate::app::HistoryChange;
-use crate::app::language::Language;
+use crate::app::nav::is_plain;
 use crate::browser;
+use crate::language::Language;
 use crate::numbers::{count, size, span_s};
 use crate::pages::streams::context::StreamsContext;
-use crate::widgets::nav::is_plain;
 
 /// The facts, each with its name.
 #[component]

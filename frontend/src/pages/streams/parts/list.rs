@@ -6,15 +6,15 @@ use tailwater_protocol::inspect::StreamSummary;
 
 use crate::api::request::ApiRequest;
 use crate::app::HistoryChange;
-use crate::app::language::Language;
+use crate::app::nav::is_plain;
 use crate::browser;
+use crate::language::Language;
 use crate::numbers;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{FetchedKind, Listing, PAGE};
 use crate::pages::streams::parts::curl::CurlButton;
 use crate::widgets::command::CommandLine;
 use crate::widgets::field::TextField;
-use crate::widgets::nav::is_plain;
 
 /// How long the typing has to rest before the server is asked, ms.
 const REST_MS: u64 = 150;

@@ -12,6 +12,7 @@ use super::follow::FollowSection;
 use super::readers::{ProducerSection, ReaderSection};
 use crate::api::name;
 use crate::api::request::{ApiRequest, stream_url};
+use crate::app::nav::is_plain;
 use crate::app::page::{DashboardPage, StreamLink};
 use crate::app::{HistoryChange, Shell};
 use crate::browser;
@@ -19,7 +20,6 @@ use crate::pages::streams::PAGE;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{Fetched, FetchedKind};
 use crate::widgets::command::CommandLine;
-use crate::widgets::nav::is_plain;
 
 /// The panel.
 #[component]

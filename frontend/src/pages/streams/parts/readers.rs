@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{self, count, size, span_s};
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::followers;

@@ -2,7 +2,7 @@
 
 use super::StreamsText;
 use crate::api::request::InvalidField;
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{count, size};
 use crate::pages::streams::model::tailing::FollowState;
 

@@ -5,7 +5,7 @@ use tailwater_protocol::NameError;
 use super::StreamsText;
 use crate::api::name::NameFault;
 use crate::api::request::InvalidField;
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{count, size};
 use crate::pages::streams::model::tailing::FollowState;
 

@@ -4,7 +4,7 @@ mod english;
 mod korean;
 
 use crate::api::request::InvalidField;
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::pages::streams::model::tailing::FollowState;
 
 /// What the Streams page says. Sentences with numbers are functions, so that each language has its own order of words.

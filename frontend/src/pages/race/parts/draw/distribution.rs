@@ -5,7 +5,7 @@
 //! know what lies between them. Each curve carries its technique's shape and letter, at a height of its own, so that curves
 //! which coincide can be told apart.
 
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{percent, span_ms};
 use crate::techniques::look;
 use crate::widgets::canvas::axis::{by_factors, decade, step_for, steps, tick_label};

@@ -12,7 +12,7 @@ pub mod distribution;
 pub mod sequence;
 pub mod waterfall;
 
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::pages::race::model::trace::Trace;
 use crate::techniques::look;
 use crate::widgets::canvas::axis::TimeAxis;

@@ -14,7 +14,7 @@ mod lane;
 mod tests;
 
 use super::{LaneView, View, badge, is_narrow};
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::pages::race::model::trace::EventRun;
 use crate::widgets::canvas::axis::{AXIS_HEIGHT, TimeAxis};
 use crate::widgets::canvas::columns::Columns;

@@ -231,7 +231,7 @@ fn tick_height(bytes: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::language::Language;
+    use crate::language::Language;
     use crate::pages::race::model::trace::{EventMark, Trace};
     use crate::widgets::canvas::scene::Series;
     use tailwater_client::FollowReport;

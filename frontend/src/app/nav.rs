@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 
-use crate::app::language::Language;
 use crate::app::page::DashboardPage;
-use crate::app::theme::Theme;
 use crate::app::{HistoryChange, Shell};
+use crate::language::Language;
+use crate::theme::Theme;
 
 /// The name, and a link to each page.
 #[component]

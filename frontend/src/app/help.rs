@@ -3,7 +3,7 @@
 use leptos::html::Dialog;
 use leptos::prelude::*;
 
-use crate::app::Shell;
+use super::Shell;
 
 /// A modal dialog; Escape closes it.
 #[component]
