@@ -36,48 +36,61 @@ pub fn AppendBox(
     }
 }
 
-#[component]
-fn AppendForm(
+/// What is typed into the box, and what became of sending it.
+#[derive(Clone, Copy)]
+struct AppendFields {
     name: StoredValue<StreamName>,
-    details: Memo<Option<StreamDetails>>,
-) -> impl IntoView {
-    let streams = expect_context::<StreamsContext>();
-    let content_type = Memo::new(move |_| {
-        details.with(|details| {
-            details
-                .as_ref()
-                .map(|it| it.configuration.content_type.clone())
-                .unwrap_or_default()
+    content_type: Memo<String>,
+    body: RwSignal<String>,
+    fault: RwSignal<String>,
+    is_busy: RwSignal<bool>,
+}
+
+impl AppendFields {
+    fn new(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> Self {
+        let content_type = Memo::new(move |_| {
+            details.with(|details| {
+                details
+                    .as_ref()
+                    .map(|it| it.configuration.content_type.clone())
+                    .unwrap_or_default()
+            })
+        });
+        Self {
+            name,
+            content_type,
+            body: RwSignal::new(String::new()),
+            fault: RwSignal::new(String::new()),
+            is_busy: RwSignal::new(false),
+        }
+    }
+
+    fn request(self, body: &str) -> ApiRequest {
+        self.name.with_value(|name| {
+            self.content_type
+                .with_untracked(|content_type| ApiRequest::append(name, content_type, body))
         })
-    });
-    let is_json = move || {
-        content_type.with(|content_type| ContentKind::of(content_type) == ContentKind::Json)
-    };
-    let body = RwSignal::new(String::new());
-    let fault = RwSignal::new(String::new());
-    let is_busy = RwSignal::new(false);
-    let request = move |body: &str| {
-        name.with_value(|name| {
-            content_type.with_untracked(|content_type| ApiRequest::append(name, content_type, body))
-        })
-    };
-    let line = Signal::derive(move || {
-        let typed = body.get();
+    }
+
+    /// The curl line for what is typed, or for an example.
+    fn curl(self) -> String {
+        let typed = self.body.get();
         let body = if typed.is_empty() {
-            content_type.with(|it| example(it)).to_owned()
+            self.content_type.with(|it| example(it)).to_owned()
         } else {
             typed
         };
-        request(&body).curl(&browser::origin())
-    });
-    let send = move || {
-        let typed = body.get_untracked();
-        if typed.is_empty() || is_busy.get_untracked() {
+        self.request(&body).curl(&browser::origin())
+    }
+
+    fn send(self, streams: StreamsContext) {
+        let typed = self.body.get_untracked();
+        if typed.is_empty() || self.is_busy.get_untracked() {
             return;
         }
-        let request = request(&typed);
-        is_busy.set(true);
-        fault.set(String::new());
+        let request = self.request(&typed);
+        self.is_busy.set(true);
+        self.fault.set(String::new());
         wasm_bindgen_futures::spawn_local(async move {
             let controller = streams.controller();
             match controller.send(&request).await {
@@ -86,19 +99,40 @@ fn AppendForm(
                         done.next.map(|next| next.to_string()).unwrap_or_default(),
                     )));
                     // What was typed meanwhile stays.
-                    body.try_update(|body| {
+                    self.body.try_update(|body| {
                         if *body == typed {
                             body.clear();
                         }
                     });
                 }
                 Err(why) => {
-                    fault.try_set(why);
+                    self.fault.try_set(why);
                 }
             }
-            is_busy.try_set(false);
+            self.is_busy.try_set(false);
         });
+    }
+}
+
+#[component]
+fn AppendForm(
+    name: StoredValue<StreamName>,
+    details: Memo<Option<StreamDetails>>,
+) -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let fields = AppendFields::new(name, details);
+    let AppendFields {
+        content_type,
+        body,
+        fault,
+        is_busy,
+        ..
+    } = fields;
+    let is_json = move || {
+        content_type.with(|content_type| ContentKind::of(content_type) == ContentKind::Json)
     };
+    let line = Signal::derive(move || fields.curl());
+    let send = move || fields.send(streams);
     view! {
         <form
             class="form"
