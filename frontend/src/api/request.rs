@@ -276,13 +276,15 @@ impl ApiRequest {
 
 /// The line for a shell that follows by `technique`; curl speaks no WebSocket everywhere, so that takes our own command.
 pub fn follow_line(origin: &str, name: &StreamName, technique: Technique, from: &Token) -> String {
-    if technique == Technique::Websocket {
-        return format!(
+    match technique {
+        Technique::Websocket => format!(
             "tailwater tail {} --server {origin} --live websocket --from {from}",
             quoted(name.as_str())
-        );
+        ),
+        Technique::Poll | Technique::LongPoll | Technique::Ndjson | Technique::Sse => {
+            ApiRequest::follow(name, technique, from).curl(origin)
+        }
     }
-    ApiRequest::follow(name, technique, from).curl(origin)
 }
 
 /// A body that fits a stream of this content type, for examples.
