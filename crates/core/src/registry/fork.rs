@@ -175,20 +175,7 @@ impl Streams {
                 Absent::Hidden => ForkError::SourceHidden(request.source.clone()),
             })?;
         let config = inherit(source.config(), &request);
-        if !source.config().same_type(&config.content_type) {
-            let source_type = source.config().content_type.to_string();
-            return Err(ForkError::TypeDiffers {
-                source_type,
-                asked: config.content_type.to_string(),
-            }
-            .into());
-        }
-        if source.lineage.generation() >= Lineage::GENERATIONS_MAX {
-            return Err(ForkError::TooDeep {
-                limit: Lineage::GENERATIONS_MAX,
-            }
-            .into());
-        }
+        check_source(&source, &config)?;
         // From here on the source keeps everything that it has.
         let Some(reservation) = ForkReservation::by(self, &source) else {
             return Err(ForkError::NoSource(request.source).into());
@@ -246,6 +233,22 @@ impl Streams {
         whole.extend_from_slice(&body);
         self.first_payload(kind, whole.freeze()).await
     }
+}
+
+/// Checks that a stream can be the source of a fork with this configuration.
+fn check_source(source: &Log, config: &StreamConfig) -> Result<(), ForkError> {
+    if !source.config().same_type(&config.content_type) {
+        return Err(ForkError::TypeDiffers {
+            source_type: source.config().content_type.to_string(),
+            asked: config.content_type.to_string(),
+        });
+    }
+    if source.lineage.generation() >= Lineage::GENERATIONS_MAX {
+        return Err(ForkError::TooDeep {
+            limit: Lineage::GENERATIONS_MAX,
+        });
+    }
+    Ok(())
 }
 
 /// The configuration of a fork: what it asks for, and else what its source has.

@@ -1,6 +1,6 @@
 //! The readers of a load.
 
-use super::{Load, LoadEnd, SILENCE_MAX, expect_ok, micros, stream};
+use super::{Load, LoadEnd, SILENCE_MAX, expect_ok, expect_stream, micros, stream};
 use crate::BenchFault;
 use crate::decode::ContentPart;
 use crate::message::{MessageScanner, SeenMessages};
@@ -148,12 +148,7 @@ impl Load<'_> {
         let (mut answered, before) = (false, tally.delivered);
         let bytes = lines.read(*line, &mut |part| {
             match part {
-                ContentPart::Head(head) if streams => {
-                    *follows = head.is_success() || head.status == 101;
-                    if !*follows {
-                        expect_ok(&head)?;
-                    }
-                }
+                ContentPart::Head(head) if streams => *follows = expect_stream(&head)?,
                 ContentPart::Head(head) => {
                     if head.status != 304 {
                         expect_ok(&head)?;
