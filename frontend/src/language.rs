@@ -65,7 +65,7 @@ impl Bilingual {
     }
 
     /// The text in `language`.
-    pub fn say(self, language: Language) -> &'static str {
+    pub fn in_language(self, language: Language) -> &'static str {
         match language {
             Language::English => self.english,
             Language::Korean => self.korean,

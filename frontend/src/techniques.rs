@@ -17,11 +17,11 @@ pub struct TechniqueLook {
     /// Its colour.
     pub hue: ThemeColour,
     /// What it does, beside its name.
-    pub gloss: Bilingual,
+    pub description: Bilingual,
     /// What it is called in a sentence.
-    pub spoken: Bilingual,
+    pub name_in_sentence: Bilingual,
     /// Whether it asks again and again, so that answers without news can be counted.
-    pub asks: bool,
+    pub repeats_requests: bool,
     /// What theory says of its latency, in a line.
     pub theory: Bilingual,
     /// How high its tag stands beside its curve in a distribution, as a share of the height; each at its own, so that tags do
@@ -40,15 +40,15 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             light: "#c25400",
             dark: "#ff9d4d",
         },
-        gloss: Bilingual {
+        description: Bilingual {
             english: "asks every so often",
             korean: "일정 주기로 요청합니다",
         },
-        spoken: Bilingual {
+        name_in_sentence: Bilingual {
             english: "polling",
             korean: "Polling",
         },
-        asks: true,
+        repeats_requests: true,
         theory: Bilingual {
             english: "half an interval and the way down; a straight line",
             korean: "지연은 평균적으로 주기의 절반에 서버에서 클라이언트까지의 전달 시간을 더한 값이며, 누적 분포는 직선입니다",
@@ -67,16 +67,16 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             light: "#1f55c4",
             dark: "#7ba6ff",
         },
-        gloss: Bilingual {
+        description: Bilingual {
             english: "asks, and the question is held",
             korean: "요청해 두고, 이벤트가 생길 때까지 응답을 기다립니다",
         },
         // Neither the hyphen nor the space breaks: they stand in sentences that wrap.
-        spoken: Bilingual {
+        name_in_sentence: Bilingual {
             english: "long\u{2011}polling",
             korean: "Long\u{a0}Polling",
         },
-        asks: true,
+        repeats_requests: true,
         theory: Bilingual {
             english: "the way down; events that fall into the re-arm gap wait for it",
             korean: "지연은 서버에서 클라이언트까지의 전달 시간이며, 다음 요청이 도착하기 전에 생긴 이벤트는 그 요청을 기다립니다",
@@ -92,12 +92,12 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             light: "#00805a",
             dark: "#3fcf9b",
         },
-        gloss: Bilingual {
+        description: Bilingual {
             english: "asks once; lines that never end",
             korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 한 줄씩 받습니다",
         },
-        spoken: Bilingual::same("NDJSON"),
-        asks: false,
+        name_in_sentence: Bilingual::same("NDJSON"),
+        repeats_requests: false,
         theory: Bilingual {
             english: "the way down, every time",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
@@ -113,12 +113,12 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             light: "#8e3fa6",
             dark: "#d493ee",
         },
-        gloss: Bilingual {
+        description: Bilingual {
             english: "asks once; events that never end",
             korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 이벤트로 받습니다",
         },
-        spoken: Bilingual::same("SSE"),
-        asks: false,
+        name_in_sentence: Bilingual::same("SSE"),
+        repeats_requests: false,
         theory: Bilingual {
             english: "the way down, every time",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
@@ -134,12 +134,12 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             light: "#0b86b3",
             dark: "#58c8f2",
         },
-        gloss: Bilingual {
+        description: Bilingual {
             english: "upgrades; both sides may speak",
             korean: "연결을 업그레이드해 양방향으로 주고받습니다",
         },
-        spoken: Bilingual::same("WebSocket"),
-        asks: false,
+        name_in_sentence: Bilingual::same("WebSocket"),
+        repeats_requests: false,
         theory: Bilingual {
             english: "the way down, every time",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",

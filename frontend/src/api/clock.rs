@@ -18,16 +18,16 @@ use crate::browser;
 /// [`ApiError`].
 pub async fn probe(count: u32) -> Result<(ClockProbe, Option<f64>), ApiError> {
     let answer = send(ApiRequest::new("GET", format!("/v1/clock?n={count}"))).await?;
-    let had_ms = answer.had_ms;
+    let received_ms = answer.received_ms;
     let reading: ClockReading = answer.json()?;
     let (received_us, answered_us) = (reading.received_us, reading.sent_us);
     let Some(stamps) = network_stamps(&answer.url) else {
         return Ok((
             ClockProbe {
-                sent_ms: answer.asked_ms,
+                sent_ms: answer.sent_ms,
                 received_us,
                 answered_us,
-                back_ms: had_ms,
+                back_ms: received_ms,
             },
             None,
         ));
@@ -38,7 +38,7 @@ pub async fn probe(count: u32) -> Result<(ClockProbe, Option<f64>), ApiError> {
         answered_us,
         back_ms: stamps.1,
     };
-    Ok((probe, Some((had_ms - stamps.1).max(0.0))))
+    Ok((probe, Some((received_ms - stamps.1).max(0.0))))
 }
 
 /// When the browser sent the request and had the answer's first byte; `None` where it does not tell.

@@ -21,9 +21,9 @@ impl ApiError {
     }
 
     /// In words.
-    pub fn words(&self) -> &str {
+    pub fn message(&self) -> &str {
         match self {
-            Self::Unreachable(words) | Self::Status(_, words) => words,
+            Self::Unreachable(message) | Self::Status(_, message) => message,
         }
     }
 }
@@ -58,8 +58,9 @@ impl ApiRequest {
             next,
             closed,
         } = head;
-        let refused =
-            |words: String| ApiError::Status(*status, format!("{} {url}: {words}", self.method));
+        let refused = |message: String| {
+            ApiError::Status(*status, format!("{} {url}: {message}", self.method))
+        };
         match status {
             0 => Err(refused(
                 "the server answered with a redirect (status 3xx), which only reads can follow: nothing was done"
@@ -166,9 +167,9 @@ mod tests {
                     };
                     for part in [URL, request.method, &status] {
                         assert!(
-                            refusal.words().contains(part),
+                            refusal.message().contains(part),
                             "{part}: {}",
-                            refusal.words()
+                            refusal.message()
                         );
                     }
                 }
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_shown_in_the_servers_words() {
+    fn the_detail_of_a_problem_document_is_shown() {
         let problem = br##"{"type":"#x","title":"Not JSON","status":400,"detail":"it is not JSON at byte 3"}"##;
         let request = ApiRequest::append(&typed("a").unwrap(), "application/json", "{");
         let refused = |status, body: &[u8]| {
@@ -207,7 +208,9 @@ mod tests {
             refused(400, problem),
             ApiError::Status(400, "it is not JSON at byte 3".to_owned())
         );
-        assert!(matches!(refused(502, b""), ApiError::Unreachable(words) if words.contains("502")));
+        assert!(
+            matches!(refused(502, b""), ApiError::Unreachable(message) if message.contains("502"))
+        );
         assert!(refused(410, b"").is_missing());
     }
 }

@@ -32,9 +32,9 @@ pub struct ApiResponse {
     /// The body.
     pub body: Vec<u8>,
     /// When it was asked for, ms on the page's clock.
-    pub asked_ms: f64,
+    pub sent_ms: f64,
     /// When its head was here, ms on the page's clock.
-    pub had_ms: f64,
+    pub received_ms: f64,
 }
 
 impl ApiResponse {
@@ -45,9 +45,9 @@ impl ApiResponse {
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         serde_json::from_slice(&self.body).map_err(|fault| {
             let Self { status, url, .. } = self;
-            let words =
+            let message =
                 format!("{url}: the server answered with status {status}, but not with what was asked for: {fault}");
-            ApiError::Status(*status, words)
+            ApiError::Status(*status, message)
         })
     }
 }
@@ -108,9 +108,9 @@ async fn exchange(request: &ApiRequest, abort: &RequestAbort) -> Result<ApiRespo
         Some(body) => builder.body(body.as_str()),
         None => builder.build(),
     }?;
-    let asked_ms = browser::now_ms();
+    let sent_ms = browser::now_ms();
     let response = sending.send().await?;
-    let had_ms = browser::now_ms();
+    let received_ms = browser::now_ms();
     let status = response.status();
     let url = response.url();
     let headers = response.headers();
@@ -131,7 +131,7 @@ async fn exchange(request: &ApiRequest, abort: &RequestAbort) -> Result<ApiRespo
         next,
         content_type,
         body: body?,
-        asked_ms,
-        had_ms,
+        sent_ms,
+        received_ms,
     })
 }

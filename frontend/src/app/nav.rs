@@ -14,8 +14,8 @@ pub fn Nav() -> impl IntoView {
     let here = move || (shell.page().label)(shell.language.get());
     let links = shell.pages().iter().map(|page| view! { <PageLink page /> });
     view! {
-        <h1 class="brand">"Tailwater " <span class="spoken">{here}</span></h1>
-        <nav class="nav" aria-label=shell.say(|text| text.pages)>{links.collect_view()}</nav>
+        <h1 class="brand">"Tailwater " <span class="visually-hidden">{here}</span></h1>
+        <nav class="nav" aria-label=shell.localized(|text| text.pages)>{links.collect_view()}</nav>
     }
 }
 
@@ -72,7 +72,7 @@ pub fn Choices() -> impl IntoView {
         <div class="group">
             <select
                 data-testid="language"
-                aria-label=shell.say(|text| text.language)
+                aria-label=shell.localized(|text| text.language)
                 prop:value=move || shell.language.get().name()
                 on:change=move |event| {
                     shell.choose(|chosen| chosen.language = Language::from_name(&event_target_value(&event)));
@@ -82,7 +82,7 @@ pub fn Choices() -> impl IntoView {
             </select>
             <select
                 data-testid="theme"
-                aria-label=shell.say(|text| text.theme)
+                aria-label=shell.localized(|text| text.theme)
                 prop:value=move || theme().name()
                 on:change=move |event| {
                     shell.choose(|chosen| chosen.theme = Theme::from_name(&event_target_value(&event)).unwrap_or_default());
@@ -93,7 +93,7 @@ pub fn Choices() -> impl IntoView {
             <button
                 class="tool"
                 data-testid="help"
-                aria-label=shell.say(|text| text.help)
+                aria-label=shell.localized(|text| text.help)
                 title="?"
                 on:click=move |_| shell.help_is_open.set(true)
             >

@@ -63,9 +63,9 @@ impl Shell {
     }
 
     /// A text of all pages, following the language.
-    pub fn say(&self, what: fn(&'static SharedText) -> &'static str) -> Signal<&'static str> {
+    pub fn localized(&self, text: fn(&'static SharedText) -> &'static str) -> Signal<&'static str> {
         let language = self.language;
-        Signal::derive(move || what(SharedText::of(language.get())))
+        Signal::derive(move || text(SharedText::of(language.get())))
     }
 
     /// What is open on a page; following it when read in a view.
@@ -213,8 +213,8 @@ fn DashboardFrame() -> impl IntoView {
     shell.remember(PAGES[page].name, query);
     provide_context(shell);
     provide_context(CopyLabels {
-        copy: shell.say(|text| text.copy),
-        copied: shell.say(|text| text.copied),
+        copy: shell.localized(|text| text.copy),
+        copied: shell.localized(|text| text.copied),
     });
     follow_language(shell);
     follow_theme(shell);

@@ -119,7 +119,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_against_the_rules_is_found() {
+    fn violations_of_the_rules_are_found() {
         for text in FAULTY {
             assert_eq!(korean_faults(text).len(), 1, "{text}");
         }

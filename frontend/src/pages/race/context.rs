@@ -96,7 +96,7 @@ impl RaceContext {
         let leaving = window_event_listener(leptos::ev::pagehide, move |_| controller.leave());
         let controller = self.controller();
         let on_change = Closure::<dyn Fn()>::new(move || {
-            controller.look_away(browser::is_hidden());
+            controller.set_hidden(browser::is_hidden());
         });
         let event = "visibilitychange";
         document()
@@ -119,9 +119,9 @@ impl RaceContext {
     }
 
     /// A text of the page, following the language.
-    pub fn say(&self, what: fn(&'static RaceText) -> &'static str) -> Signal<&'static str> {
+    pub fn localized(&self, text: fn(&'static RaceText) -> &'static str) -> Signal<&'static str> {
         let language = self.language;
-        Signal::derive(move || what(RaceText::of(language.get())))
+        Signal::derive(move || text(RaceText::of(language.get())))
     }
 
     /// The work behind the page.

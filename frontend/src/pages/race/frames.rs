@@ -35,7 +35,7 @@ struct FramePace {
     /// Mean interval between the browser's frames, ms: where they come late, drawing takes its share of the blame.
     pace_ms: Cell<f64>,
     drawn_ms: Cell<f64>,
-    told_ms: Cell<f64>,
+    shown_ms: Cell<f64>,
     ran_ms: Cell<f64>,
     wall: RefCell<WallWatch>,
 }
@@ -45,12 +45,12 @@ pub fn run(controller: Rc<RaceController>, canvas: Canvas) -> Rc<Cell<bool>> {
     let running = Rc::new(Cell::new(true));
     let runs = running.clone();
     let calm = browser::wants_less_motion();
-    let beat = FramePace::default();
+    let frames = FramePace::default();
     let frame: Rc<OnFrame> = Rc::default();
     let again = frame.clone();
     *frame.borrow_mut() = Some(Closure::new(move |_| {
         if runs.get() {
-            on_frame(&controller, &canvas, &beat, calm);
+            on_frame(&controller, &canvas, &frames, calm);
             request_frame(&again);
         }
     }));
@@ -67,10 +67,10 @@ fn request_frame(frame: &OnFrame) {
     }
 }
 
-fn on_frame(controller: &RaceController, canvas: &Canvas, beat: &FramePace, calm: bool) {
+fn on_frame(controller: &RaceController, canvas: &Canvas, frames: &FramePace, calm: bool) {
     let now_ms = browser::now_ms();
-    let stalled = beat.ran_ms.get() > 0.0 && now_ms - beat.ran_ms.get() > STALL_MS;
-    let jumped = beat
+    let stalled = frames.ran_ms.get() > 0.0 && now_ms - frames.ran_ms.get() > STALL_MS;
+    let jumped = frames
         .wall
         .borrow_mut()
         .look(js_sys::Date::now(), now_ms)
@@ -78,19 +78,20 @@ fn on_frame(controller: &RaceController, canvas: &Canvas, beat: &FramePace, calm
     if stalled || jumped {
         controller.stalled();
     }
-    if beat.ran_ms.get() > 0.0 && !stalled {
-        let pace_ms = beat.pace_ms.get();
-        beat.pace_ms
-            .set(pace_ms + PACE_SHARE * (now_ms - beat.ran_ms.get() - pace_ms));
+    if frames.ran_ms.get() > 0.0 && !stalled {
+        let pace_ms = frames.pace_ms.get();
+        frames
+            .pace_ms
+            .set(pace_ms + PACE_SHARE * (now_ms - frames.ran_ms.get() - pace_ms));
     }
-    beat.ran_ms.set(now_ms);
+    frames.ran_ms.set(now_ms);
     let figures_ms = if controller.is_fresh(now_ms) {
         FRESH_FIGURES_MS
     } else {
         FIGURES_MS
     };
-    if now_ms - beat.told_ms.get() >= figures_ms {
-        beat.told_ms.set(now_ms);
+    if now_ms - frames.shown_ms.get() >= figures_ms {
+        frames.shown_ms.set(now_ms);
         controller.summarise();
         if let Some(stage) = canvas.borrow_mut().as_mut() {
             stage.measure();
@@ -102,10 +103,10 @@ fn on_frame(controller: &RaceController, canvas: &Canvas, beat: &FramePace, calm
     let frame_ms = if calm {
         STEP_MS
     } else {
-        FRAME_MS.max(1.5 * beat.pace_ms.get())
+        FRAME_MS.max(1.5 * frames.pace_ms.get())
     };
-    if now_ms - beat.drawn_ms.get() >= frame_ms {
-        beat.drawn_ms.set(now_ms);
+    if now_ms - frames.drawn_ms.get() >= frame_ms {
+        frames.drawn_ms.set(now_ms);
         if let Some(stage) = canvas.borrow_mut().as_mut() {
             controller.with_shown(now_ms, |race, at_ms| stage.draw(race, at_ms));
         }

@@ -18,7 +18,7 @@ pub fn RacePage() -> impl IntoView {
     let page = RaceContext::start(expect_context::<Shell>());
     provide_context(page);
     view! {
-        <a class="skip" href="#stage">{page.say(|text| text.skip)}</a>
+        <a class="skip" href="#stage">{page.localized(|text| text.skip)}</a>
         <RaceHead />
         <main>
             <HeadlineSection />
@@ -28,14 +28,14 @@ pub fn RacePage() -> impl IntoView {
                     <Notice />
                     <StageView />
                 </div>
-                <aside class="side" aria-label=page.say(|text| text.controls)>
+                <aside class="side" aria-label=page.localized(|text| text.controls)>
                     <Publish />
                     <Controls />
                     <Latest />
                 </aside>
             </div>
         </main>
-        <footer>{page.say(|text| text.foot)}</footer>
+        <footer>{page.localized(|text| text.foot)}</footer>
         <Help />
     }
 }

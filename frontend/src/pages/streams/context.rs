@@ -45,7 +45,7 @@ pub struct StreamsContext {
     /// The list.
     pub listing: RwSignal<Listing>,
     /// The stream that is looked at.
-    pub looked: RwSignal<Fetched<StreamDetails>>,
+    pub inspected: RwSignal<Fetched<StreamDetails>>,
     /// What was followed.
     pub tailing: RwSignal<FollowedStream>,
     /// How it is followed.
@@ -53,7 +53,7 @@ pub struct StreamsContext {
     /// How the page stands to the server.
     pub connection: RwSignal<ServerConnection>,
     /// What became of the last action.
-    pub said: RwSignal<Option<LastAction>>,
+    pub last_action: RwSignal<Option<LastAction>>,
 }
 
 impl StreamsContext {
@@ -66,11 +66,11 @@ impl StreamsContext {
             controller: StoredValue::new_local(controller.clone()),
             address,
             listing: controller.listing.clone().into(),
-            looked: controller.looked.clone().into(),
+            inspected: controller.inspected.clone().into(),
             tailing: controller.tailing.clone().into(),
             following: controller.following.clone().into(),
             connection: controller.connection.clone().into(),
-            said: RwSignal::new(None),
+            last_action: RwSignal::new(None),
         };
         Effect::new(move || streams.controller().apply(&address.get()));
         let ending = StoredValue::new_local(controller);
@@ -84,9 +84,12 @@ impl StreamsContext {
     }
 
     /// A text of the page, following the language.
-    pub fn say(&self, what: fn(&'static StreamsText) -> &'static str) -> Signal<&'static str> {
+    pub fn localized(
+        &self,
+        text: fn(&'static StreamsText) -> &'static str,
+    ) -> Signal<&'static str> {
         let language = self.shell.language;
-        Signal::derive(move || what(StreamsText::of(language.get())))
+        Signal::derive(move || text(StreamsText::of(language.get())))
     }
 
     /// The work behind the page.

@@ -25,7 +25,7 @@ use crate::pages::streams::model::tailing::FollowedStream;
 use crate::widgets::connection::ServerConnection;
 
 /// Between two looks at the stream, and between two attempts while the server is gone.
-const LOOK_MS: f64 = 2_000.0;
+const INSPECT_MS: f64 = 2_000.0;
 /// Between two looks at the list.
 const LIST_MS: f64 = 5_000.0;
 /// Between two looks whether the tab is seen again.
@@ -38,7 +38,7 @@ const POLL: Duration = Duration::from_secs(1);
 const SHORT_BYTES: u64 = 256 * 1_024;
 
 /// The usual way to follow.
-pub const USUAL: Technique = Technique::Sse;
+pub const DEFAULT_TECHNIQUE: Technique = Technique::Sse;
 
 /// A task that ends, with its requests, when this is dropped.
 struct AbortableTask(AbortHandle);
@@ -82,7 +82,7 @@ pub struct Following {
 pub struct StreamsController {
     address: RefCell<StreamsAddress>,
     lister: RefCell<Option<AbortableTask>>,
-    looker: RefCell<Option<AbortableTask>>,
+    inspector: RefCell<Option<AbortableTask>>,
     follower: RefCell<Option<Follower>>,
     /// What the follower brought since it was shown last.
     fresh: RefCell<FollowedStream>,
@@ -90,7 +90,7 @@ pub struct StreamsController {
     /// The list.
     pub listing: ArcRwSignal<Listing>,
     /// The stream that is looked at.
-    pub looked: ArcRwSignal<Fetched<StreamDetails>>,
+    pub inspected: ArcRwSignal<Fetched<StreamDetails>>,
     /// What the follower brought.
     pub tailing: ArcRwSignal<FollowedStream>,
     /// How the stream is followed; `None` while it is not.
@@ -113,25 +113,25 @@ impl StreamsController {
         let controller = Rc::new(Self {
             address: RefCell::new(address),
             lister: RefCell::default(),
-            looker: RefCell::default(),
+            inspector: RefCell::default(),
             follower: RefCell::default(),
             fresh: RefCell::default(),
             showing: Cell::new(false),
             listing: ArcRwSignal::default(),
-            looked: ArcRwSignal::default(),
+            inspected: ArcRwSignal::default(),
             tailing: ArcRwSignal::default(),
             following: ArcRwSignal::default(),
             connection: ArcRwSignal::default(),
         });
         controller.list();
-        controller.look();
+        controller.inspect();
         controller
     }
 
     /// Ends everything, with all requests.
     pub fn end(&self) {
         self.lister.borrow_mut().take();
-        self.looker.borrow_mut().take();
+        self.inspector.borrow_mut().take();
         self.unfollow();
     }
 
@@ -146,12 +146,12 @@ impl StreamsController {
         }
         if address.stream != before.stream {
             self.unfollow();
-            self.looked.set(Fetched::Awaited);
-            self.look();
+            self.inspected.set(Fetched::Loading);
+            self.inspect();
         } else if address.technique != before.technique
             && let Some(now) = self.following.get_untracked()
         {
-            let technique = address.technique.unwrap_or(USUAL);
+            let technique = address.technique.unwrap_or(DEFAULT_TECHNIQUE);
             self.follow(Following { technique, ..now });
         }
     }
@@ -170,10 +170,10 @@ impl StreamsController {
     async fn list_once(&self) {
         seen().await;
         let StreamsAddress { search, after, .. } = self.address.borrow().clone();
-        let came: Result<StreamList, ApiError> =
+        let result: Result<StreamList, ApiError> =
             read(ApiRequest::list(&search, after.as_deref(), PAGE)).await;
-        let Some(page) = self.heard(came) else {
-            return browser::sleep(LOOK_MS).await;
+        let Some(page) = self.record(result) else {
+            return browser::sleep(INSPECT_MS).await;
         };
         if self.listing.with_untracked(|listing| listing.page != page) {
             self.listing.update(|listing| listing.page = page);
@@ -182,51 +182,53 @@ impl StreamsController {
     }
 
     /// Looks at the stream at once, and then again and again.
-    pub fn look(self: &Rc<Self>) {
-        self.looker.borrow_mut().take();
+    pub fn inspect(self: &Rc<Self>) {
+        self.inspector.borrow_mut().take();
         let name = match self.address.borrow().stream.as_deref().map(name::named) {
             None => return,
             // A name that no stream can have is not asked for.
-            Some(Err(fault)) => return self.looked.set(Fetched::Refused(fault.to_string())),
+            Some(Err(fault)) => return self.inspected.set(Fetched::Refused(fault.to_string())),
             Some(Ok(name)) => name,
         };
         let controller = self.clone();
-        let looker = AbortableTask::start(async move {
+        let inspector = AbortableTask::start(async move {
             loop {
-                controller.look_once(&name).await;
-                browser::sleep(LOOK_MS).await;
+                controller.inspect_once(&name).await;
+                browser::sleep(INSPECT_MS).await;
             }
         });
-        *self.looker.borrow_mut() = Some(looker);
+        *self.inspector.borrow_mut() = Some(inspector);
     }
 
-    async fn look_once(self: &Rc<Self>, name: &StreamName) {
+    async fn inspect_once(self: &Rc<Self>, name: &StreamName) {
         seen().await;
-        let came: Result<StreamDetails, ApiError> = read(ApiRequest::inspect(name)).await;
-        let Some(looked) = self.heard(came) else {
+        let result: Result<StreamDetails, ApiError> = read(ApiRequest::inspect(name)).await;
+        let Some(inspected) = self.record(result) else {
             return;
         };
-        let was_here = self.looked.with_untracked(|known| known.here().is_some());
-        match looked.here() {
-            Some(details) if !was_here => self.follow_at_first(details),
+        let was_loaded = self
+            .inspected
+            .with_untracked(|known| known.loaded().is_some());
+        match inspected.loaded() {
+            Some(details) if !was_loaded => self.follow_at_first(details),
             Some(_) => {}
             None => self.unfollow(),
         }
-        if self.looked.with_untracked(|known| *known != looked) {
-            self.looked.set(looked);
+        if self.inspected.with_untracked(|known| *known != inspected) {
+            self.inspected.set(inspected);
         }
     }
 
     /// What an answer tells; `None` when the server does not answer, which is noted.
-    fn heard<T>(&self, came: Result<T, ApiError>) -> Option<Fetched<T>> {
-        let known = match came {
-            Ok(value) => Fetched::Here(value),
+    fn record<T>(&self, result: Result<T, ApiError>) -> Option<Fetched<T>> {
+        let known = match result {
+            Ok(value) => Fetched::Loaded(value),
             Err(ApiError::Unreachable(_)) => {
                 self.connection.set(ServerConnection::Lost);
                 return None;
             }
             Err(refusal) if refusal.is_missing() => Fetched::Missing,
-            Err(refusal) => Fetched::Refused(refusal.words().to_owned()),
+            Err(refusal) => Fetched::Refused(refusal.message().to_owned()),
         };
         if self.connection.get_untracked() != ServerConnection::Live {
             self.connection.set(ServerConnection::Live);
@@ -239,7 +241,7 @@ impl StreamsController {
         if details.configuration.ttl_seconds.is_some() {
             return;
         }
-        let technique = self.address.borrow().technique.unwrap_or(USUAL);
+        let technique = self.address.borrow().technique.unwrap_or(DEFAULT_TECHNIQUE);
         let from = if details.kept_bytes <= SHORT_BYTES {
             Token::beginning()
         } else {
@@ -307,9 +309,9 @@ impl StreamsController {
     /// What the server said, or that it did not answer, in words.
     pub async fn send(self: &Rc<Self>, request: &ApiRequest) -> Result<ActionDone, String> {
         let outcome = send(request.clone()).await;
-        let answer = outcome.map_err(|refusal| refusal.words().to_owned())?;
+        let answer = outcome.map_err(|refusal| refusal.message().to_owned())?;
         self.list();
-        self.look();
+        self.inspect();
         Ok(ActionDone {
             is_new: answer.status == 201,
             next: answer.next,
@@ -322,7 +324,7 @@ impl StreamsController {
     /// As [`StreamsController::send`]; then it is looked at and followed as before.
     pub async fn delete(self: &Rc<Self>, request: &ApiRequest) -> Result<ActionDone, String> {
         let followed = self.following.get_untracked();
-        self.looker.borrow_mut().take();
+        self.inspector.borrow_mut().take();
         self.unfollow();
         match send(request.clone()).await {
             Ok(answer) => {
@@ -333,11 +335,11 @@ impl StreamsController {
                 })
             }
             Err(refusal) => {
-                self.look();
+                self.inspect();
                 if let Some(how) = followed {
                     self.follow(how);
                 }
-                Err(refusal.words().to_owned())
+                Err(refusal.message().to_owned())
             }
         }
     }

@@ -19,14 +19,14 @@ pub fn StreamsPage() -> impl IntoView {
     provide_context(streams);
     let chosen = Memo::new(move |_| streams.address.with(|address| address.stream.clone()));
     view! {
-        <a class="skip" href="#chosen">{streams.say(|text| text.skip)}</a>
+        <a class="skip" href="#chosen">{streams.localized(|text| text.skip)}</a>
         <header class="head">
             <Nav />
             <StreamsStatus />
             <div class="tools"><Choices /></div>
         </header>
         <main class="shelf" data-chosen=move || chosen.get().is_some().to_string()>
-            <Gone />
+            <Unreachable />
             <ListSection />
             <div class="detail" id="chosen" tabindex="-1">
                 {move || match chosen.get() {
@@ -35,7 +35,7 @@ pub fn StreamsPage() -> impl IntoView {
                 }}
             </div>
         </main>
-        <footer>{streams.say(|text| text.foot)}</footer>
+        <footer>{streams.localized(|text| text.foot)}</footer>
         <Help />
     }
 }
@@ -46,9 +46,9 @@ fn StreamsStatus() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let connection = streams.connection;
     let state = move || (streams.shell.text().connection)(connection.get());
-    let said = move || {
+    let outcome = move || {
         let text = streams.text();
-        streams.said.with(|said| match said {
+        streams.last_action.with(|action| match action {
             None => String::new(),
             Some(LastAction::Created { name, is_new: true }) => (text.created)(name),
             Some(LastAction::Created {
@@ -64,23 +64,23 @@ fn StreamsStatus() -> impl IntoView {
     view! {
         <ConnectionMark connection label=Signal::derive(state) />
         <p class="outcome" role="status" data-testid="status" data-state=move || connection.get().name()>
-            <span class="spoken">{state} ". "</span>
-            <span data-testid="said">{said}</span>
+            <span class="visually-hidden">{state} ". "</span>
+            <span data-testid="said">{outcome}</span>
         </p>
     }
 }
 
 /// The server does not answer: what that means and what to do.
 #[component]
-fn Gone() -> impl IntoView {
+fn Unreachable() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let is_gone = Memo::new(move |_| streams.connection.get() == ServerConnection::Lost);
+    let is_unreachable = Memo::new(move |_| streams.connection.get() == ServerConnection::Lost);
     move || {
-        is_gone.get().then(|| {
+        is_unreachable.get().then(|| {
             view! {
                 <section class="notice gone" data-testid="gone">
-                    <h2>{streams.say(|text| text.gone_title)}</h2>
-                    <p>{streams.say(|text| text.gone)}</p>
+                    <h2>{streams.localized(|text| text.gone_title)}</h2>
+                    <p>{streams.localized(|text| text.gone)}</p>
                     <CommandLine line="cargo xtask serve".to_owned() />
                 </section>
             }

@@ -31,9 +31,9 @@ use relay::RelayPorts;
 use setup_error::RaceSetupError;
 
 /// Between two looks at the server.
-const TEND_MS: f64 = 1_000.0;
+const CHECK_MS: f64 = 1_000.0;
 /// Between two attempts while the server or the stream is missing.
-const AGAIN_MS: f64 = 2_000.0;
+const RETRY_MS: f64 = 2_000.0;
 /// Between two rounds of clock probes.
 const PROBE_EVERY_MS: f64 = 30_000.0;
 /// Probes of one round, and of the first one, which the lanes wait for.
@@ -88,7 +88,7 @@ impl RaceController {
     pub fn start(settings: RaceSettings) -> Rc<Self> {
         let now_ms = browser::now_ms();
         let mut race = RaceState::new(settings, now_ms);
-        race.look_away(browser::is_hidden(), now_ms);
+        race.set_hidden(browser::is_hidden(), now_ms);
         race.resolution_ms = probe::resolution_ms();
         let prober = ClockProber::new(race.resolution_ms);
         #[expect(
@@ -142,21 +142,21 @@ impl RaceController {
     async fn run(self: &Rc<Self>, epoch: u32) {
         while self.epoch.get() == epoch {
             match self.set_up(epoch).await {
-                Ok(()) => self.tend(epoch).await,
+                Ok(()) => self.run_lanes(epoch).await,
                 Err(RaceSetupError::Outdated) => return,
                 Err(RaceSetupError::Missing) => {
                     self.race_mut().connection = ServerConnection::Connecting;
                     self.race_mut().stream_state = StreamState::Missing;
-                    browser::sleep(AGAIN_MS).await;
+                    browser::sleep(RETRY_MS).await;
                 }
                 Err(RaceSetupError::Refused(why)) => {
                     self.race_mut().connection = ServerConnection::Connecting;
                     self.race_mut().stream_state = StreamState::Refused(why);
-                    browser::sleep(AGAIN_MS).await;
+                    browser::sleep(RETRY_MS).await;
                 }
-                Err(RaceSetupError::Gone) => {
+                Err(RaceSetupError::Unreachable) => {
                     self.race_mut().connection = ServerConnection::Lost;
-                    browser::sleep(AGAIN_MS).await;
+                    browser::sleep(RETRY_MS).await;
                 }
             }
         }
@@ -175,7 +175,7 @@ impl RaceController {
         self.probe(PROBES_FIRST).await?;
         self.current(epoch)?;
         let settings = self.race().settings.clone();
-        let stream = match self.ask_for_source(&settings).await {
+        let stream = match self.request_source(&settings).await {
             Ok(stream) => stream,
             Err(refusal) if refusal.is_missing() => {
                 self.race_mut().path = LanePath::LabOff;
@@ -213,7 +213,7 @@ impl RaceController {
     }
 
     /// Asks for the source that the settings name; the stream to follow.
-    async fn ask_for_source(&self, settings: &RaceSettings) -> Result<String, ApiError> {
+    async fn request_source(&self, settings: &RaceSettings) -> Result<String, ApiError> {
         use tailwater_protocol::lab::SourceRequest;
         let request = match &settings.source {
             RaceSource::Host => SourceRequest::Host,
@@ -256,19 +256,19 @@ impl RaceController {
     }
 
     /// Keeps a race going until its lanes have to be set up anew.
-    async fn tend(self: &Rc<Self>, epoch: u32) {
+    async fn run_lanes(self: &Rc<Self>, epoch: u32) {
         let mut renewed_ms = browser::now_ms();
         // The first whole round of probes leaves the first events their way.
-        let mut probed_ms = renewed_ms - PROBE_EVERY_MS + TEND_MS / 2.0;
+        let mut probed_ms = renewed_ms - PROBE_EVERY_MS + CHECK_MS / 2.0;
         while self.epoch.get() == epoch {
             let now_ms = browser::now_ms();
-            let seen = self.look().await;
+            let seen = self.check_server().await;
             if self.epoch.get() != epoch {
                 return;
             }
             match seen {
                 Ok(()) => self.race_mut().connection = self.reached(),
-                Err(RaceSetupError::Gone | RaceSetupError::Refused(_)) => {
+                Err(RaceSetupError::Unreachable | RaceSetupError::Refused(_)) => {
                     self.race_mut().connection = ServerConnection::Lost;
                 }
                 Err(RaceSetupError::Missing | RaceSetupError::Outdated) => {
@@ -285,14 +285,14 @@ impl RaceController {
             if answers && now_ms - renewed_ms > relay::RENEW_MS {
                 renewed_ms = now_ms;
                 let settings = self.race().settings.clone();
-                self.ask_for_source(&settings).await.ok();
+                self.request_source(&settings).await.ok();
             }
-            browser::sleep(TEND_MS).await;
+            browser::sleep(CHECK_MS).await;
         }
     }
 
     /// One look at the server: it answers, has not begun anew, and knows the race.
-    async fn look(&self) -> Result<(), RaceSetupError> {
+    async fn check_server(&self) -> Result<(), RaceSetupError> {
         let id = self.relay_ports.borrow().id();
         if let Some(id) = id {
             let race = lab::race(&id).await?;
@@ -396,8 +396,8 @@ impl RaceController {
     }
 
     /// The tab was hidden or shown.
-    pub fn look_away(&self, hidden: bool) {
-        self.race_mut().look_away(hidden, browser::now_ms());
+    pub fn set_hidden(&self, hidden: bool) {
+        self.race_mut().set_hidden(hidden, browser::now_ms());
     }
 
     /// The page is being left; if it comes back from the browser's memory, its lanes are set up anew.

@@ -32,7 +32,7 @@ impl RaceController {
         };
         stream::append(&name, &content_type, &body)
             .await
-            .map_err(|refusal| refusal.words().to_owned())
+            .map_err(|refusal| refusal.message().to_owned())
     }
 
     /// The stream that is shown; as an error, that none is.
@@ -51,7 +51,7 @@ impl RaceController {
         let name = self.shown()?;
         stream::create(&name)
             .await
-            .map_err(|refusal| refusal.words().to_owned())
+            .map_err(|refusal| refusal.message().to_owned())
     }
 }
 

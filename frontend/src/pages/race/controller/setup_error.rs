@@ -5,7 +5,7 @@ use crate::api::outcome::ApiError;
 /// Why following can't begin.
 pub(super) enum RaceSetupError {
     /// The server does not answer.
-    Gone,
+    Unreachable,
     /// There is no such stream.
     Missing,
     /// The server said no, in words.
@@ -17,7 +17,7 @@ pub(super) enum RaceSetupError {
 impl From<ApiError> for RaceSetupError {
     fn from(refusal: ApiError) -> Self {
         match refusal {
-            ApiError::Unreachable(_) => Self::Gone,
+            ApiError::Unreachable(_) => Self::Unreachable,
             refusal if refusal.is_missing() => Self::Missing,
             ApiError::Status(_, why) => Self::Refused(why),
         }

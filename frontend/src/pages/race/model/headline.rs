@@ -6,7 +6,7 @@ use super::lane_summary::{LaneSummary, Measure};
 
 /// Techniques that show an event about equally late.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rung {
+pub struct LaneGroup {
     /// Which, in the order of all lanes.
     pub techniques: Vec<Technique>,
     /// Mean of their medians, ms.
@@ -34,7 +34,7 @@ pub enum Headline {
         events: u64,
     },
     /// The lanes listen and nothing new has come.
-    Quiet {
+    Waiting {
         /// Lanes that are on.
         lanes: usize,
         /// Messages that were there before.
@@ -57,11 +57,11 @@ pub enum Headline {
         repeated: u64,
     },
     /// From the fastest to the slowest.
-    Ladder {
+    Ranking {
         /// Counted from when.
         measure: Measure,
         /// Groups of lanes, fastest first.
-        rungs: Vec<Rung>,
+        lane_groups: Vec<LaneGroup>,
         /// The poll interval, ms: it belongs beside the poll lane's number.
         interval_ms: f64,
     },
@@ -102,11 +102,11 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64) -> Headline {
     if on.iter().all(|lane| lane.has_failed()) {
         return Headline::Failed(on[0].fault.clone().unwrap_or_default());
     }
-    let rungs = ladder(&on);
-    if !rungs.is_empty() {
-        return Headline::Ladder {
+    let lane_groups = ranking(&on);
+    if !lane_groups.is_empty() {
+        return Headline::Ranking {
             measure: on[0].measure,
-            rungs,
+            lane_groups,
             interval_ms,
         };
     }
@@ -124,14 +124,14 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64) -> Headline {
             events: events - before,
         };
     }
-    Headline::Quiet {
+    Headline::Waiting {
         lanes: on.len(),
         before,
     }
 }
 
 /// Lanes with a median, grouped from the fastest to the slowest.
-fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
+fn ranking(on: &[&LaneSummary]) -> Vec<LaneGroup> {
     let medians = smallest_first(
         on.iter()
             .filter_map(|lane| Some((lane.technique, lane.p50_ms?))),
@@ -150,7 +150,7 @@ fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
         .map(|group| {
             let late_ms = group.iter().map(|(_, median)| median).sum::<f64>() / group.len() as f64;
             let is_here = |technique: &Technique| group.iter().any(|(here, _)| here == technique);
-            Rung {
+            LaneGroup {
                 techniques: Technique::ALL.into_iter().filter(is_here).collect(),
                 late_ms,
             }
@@ -210,13 +210,13 @@ mod tests {
             .zip([507.0, 2.1, 1.4, 1.2, 1.1])
             .map(|(technique, p50)| lane(technique, Some(p50)))
             .collect();
-        let Headline::Ladder { rungs, .. } = headline(&lanes, 1_000.0) else {
+        let Headline::Ranking { lane_groups, .. } = headline(&lanes, 1_000.0) else {
             panic!("{:?}", headline(&lanes, 1_000.0))
         };
-        assert_eq!(rungs.len(), 2);
-        assert_eq!(rungs[0].techniques, &Technique::ALL[1..]);
-        assert!((rungs[0].late_ms - 1.45).abs() < 1e-9);
-        assert_eq!(rungs[1].techniques, [Technique::Poll]);
+        assert_eq!(lane_groups.len(), 2);
+        assert_eq!(lane_groups[0].techniques, &Technique::ALL[1..]);
+        assert!((lane_groups[0].late_ms - 1.45).abs() < 1e-9);
+        assert_eq!(lane_groups[1].techniques, [Technique::Poll]);
     }
 
     #[test]
@@ -237,14 +237,14 @@ mod tests {
     fn there_is_a_headline_before_there_are_numbers() {
         let off = Technique::ALL.map(LaneSummary::off);
         assert_eq!(headline(&off, 1.0), Headline::NoLanes);
-        let quiet = Technique::ALL.map(|technique| LaneSummary {
+        let waiting = Technique::ALL.map(|technique| LaneSummary {
             events: 7,
             before: 7,
             ..lane(technique, None)
         });
         assert_eq!(
-            headline(&quiet, 1.0),
-            Headline::Quiet {
+            headline(&waiting, 1.0),
+            Headline::Waiting {
                 lanes: 5,
                 before: 7
             }

@@ -12,7 +12,7 @@ use tailwater_protocol::{Technique, Token};
 
 use super::clock::ClockMapping;
 use super::meter::RelayMeter;
-use super::order::{Ledger, MessageArrival, Order};
+use super::order::{FirstArrivals, MessageArrival, Order};
 use super::pieces::{CutMessage, Cutter, MessageStamps};
 use super::ring::Ring;
 use super::trace::EventMark;
@@ -101,7 +101,7 @@ pub struct Conditions {
 struct OpenRequest {
     id: u64,
     technique: Technique,
-    news: bool,
+    has_data: bool,
     counted_empty: bool,
     sent_ms: f64,
     last_byte_ms: f64,
@@ -209,7 +209,7 @@ impl LaneModel {
     pub fn report(
         &mut self,
         report: &FollowReport,
-        ledger: &mut Ledger,
+        first_arrivals: &mut FirstArrivals,
         given: Conditions,
         mark: impl FnMut(EventMark, Option<MessageStamps>),
     ) {
@@ -228,7 +228,7 @@ impl LaneModel {
                 }
             }
             FollowReport::Batch { id, at_ms, batch } => {
-                self.batch(*id, *at_ms, batch, ledger, given, mark);
+                self.batch(*id, *at_ms, batch, first_arrivals, given, mark);
             }
             FollowReport::Ended { id, at_ms, fault } => self.ended(*id, *at_ms, fault.as_deref()),
             FollowReport::Waiting { after_fault, .. } => {
@@ -266,7 +266,7 @@ impl LaneModel {
         self.exchanges.push_back(OpenRequest {
             id,
             technique,
-            news: false,
+            has_data: false,
             counted_empty: false,
             sent_ms: at_ms,
             last_byte_ms: 0.0,
@@ -305,18 +305,18 @@ impl LaneModel {
         id: u64,
         at_ms: f64,
         batch: &ReceivedBatch,
-        ledger: &mut Ledger,
+        first_arrivals: &mut FirstArrivals,
         given: Conditions,
         mut mark: impl FnMut(EventMark, Option<MessageStamps>),
     ) {
         self.reached();
         self.fault = None;
         if !batch.data.is_empty() {
-            self.news(id);
+            self.note_data(id);
         }
         let mut cutter = std::mem::take(&mut self.cutter);
         cutter.cut(&batch.data, |message| {
-            self.message(id, at_ms, &message, ledger, given, &mut mark);
+            self.message(id, at_ms, &message, first_arrivals, given, &mut mark);
         });
         self.cutter = cutter;
         self.token = Some(batch.next.clone());
@@ -327,11 +327,11 @@ impl LaneModel {
     }
 
     /// An answer that was taken for empty at its end was not, when its batch is reported after it.
-    fn news(&mut self, id: u64) {
+    fn note_data(&mut self, id: u64) {
         let Some(exchange) = self.exchange(id) else {
             return;
         };
-        exchange.news = true;
+        exchange.has_data = true;
         if std::mem::take(&mut exchange.counted_empty) {
             self.tally.empty = self.tally.empty.saturating_sub(1);
         }
@@ -342,11 +342,12 @@ impl LaneModel {
         id: u64,
         at_ms: f64,
         message: &CutMessage,
-        ledger: &mut Ledger,
+        first_arrivals: &mut FirstArrivals,
         given: Conditions,
         mark: &mut impl FnMut(EventMark, Option<MessageStamps>),
     ) {
-        let arrival = ledger.arrive(&mut self.order, message, at_ms, self.caught_up_ms.is_some());
+        let arrival =
+            first_arrivals.arrive(&mut self.order, message, at_ms, self.caught_up_ms.is_some());
         if arrival.repeated {
             return;
         }
@@ -423,8 +424,12 @@ impl LaneModel {
             return;
         };
         exchange.last_byte_ms = at_ms;
-        let asks = matches!(exchange.technique, Technique::Poll | Technique::LongPoll);
-        if fault.is_none() && asks && exchange.technique == following && !exchange.news {
+        let repeats_requests = matches!(exchange.technique, Technique::Poll | Technique::LongPoll);
+        if fault.is_none()
+            && repeats_requests
+            && exchange.technique == following
+            && !exchange.has_data
+        {
             exchange.counted_empty = true;
             self.tally.empty += 1;
         }

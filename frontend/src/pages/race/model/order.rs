@@ -13,13 +13,13 @@ const SEARCHED: u64 = 4_096;
 
 /// The messages of the stream as the lanes brought them, each with its first arrival.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger {
+pub struct FirstArrivals {
     first: u64,
-    entries: VecDeque<LedgerEntry>,
+    entries: VecDeque<FirstArrival>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct LedgerEntry {
+struct FirstArrival {
     digest: u64,
     /// When the first lane had it; not a number when that lane was still catching up.
     first_ms: f64,
@@ -48,7 +48,7 @@ pub struct MessageArrival {
     pub repeated: bool,
 }
 
-impl Ledger {
+impl FirstArrivals {
     /// Takes one message of the lane whose order is `order`.
     ///
     /// - `at_ms`: its arrival on the page's clock.
@@ -108,19 +108,19 @@ impl Ledger {
             self.first = position;
         }
         while self.next() < position {
-            self.push(LedgerEntry {
+            self.push(FirstArrival {
                 digest: 0,
                 first_ms: f64::NAN,
             });
         }
-        self.push(LedgerEntry {
+        self.push(FirstArrival {
             digest,
             first_ms: at_ms,
         });
         Some(at_ms)
     }
 
-    fn push(&mut self, entry: LedgerEntry) {
+    fn push(&mut self, entry: FirstArrival) {
         if self.entries.len() == REMEMBERED {
             self.entries.pop_front();
             self.first += 1;
@@ -132,7 +132,7 @@ impl Ledger {
         self.first + self.entries.len() as u64
     }
 
-    fn entry(&self, position: u64) -> Option<&LedgerEntry> {
+    fn entry(&self, position: u64) -> Option<&FirstArrival> {
         let index = usize::try_from(position.checked_sub(self.first)?).ok()?;
         self.entries.get(index)
     }
@@ -215,41 +215,49 @@ mod tests {
     }
 
     fn feed(
-        ledger: &mut Ledger,
+        first_arrivals: &mut FirstArrivals,
         messages: impl IntoIterator<Item = CutMessage>,
         at_ms: f64,
     ) -> Order {
         let mut order = Order::default();
         for message in messages {
-            ledger.arrive(&mut order, &message, at_ms, true);
+            first_arrivals.arrive(&mut order, &message, at_ms, true);
         }
         order
     }
 
     #[test]
     fn lanes_with_equal_events_have_no_loss_and_no_repeat() {
-        let mut ledger = Ledger::default();
+        let mut first_arrivals = FirstArrivals::default();
         for at_ms in [1.0, 2.0, 3.0] {
-            let order = feed(&mut ledger, (0..100).map(|digest| plain(digest % 3)), at_ms);
+            let order = feed(
+                &mut first_arrivals,
+                (0..100).map(|digest| plain(digest % 3)),
+                at_ms,
+            );
             assert_eq!((order.position, order.lost, order.repeated), (100, 0, 0));
         }
     }
 
     #[test]
     fn gaps_and_repeats_are_found_without_stamps() {
-        let mut ledger = Ledger::default();
-        feed(&mut ledger, (0..10).map(plain), 1.0);
-        let gap = feed(&mut ledger, [0, 1, 2, 5, 6, 7, 8, 9].map(plain), 2.0);
+        let mut first_arrivals = FirstArrivals::default();
+        feed(&mut first_arrivals, (0..10).map(plain), 1.0);
+        let gap = feed(
+            &mut first_arrivals,
+            [0, 1, 2, 5, 6, 7, 8, 9].map(plain),
+            2.0,
+        );
         assert_eq!((gap.position, gap.lost, gap.repeated), (10, 2, 0));
-        let again = feed(&mut ledger, [0, 1, 2, 1, 2, 3, 4].map(plain), 3.0);
+        let again = feed(&mut first_arrivals, [0, 1, 2, 1, 2, 3, 4].map(plain), 3.0);
         assert_eq!((again.position, again.lost, again.repeated), (5, 0, 2));
     }
 
     #[test]
     fn gaps_are_found_by_sequence_number_in_a_single_lane() {
-        let mut ledger = Ledger::default();
+        let mut first_arrivals = FirstArrivals::default();
         let order = feed(
-            &mut ledger,
+            &mut first_arrivals,
             [(4, 40), (5, 50), (8, 80), (8, 80), (7, 70), (9, 90)]
                 .map(|(seq, due)| stamped(seq, due)),
             1.0,
@@ -259,9 +267,9 @@ mod tests {
 
     #[test]
     fn a_restarted_source_is_neither_loss_nor_repeat() {
-        let mut ledger = Ledger::default();
+        let mut first_arrivals = FirstArrivals::default();
         let order = feed(
-            &mut ledger,
+            &mut first_arrivals,
             [(900, 40), (0, 50), (1, 60)].map(|(seq, due)| stamped(seq, due)),
             1.0,
         );
@@ -270,43 +278,51 @@ mod tests {
 
     #[test]
     fn published_messages_between_lab_events_keep_their_order() {
-        let mut ledger = Ledger::default();
+        let mut first_arrivals = FirstArrivals::default();
         let mixed = || [stamped(1, 10), plain(77), stamped(2, 20), plain(78)];
         for at_ms in [5.0, 9.0] {
-            let order = feed(&mut ledger, mixed(), at_ms);
+            let order = feed(&mut first_arrivals, mixed(), at_ms);
             assert_eq!((order.position, order.lost, order.repeated), (4, 0, 0));
         }
     }
 
     #[test]
     fn a_lanes_lag_is_the_time_since_the_first_lane_had_it() {
-        let mut ledger = Ledger::default();
+        let mut first_arrivals = FirstArrivals::default();
         let (mut fast, mut slow) = (Order::default(), Order::default());
         assert_eq!(
-            ledger.arrive(&mut fast, &plain(1), 100.0, true).behind_ms,
+            first_arrivals
+                .arrive(&mut fast, &plain(1), 100.0, true)
+                .behind_ms,
             Some(0.0)
         );
         assert_eq!(
-            ledger.arrive(&mut slow, &plain(1), 130.0, true).behind_ms,
+            first_arrivals
+                .arrive(&mut slow, &plain(1), 130.0, true)
+                .behind_ms,
             Some(30.0)
         );
-        ledger.arrive(&mut fast, &plain(2), 140.0, false);
+        first_arrivals.arrive(&mut fast, &plain(2), 140.0, false);
         assert_eq!(
-            ledger.arrive(&mut slow, &plain(2), 150.0, true).behind_ms,
+            first_arrivals
+                .arrive(&mut slow, &plain(2), 150.0, true)
+                .behind_ms,
             None,
             "the first was catching up"
         );
     }
 
     #[test]
-    fn the_ledger_drops_the_oldest_and_stays_bounded() {
-        let mut ledger = Ledger::default();
-        let order = feed(&mut ledger, (0..200_000).map(plain), 1.0);
+    fn first_arrivals_are_bounded_and_drop_the_oldest() {
+        let mut first_arrivals = FirstArrivals::default();
+        let order = feed(&mut first_arrivals, (0..200_000).map(plain), 1.0);
         assert_eq!(order.position, 200_000);
-        assert_eq!(ledger.entries.len(), REMEMBERED);
+        assert_eq!(first_arrivals.entries.len(), REMEMBERED);
         let mut late = Order::default();
         assert_eq!(
-            ledger.arrive(&mut late, &plain(0), 2.0, true).behind_ms,
+            first_arrivals
+                .arrive(&mut late, &plain(0), 2.0, true)
+                .behind_ms,
             None
         );
         assert_eq!((late.lost, late.repeated), (0, 0));

@@ -23,7 +23,7 @@ pub struct TransitTimes {
     /// Back to the page's script.
     pub down_ms: f64,
     /// A round trip does not tell how it is shared between the two: each may be longer or shorter by this.
-    pub doubt_ms: f64,
+    pub uncertainty_ms: f64,
 }
 
 impl TransitTimes {
@@ -38,7 +38,7 @@ impl TransitTimes {
         Self {
             up_ms: settings.up_ms + half_ms,
             down_ms: settings.down_ms + half_ms,
-            doubt_ms: half_ms,
+            uncertainty_ms: half_ms,
         }
     }
 }
@@ -49,7 +49,7 @@ pub struct PredictionInput {
     /// Events per second.
     pub rate_per_s: f64,
     /// The way up and down.
-    pub ways: TransitTimes,
+    pub transit: TransitTimes,
     /// From when an event was due to when its source wrote it, ms on average.
     pub source_ms: f64,
     /// From an answer's end to the next request, ms.
@@ -79,12 +79,14 @@ pub fn workload(settings: &RaceSettings, known: &PredictionInput) -> Workload {
         arrivals,
         interval: ms(settings.interval_ms),
         pacing: Pacing::FixedRate,
-        transit_up: ms(known.ways.up_ms),
-        transit_down: ms(known.ways.down_ms),
+        transit_up: ms(known.transit.up_ms),
+        transit_down: ms(known.transit.down_ms),
         server_time: ms(known.source_ms),
         client_time: ms(known.rearm_ms),
         // Re-arming has nothing to do with the source's own lateness.
-        measured_gap: Some(ms(known.ways.down_ms + known.rearm_ms + known.ways.up_ms)),
+        measured_gap: Some(ms(known.transit.down_ms
+            + known.rearm_ms
+            + known.transit.up_ms)),
         hold: ms(settings.hold_s * 1_000.0),
         payload_bytes: known.payload_bytes,
         ..Workload::default()
@@ -125,7 +127,7 @@ pub fn verdict(
         predicted: prediction.latency.mean_s() * 1_000.0,
         // Polling's claim is half an interval; the others' is that they do without it.
         effect: settings.interval_ms / 2.0,
-        spread: prediction.phase_spread_s * 1_000.0 + known.ways.doubt_ms,
+        spread: prediction.phase_spread_s * 1_000.0 + known.transit.uncertainty_ms,
     };
     let guards = Guards {
         smallest_latency_ms: measured.min_us().map(|least| least / 1_000.0),
@@ -139,10 +141,10 @@ mod tests {
     use super::*;
 
     fn known() -> PredictionInput {
-        let ways = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(100.0));
+        let transit = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(100.0));
         PredictionInput {
             rate_per_s: 1.0,
-            ways,
+            transit,
             source_ms: 0.0,
             rearm_ms: 1.0,
             payload_bytes: 200.0,
@@ -175,13 +177,13 @@ mod tests {
 
     #[test]
     fn the_measured_round_trip_is_split_with_its_uncertainty() {
-        let ways = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(104.0));
+        let transit = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(104.0));
         assert_eq!(
-            ways,
+            transit,
             TransitTimes {
                 up_ms: 52.0,
                 down_ms: 52.0,
-                doubt_ms: 2.0
+                uncertainty_ms: 2.0
             }
         );
         let probed = ClockMapping {

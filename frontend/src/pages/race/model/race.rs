@@ -9,7 +9,7 @@ use super::clock::ClockMapping;
 use super::headline::{self, Headline};
 use super::lane::{Conditions, LaneModel, LanePhase};
 use super::lane_summary::{LaneSummary, Measure};
-use super::order::Ledger;
+use super::order::FirstArrivals;
 use super::predict::{self, PredictionInput, TransitTimes};
 use super::settings::{RaceSettings, RaceSource};
 use super::summary::{LanePath, Summary};
@@ -56,7 +56,7 @@ pub struct RaceState {
     pub connection: ServerConnection,
     /// Bytes that were there before and are not read.
     pub skipped_bytes: u64,
-    ledger: Ledger,
+    first_arrivals: FirstArrivals,
     source_late: Latencies,
     hidden: bool,
     measured_from_ms: f64,
@@ -77,7 +77,7 @@ impl RaceState {
             path: LanePath::Unknown,
             connection: ServerConnection::Connecting,
             skipped_bytes: 0,
-            ledger: Ledger::default(),
+            first_arrivals: FirstArrivals::default(),
             source_late: Latencies::default(),
             hidden: false,
             measured_from_ms: now_ms,
@@ -92,7 +92,7 @@ impl RaceState {
         self.stream = stream.cloned();
         self.stream_state = StreamState::Unknown;
         self.skipped_bytes = 0;
-        self.ledger = Ledger::default();
+        self.first_arrivals = FirstArrivals::default();
         self.lanes = Technique::ALL.map(LaneModel::new);
         self.traces.iter_mut().for_each(Trace::clear);
         self.begin_run(now_ms);
@@ -136,13 +136,13 @@ impl RaceState {
         let Self {
             lanes,
             traces,
-            ledger,
+            first_arrivals,
             source_late,
             ..
         } = self;
         let trace = &mut traces[index];
         trace.report(report);
-        lanes[index].report(report, ledger, given, |mark, stamps| {
+        lanes[index].report(report, first_arrivals, given, |mark, stamps| {
             trace.event(mark);
             if let Some(sent_us) =
                 stamps.and_then(|stamps| Some(stamps.sent_us? as f64 - stamps.due_us as f64))
@@ -160,7 +160,7 @@ impl RaceState {
     }
 
     /// The tab was hidden or shown, or the machine slept until now: what was due meanwhile is not measured.
-    pub fn look_away(&mut self, hidden: bool, now_ms: f64) {
+    pub fn set_hidden(&mut self, hidden: bool, now_ms: f64) {
         if self.hidden || hidden {
             self.measured_from_ms = self.measured_from_ms.max(now_ms + AFTER_HIDDEN_MS);
         }
@@ -209,7 +209,7 @@ impl RaceState {
     }
 
     /// The way up and down as measured; `None` before the clocks have been compared.
-    pub fn ways(&self) -> Option<TransitTimes> {
+    pub fn transit(&self) -> Option<TransitTimes> {
         let poll_ms = self.lanes[Technique::Poll.index()].round_trip_ms();
         Some(TransitTimes::new(&self.settings, &self.clock?, poll_ms))
     }
@@ -218,7 +218,7 @@ impl RaceState {
         let lane = &self.lanes[technique.index()];
         Some(PredictionInput {
             rate_per_s: self.rate_per_s(now_ms)?,
-            ways: self.ways()?,
+            transit: self.transit()?,
             source_ms: self.source_late.mean_us().unwrap_or(0.0) / 1_000.0,
             rearm_ms: lane.rearm_ms().unwrap_or(0.0),
             payload_bytes: lane.tally.payload_bytes as f64 / lane.tally.events.max(1) as f64,
@@ -291,7 +291,7 @@ impl RaceState {
             .filter(|_| lane.phase != LanePhase::Off)
             .and_then(|known| {
                 let prediction = self.prediction(technique, now_ms)?;
-                let answers = if look(lane.following).asks {
+                let answers = if look(lane.following).repeats_requests {
                     lane.tally.requests.saturating_sub(lane.tally.empty)
                 } else {
                     u64::MAX

@@ -149,8 +149,8 @@ type Points = Vec<(f64, f64)>;
 /// The lanes that are on, as the drawings want them.
 fn lane_views(race: &RaceState) -> Vec<LaneView<'_>> {
     let (up_ms, down_ms) = race
-        .ways()
-        .map_or((0.0, 0.0), |ways| (ways.up_ms, ways.down_ms));
+        .transit()
+        .map_or((0.0, 0.0), |transit| (transit.up_ms, transit.down_ms));
     Technique::ALL
         .into_iter()
         .filter(|technique| race.lanes[technique.index()].phase != LanePhase::Off)

@@ -22,7 +22,7 @@ const NONE: &str = "–";
 pub fn Cards() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     view! {
-        <section class="cards" aria-label=page.say(|text| text.lanes)>
+        <section class="cards" aria-label=page.localized(|text| text.lanes)>
             {Technique::ALL.map(|technique| view! { <LaneCard technique /> }).collect_view()}
         </section>
     }
@@ -68,14 +68,17 @@ fn CardHead(technique: Technique, phase: Memo<LanePhase>) -> impl IntoView {
     let look = look(technique);
     let index = technique.index();
     let is_on = move || page.settings.with(|settings| settings.lanes[index]);
-    let gloss = move || {
+    let description = move || {
         if technique == Technique::Poll {
             let interval_ms = page.settings.with(|settings| settings.interval_ms);
-            return (page.text().asks_every)(&numbers::span_ms(interval_ms, page.language.get()));
+            return (page.text().request_every)(&numbers::span_ms(
+                interval_ms,
+                page.language.get(),
+            ));
         }
-        look.gloss.say(page.language.get()).to_owned()
+        look.description.in_language(page.language.get()).to_owned()
     };
-    let label = move || look.label.say(page.language.get());
+    let label = move || look.label.in_language(page.language.get());
     view! {
         <header>
             <TechniqueBadge technique />
@@ -89,7 +92,7 @@ fn CardHead(technique: Technique, phase: Memo<LanePhase>) -> impl IntoView {
                 prop:checked=is_on
                 on:change=move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event))
             />
-            <p class="gloss">{gloss}</p>
+            <p class="description">{description}</p>
         </header>
     }
 }
@@ -128,14 +131,14 @@ fn Lateness(technique: Technique) -> impl IntoView {
     view! {
         <dl class="lateness">
             <div>
-                <dt>{page.say(|text| text.median)}</dt>
+                <dt>{page.localized(|text| text.median)}</dt>
                 <dd>
                     <span class="big" data-testid="p50">{move || p50.get()}</span>
                     <span class="unit">{p50_unit} {bound}</span>
                 </dd>
             </div>
             <div>
-                <dt>{page.say(|text| text.p99)}</dt>
+                <dt>{page.localized(|text| text.p99)}</dt>
                 <dd>
                     <span class="big" data-testid="p99">{move || p99.get()}</span>
                     <span class="unit">
@@ -192,7 +195,7 @@ fn Against(technique: Technique) -> impl IntoView {
 #[component]
 fn LaneCounts(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let asks = look(technique).asks;
+    let repeats_requests = look(technique).repeats_requests;
     let events = figure(page, technique, |lane, _| lane.events);
     let requests = figure(page, technique, |lane, _| lane.requests);
     let empty = figure(page, technique, |lane, _| lane.empty);
@@ -209,7 +212,7 @@ fn LaneCounts(technique: Technique) -> impl IntoView {
         per_event.map_or_else(|| "0".to_owned(), numbers::bytes)
     });
     let empties = move || {
-        if asks {
+        if repeats_requests {
             numbers::count(empty.get())
         } else {
             NONE.to_owned()
@@ -224,15 +227,15 @@ fn LaneCounts(technique: Technique) -> impl IntoView {
     };
     view! {
         <dl class="counts">
-            <div><dt>{page.say(|text| text.events)}</dt><dd data-testid="events">{move || numbers::count(events.get())}</dd></div>
+            <div><dt>{page.localized(|text| text.events)}</dt><dd data-testid="events">{move || numbers::count(events.get())}</dd></div>
             <div><dt>{bytes_label}</dt><dd data-testid="bytes">{move || bytes.get()}</dd></div>
-            <div><dt>{page.say(|text| text.requests)}</dt><dd data-testid="requests">{move || numbers::count(requests.get())}</dd></div>
-            <div><dt>{page.say(|text| text.empty)}</dt><dd data-testid="empty">{empties}</dd></div>
+            <div><dt>{page.localized(|text| text.requests)}</dt><dd data-testid="requests">{move || numbers::count(requests.get())}</dd></div>
+            <div><dt>{page.localized(|text| text.empty)}</dt><dd data-testid="empty">{empties}</dd></div>
             <div class:bad=move || { lost.get() > 0 }>
-                <dt>{page.say(|text| text.lost)}</dt><dd data-testid="lost">{move || numbers::count(lost.get())}</dd>
+                <dt>{page.localized(|text| text.lost)}</dt><dd data-testid="lost">{move || numbers::count(lost.get())}</dd>
             </div>
             <div class:bad=move || { repeated.get() > 0 }>
-                <dt>{page.say(|text| text.repeated)}</dt><dd data-testid="repeated">{move || numbers::count(repeated.get())}</dd>
+                <dt>{page.localized(|text| text.repeated)}</dt><dd data-testid="repeated">{move || numbers::count(repeated.get())}</dd>
             </div>
         </dl>
     }

@@ -38,10 +38,10 @@ fn Explained(technique: Technique) -> impl IntoView {
         <li class=format!("t-{}", technique.name())>
             <TechniqueBadge technique />
             <div>
-                <strong>{move || look.label.say(shell.language.get())}</strong>
+                <strong>{move || look.label.in_language(shell.language.get())}</strong>
                 " "
-                {move || look.gloss.say(shell.language.get())}
-                <small>{move || look.theory.say(shell.language.get())}</small>
+                {move || look.description.in_language(shell.language.get())}
+                <small>{move || look.theory.in_language(shell.language.get())}</small>
             </div>
         </li>
     }

@@ -53,7 +53,7 @@ pub fn Publish() -> impl IntoView {
                 send();
             }
         >
-            <label for="publish-text">{page.say(|text| text.publish)}</label>
+            <label for="publish-text">{page.localized(|text| text.publish)}</label>
             <div class="row">
                 <input
                     id="publish-text"
@@ -69,9 +69,9 @@ pub fn Publish() -> impl IntoView {
                         outcome.set(PublishState::None);
                     }
                 />
-                <button class="primary" type="submit" data-testid="publish-send">{page.say(|text| text.send)}</button>
+                <button class="primary" type="submit" data-testid="publish-send">{page.localized(|text| text.send)}</button>
             </div>
-            <p class="hint" id="publish-hint">{page.say(|text| text.publish_hint)}</p>
+            <p class="hint" id="publish-hint">{page.localized(|text| text.publish_hint)}</p>
             <p class="said" class:fault=move || matches!(outcome.get(), PublishState::Refused(_))>{said}</p>
         </form>
     }
@@ -100,7 +100,7 @@ pub fn Latest() -> impl IntoView {
     };
     view! {
         <section class="latest">
-            <h2>{page.say(|text| text.latest)}</h2>
+            <h2>{page.localized(|text| text.latest)}</h2>
             <code class="message" tabindex="0">{shown}</code>
             {move || (!stream.with(String::is_empty)).then(|| view! { <CommandLine line=line() /> })}
         </section>

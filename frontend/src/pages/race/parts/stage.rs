@@ -87,7 +87,7 @@ fn DrawingFigure(
             <details
                 on:toggle=move |_| open.update(|open| *open = !*open)
             >
-                <summary>{page.say(|text| text.as_table)}</summary>
+                <summary>{page.localized(|text| text.as_table)}</summary>
                 {move || open.get().then(|| table.run())}
             </details>
         </figure>
@@ -115,10 +115,10 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
                     .zip(sequence::SequenceGeometry::new(width, count).lanes)
                     .enumerate()
                     .map(|(index, (technique, band))| {
-                        let name = move || look(technique).label.say(page.language.get());
-                        let server = (roomy || index == 0).then(|| view! { " " {page.say(|text| text.server)} }.into_any());
+                        let name = move || look(technique).label.in_language(page.language.get());
+                        let server = (roomy || index == 0).then(|| view! { " " {page.localized(|text| text.server)} }.into_any());
                         let client = (roomy || index + 1 == count).then(|| {
-                            view! { <span style:top=px(band.client_y + 3.0)>{page.say(|text| text.client)}</span> }.into_any()
+                            view! { <span style:top=px(band.client_y + 3.0)>{page.localized(|text| text.client)}</span> }.into_any()
                         });
                         view! {
                             <span class=format!("t-{}", technique.name()) style:top=px(band.server_y - 17.0)>
@@ -150,7 +150,7 @@ fn ScaleSwitch() -> impl IntoView {
                 prop:checked=move || page.settings.with(|settings| settings.log)
                 on:change=move |event| page.change(|settings| settings.log = event_target_checked(&event))
             />
-            {page.say(|text| text.powers)}
+            {page.localized(|text| text.powers)}
         </label>
     }
 }

@@ -11,7 +11,7 @@ use crate::language::Language;
 use crate::numbers::{
     Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, seconds, size, span_ms,
 };
-use crate::pages::race::model::headline::{Cost, Headline, Rung};
+use crate::pages::race::model::headline::{Cost, Headline, LaneGroup};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::Measure;
 use crate::techniques::look;
@@ -68,7 +68,7 @@ pub(super) const TEXT: RaceText = RaceText {
     body_bytes: "body bytes/event",
     lost: "lost",
     repeated: "repeated",
-    asks_every: |interval| format!("asks every {interval}"),
+    request_every: |interval| format!("asks every {interval}"),
     against: |mean_ms, predicted_ms, allowed_ms| {
         let predicted = match allowed_ms {
             Some(allowed_ms) => format!("{} {}", ms(predicted_ms), within_ms(allowed_ms)),
@@ -149,8 +149,8 @@ pub(super) const TEXT: RaceText = RaceText {
     refused: |why| format!("Not sent: {why}"),
     latest: "Latest message",
     nothing_yet: "nothing yet",
-    quiet_title: "Listening; nothing new has come yet",
-    quiet: |stream| {
+    waiting_title: "Listening; nothing new has come yet",
+    waiting: |stream| {
         format!("Every lane waits at the end of {stream}. Append something, here or from a shell:")
     },
     missing_title: "There is no such stream yet",
@@ -205,7 +205,7 @@ fn within_ms(bound: f64) -> String {
 fn names(techniques: &[Technique]) -> String {
     let names: Vec<&str> = techniques
         .iter()
-        .map(|technique| look(*technique).spoken.english)
+        .map(|technique| look(*technique).name_in_sentence.english)
         .collect();
     match names.split_last() {
         None => String::new(),
@@ -242,10 +242,10 @@ fn headline(headline: &Headline) -> String {
                 count(*events)
             )
         }
-        Headline::Quiet { lanes, before: 0 } => {
+        Headline::Waiting { lanes, before: 0 } => {
             format!("{} listening; nothing has come yet.", lanes_are(*lanes))
         }
-        Headline::Quiet { lanes, before } => {
+        Headline::Waiting { lanes, before } => {
             format!(
                 "{} caught up on {} messages and listening.",
                 lanes_are(*lanes),
@@ -265,15 +265,15 @@ fn headline(headline: &Headline) -> String {
             repeated,
         } => format!(
             "{} has lost {} and repeated {}. This must not happen.",
-            capital(look(*technique).spoken.english),
+            capital(look(*technique).name_in_sentence.english),
             plural(*lost, "event", "events"),
             count(*repeated)
         ),
-        Headline::Ladder {
+        Headline::Ranking {
             measure,
-            rungs,
+            lane_groups,
             interval_ms,
-        } => ladder(*measure, rungs, *interval_ms),
+        } => ranking(*measure, lane_groups, *interval_ms),
     }
 }
 
@@ -293,45 +293,45 @@ fn plural(number: u64, one: &str, many: &str) -> String {
     }
 }
 
-fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
-    let step = |(index, rung): (usize, &Rung)| {
-        let mut who = names(&rung.techniques);
-        if rung.techniques == [Technique::Poll] {
+fn ranking(measure: Measure, lane_groups: &[LaneGroup], interval_ms: f64) -> String {
+    let step = |(index, group): (usize, &LaneGroup)| {
+        let mut who = names(&group.techniques);
+        if group.techniques == [Technique::Poll] {
             who.push_str(&format!(" every {}", span_ms(interval_ms, LANGUAGE)));
         }
         match (index, measure) {
             (0, Measure::FromDue) => {
-                let verb = if rung.techniques.len() == 1 {
+                let verb = if group.techniques.len() == 1 {
                     "shows"
                 } else {
                     "show"
                 };
                 format!(
                     "{who} {verb} an event {} after it was due",
-                    in_ms(rung.late_ms, LANGUAGE)
+                    in_ms(group.late_ms, LANGUAGE)
                 )
             }
-            (0, Measure::BehindFirst) if rungs.len() == 1 => {
+            (0, Measure::BehindFirst) if lane_groups.len() == 1 => {
                 format!(
                     "{who} show a message within {} of each other",
-                    in_ms(rung.late_ms.max(0.1), LANGUAGE)
+                    in_ms(group.late_ms.max(0.1), LANGUAGE)
                 )
             }
             (0, Measure::BehindFirst) => {
                 format!(
                     "{who} {} first",
-                    if rung.techniques.len() == 1 {
+                    if group.techniques.len() == 1 {
                         "is"
                     } else {
                         "are"
                     }
                 )
             }
-            (_, Measure::FromDue) => format!("{who} {}", in_ms(rung.late_ms, LANGUAGE)),
-            (_, Measure::BehindFirst) => format!("{who} {} later", in_ms(rung.late_ms, LANGUAGE)),
+            (_, Measure::FromDue) => format!("{who} {}", in_ms(group.late_ms, LANGUAGE)),
+            (_, Measure::BehindFirst) => format!("{who} {} later", in_ms(group.late_ms, LANGUAGE)),
         }
     };
-    let steps: Vec<String> = rungs.iter().enumerate().map(step).collect();
+    let steps: Vec<String> = lane_groups.iter().enumerate().map(step).collect();
     format!(
         "{}. Nothing lost, nothing repeated.",
         capital(&steps.join(", "))
@@ -339,7 +339,7 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
 }
 
 fn cost(cost: &Cost) -> String {
-    let name = |technique: Technique| look(technique).spoken.english;
+    let name = |technique: Technique| look(technique).name_in_sentence.english;
     let mut text = format!(
         "{} costs {} bytes per event, {} {}",
         capital(name(cost.least.0)),

@@ -59,7 +59,7 @@ pub struct RaceText {
     pub body_bytes: &'static str,
     pub lost: &'static str,
     pub repeated: &'static str,
-    pub asks_every: fn(&str) -> String,
+    pub request_every: fn(&str) -> String,
     pub against: fn(f64, f64, Option<f64>) -> String,
     pub predicts: fn(f64) -> String,
     pub predicted: &'static str,
@@ -128,8 +128,8 @@ pub struct RaceText {
     pub latest: &'static str,
     pub nothing_yet: &'static str,
     // Empty and missing streams.
-    pub quiet_title: &'static str,
-    pub quiet: fn(&str) -> String,
+    pub waiting_title: &'static str,
+    pub waiting: fn(&str) -> String,
     pub missing_title: &'static str,
     pub missing: fn(&str) -> String,
     pub create: &'static str,
@@ -166,7 +166,7 @@ impl RaceText {
 mod tests {
     use super::*;
     use crate::app::text::rules::korean_faults;
-    use crate::pages::race::model::headline::Rung;
+    use crate::pages::race::model::headline::LaneGroup;
     use crate::pages::race::model::lane_summary::Measure;
     use tailwater_protocol::Technique;
 
@@ -179,14 +179,17 @@ mod tests {
 
     /// Every text of the page that has numbers in it, with some.
     fn with_numbers(text: &RaceText) -> Vec<String> {
-        let ladder = |measure, count| {
-            let rungs = Technique::ALL.iter().take(count).map(|technique| Rung {
-                techniques: vec![*technique],
-                late_ms: 506.4,
-            });
-            (text.headline)(&Headline::Ladder {
+        let ranking = |measure, count| {
+            let lane_groups = Technique::ALL
+                .iter()
+                .take(count)
+                .map(|technique| LaneGroup {
+                    techniques: vec![*technique],
+                    late_ms: 506.4,
+                });
+            (text.headline)(&Headline::Ranking {
                 measure,
-                rungs: rungs.collect(),
+                lane_groups: lane_groups.collect(),
                 interval_ms: 1_000.0,
             })
         };
@@ -205,9 +208,9 @@ mod tests {
             Doubt::SourceLate { late_ms: 30.0 },
         ];
         let mut texts = vec![
-            ladder(Measure::FromDue, 5),
-            ladder(Measure::BehindFirst, 5),
-            ladder(Measure::BehindFirst, 1),
+            ranking(Measure::FromDue, 5),
+            ranking(Measure::BehindFirst, 5),
+            ranking(Measure::BehindFirst, 1),
             (text.cost)(&cost),
             (text.clock)(0.06, 43),
             (text.hidden)(34),

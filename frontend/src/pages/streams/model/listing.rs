@@ -11,9 +11,9 @@ pub const PAGE: usize = 50;
 pub enum Fetched<T> {
     /// No answer yet.
     #[default]
-    Awaited,
+    Loading,
     /// The answer, which may be some seconds old.
-    Here(T),
+    Loaded(T),
     /// There is no such thing.
     Missing,
     /// The server said no, in words.
@@ -24,9 +24,9 @@ pub enum Fetched<T> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchedKind {
     /// No answer yet.
-    Awaited,
+    Loading,
     /// An answer.
-    Here,
+    Loaded,
     /// There is no such thing.
     Missing,
     /// The server said no, in words.
@@ -37,18 +37,18 @@ impl<T> Fetched<T> {
     /// Which case it is.
     pub fn kind(&self) -> FetchedKind {
         match self {
-            Self::Awaited => FetchedKind::Awaited,
-            Self::Here(_) => FetchedKind::Here,
+            Self::Loading => FetchedKind::Loading,
+            Self::Loaded(_) => FetchedKind::Loaded,
             Self::Missing => FetchedKind::Missing,
             Self::Refused(why) => FetchedKind::Refused(why.clone()),
         }
     }
 
     /// The answer, if it is there.
-    pub fn here(&self) -> Option<&T> {
+    pub fn loaded(&self) -> Option<&T> {
         match self {
-            Self::Here(value) => Some(value),
-            Self::Awaited | Self::Missing | Self::Refused(_) => None,
+            Self::Loaded(value) => Some(value),
+            Self::Loading | Self::Missing | Self::Refused(_) => None,
         }
     }
 }
@@ -65,20 +65,20 @@ pub struct Listing {
 impl Listing {
     /// Where the next page begins; `None` on the last.
     pub fn next(&self) -> Option<String> {
-        self.page.here().and_then(|page| page.after.clone())
+        self.page.loaded().and_then(|page| page.after.clone())
     }
 
     /// Leaves the page that begins behind `from` for the next one, and says where that begins.
-    pub fn turn_on(&mut self, from: Option<String>) -> Option<String> {
+    pub fn open_next(&mut self, from: Option<String>) -> Option<String> {
         let next = self.next()?;
         self.trail.push(from);
-        self.page = Fetched::Awaited;
+        self.page = Fetched::Loading;
         Some(next)
     }
 
     /// Goes back to the page before; to the first where the way here is not known, as after a deep link.
-    pub fn turn_back(&mut self) -> Option<String> {
-        self.page = Fetched::Awaited;
+    pub fn open_previous(&mut self) -> Option<String> {
+        self.page = Fetched::Loading;
         self.trail.pop().flatten()
     }
 
@@ -89,7 +89,9 @@ impl Listing {
 
     /// Whether nothing exists that could be listed.
     pub fn is_empty(&self) -> bool {
-        self.page.here().is_some_and(|page| page.streams.is_empty())
+        self.page
+            .loaded()
+            .is_some_and(|page| page.streams.is_empty())
     }
 }
 
@@ -131,7 +133,7 @@ mod tests {
     use super::*;
 
     fn list(after: Option<&str>) -> Fetched<StreamList> {
-        Fetched::Here(StreamList {
+        Fetched::Loaded(StreamList {
             streams: Vec::new(),
             after: after.map(str::to_owned),
         })
@@ -143,18 +145,21 @@ mod tests {
             page: list(Some("b")),
             ..Listing::default()
         };
-        assert_eq!(listing.turn_on(None).as_deref(), Some("b"));
-        assert_eq!(listing.page, Fetched::Awaited);
+        assert_eq!(listing.open_next(None).as_deref(), Some("b"));
+        assert_eq!(listing.page, Fetched::Loading);
         assert_eq!(
-            listing.turn_on(Some("b".to_owned())),
+            listing.open_next(Some("b".to_owned())),
             None,
             "not before the page is there"
         );
         listing.page = list(Some("d"));
-        assert_eq!(listing.turn_on(Some("b".to_owned())).as_deref(), Some("d"));
-        assert_eq!(listing.turn_back().as_deref(), Some("b"));
-        assert_eq!(listing.turn_back(), None);
+        assert_eq!(
+            listing.open_next(Some("b".to_owned())).as_deref(),
+            Some("d")
+        );
+        assert_eq!(listing.open_previous().as_deref(), Some("b"));
+        assert_eq!(listing.open_previous(), None);
         let mut linked = Listing::default();
-        assert_eq!(linked.turn_back(), None);
+        assert_eq!(linked.open_previous(), None);
     }
 }

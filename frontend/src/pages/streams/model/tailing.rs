@@ -37,7 +37,7 @@ pub enum FollowState {
     /// At the tail, or on the way there.
     Live,
     /// A fault, in words; it comes back by itself.
-    Again(String),
+    Retrying(String),
     /// The stream is closed and this is its end.
     Ended,
     /// It can't be read, in words.
@@ -50,7 +50,7 @@ pub struct FollowedStream {
     /// The last messages, the oldest first.
     pub messages: VecDeque<ShownMessage>,
     /// How it stands.
-    pub standing: FollowState,
+    pub state: FollowState,
     /// The technique in use, once a request has left.
     pub technique: Option<Technique>,
     /// Messages so far.
@@ -78,10 +78,10 @@ impl FollowedStream {
             FollowReport::Waiting {
                 after_fault: true, ..
             } => {
-                self.standing = FollowState::Again(self.fault.take().unwrap_or_default());
+                self.state = FollowState::Retrying(self.fault.take().unwrap_or_default());
             }
             FollowReport::Finished { fault, .. } => {
-                self.standing = fault
+                self.state = fault
                     .clone()
                     .map_or(FollowState::Ended, FollowState::Failed);
             }
@@ -93,7 +93,7 @@ impl FollowedStream {
     }
 
     fn take_batch(&mut self, batch: &ReceivedBatch) {
-        self.standing = if batch.closed {
+        self.state = if batch.closed {
             FollowState::Ended
         } else {
             FollowState::Live
@@ -182,7 +182,7 @@ mod tests {
             .filter(|message| message.next.is_some())
             .count();
         assert_eq!(known, 2, "the last of each batch");
-        assert_eq!(tailing.standing, FollowState::Live);
+        assert_eq!(tailing.state, FollowState::Live);
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
             ]
         );
         assert_eq!(tailing.messages[1].text, "ff 00");
-        assert_eq!(tailing.standing, FollowState::Ended);
+        assert_eq!(tailing.state, FollowState::Ended);
     }
 
     #[test]
@@ -221,16 +221,16 @@ mod tests {
             for_ms: 100.0,
             after_fault: true,
         });
-        assert_eq!(tailing.standing, FollowState::Again("no answer".to_owned()));
+        assert_eq!(tailing.state, FollowState::Retrying("no answer".to_owned()));
         tailing.take(&report(Data::Json(Vec::new()), false));
         assert_eq!(
-            (tailing.standing.clone(), tailing.count),
+            (tailing.state.clone(), tailing.count),
             (FollowState::Live, 0)
         );
         tailing.take(&FollowReport::Finished {
             at_ms: 0.0,
             fault: Some("gone".to_owned()),
         });
-        assert_eq!(tailing.standing, FollowState::Failed("gone".to_owned()));
+        assert_eq!(tailing.state, FollowState::Failed("gone".to_owned()));
     }
 }

@@ -24,10 +24,10 @@ pub fn AppendBox(
     });
     view! {
         <section class="part" aria-labelledby="append-title">
-            <h3 id="append-title">{streams.say(|text| text.append_title)}</h3>
+            <h3 id="append-title">{streams.localized(|text| text.append_title)}</h3>
             {move || {
                 if closed.get() {
-                    view! { <p class="hint">{streams.say(|text| text.is_closed)}</p> }.into_any()
+                    view! { <p class="hint">{streams.localized(|text| text.is_closed)}</p> }.into_any()
                 } else {
                     view! { <AppendForm name details /> }.into_any()
                 }
@@ -95,7 +95,7 @@ impl AppendFields {
             let controller = streams.controller();
             match controller.send(&request).await {
                 Ok(done) => {
-                    streams.said.try_set(Some(LastAction::Appended(
+                    streams.last_action.try_set(Some(LastAction::Appended(
                         done.next.map(|next| next.to_string()).unwrap_or_default(),
                     )));
                     // What was typed meanwhile stays.
@@ -162,12 +162,12 @@ fn AppendForm(
                 }
             ></textarea>
             <p class="hint" id="append-hint">
-                {streams.say(|text| text.append_hint)} " "
+                {streams.localized(|text| text.append_hint)} " "
                 {move || is_json().then_some(streams.text().append_json)}
             </p>
             <div class="row">
                 <button class="primary" type="submit" data-testid="append-send" disabled=move || is_busy.get()>
-                    {streams.say(|text| text.append)}
+                    {streams.localized(|text| text.append)}
                 </button>
                 <CurlButton line id="curl-append" />
             </div>

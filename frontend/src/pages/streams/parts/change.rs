@@ -32,20 +32,20 @@ pub fn ChangeSection(
     let delete = move || name.with_value(ApiRequest::delete);
     view! {
         <section class="part" aria-labelledby="change-title">
-            <h3 id="change-title">{streams.say(|text| text.change_title)}</h3>
+            <h3 id="change-title">{streams.localized(|text| text.change_title)}</h3>
             <ForkForm name details />
             <div class="dangers">
                 {move || (!closed.get()).then(|| view! {
-                    <Twice
+                    <ConfirmButton
                         id="close"
                         act=Signal::derive(move || streams.text().close)
                         ask=Signal::derive(move || streams.text().close_ask.to_owned())
                         sure=Signal::derive(move || streams.text().close_sure)
                         request=Memo::new(move |_| close())
-                        done=move |()| streams.said.set(Some(LastAction::Closed(name.get_value().to_string())))
+                        done=move |()| streams.last_action.set(Some(LastAction::Closed(name.get_value().to_string())))
                     />
                 })}
-                <Twice
+                <ConfirmButton
                     id="delete"
                     act=Signal::derive(move || streams.text().delete)
                     ask=Signal::derive(move || {
@@ -59,7 +59,7 @@ pub fn ChangeSection(
                     sure=Signal::derive(move || streams.text().delete_sure)
                     request=Memo::new(move |_| delete())
                     done=move |()| {
-                        streams.said.set(Some(LastAction::Deleted(name.get_value().to_string())));
+                        streams.last_action.set(Some(LastAction::Deleted(name.get_value().to_string())));
                         streams.open(HistoryChange::Push, |address| address.stream = None);
                     }
                 />
@@ -125,7 +125,7 @@ impl ConfirmState {
 
 /// A button that asks before it acts; the focus goes with the question.
 #[component]
-fn Twice(
+fn ConfirmButton(
     id: &'static str,
     act: Signal<&'static str>,
     ask: Signal<String>,
@@ -145,7 +145,7 @@ fn Twice(
     let turn = move |to: bool| state.ask(to);
     let go = move |_| state.send(streams, request.get_untracked(), done);
     view! {
-        <div class="twice" on:keydown=move |event| if event.key() == "Escape" && is_asking.get_untracked() { turn(false) }>
+        <div class="confirm" on:keydown=move |event| if event.key() == "Escape" && is_asking.get_untracked() { turn(false) }>
             {move || if is_asking.get() {
                 view! {
                     <p role="alert">{move || ask.get()}</p>
@@ -154,7 +154,7 @@ fn Twice(
                             {move || sure.get()}
                         </button>
                         <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=move |_| turn(false)>
-                            {streams.say(|text| text.keep)}
+                            {streams.localized(|text| text.keep)}
                         </button>
                     </div>
                 }
@@ -236,7 +236,9 @@ impl ForkFields {
             self.is_busy.try_set(false);
             match outcome {
                 Ok(_) => {
-                    streams.said.try_set(Some(LastAction::Forked(made.clone())));
+                    streams
+                        .last_action
+                        .try_set(Some(LastAction::Forked(made.clone())));
                     streams.open(HistoryChange::Push, |address| address.stream = Some(made));
                 }
                 Err(why) => {
@@ -267,12 +269,12 @@ fn ForkForm(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>)
                 fields.send(streams);
             }
         >
-            <p class="hint">{streams.say(|text| text.fork_hint)}</p>
+            <p class="hint">{streams.localized(|text| text.fork_hint)}</p>
             <div class="row">
                 <TextField
                     id="fork-name"
                     value=fields.name
-                    label=streams.say(|text| text.stream_name)
+                    label=streams.localized(|text| text.stream_name)
                     placeholder=Signal::derive(move || name.with_value(|name| format!("{name}-2")))
                     typed=move |()| fault.set(String::new())
                 />
@@ -281,11 +283,11 @@ fn ForkForm(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>)
                     class="offset"
                     numeric=true
                     value=fields.at
-                    label=streams.say(|text| text.fork_at)
+                    label=streams.localized(|text| text.fork_at)
                     placeholder=Signal::derive(move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail))
                 />
                 <button class="tool wide" type="submit" data-testid="fork-send" disabled=move || fields.is_busy.get()>
-                    {streams.say(|text| text.fork)}
+                    {streams.localized(|text| text.fork)}
                 </button>
                 <CurlButton line id="curl-fork" />
             </div>

@@ -6,7 +6,7 @@ use crate::browser;
 use crate::pages::streams::context::StreamsContext;
 
 /// How long the button says that it copied, ms.
-const SAID_MS: f64 = 2_000.0;
+const COPIED_MS: f64 = 2_000.0;
 
 /// A button that copies the line and shows it until it is clicked again.
 #[component]
@@ -30,7 +30,7 @@ pub fn CurlButton(
         wasm_bindgen_futures::spawn_local(async move {
             if browser::copy(&text).await {
                 copied.try_set(true);
-                browser::sleep(SAID_MS).await;
+                browser::sleep(COPIED_MS).await;
                 copied.try_set(false);
             }
         });

@@ -30,10 +30,12 @@ pub fn StreamPanel(
     let streams = expect_context::<StreamsContext>();
     // A name that no stream can have is not here: what is looked at says why.
     let (name, title) = (name::named(&name).ok().map(StoredValue::new), name);
-    let kind = Memo::new(move |_| streams.looked.with(Fetched::kind));
+    let kind = Memo::new(move |_| streams.inspected.with(Fetched::kind));
     // What is shown stays while the next answer is awaited.
     let details = Memo::new(move |before: Option<&Option<StreamDetails>>| {
-        let now = streams.looked.with(|looked| looked.here().cloned());
+        let now = streams
+            .inspected
+            .with(|inspected| inspected.loaded().cloned());
         now.or_else(|| before.cloned().flatten())
     });
     view! {
@@ -41,12 +43,12 @@ pub fn StreamPanel(
             <Back />
             <header class="look">
                 <h2 id="look-title" data-testid="look-name">{title}</h2>
-                {move || name.filter(|_| kind.get() == FetchedKind::Here).map(|name| view! { <OtherViews name /> })}
+                {move || name.filter(|_| kind.get() == FetchedKind::Loaded).map(|name| view! { <OtherViews name /> })}
             </header>
             {move || match (kind.get(), name) {
                 (FetchedKind::Refused(why), _) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
-                (FetchedKind::Awaited, _) | (_, None) => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
-                (FetchedKind::Here, Some(name)) => view! {
+                (FetchedKind::Loading, _) | (_, None) => view! { <p class="hint">{streams.localized(|text| text.loading)}</p> }.into_any(),
+                (FetchedKind::Loaded, Some(name)) => view! {
                     <StreamFacts details />
                     <AppendBox name details />
                     <FollowSection name details />
@@ -77,7 +79,7 @@ fn Back() -> impl IntoView {
                 }
             }
         >
-            "‹ " {streams.say(|text| text.back)}
+            "‹ " {streams.localized(|text| text.back)}
         </a>
     }
 }
@@ -97,11 +99,11 @@ fn OtherViews(name: StoredValue<StreamName>) -> impl IntoView {
     view! {
         <div class="ways">
             <a class="tool wide" href=request(ApiRequest::inspect).target target="_blank" rel="noopener" data-testid="json">
-                {streams.say(|text| text.as_json)}
+                {streams.localized(|text| text.as_json)}
             </a>
             <CurlButton line id="curl-inspect" />
             <a class="tool wide" href=request(ApiRequest::export).target download=file data-testid="export">
-                {streams.say(|text| text.export)}
+                {streams.localized(|text| text.export)}
             </a>
             <CurlButton line=export_line id="curl-export" />
             {elsewhere.collect_view()}
@@ -151,7 +153,7 @@ fn Missing(name: StoredValue<StreamName>) -> impl IntoView {
     view! {
         <div class="empty" data-testid="missing">
             <h3>{move || name.with_value(|name| (streams.text().missing)(name.as_str()))}</h3>
-            <p>{streams.say(|text| text.missing_hint)}</p>
+            <p>{streams.localized(|text| text.missing_hint)}</p>
             <CommandLine line />
         </div>
     }

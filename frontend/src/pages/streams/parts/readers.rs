@@ -50,7 +50,7 @@ pub fn ReaderSection(
     };
     view! {
         <section class="part" aria-labelledby="readers-title">
-            <h3 id="readers-title">{streams.say(|text| text.readers)}</h3>
+            <h3 id="readers-title">{streams.localized(|text| text.readers)}</h3>
             <ul class="followers" data-testid="readers">{lines}</ul>
             <p class="hint">{words}</p>
             <ReaderTable details />
@@ -68,7 +68,7 @@ fn ReaderLine(
     view! {
         <li class=format!("t-{}", technique.name())>
             <TechniqueBadge technique />
-            <span class="label">{look(technique).label.say(language)}</span>
+            <span class="label">{look(technique).label.in_language(language)}</span>
             <span class="count">{numbers::count(count as u64)}</span>
             <span class="hint">{lag}</span>
         </li>
@@ -119,15 +119,15 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
         has_any.get().then(|| {
             view! {
                 <details on:toggle=move |event| is_open.set(is_details_open(&event))>
-                    <summary>{streams.say(|text| text.each_reader)}</summary>
+                    <summary>{streams.localized(|text| text.each_reader)}</summary>
                     <div class="scroll" tabindex="0">
                         <table>
                             <thead>
                                 <tr>
-                                    <th scope="col">{streams.shell.say(|text| text.technique)}</th>
-                                    <th scope="col">{streams.say(|text| text.position)}</th>
-                                    <th scope="col">{streams.say(|text| text.behind)}</th>
-                                    <th scope="col">{streams.say(|text| text.since)}</th>
+                                    <th scope="col">{streams.shell.localized(|text| text.technique)}</th>
+                                    <th scope="col">{streams.localized(|text| text.position)}</th>
+                                    <th scope="col">{streams.localized(|text| text.behind)}</th>
+                                    <th scope="col">{streams.localized(|text| text.since)}</th>
                                 </tr>
                             </thead>
                             <tbody>{rows}</tbody>
@@ -158,7 +158,7 @@ fn ReaderRow(language: Language, reader: LiveReader) -> impl IntoView {
     let seconds = reader.seconds.max(0.0) as u64;
     view! {
         <tr>
-            <th scope="row">{look(reader.technique).label.say(language)}</th>
+            <th scope="row">{look(reader.technique).label.in_language(language)}</th>
             <td class="offset">{reader.offset.to_string()}</td>
             <td>{size(reader.lag_bytes, language)}</td>
             <td>{span_s(seconds, language)}</td>
@@ -183,11 +183,11 @@ pub fn ProducerSection(
     };
     view! {
         <section class="part" aria-labelledby="producers-title">
-            <h3 id="producers-title">{streams.say(|text| text.producers)}</h3>
+            <h3 id="producers-title">{streams.localized(|text| text.producers)}</h3>
             {move || {
                 let (total, producers) = producers();
                 if producers.is_empty() {
-                    return view! { <p class="hint">{streams.say(|text| text.no_producers)}</p> }.into_any();
+                    return view! { <p class="hint">{streams.localized(|text| text.no_producers)}</p> }.into_any();
                 }
                 let more = total.saturating_sub(producers.len()) as u64;
                 let rows = producers.into_iter().map(|one| view! {
@@ -202,9 +202,9 @@ pub fn ProducerSection(
                         <table data-testid="producers">
                             <thead>
                                 <tr>
-                                    <th scope="col">{streams.say(|text| text.producer)}</th>
-                                    <th scope="col">{streams.say(|text| text.epoch)}</th>
-                                    <th scope="col">{streams.say(|text| text.sequence)}</th>
+                                    <th scope="col">{streams.localized(|text| text.producer)}</th>
+                                    <th scope="col">{streams.localized(|text| text.epoch)}</th>
+                                    <th scope="col">{streams.localized(|text| text.sequence)}</th>
                                 </tr>
                             </thead>
                             <tbody>{rows}</tbody>

@@ -100,14 +100,14 @@ pub(super) const TEXT: StreamsText = StreamsText {
     stop: "Stop",
     stopped: "Not followed.",
     renews: "Following counts as reading: it renews this stream's idle time.",
-    standing: |standing| match standing {
+    follow_state: |state| match state {
         FollowState::Connecting => "connecting".to_owned(),
         FollowState::Live => "live".to_owned(),
-        FollowState::Again(why) => format!("coming back: {why}"),
+        FollowState::Retrying(why) => format!("coming back: {why}"),
         FollowState::Ended => "the stream is closed and read to its end".to_owned(),
         FollowState::Failed(why) => format!("can't be read: {why}"),
     },
-    stands_in: |technique| format!("{technique} stands in"),
+    replaced_by: |technique| format!("{technique} stands in"),
     counts: |messages, bytes, requests| {
         let plural = |number: u64, word: &str| {
             format!(

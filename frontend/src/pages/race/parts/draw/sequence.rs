@@ -115,7 +115,7 @@ struct DrawnEvent {
 pub struct SequenceDiagram {
     scene: Scene,
     detail: Detail,
-    news: Vec<DrawnEvent>,
+    known_events: Vec<DrawnEvent>,
     waiting: Vec<Columns>,
     arriving: Columns,
 }
@@ -129,7 +129,7 @@ impl SequenceDiagram {
         self.detail = self
             .detail
             .next((axis.right - axis.left) / busiest(lanes, &axis));
-        self.collect_news(lanes, &axis);
+        self.collect_events(lanes, &axis);
         self.frame(&geometry, &axis, view.language);
         let waiting_most = self.count_waiting(lanes, &axis);
         for ((view, band), waiting) in lanes.iter().zip(&geometry.lanes).zip(&self.waiting) {
@@ -152,7 +152,7 @@ impl SequenceDiagram {
             if self.detail == Detail::Columns {
                 lane.arriving(&mut self.scene, &mut self.arriving);
             } else {
-                lane.events(&mut self.scene, &self.news);
+                lane.events(&mut self.scene, &self.known_events);
             }
             lane.rare(&mut self.scene);
         }
@@ -184,7 +184,7 @@ impl SequenceDiagram {
         };
         if self.detail == Detail::Shapes {
             let guides = scene.open(Style::new(SeriesKind::Boxes, Ink::Rule).alpha(0.6));
-            for x in self.news.iter().map(|news| axis.x(news.due_ms)) {
+            for x in self.known_events.iter().map(|event| axis.x(event.due_ms)) {
                 scene.add(
                     guides,
                     [x - 0.5, first.server_y, 1.0, last.client_y - first.server_y],
@@ -237,8 +237,8 @@ impl SequenceDiagram {
         most
     }
 
-    fn collect_news(&mut self, lanes: &[LaneView<'_>], axis: &TimeAxis) {
-        self.news.clear();
+    fn collect_events(&mut self, lanes: &[LaneView<'_>], axis: &TimeAxis) {
+        self.known_events.clear();
         if self.detail != Detail::Shapes {
             return;
         }
@@ -250,15 +250,17 @@ impl SequenceDiagram {
                     due_ms,
                 })
             });
-            for news in known.filter(|news| axis.holds(news.due_ms)) {
+            for event in known.filter(|event| axis.holds(event.due_ms)) {
                 // In order already: most lanes bring the same ones, and each brings the newest last.
-                let place = self.news.partition_point(|other| other.seq < news.seq);
+                let place = self
+                    .known_events
+                    .partition_point(|other| other.seq < event.seq);
                 if self
-                    .news
+                    .known_events
                     .get(place)
-                    .is_none_or(|other| other.seq != news.seq)
+                    .is_none_or(|other| other.seq != event.seq)
                 {
-                    self.news.insert(place, news);
+                    self.known_events.insert(place, event);
                 }
             }
         }

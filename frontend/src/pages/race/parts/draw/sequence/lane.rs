@@ -169,7 +169,7 @@ impl LaneDrawing<'_> {
     }
 
     /// Events, each by itself.
-    pub(super) fn events(&self, scene: &mut Scene, news: &[DrawnEvent]) {
+    pub(super) fn events(&self, scene: &mut Scene, known_events: &[DrawnEvent]) {
         let (technique, hue) = (self.view.technique, self.hue());
         let trails = scene.open(Style::new(SeriesKind::Lines, hue).width(1.75));
         let wires = scene.open(
@@ -221,7 +221,7 @@ impl LaneDrawing<'_> {
             }
         }
         pile.label(scene);
-        self.pending(scene, (trails, beads), news);
+        self.pending(scene, (trails, beads), known_events);
     }
 
     /// Events that other lanes have and this one has not: they wait at the server until now.
@@ -229,13 +229,16 @@ impl LaneDrawing<'_> {
         &self,
         scene: &mut Scene,
         (trails, beads): (SeriesId, SeriesId),
-        news: &[DrawnEvent],
+        known_events: &[DrawnEvent],
     ) {
         let Some(newest) = self.view.trace.newest_event() else {
             return;
         };
-        for news in news.iter().filter(|news| news.seq > newest.last_seq) {
-            self.hang(scene, (trails, beads), news.due_ms, f64::INFINITY);
+        for event in known_events
+            .iter()
+            .filter(|event| event.seq > newest.last_seq)
+        {
+            self.hang(scene, (trails, beads), event.due_ms, f64::INFINITY);
         }
     }
 
