@@ -1,31 +1,31 @@
-//! How each technique looks and is explained: one table, read by every page.
+//! The appearance and the description of each technique: one table for all pages.
 
 use tailwater_protocol::Technique;
 
 use crate::language::Bilingual;
 use crate::theme::ThemeColour;
 
-/// How a technique looks and what it does, in few words.
+/// The appearance of a technique, and short texts about it.
 #[derive(Debug, Clone, Copy)]
 pub struct TechniqueLook {
     /// Which technique.
     pub technique: Technique,
-    /// Its name as it stands alone.
+    /// Its name as a label.
     pub label: Bilingual,
-    /// Its shape, in which its letter stands.
+    /// Its shape, which contains its letter.
     pub shape: Shape,
     /// Its colour.
     pub hue: ThemeColour,
-    /// What it does, beside its name.
+    /// What it does; shown beside its name.
     pub description: Bilingual,
-    /// What it is called in a sentence.
+    /// Its name within a sentence.
     pub name_in_sentence: Bilingual,
-    /// Whether it asks again and again, so that answers without news can be counted.
+    /// Whether it sends a request for each response, so that empty responses can be counted.
     pub repeats_requests: bool,
-    /// What theory says of its latency, in a line.
+    /// The latency that theory predicts, in one line.
     pub theory: Bilingual,
-    /// How high its tag stands beside its curve in a distribution, as a share of the height; each at its own, so that tags do
-    /// not cover each other.
+    /// Height of its tag beside its curve in a distribution, as a share of the height; different for each technique, so that
+    /// tags do not overlap.
     pub tag_share: f64,
 }
 
@@ -41,7 +41,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             dark: "#ff9d4d",
         },
         description: Bilingual {
-            english: "asks every so often",
+            english: "sends a request at a fixed interval",
             korean: "일정 주기로 요청합니다",
         },
         name_in_sentence: Bilingual {
@@ -50,7 +50,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
         },
         repeats_requests: true,
         theory: Bilingual {
-            english: "half an interval and the way down; a straight line",
+            english: "half a poll interval plus the transit to the client; the distribution is a straight line",
             korean: "지연은 평균적으로 주기의 절반에 서버에서 클라이언트까지의 전달 시간을 더한 값이며, 누적 분포는 직선입니다",
         },
         tag_share: 0.6,
@@ -68,17 +68,17 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             dark: "#7ba6ff",
         },
         description: Bilingual {
-            english: "asks, and the question is held",
+            english: "sends a request, which the server holds until there is data",
             korean: "요청해 두고, 이벤트가 생길 때까지 응답을 기다립니다",
         },
-        // Neither the hyphen nor the space breaks: they stand in sentences that wrap.
+        // The hyphen and the space do not break, as sentences wrap.
         name_in_sentence: Bilingual {
             english: "long\u{2011}polling",
             korean: "Long\u{a0}Polling",
         },
         repeats_requests: true,
         theory: Bilingual {
-            english: "the way down; events that fall into the re-arm gap wait for it",
+            english: "the transit to the client; an event between two requests waits for the next one",
             korean: "지연은 서버에서 클라이언트까지의 전달 시간이며, 다음 요청이 도착하기 전에 생긴 이벤트는 그 요청을 기다립니다",
         },
         tag_share: 0.84,
@@ -93,13 +93,13 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             dark: "#3fcf9b",
         },
         description: Bilingual {
-            english: "asks once; lines that never end",
+            english: "one request; the response is an endless series of lines",
             korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 한 줄씩 받습니다",
         },
         name_in_sentence: Bilingual::same("NDJSON"),
         repeats_requests: false,
         theory: Bilingual {
-            english: "the way down, every time",
+            english: "always the transit to the client",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
         },
         tag_share: 0.45,
@@ -114,13 +114,13 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             dark: "#d493ee",
         },
         description: Bilingual {
-            english: "asks once; events that never end",
+            english: "one request; the response is an endless series of events",
             korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 이벤트로 받습니다",
         },
         name_in_sentence: Bilingual::same("SSE"),
         repeats_requests: false,
         theory: Bilingual {
-            english: "the way down, every time",
+            english: "always the transit to the client",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
         },
         tag_share: 0.3,
@@ -135,13 +135,13 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             dark: "#58c8f2",
         },
         description: Bilingual {
-            english: "upgrades; both sides may speak",
+            english: "upgrades the connection; both sides can send",
             korean: "연결을 업그레이드해 양방향으로 주고받습니다",
         },
         name_in_sentence: Bilingual::same("WebSocket"),
         repeats_requests: false,
         theory: Bilingual {
-            english: "the way down, every time",
+            english: "always the transit to the client",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
         },
         tag_share: 0.15,
@@ -154,7 +154,7 @@ pub fn look(technique: Technique) -> &'static TechniqueLook {
     &ROWS[technique.index()]
 }
 
-/// A shape that tells a technique apart without colour; all are alike in area.
+/// A shape that identifies a technique without colour; all have similar areas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// Polling.
@@ -188,7 +188,7 @@ impl Shape {
         }
     }
 
-    /// How far below the origin the middle of a letter sits well, in a shape of radius nine.
+    /// Distance of the middle of a letter below the origin, in a shape of radius 9.
     pub fn letter_drop(self) -> f64 {
         match self {
             Self::Triangle => 2.0,

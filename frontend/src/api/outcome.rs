@@ -1,26 +1,26 @@
-//! What an answer comes to: a success counts only if it says what its request was to bring about.
+//! The outcome of a request: a success counts only if the response confirms what was requested.
 
 use tailwater_client::acknowledgement;
 use tailwater_protocol::{Problem, Token};
 
 use crate::api::request::{ApiRequest, Confirmation};
 
-/// Why a request came to nothing.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
-    /// No answer: the server is gone, or something between refuses the connection.
+    /// There was no response: the server can't be reached.
     Unreachable(String),
-    /// The server said no, or nothing that counts, in words.
+    /// The server refused the request, or its response does not confirm it; with the reason.
     Status(u16, String),
 }
 
 impl ApiError {
-    /// Whether the server said that there is no such thing.
+    /// Whether the response was that the resource does not exist.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Status(404 | 410, _))
     }
 
-    /// In words.
+    /// The reason.
     pub fn message(&self) -> &str {
         match self {
             Self::Unreachable(message) | Self::Status(_, message) => message,
@@ -28,10 +28,10 @@ impl ApiError {
     }
 }
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApiResponseHead {
-    /// The status code; 0 for a redirect that was not followed, of which the browser tells no more.
+    /// The status code; 0 for a redirect that was not followed, as the browser does not report its status.
     pub status: u16,
     /// The value of `Stream-Next-Offset`.
     pub next: Option<String>,
@@ -40,13 +40,13 @@ pub struct ApiResponseHead {
 }
 
 impl ApiRequest {
-    /// What the answer comes to: where the stream ends, if the request was about one.
+    /// The outcome of the request, given its response: the tail of the stream, if the request was about one.
     ///
-    /// - `url`: who answered.
-    /// - `body`: of the answer, as far as it came.
+    /// - `url`: of the response.
+    /// - `body`: as far as it was received.
     ///
     /// # Errors
-    /// [`ApiError`], which names status and URL unless the server says in its own words what was wrong.
+    /// [`ApiError`], with status and URL unless the response is a problem document.
     pub fn outcome(
         &self,
         url: &str,
@@ -63,7 +63,7 @@ impl ApiRequest {
         };
         match status {
             0 => Err(refused(
-                "the server answered with a redirect (status 3xx), which only reads can follow: nothing was done"
+                "the server responded with a redirect (status 3xx), which is only followed for reads: nothing was done"
                     .to_owned(),
             )),
             200..300 => {
@@ -76,14 +76,14 @@ impl ApiRequest {
                     }
                     Confirmation::NoContent if *status == 204 => Ok(None),
                     Confirmation::NoContent => {
-                        Err(unconfirmed("not with 204, which says that the stream is deleted".to_owned()))
+                        Err(unconfirmed("not with 204, which confirms that the stream is deleted".to_owned()))
                     }
                 }
             }
             _ => {
                 let problem = Problem::parse(body).map(|problem| problem.detail);
                 match (status, problem) {
-                    // A proxy in front (trunk serve) answers for a server that is gone.
+                    // A proxy (trunk serve) responds when the server can't be reached.
                     (502..=504, problem) => {
                         Err(ApiError::Unreachable(problem.unwrap_or_else(|| Problem::in_words(*status, body))))
                     }
