@@ -11,8 +11,8 @@ use crate::browser;
 
 /// One probe of the server's clock, and how long the answer took from the browser to this script, ms.
 ///
-/// The times are those of the network, from Resource Timing, if the browser provides them: the page's own are later by
-/// whatever else its thread was doing.
+/// The times are those of Resource Timing, if the browser provides them: times taken by the page include delays of its
+/// own thread.
 ///
 /// # Errors
 /// [`ApiError`].

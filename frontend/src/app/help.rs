@@ -14,7 +14,7 @@ pub fn Help() -> impl IntoView {
         let open = shell.help_is_open.get();
         let Some(dialog) = dialog.get() else { return };
         if open && !dialog.open() {
-            // Refused only while it is open already.
+            // Fails only while it is open already.
             dialog.show_modal().ok();
         } else if !open && dialog.open() {
             dialog.close();

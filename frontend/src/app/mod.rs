@@ -1,6 +1,6 @@
-//! The frame around all pages: the table of pages, where one is, language, theme, keys.
+//! The frame around all pages: the table of pages, the current page, language, theme, keys.
 //!
-//! It knows a page by its row in the table (`pages.rs`) and nothing of its inside.
+//! It uses a page only through its row in the table (`pages.rs`).
 
 pub mod address;
 #[cfg(target_arch = "wasm32")]

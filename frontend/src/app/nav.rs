@@ -1,4 +1,4 @@
-//! What the heads of all pages have in common: the name, the links to pages, language, theme, help.
+//! The common parts of the head of all pages: the name, the links to pages, language, theme, help.
 
 use leptos::prelude::*;
 
@@ -32,7 +32,7 @@ fn PageLink(page: &'static DashboardPage) -> impl IntoView {
             on:click=move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
-                    // Where one is already, nothing that is open is closed.
+                    // A link to the current page does not close what is open.
                     if !untrack(is_current) {
                         shell.go(page.name, untrack(there), HistoryChange::Push);
                     }
@@ -44,7 +44,7 @@ fn PageLink(page: &'static DashboardPage) -> impl IntoView {
     }
 }
 
-/// Whether a click means to go there in this very tab.
+/// Whether a click opens the link in the same tab.
 pub fn is_plain(event: &web_sys::MouseEvent) -> bool {
     event.button() == 0
         && !(event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key())

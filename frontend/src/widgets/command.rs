@@ -1,10 +1,10 @@
-//! A line for a shell, with a button that copies it.
+//! A shell command with a button that copies it.
 
 use leptos::prelude::*;
 
 use crate::browser;
 
-/// How long the button says that it copied, ms.
+/// How long the button shows that the command was copied, ms.
 const COPIED_MS: f64 = 2_000.0;
 
 /// The texts of the button, in the language in use: a context that the frame of the pages provides.
@@ -12,14 +12,14 @@ const COPIED_MS: f64 = 2_000.0;
 pub struct CopyLabels {
     /// Before a click.
     pub copy: Signal<&'static str>,
-    /// For a moment after the line was copied.
+    /// For a moment after the command was copied.
     pub copied: Signal<&'static str>,
 }
 
-/// A line for a shell, with a button that copies it.
+/// A shell command with a button that copies it.
 #[component]
 pub fn CommandLine(
-    /// What to type.
+    /// The command.
     line: String,
 ) -> impl IntoView {
     let labels = expect_context::<CopyLabels>();

@@ -1,4 +1,4 @@
-//! What several pages are made of; nothing here knows a page.
+//! Components that several pages use; none depends on a page.
 
 #[cfg(target_arch = "wasm32")]
 pub mod badge;

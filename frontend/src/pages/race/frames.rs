@@ -1,4 +1,4 @@
-//! The page's one animation-frame loop: drawings at 30 frames a second at most, figures five times; none while hidden.
+//! The only animation-frame loop of the page: drawings at most 30 times a second, figures five times, neither while hidden.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,28 +11,28 @@ use crate::browser;
 use crate::pages::race::controller::RaceController;
 use crate::pages::race::parts::canvases::RaceCanvases;
 
-/// Between two drawings: 30 a second, with room for frames that come a little early.
+/// Interval of drawings: 30 a second, minus a tolerance for early frames.
 const FRAME_MS: f64 = 1_000.0 / 30.0 - 4.0;
-/// Between two drawings for who asked for less motion.
+/// Interval of drawings for people who prefer reduced motion.
 const STEP_MS: f64 = 1_000.0;
-/// Between two looks at the figures, and while a run has just begun.
+/// Interval of figures, and at the beginning of a run.
 const FIGURES_MS: f64 = 200.0;
 const FRESH_FIGURES_MS: f64 = 100.0;
-/// A visible page that did not run for so long was stopped by something else.
+/// A visible page without a frame for this long did not run.
 const STALL_MS: f64 = 1_000.0;
 
-/// What the loop draws on; empty until the page stands.
+/// The canvases of the loop; empty until the page is built.
 pub type Canvas = Rc<RefCell<Option<RaceCanvases>>>;
 
-/// What the browser calls for each frame; it asks for the next one itself.
+/// The callback of each frame, which requests the next one.
 type OnFrame = RefCell<Option<Closure<dyn FnMut(f64)>>>;
 
-/// How much a new interval between frames counts in their mean.
+/// Weight of a new interval in the mean interval between frames.
 const PACE_SHARE: f64 = 0.1;
 
 #[derive(Debug, Default)]
 struct FramePace {
-    /// Mean interval between the browser's frames, ms: where they come late, drawing takes its share of the blame.
+    /// Mean interval between the browser's frames, ms: if it is long, drawings are made less often.
     pace_ms: Cell<f64>,
     drawn_ms: Cell<f64>,
     shown_ms: Cell<f64>,
@@ -40,7 +40,7 @@ struct FramePace {
     wall: RefCell<WallWatch>,
 }
 
-/// Runs the loop until what is returned is set to false.
+/// Runs the loop until the returned cell is set to false.
 pub fn run(controller: Rc<RaceController>, canvas: Canvas) -> Rc<Cell<bool>> {
     let running = Rc::new(Cell::new(true));
     let runs = running.clone();
@@ -60,7 +60,7 @@ pub fn run(controller: Rc<RaceController>, canvas: Canvas) -> Rc<Cell<bool>> {
 
 fn request_frame(frame: &OnFrame) {
     if let Some(closure) = frame.borrow().as_ref() {
-        // Refused only by a window that is being closed.
+        // Fails only while the window is being closed.
         browser::window()
             .request_animation_frame(closure.as_ref().unchecked_ref())
             .ok();
@@ -98,8 +98,8 @@ fn on_frame(controller: &RaceController, canvas: &Canvas, frames: &FramePace, ca
             controller.with_shown(now_ms, |race, at_ms| stage.draw_distribution(race, at_ms));
         }
     }
-    // Two frames of the browser for each of ours leave the other half to what arrives. The second one is due after more than
-    // one and a half intervals; waiting for two whole ones would miss it whenever it comes a little early, and take the third.
+    // Drawing in every second frame of the browser leaves half of the time for received data. The second frame is due after
+    // more than one and a half intervals; waiting for two whole ones would skip it whenever it is a little early.
     let frame_ms = if calm {
         STEP_MS
     } else {

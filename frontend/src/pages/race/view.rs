@@ -1,4 +1,4 @@
-//! The Race page: one stream, every technique a lane, from the sentence that says it all down to the controls.
+//! The view of the Race page, from the headline to the controls.
 
 use leptos::prelude::*;
 

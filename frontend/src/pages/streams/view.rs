@@ -1,4 +1,4 @@
-//! The Streams page: the list on one side, what is chosen in it on the other.
+//! The view of the Streams page: the list, and beside it the open stream.
 
 use leptos::prelude::*;
 
@@ -40,7 +40,7 @@ pub fn StreamsPage() -> impl IntoView {
     }
 }
 
-/// How the page stands to the server, and what became of the last action.
+/// The state of the connection, and the result of the last action.
 #[component]
 fn StreamsStatus() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -70,7 +70,7 @@ fn StreamsStatus() -> impl IntoView {
     }
 }
 
-/// The server does not answer: what that means and what to do.
+/// Explains that the server does not respond, and what to do.
 #[component]
 fn Unreachable() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();

@@ -1,16 +1,16 @@
-//! What keeps the lanes from being set up, and what becomes of a refusal.
+//! Errors of setting up the lanes.
 
 use crate::api::outcome::ApiError;
 
-/// Why following can't begin.
+/// Why the lanes can't be set up.
 pub(super) enum RaceSetupError {
-    /// The server does not answer.
+    /// The server does not respond.
     Unreachable,
-    /// There is no such stream.
+    /// The stream does not exist.
     Missing,
-    /// The server said no, in words.
+    /// The server refused a request, with the reason.
     Refused(String),
-    /// Something else was asked for meanwhile.
+    /// The settings were changed meanwhile.
     Outdated,
 }
 

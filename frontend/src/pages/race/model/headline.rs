@@ -1,19 +1,19 @@
-//! The sentence on top of the page, as data: what is seen, with its numbers, for either language to put into words.
+//! The headline of the page as data: the result with its numbers, which each language's texts turn into a sentence.
 
 use tailwater_protocol::Technique;
 
 use super::lane_summary::{LaneSummary, Measure};
 
-/// Techniques that show an event about equally late.
+/// Techniques with similar latencies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LaneGroup {
-    /// Which, in the order of all lanes.
+    /// The techniques, in the order of all lanes.
     pub techniques: Vec<Technique>,
     /// Mean of their medians, ms.
     pub late_ms: f64,
 }
 
-/// What the headline says.
+/// The headline.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Headline {
     /// The lanes are being set up.
@@ -24,36 +24,36 @@ pub enum Headline {
     Missing(String),
     /// The server has no sources of its own, and no stream was named.
     NoSource,
-    /// The server does not answer.
+    /// The server does not respond.
     Unreachable,
-    /// Every lane that is on has failed: what the first of them said.
+    /// Every lane that is on has failed; the fault of the first one.
     Failed(String),
     /// The stream is closed; all of it has been read.
     Closed {
         /// Messages in each lane.
         events: u64,
     },
-    /// The lanes listen and nothing new has come.
+    /// The lanes are at the tail, and no new message has arrived.
     Waiting {
         /// Lanes that are on.
         lanes: usize,
-        /// Messages that were there before.
+        /// Messages that had been written before the lanes began.
         before: u64,
     },
-    /// Events come, but too few to say how late.
+    /// Events arrive, but there are too few for a latency.
     First {
-        /// Lanes that have had one.
+        /// Lanes that have received one.
         lanes: usize,
         /// Events in the lane with the most.
         events: u64,
     },
-    /// Some lane has lost or repeated something; nothing else matters then.
+    /// A lane has lost or repeated messages. This takes precedence over everything else.
     Broken {
         /// The worst lane.
         technique: Technique,
-        /// What it lost.
+        /// Messages that it lost.
         lost: u64,
-        /// What it repeated.
+        /// Messages that it repeated.
         repeated: u64,
     },
     /// From the fastest to the slowest.
@@ -67,14 +67,14 @@ pub enum Headline {
     },
 }
 
-/// What an event costs in bytes at the cheapest and the dearest technique.
+/// The cost of an event in bytes, for the cheapest and for the most expensive technique.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cost {
     /// The cheapest and its bytes per event.
     pub least: (Technique, f64),
-    /// The dearest and its bytes per event.
+    /// The most expensive and its bytes per event.
     pub most: (Technique, f64),
-    /// Share of polls without news, when polling runs.
+    /// Share of polls with an empty response, if polling runs.
     pub empty_polls: Option<f64>,
 }
 
@@ -158,7 +158,7 @@ fn ranking(on: &[&LaneSummary]) -> Vec<LaneGroup> {
         .collect()
 }
 
-/// In the order of the figures: there are five at most, each of which finds its place among those before it.
+/// Sorts at most five figures by insertion.
 fn smallest_first(figures: impl Iterator<Item = (Technique, f64)>) -> Vec<(Technique, f64)> {
     let mut sorted: Vec<(Technique, f64)> = Vec::with_capacity(Technique::ALL.len());
     for figure in figures {
@@ -168,7 +168,7 @@ fn smallest_first(figures: impl Iterator<Item = (Technique, f64)>) -> Vec<(Techn
     sorted
 }
 
-/// What an event costs, once at least two lanes know.
+/// The cost of an event, once at least two lanes have figures.
 pub fn cost(lanes: &[LaneSummary]) -> Option<Cost> {
     let counted = lanes.iter().filter(|lane| lane.is_on() && lane.events >= 4);
     let known =

@@ -1,4 +1,4 @@
-//! Finds lost and repeated messages: by the source's own count, or by comparing the lanes message for message.
+//! Finds lost and repeated messages: by the source's numbers, or by comparing the lanes message for message.
 //!
 //! All lanes begin at the same offset, so the i-th message of one lane is the i-th of every other.
 
@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 
 use super::pieces::CutMessage;
 
-/// So many messages are remembered for comparing lanes.
+/// Messages that are remembered for comparing lanes.
 const REMEMBERED: usize = 65_536;
-/// So far around its place a message that is out of place is looked for.
+/// Distance from its expected position, in messages, in which an unexpected message is searched.
 const SEARCHED: u64 = 4_096;
 
-/// The messages of the stream as the lanes brought them, each with its first arrival.
+/// The latest messages of the stream, each with its first arrival in any lane.
 #[derive(Debug, Clone, Default)]
 pub struct FirstArrivals {
     first: u64,
@@ -21,38 +21,38 @@ pub struct FirstArrivals {
 #[derive(Debug, Clone, Copy)]
 struct FirstArrival {
     digest: u64,
-    /// When the first lane had it; not a number when that lane was still catching up.
+    /// When the first lane received it; NaN if that lane was still catching up.
     first_ms: f64,
 }
 
-/// How far one lane is, and what it has lost and seen again.
+/// The position of one lane, and how many messages it has lost and received again.
 #[derive(Debug, Clone, Default)]
 pub struct Order {
-    /// Place of the next message, counted from the common start.
+    /// Position of the next message, counted from the common start.
     pub position: u64,
-    /// Messages that never came.
+    /// Messages that never arrived.
     pub lost: u64,
-    /// Messages that came again.
+    /// Messages that arrived again.
     pub repeated: u64,
     last: Option<(u64, u64)>,
 }
 
-/// Where a message belongs.
+/// The position of a message that has arrived.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MessageArrival {
-    /// Its place, counted from the common start.
+    /// Its position, counted from the common start.
     pub position: u64,
-    /// Milliseconds after the first lane that had it; `None` when that is not known.
+    /// Milliseconds after the first lane that received it; `None` if that is not known.
     pub behind_ms: Option<f64>,
-    /// Whether it had come before.
+    /// Whether it had arrived before.
     pub repeated: bool,
 }
 
 impl FirstArrivals {
-    /// Takes one message of the lane whose order is `order`.
+    /// Adds one message of the lane whose order is `order`.
     ///
     /// - `at_ms`: its arrival on the page's clock.
-    /// - `live`: whether the lane has caught up; only then does the arrival say anything about speed.
+    /// - `live`: whether the lane has caught up; only then the arrival is a measurement.
     pub fn arrive(
         &mut self,
         order: &mut Order,
@@ -92,7 +92,7 @@ impl FirstArrivals {
         }
     }
 
-    /// Enters a message at its place unless a lane was there before; when the first one was there, if it is remembered.
+    /// Adds a message at its position unless another lane did; returns its first arrival, if it is remembered.
     fn enter(&mut self, position: u64, digest: u64, at_ms: f64) -> Option<f64> {
         if self.entries.is_empty() {
             self.first = position;
@@ -137,7 +137,7 @@ impl FirstArrivals {
         self.entries.get(index)
     }
 
-    /// Whether the message is a repeat; one found further on moves the lane there and counts what lies between as lost.
+    /// Whether the message is a repeat; if it is found later in the stream, the messages before it count as lost.
     fn compare(&self, order: &mut Order, digest: u64) -> bool {
         let here = self.entry(order.position);
         if here.is_none_or(|entry| entry.digest == digest) {
@@ -157,14 +157,14 @@ impl FirstArrivals {
         if behind.rev().any(|position| is_same(&position)) {
             return true;
         }
-        // Neither before nor after: what the other lanes had here never came.
+        // Neither before nor after: the message that the other lanes received at this position is lost.
         order.lost += 1;
         false
     }
 }
 
 impl Order {
-    /// Takes the count of a lab event; whether it had come before. Gaps are counted as lost.
+    /// Adds the number of a lab event, and returns whether it had arrived before. Gaps are counted as lost.
     fn count(&mut self, seq: u64, due_us: u64) -> bool {
         let Some((last_seq, last_due_us)) = self.last else {
             self.last = Some((seq, due_us));
@@ -173,7 +173,7 @@ impl Order {
         if seq <= last_seq && due_us <= last_due_us {
             return true;
         }
-        // A smaller number that is due later is a source that began anew.
+        // A smaller number with a later due time means that the source was restarted.
         if seq > last_seq + 1 {
             self.lost += seq - last_seq - 1;
             self.position += seq - last_seq - 1;
@@ -182,7 +182,7 @@ impl Order {
         false
     }
 
-    /// Goes to another place of the stream without counting what lies between; earlier counts stay.
+    /// Moves to another position without counting the messages between; earlier counts are kept.
     pub fn jump(&mut self, position: u64) {
         self.position = position;
         self.last = None;

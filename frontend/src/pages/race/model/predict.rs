@@ -1,4 +1,4 @@
-//! What theory says about each lane, from what is known of the run, and how the measurement stands to it.
+//! The prediction for each lane, computed from the conditions of the run, and how the measurement compares to it.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use super::settings::{RaceSettings, RaceSource};
 /// Events of one burst, due at the same moment.
 const BURST: f64 = 10.0;
 
-/// The way between page and server as it was measured, ms, with the delays that were asked for.
+/// Measured transit times between page and server, ms, including the delays of the settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TransitTimes {
     /// To the server.
     pub up_ms: f64,
     /// Back to the page's script.
     pub down_ms: f64,
-    /// A round trip does not tell how it is shared between the two: each may be longer or shorter by this.
+    /// The error bound of both: only their sum, the round trip, is measured.
     pub uncertainty_ms: f64,
 }
 
@@ -43,16 +43,16 @@ impl TransitTimes {
     }
 }
 
-/// What a lane's prediction is made from.
+/// The input of a lane's prediction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PredictionInput {
     /// Events per second.
     pub rate_per_s: f64,
-    /// The way up and down.
+    /// Transit times to the server and back.
     pub transit: TransitTimes,
-    /// From when an event was due to when its source wrote it, ms on average.
+    /// Mean time from an event's due time to its append, ms.
     pub source_ms: f64,
-    /// From an answer's end to the next request, ms.
+    /// Time from the end of a response to the next request, ms.
     pub rearm_ms: f64,
     /// Bytes of one event.
     pub payload_bytes: f64,
@@ -62,13 +62,13 @@ fn ms(value: f64) -> Duration {
     Duration::try_from_secs_f64(value.max(0.0) / 1_000.0).unwrap_or(Duration::ZERO)
 }
 
-/// The run as theory sees it.
+/// The workload of the run.
 pub fn workload(settings: &RaceSettings, known: &PredictionInput) -> Workload {
     let (arrivals, rate_per_s) = match (&settings.source, settings.pattern) {
         (RaceSource::Host, _) | (RaceSource::Generator, Pattern::Periodic) => {
             (Arrivals::Periodic, known.rate_per_s)
         }
-        // Events of one burst share their fate: what comes independently is the bursts.
+        // The events of one burst arrive together: the bursts are independent, not the events.
         (RaceSource::Generator, Pattern::Burst) => (Arrivals::Poisson, known.rate_per_s / BURST),
         (RaceSource::Generator, Pattern::Poisson) | (RaceSource::Named(_), _) => {
             (Arrivals::Poisson, known.rate_per_s)
@@ -83,7 +83,7 @@ pub fn workload(settings: &RaceSettings, known: &PredictionInput) -> Workload {
         transit_down: ms(known.transit.down_ms),
         server_time: ms(known.source_ms),
         client_time: ms(known.rearm_ms),
-        // Re-arming has nothing to do with the source's own lateness.
+        // The re-arm gap does not depend on the source's own lateness.
         measured_gap: Some(ms(known.transit.down_ms
             + known.rearm_ms
             + known.transit.up_ms)),
@@ -93,7 +93,7 @@ pub fn workload(settings: &RaceSettings, known: &PredictionInput) -> Workload {
     }
 }
 
-/// What theory says about `technique`.
+/// The prediction for `technique`.
 pub fn prediction(
     technique: Technique,
     settings: &RaceSettings,
@@ -102,9 +102,9 @@ pub fn prediction(
     predict(technique, &workload(settings, known))
 }
 
-/// How the measured mean stands to the predicted one; `None` under two samples.
+/// How the measured mean compares to the predicted one; `None` with fewer than two samples.
 ///
-/// - `answers`: answers with news, as events that waited for the same answer are not independent.
+/// - `answers`: responses with data, as events in the same response are not independent.
 /// - `source_late_ms`: 99th percentile of the source's own lateness.
 pub fn verdict(
     prediction: &Prediction,
@@ -115,7 +115,7 @@ pub fn verdict(
     guards: Guards,
 ) -> Option<Verdict> {
     let sample = measured.mean_ms_sample(answers)?;
-    // What was answered together counts once, also for how much longer it takes.
+    // The events of a response count once, also for the estimate of the remaining time.
     let independent = sample.n.min(answers);
     let per_s = known.rate_per_s * independent as f64 / sample.n.max(1) as f64;
     let sample = Measurement {
@@ -125,7 +125,7 @@ pub fn verdict(
     let claim = Claim {
         quantity: Quantity::MeanLatency,
         predicted: prediction.latency.mean_s() * 1_000.0,
-        // Polling's claim is half an interval; the others' is that they do without it.
+        // Polling is claimed to add half an interval, the others to add none.
         effect: settings.interval_ms / 2.0,
         spread: prediction.phase_spread_s * 1_000.0 + known.transit.uncertainty_ms,
     };

@@ -1,4 +1,4 @@
-//! A card per technique: how late, how often asked, what it cost, what was lost; and the switch of its lane.
+//! A card per technique: its latency, counts and cost, and the switch of its lane.
 
 use leptos::prelude::*;
 use tailwater_lab::Finding;
@@ -14,7 +14,7 @@ use crate::widgets::badge::TechniqueBadge;
 
 /// Samples from which a 99th percentile is shown.
 const P99_SAMPLES: u64 = 200;
-/// What stands where there is no figure.
+/// Shown instead of a missing figure.
 const NONE: &str = "–";
 
 /// The five cards.
@@ -28,7 +28,7 @@ pub fn Cards() -> impl IntoView {
     }
 }
 
-/// One lane's figure, following the summary.
+/// A figure of one lane, as a memo of the summary.
 fn figure<T: Send + Sync + PartialEq + 'static>(
     page: RaceContext,
     technique: Technique,
@@ -185,7 +185,7 @@ fn Against(technique: Technique) -> impl IntoView {
     view! {
         <p class="against">
             <span class="line">{line}</span>
-            // So that they stand apart where they are read aloud or copied, too.
+            // Separates them when they are read aloud or copied.
             " "
             {finding}
         </p>

@@ -1,4 +1,4 @@
-//! The controls at the edge: which stream, which events, which timing.
+//! The controls: the stream, the generated events, the timing.
 
 use leptos::prelude::*;
 use tailwater_protocol::lab::Pattern;
@@ -35,7 +35,7 @@ pub fn Controls() -> impl IntoView {
     }
 }
 
-/// Host, generator, or any stream by its name.
+/// The choice between host, generator, and a stream by its name.
 #[component]
 fn StreamChoice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -52,7 +52,7 @@ fn StreamChoice() -> impl IntoView {
             page.change(|settings| settings.source = RaceSource::Named(wanted));
         }
     };
-    // Without a name yet, the field asks for it.
+    // Without a name, the field gets the focus.
     let choose_named = move || {
         if name.get_untracked().is_empty() {
             browser::focus("stream-name");
@@ -201,7 +201,7 @@ fn Dial(
 ) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let value = Memo::new(move |_| page.settings.with(get));
-    // While a slider is dragged only the field follows; the race changes once, when it is let go.
+    // While a slider is dragged only the field changes; the race changes once, when the slider is released.
     let dragged = RwSignal::new(None::<f64>);
     let shown = move || numbers::trimmed(dragged.get().unwrap_or_else(|| value.get()));
     let choose = move |wanted: f64| {
@@ -260,10 +260,10 @@ fn from_step(step: f64, limits: NumberLimits, log: bool) -> f64 {
     } else {
         limits.min + share * (limits.max - limits.min)
     };
-    // Sliders aim at round numbers: two significant digits.
+    // Sliders have round numbers, with two significant digits.
     let scale = decade(value.max(0.01)) / 10.0;
     let steps = (value / scale).round();
-    // A tenth is no binary fraction: dividing by ten rounds once, multiplying by a tenth twice.
+    // Dividing by ten rounds once; multiplying by a tenth would round twice, as a tenth is not a binary fraction.
     if scale < 1.0 {
         steps / scale.recip().round()
     } else {

@@ -1,4 +1,4 @@
-//! The head of the page: its name, how it stands to the server, and the tools.
+//! The head of the page: its name, the state of the connection, and the tools.
 
 use leptos::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::pages::race::model::export;
 use crate::pages::race::model::headline::Headline;
 use crate::widgets::connection::ConnectionMark;
 
-/// At most so often the status speaks, ms.
+/// Least interval between two announcements of the status, ms.
 const ANNOUNCE_EVERY_MS: f64 = 5_000.0;
 
 /// The head.
@@ -28,7 +28,7 @@ pub fn RaceHead() -> impl IntoView {
     }
 }
 
-/// How the page stands to the server: seen at once, spoken at most every five seconds.
+/// The state of the connection: shown at once, announced to screen readers at most every five seconds.
 #[component]
 fn RaceStatus() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -78,7 +78,7 @@ fn RaceStatus() -> impl IntoView {
     }
 }
 
-/// Pause and steps.
+/// The buttons for pause and steps.
 #[component]
 fn Playback() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -125,7 +125,7 @@ fn Icon(#[prop(into)] path: Signal<&'static str>) -> impl IntoView {
     }
 }
 
-/// The result as files.
+/// The buttons that download the result.
 #[component]
 fn Exports() -> impl IntoView {
     let page = expect_context::<RaceContext>();

@@ -1,4 +1,4 @@
-//! The sentence on top, what one must know to read it, and the notices that take the stage when there is nothing to draw.
+//! The headline, the notes that explain its figures, and the notices that are shown while there is nothing to draw.
 
 use leptos::prelude::*;
 use tailwater_protocol::percent::encode_path;
@@ -11,7 +11,7 @@ use crate::pages::race::model::summary::LanePath;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::ServerConnection;
 
-/// The headline as it was in one second of the run.
+/// The headline that is shown during one second of the run.
 #[derive(Clone, PartialEq)]
 struct ShownHeadline {
     second: u64,
@@ -23,7 +23,7 @@ struct ShownHeadline {
 #[component]
 pub fn HeadlineSection() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    // Another kind of headline is shown at once, other figures once a second: a sentence must stand still to be read.
+    // Another kind of headline is shown at once, other figures once a second, so that the sentence can be read.
     let shown = Memo::new(move |before: Option<&ShownHeadline>| {
         page.summary.with(|summary| {
             #[expect(
@@ -54,7 +54,7 @@ pub fn HeadlineSection() -> impl IntoView {
     }
 }
 
-/// What limits the figures: clocks, byte counts, hidden stretches, missing stamps.
+/// The limits of the figures: clocks, byte counts, times while hidden, missing stamps.
 #[component]
 fn MeasurementNotes() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -108,7 +108,7 @@ fn MeasurementNotes() -> impl IntoView {
     }
 }
 
-/// Which notice, if any, the stage needs.
+/// The notice to show instead of the drawings.
 #[derive(Clone, PartialEq)]
 enum NoticeKind {
     Waiting,
@@ -118,7 +118,7 @@ enum NoticeKind {
     Failed(String),
 }
 
-/// A stream without events, a missing stream, a missing server: what it means and what to do.
+/// Explains why there is nothing to draw, and what to do.
 #[component]
 pub fn Notice() -> impl IntoView {
     let page = expect_context::<RaceContext>();

@@ -1,4 +1,4 @@
-//! The help of the Race page: what is seen, and what is measured.
+//! The help of the Race page: the techniques, and what is measured.
 
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
@@ -8,7 +8,7 @@ use crate::pages::race::text::RaceText;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 
-/// What is seen, and what is measured.
+/// The help of the Race page.
 #[component]
 pub fn RaceHelp() -> impl IntoView {
     let shell = expect_context::<Shell>();

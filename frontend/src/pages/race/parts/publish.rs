@@ -7,7 +7,7 @@ use crate::browser;
 use crate::pages::race::context::RaceContext;
 use crate::widgets::command::CommandLine;
 
-/// What became of the last message.
+/// The result of the last publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum PublishState {
     None,
@@ -16,7 +16,7 @@ enum PublishState {
     Refused(String),
 }
 
-/// Appends a message to the stream that is shown.
+/// The form that appends a message to the stream.
 #[component]
 pub fn Publish() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -77,7 +77,7 @@ pub fn Publish() -> impl IntoView {
     }
 }
 
-/// The latest message, and the line that follows the same stream in a shell.
+/// The latest message, and the shell command that follows the stream.
 #[component]
 pub fn Latest() -> impl IntoView {
     let page = expect_context::<RaceContext>();

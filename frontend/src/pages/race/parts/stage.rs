@@ -1,4 +1,4 @@
-//! The stage: sequence diagram, waterfall and latency distribution, each with its words and its table.
+//! The stage: sequence diagram, waterfall and latency distribution, each with its explanation and its table.
 
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
@@ -13,7 +13,7 @@ use crate::pages::race::text::RaceText;
 use crate::techniques::look;
 use crate::widgets::canvas::surface::Surface;
 
-/// From this width on each lane names both of its life lines.
+/// From this width each lane has labels at both of its lifelines.
 const ROOMY: f64 = 480.0;
 
 /// The three figures.
@@ -36,7 +36,7 @@ pub fn StageView() -> impl IntoView {
         let canvases = RaceCanvases::new(host, [one, two, three], width, page.language);
         *page.canvas().borrow_mut() = Some(canvases);
     });
-    // Without a stream there is nothing to draw, and the notice says why.
+    // Without a stream there is nothing to draw, and the notice explains why.
     let nothing = Memo::new(move |_| {
         page.summary.with(|summary| {
             matches!(
@@ -59,7 +59,7 @@ pub fn StageView() -> impl IntoView {
     }
 }
 
-/// A drawing with its title, its words and, on wish, its table.
+/// A drawing with its title, its explanation and an optional table.
 #[component]
 fn DrawingFigure(
     title: fn(&RaceText) -> &'static str,
@@ -94,7 +94,7 @@ fn DrawingFigure(
     }
 }
 
-/// The lanes' names beside their life lines, as text that can be selected and read aloud.
+/// The lanes' names beside their lifelines, as text that can be selected and read aloud.
 #[component]
 fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -108,7 +108,7 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
             {move || {
                 let lanes = lanes.get();
                 let (count, width) = (lanes.len(), width.get());
-                // Where there is little room, "server" and "client" stand once, at the top and at the bottom.
+                // In a narrow drawing, "server" is only at the top and "client" only at the bottom.
                 let roomy = width >= ROOMY;
                 lanes
                     .into_iter()

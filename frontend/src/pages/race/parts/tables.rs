@@ -1,4 +1,4 @@
-//! The drawings as tables, for who cannot see them or wants the figures.
+//! The drawings as tables, for screen readers and for exact figures.
 
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
@@ -13,10 +13,10 @@ use crate::pages::race::model::race::RaceState;
 use crate::pages::race::text::RaceText;
 use crate::techniques::look;
 
-/// So many requests of each lane are listed.
+/// Requests of each lane that are listed.
 const REQUESTS: usize = 4;
 
-/// Rises once a second while figures move: tables that change faster can't be read.
+/// The second of the run: tables that change more often can't be read.
 fn second(page: RaceContext) -> Memo<u64> {
     Memo::new(move |_| {
         #[expect(
@@ -40,7 +40,7 @@ struct RequestRow {
 /// The last requests of each lane.
 #[component]
 pub fn RequestTable(
-    /// The drawing that the table stands for.
+    /// The title of the drawing that the table replaces.
     of: fn(&RaceText) -> &'static str,
 ) -> impl IntoView {
     let page = expect_context::<RaceContext>();

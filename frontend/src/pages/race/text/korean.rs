@@ -1,4 +1,4 @@
-//! What the Race page says in Korean; docs/korean.md has the words and the rules.
+//! The Korean texts of the Race page; docs/korean.md has the glossary and the rules.
 
 use tailwater_lab::{Doubt, Finding, Verdict};
 use tailwater_protocol::Technique;
@@ -17,7 +17,6 @@ use crate::techniques::look;
 
 const LANGUAGE: Language = Language::Korean;
 
-/// 한국어.
 pub(super) const TEXT: RaceText = RaceText {
     title: "Tailwater — 스트림 하나를 실시간으로 읽는 다섯 가지 방식",
     name: "비교",
@@ -197,7 +196,7 @@ fn phase(phase: LanePhase) -> &'static str {
     }
 }
 
-/// A bound to both sides: `±0.06ms`.
+/// An error bound: `±0.06ms`.
 fn within_ms(bound: f64) -> String {
     Unit::Millisecond.of(&plus_minus(&bound_ms(bound), LANGUAGE), LANGUAGE)
 }

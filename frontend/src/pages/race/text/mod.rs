@@ -1,4 +1,4 @@
-//! What the Race page says, in English and in Korean: a missing text does not compile.
+//! The texts of the Race page, in English and in Korean: a missing text does not compile.
 
 mod english;
 mod korean;
@@ -10,7 +10,7 @@ use crate::language::Language;
 use crate::pages::race::model::headline::{Cost, Headline};
 use crate::pages::race::model::lane::LanePhase;
 
-/// What the page says. Sentences with numbers are functions, so that each language has its own order of words.
+/// The texts of the page. Sentences with numbers are functions, so that each language has its own word order.
 #[expect(
     missing_docs,
     reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
@@ -177,7 +177,7 @@ mod tests {
         assert_eq!(english.measured.len(), korean.measured.len());
     }
 
-    /// Every text of the page that has numbers in it, with some.
+    /// All texts of the page with numbers, with examples of numbers.
     fn with_numbers(text: &RaceText) -> Vec<String> {
         let ranking = |measure, count| {
             let lane_groups = Technique::ALL

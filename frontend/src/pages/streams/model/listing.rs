@@ -1,4 +1,4 @@
-//! A page of the list of streams with the way back to the pages before it, and who reads a stream.
+//! A page of the list of streams with the previous pages, and the readers of a stream by technique.
 
 use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
@@ -6,35 +6,35 @@ use tailwater_protocol::inspect::{StreamDetails, StreamList};
 /// Streams on a page of the list.
 pub const PAGE: usize = 50;
 
-/// Something asked of the server, as far as it is known.
+/// The state of something that is requested from the server.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Fetched<T> {
-    /// No answer yet.
+    /// No response yet.
     #[default]
     Loading,
-    /// The answer, which may be some seconds old.
+    /// The response, which may be some seconds old.
     Loaded(T),
-    /// There is no such thing.
+    /// It does not exist.
     Missing,
-    /// The server said no, in words.
+    /// The server refused the request, with the reason.
     Refused(String),
 }
 
-/// Which of the cases of [`Fetched`], without the answer.
+/// The variants of [`Fetched`] without the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchedKind {
-    /// No answer yet.
+    /// No response yet.
     Loading,
-    /// An answer.
+    /// A response.
     Loaded,
-    /// There is no such thing.
+    /// It does not exist.
     Missing,
-    /// The server said no, in words.
+    /// The server refused the request, with the reason.
     Refused(String),
 }
 
 impl<T> Fetched<T> {
-    /// Which case it is.
+    /// The variant.
     pub fn kind(&self) -> FetchedKind {
         match self {
             Self::Loading => FetchedKind::Loading,
@@ -44,7 +44,7 @@ impl<T> Fetched<T> {
         }
     }
 
-    /// The answer, if it is there.
+    /// The response, if there is one.
     pub fn loaded(&self) -> Option<&T> {
         match self {
             Self::Loaded(value) => Some(value),
@@ -63,12 +63,12 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Where the next page begins; `None` on the last.
+    /// Where the next page begins; `None` on the last page.
     pub fn next(&self) -> Option<String> {
         self.page.loaded().and_then(|page| page.after.clone())
     }
 
-    /// Leaves the page that begins behind `from` for the next one, and says where that begins.
+    /// Opens the page after the one that begins after `from`, and returns where it begins.
     pub fn open_next(&mut self, from: Option<String>) -> Option<String> {
         let next = self.next()?;
         self.trail.push(from);
@@ -82,12 +82,12 @@ impl Listing {
         self.trail.pop().flatten()
     }
 
-    /// Begins anew with another search.
+    /// Starts again with another search.
     pub fn restart(&mut self) {
         *self = Self::default();
     }
 
-    /// Whether nothing exists that could be listed.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.page
             .loaded()
@@ -102,11 +102,11 @@ pub struct Followers {
     pub technique: Technique,
     /// How many.
     pub count: usize,
-    /// Bytes by which the slowest of those that are named is behind.
+    /// Bytes by which the slowest of the listed readers is behind.
     pub lag_bytes: u64,
 }
 
-/// Live readers by technique; techniques that nobody uses are left out.
+/// Live readers by technique; techniques without readers are left out.
 pub fn followers(details: &StreamDetails) -> Vec<Followers> {
     let of = |technique| {
         let lags = details

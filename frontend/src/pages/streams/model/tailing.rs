@@ -1,4 +1,4 @@
-//! A stream that is followed: its last messages, what they cost, and how the follower stands.
+//! A followed stream: its last messages, counts, and the state of the follower.
 
 use std::collections::VecDeque;
 use tailwater_client::{FollowReport, ReceivedBatch};
@@ -8,62 +8,62 @@ use tailwater_protocol::{Data, Technique, Token};
 const MESSAGES_MAX: usize = 200;
 /// Characters of a message that are shown.
 const CHARACTERS_MAX: usize = 2_000;
-/// Bytes of a message that are shown when they are no text.
+/// Bytes of a binary message that are shown.
 const BYTES_MAX: usize = 64;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownMessage {
-    /// Counts from 0 since following began.
+    /// Its number, from 0 since following began.
     pub number: u64,
     /// The position after it, which only the last of those that came together knows.
     pub next: Option<Token>,
     /// Its content, or the beginning of it.
     pub text: String,
-    /// Its bytes.
+    /// Its length in bytes.
     pub bytes: usize,
-    /// Whether `text` is its bytes in hexadecimal.
+    /// Whether `text` has its bytes in hexadecimal.
     pub is_hex: bool,
     /// Whether `text` is only the beginning.
     pub is_cut: bool,
 }
 
-/// How the follower stands.
+/// The state of a follower.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum FollowState {
-    /// Nothing has come yet.
+    /// There was no response yet.
     #[default]
     Connecting,
-    /// At the tail, or on the way there.
+    /// Reading, or at the tail.
     Live,
-    /// A fault, in words; it comes back by itself.
+    /// Reconnecting after a fault, with its message.
     Retrying(String),
-    /// The stream is closed and this is its end.
+    /// The stream is closed, and all of it has been read.
     Ended,
-    /// It can't be read, in words.
+    /// The stream can't be read, with the reason.
     Failed(String),
 }
 
-/// What a follower brought.
+/// The messages of a follower and its state.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FollowedStream {
     /// The last messages, the oldest first.
     pub messages: VecDeque<ShownMessage>,
-    /// How it stands.
+    /// The state of the follower.
     pub state: FollowState,
-    /// The technique in use, once a request has left.
+    /// The technique in use, once a request was sent.
     pub technique: Option<Technique>,
     /// Messages so far.
     pub count: u64,
     /// Payload bytes so far.
     pub bytes: u64,
-    /// Requests so far; for WebSocket connections.
+    /// Requests so far; for WebSocket, connections.
     pub requests: u64,
     fault: Option<String>,
 }
 
 impl FollowedStream {
-    /// Takes what the follower reports.
+    /// Processes a report of the follower.
     pub fn take(&mut self, report: &FollowReport) {
         match report {
             FollowReport::Requested { technique, .. } => {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_shown_until_data_comes_again() {
+    fn a_fault_is_shown_until_data_arrives_again() {
         let mut tailing = FollowedStream::default();
         tailing.take(&FollowReport::Ended {
             id: 0,

@@ -1,4 +1,4 @@
-//! The append box: Enter sends, and what the server says against it is shown as it said it.
+//! The append box: Enter sends a message, and a refusal of the server is shown.
 
 use leptos::prelude::*;
 use tailwater_protocol::StreamName;
@@ -10,12 +10,12 @@ use crate::api::request::{ApiRequest, example};
 use crate::browser;
 use crate::pages::streams::context::{LastAction, StreamsContext};
 
-/// The box, or a sentence when the stream is closed.
+/// The box, or a note if the stream is closed.
 #[component]
 pub fn AppendBox(
-    /// Whose.
+    /// The stream.
     name: StoredValue<StreamName>,
-    /// What is known of it.
+    /// Its details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -98,7 +98,7 @@ impl AppendFields {
                     streams.last_action.try_set(Some(LastAction::Appended(
                         done.next.map(|next| next.to_string()).unwrap_or_default(),
                     )));
-                    // What was typed meanwhile stays.
+                    // A text that was typed meanwhile is kept.
                     self.body.try_update(|body| {
                         if *body == typed {
                             body.clear();

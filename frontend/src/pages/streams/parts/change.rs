@@ -1,4 +1,4 @@
-//! Fork, close, delete: what can't be undone asks twice.
+//! The actions fork, close and delete; those that can't be undone need a confirmation.
 
 use leptos::prelude::*;
 use tailwater_protocol::StreamName;
@@ -13,12 +13,12 @@ use crate::numbers::count;
 use crate::pages::streams::context::{LastAction, StreamsContext};
 use crate::widgets::field::TextField;
 
-/// The three.
+/// The three actions.
 #[component]
 pub fn ChangeSection(
-    /// Whose.
+    /// The stream.
     name: StoredValue<StreamName>,
-    /// What is known of it.
+    /// Its details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -123,7 +123,7 @@ impl ConfirmState {
     }
 }
 
-/// A button that asks before it acts; the focus goes with the question.
+/// A button for an action that must be confirmed; the focus moves to the question.
 #[component]
 fn ConfirmButton(
     id: &'static str,

@@ -12,14 +12,14 @@ use crate::pages::streams::context::{LastAction, StreamsContext};
 use crate::pages::streams::text::StreamsText;
 use crate::widgets::field::TextField;
 
-/// Content types offered; any other can be typed.
+/// The content types of the choice; any other can be typed.
 const TYPES: [&str; 3] = [
     "application/json",
     "text/plain; charset=utf-8",
     "application/octet-stream",
 ];
 
-/// What is typed into the form.
+/// The fields of the form.
 #[derive(Clone, Copy)]
 struct Typed {
     name: RwSignal<String>,
@@ -45,7 +45,7 @@ impl Typed {
         }
     }
 
-    /// All of it; following it when read in a view.
+    /// All fields; reactive when read in a view.
     fn stream(&self) -> NewStreamForm {
         NewStreamForm {
             name: self.name.get(),
@@ -153,7 +153,7 @@ fn CreateFields(typed: Typed) -> impl IntoView {
     }
 }
 
-/// One of the usual content types, or any other.
+/// The choice of a content type, or a field for any other.
 #[component]
 fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();

@@ -1,4 +1,4 @@
-//! What a stream is: its offsets, its configuration, where it grew from and what grew from it.
+//! The details of a stream: its offsets, its configuration, its source and its forks.
 
 use leptos::prelude::*;
 use tailwater_protocol::inspect::{Configuration, StreamDetails};
@@ -10,10 +10,10 @@ use crate::language::Language;
 use crate::numbers::{count, size, span_s};
 use crate::pages::streams::context::StreamsContext;
 
-/// The facts, each with its name.
+/// The list of details.
 #[component]
 pub fn StreamFacts(
-    /// What is known of it.
+    /// The details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -88,11 +88,11 @@ fn retention(streams: StreamsContext, configuration: &Configuration) -> String {
     }
 }
 
-/// Forks up and down.
+/// Links to the source and to the forks.
 #[component]
 fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    // Lists of texts, so that links keep the focus while figures change.
+    // Memos of texts, so that links keep the focus while figures change.
     let origin = Memo::new(move |_| {
         let origin = details.with(|details| details.as_ref().and_then(|it| it.forked_from.clone()));
         origin

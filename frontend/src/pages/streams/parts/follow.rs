@@ -1,4 +1,4 @@
-//! A stream followed live on the page, by any of the five techniques.
+//! Follows a stream on the page, by any of the five techniques.
 
 use leptos::prelude::*;
 use tailwater_protocol::inspect::StreamDetails;
@@ -15,12 +15,12 @@ use crate::pages::streams::model::tailing::ShownMessage;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 
-/// The choice of technique, what comes, and what it costs.
+/// The choice of technique, the messages, and their counts.
 #[component]
 pub fn FollowSection(
-    /// Whose.
+    /// The stream.
     name: StoredValue<StreamName>,
-    /// What is known of it.
+    /// Its details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -87,7 +87,7 @@ pub fn FollowSection(
     }
 }
 
-/// The five, of which one is chosen.
+/// The choice of one of the five techniques.
 #[component]
 fn Techniques(selected: Memo<Technique>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -119,7 +119,7 @@ fn Techniques(selected: Memo<Technique>) -> impl IntoView {
     }
 }
 
-/// How the follower stands, and what came so far.
+/// The state of the follower, and its counts.
 #[component]
 fn FollowStatus(selected: Memo<Technique>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -149,7 +149,7 @@ fn FollowStatus(selected: Memo<Technique>) -> impl IntoView {
     view! { <p class="hint" data-testid="follow-state">{says}</p> }
 }
 
-/// The last messages, the newest on top.
+/// The last messages, the newest first.
 #[component]
 fn MessageList() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();

@@ -1,4 +1,4 @@
-//! The list of streams: searched and paged on the server.
+//! The list of streams, which the server searches and pages.
 
 use leptos::prelude::*;
 use tailwater_protocol::Token;
@@ -148,7 +148,7 @@ fn Rows() -> impl IntoView {
     }
 }
 
-/// One stream; what it shows follows the list, and the link stays the same element, so that it keeps the focus.
+/// One stream. Its figures follow the list, and the link stays the same element, so that it keeps the focus.
 #[component]
 fn ListRow(name: String) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -227,7 +227,7 @@ fn kept(stream: &StreamSummary, language: Language) -> String {
     numbers::size(kept, language)
 }
 
-/// No stream at all, or none that fits the search.
+/// Shown if there are no streams, or none that matches the search.
 #[component]
 fn Empty() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();

@@ -1,4 +1,4 @@
-//! The stream that is chosen: what is known of it, and everything that can be done with it.
+//! The open stream: its details, and all actions on it.
 
 use leptos::prelude::*;
 use tailwater_protocol::StreamName;
@@ -24,14 +24,14 @@ use crate::widgets::command::CommandLine;
 /// The panel.
 #[component]
 pub fn StreamPanel(
-    /// Whose.
+    /// The name in the address.
     name: String,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    // A name that no stream can have is not here: what is looked at says why.
+    // There is no stream for an invalid name; `inspected` has the reason.
     let (name, title) = (name::named(&name).ok().map(StoredValue::new), name);
     let kind = Memo::new(move |_| streams.inspected.with(Fetched::kind));
-    // What is shown stays while the next answer is awaited.
+    // The details are kept while the next response is loading.
     let details = Memo::new(move |before: Option<&Option<StreamDetails>>| {
         let now = streams
             .inspected
@@ -63,7 +63,7 @@ pub fn StreamPanel(
     }
 }
 
-/// Back to the list, where there is no room for both.
+/// A link back to the list, if the window is too narrow for both.
 #[component]
 fn Back() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -84,7 +84,7 @@ fn Back() -> impl IntoView {
     }
 }
 
-/// The same stream elsewhere: as JSON, as a file, on the Race page.
+/// Links to the same stream as JSON, as a file, and on the Race page.
 #[component]
 fn OtherViews(name: StoredValue<StreamName>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -140,7 +140,7 @@ fn ElsewhereLink(
     }
 }
 
-/// There is no such stream: what that means, and the line that makes it.
+/// Explains that the stream does not exist, with the command that creates it.
 #[component]
 fn Missing(name: StoredValue<StreamName>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();

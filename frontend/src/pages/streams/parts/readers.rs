@@ -1,4 +1,4 @@
-//! Who reads a stream and how far behind, and which producers write it.
+//! The readers of a stream and how far they are behind, and its producers.
 
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
@@ -14,7 +14,7 @@ use crate::widgets::badge::TechniqueBadge;
 /// Live readers by technique, and each of them in a table.
 #[component]
 pub fn ReaderSection(
-    /// What is known of it.
+    /// The details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -106,7 +106,7 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
         }
     });
     let rows = move || {
-        // A table that nobody sees is not built.
+        // A table in a closed element is not built.
         is_open.get().then(|| {
             let language = streams.shell.language.get();
             readers()
@@ -166,10 +166,10 @@ fn ReaderRow(language: Language, reader: LiveReader) -> impl IntoView {
     }
 }
 
-/// Which idempotent producers have appended, and how far they came.
+/// The idempotent producers, with their epochs and sequence numbers.
 #[component]
 pub fn ProducerSection(
-    /// What is known of it.
+    /// The details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();

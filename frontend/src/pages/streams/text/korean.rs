@@ -1,4 +1,4 @@
-//! What the Streams page says in Korean; docs/korean.md has the words and the rules.
+//! The Korean texts of the Streams page; docs/korean.md has the glossary and the rules.
 
 use tailwater_protocol::NameError;
 
@@ -9,7 +9,6 @@ use crate::language::Language;
 use crate::numbers::{count, size};
 use crate::pages::streams::model::tailing::FollowState;
 
-/// 한국어.
 pub(super) const TEXT: StreamsText = StreamsText {
     title: "Tailwater — 스트림",
     name: "스트림",

@@ -1,4 +1,4 @@
-//! What the Streams page says: the same fields in both languages, or it does not compile.
+//! The texts of the Streams page, in English and in Korean: a missing text does not compile.
 
 mod english;
 mod korean;
@@ -7,7 +7,7 @@ use crate::api::request::InvalidField;
 use crate::language::Language;
 use crate::pages::streams::model::tailing::FollowState;
 
-/// What the Streams page says. Sentences with numbers are functions, so that each language has its own order of words.
+/// The texts of the page. Sentences with numbers are functions, so that each language has its own word order.
 #[expect(
     missing_docs,
     reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"

@@ -1,4 +1,4 @@
-//! A lane with reports in the order of a follower.
+//! Tests of a lane with reports in the order of a follower's.
 
 use super::*;
 use tailwater_protocol::Data;

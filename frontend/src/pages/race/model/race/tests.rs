@@ -1,4 +1,4 @@
-//! The conclusions of a race from the reports of its lanes.
+//! Tests of a race: the summary that it computes from the reports of its lanes.
 
 use super::*;
 use crate::widgets::connection::ServerConnection;
