@@ -17,14 +17,14 @@ use crate::browser;
 /// # Errors
 /// [`ApiError`].
 pub async fn probe(count: u32) -> Result<(ClockProbe, Option<f64>), ApiError> {
-    let answer = send(ApiRequest::new("GET", format!("/v1/clock?n={count}"))).await?;
-    let received_ms = answer.received_ms;
-    let reading: ClockReading = answer.json()?;
+    let response = send(ApiRequest::new("GET", format!("/v1/clock?n={count}"))).await?;
+    let received_ms = response.received_ms;
+    let reading: ClockReading = response.json()?;
     let (received_us, answered_us) = (reading.received_us, reading.sent_us);
-    let Some(stamps) = network_stamps(&answer.url) else {
+    let Some(stamps) = network_stamps(&response.url) else {
         return Ok((
             ClockProbe {
-                sent_ms: answer.sent_ms,
+                sent_ms: response.sent_ms,
                 received_us,
                 answered_us,
                 back_ms: received_ms,

@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn a_write_counts_only_if_the_response_confirms_it() {
         // Create, fork and append; close; delete.
-        for (answer, done) in [
+        for (response, done) in [
             (head(200, Some(AT), false), [true, false, false]),
             (head(201, Some(AT), true), [true, true, false]),
             (head(204, Some(AT), true), [true, true, true]),
@@ -153,17 +153,17 @@ mod tests {
                     Confirmation::Closed => 1,
                     Confirmation::NoContent => 2,
                 };
-                let outcome = request.outcome(URL, &answer, b"<html>ok</html>");
+                let outcome = request.outcome(URL, &response, b"<html>ok</html>");
                 assert_eq!(
                     outcome.is_ok(),
                     done[kind],
-                    "{request:?}: {answer:?}: {outcome:?}"
+                    "{request:?}: {response:?}: {outcome:?}"
                 );
                 if let Err(refusal) = outcome {
-                    let status = if answer.status == 0 {
+                    let status = if response.status == 0 {
                         "3xx".to_owned()
                     } else {
-                        answer.status.to_string()
+                        response.status.to_string()
                     };
                     for part in [URL, request.method, &status] {
                         assert!(

@@ -168,7 +168,7 @@ impl StreamsController {
     }
 
     async fn list_once(&self) {
-        seen().await;
+        visible().await;
         let StreamsAddress { search, after, .. } = self.address.borrow().clone();
         let result: Result<StreamList, ApiError> =
             read(ApiRequest::list(&search, after.as_deref(), PAGE)).await;
@@ -201,7 +201,7 @@ impl StreamsController {
     }
 
     async fn inspect_once(self: &Rc<Self>, name: &StreamName) {
-        seen().await;
+        visible().await;
         let result: Result<StreamDetails, ApiError> = read(ApiRequest::inspect(name)).await;
         let Some(inspected) = self.record(result) else {
             return;
@@ -309,12 +309,12 @@ impl StreamsController {
     /// The server's reason for a refusal, or that it does not respond.
     pub async fn send(self: &Rc<Self>, request: &ApiRequest) -> Result<ActionDone, String> {
         let outcome = send(request.clone()).await;
-        let answer = outcome.map_err(|refusal| refusal.message().to_owned())?;
+        let response = outcome.map_err(|refusal| refusal.message().to_owned())?;
         self.list();
         self.inspect();
         Ok(ActionDone {
-            is_new: answer.status == 201,
-            next: answer.next,
+            is_new: response.status == 201,
+            next: response.next,
         })
     }
 
@@ -327,11 +327,11 @@ impl StreamsController {
         self.inspector.borrow_mut().take();
         self.unfollow();
         match send(request.clone()).await {
-            Ok(answer) => {
+            Ok(response) => {
                 self.list();
                 Ok(ActionDone {
                     is_new: false,
-                    next: answer.next,
+                    next: response.next,
                 })
             }
             Err(refusal) => {
@@ -351,7 +351,7 @@ async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, ApiError> {
 }
 
 /// Waits until the tab is visible.
-async fn seen() {
+async fn visible() {
     while browser::is_hidden() {
         browser::sleep(HIDDEN_MS).await;
     }

@@ -220,7 +220,7 @@ impl RaceController {
             RaceSource::Generator => SourceRequest::Generator(settings.generator(self.seed)),
             RaceSource::Named(name) => return Ok(name.clone()),
         };
-        lab::source(&request).await.map(|answer| answer.stream)
+        lab::source(&request).await.map(|source| source.stream)
     }
 
     /// Starts a lane at `from`, which is so many messages after the common start; without it, where the others are.
@@ -277,12 +277,12 @@ impl RaceController {
                     return;
                 }
             }
-            let answers = self.race().connection != ServerConnection::Lost;
-            if answers && now_ms - probed_ms > PROBE_EVERY_MS {
+            let responds = self.race().connection != ServerConnection::Lost;
+            if responds && now_ms - probed_ms > PROBE_EVERY_MS {
                 probed_ms = now_ms;
                 self.probe(PROBES).await.ok();
             }
-            if answers && now_ms - renewed_ms > relay::RENEW_MS {
+            if responds && now_ms - renewed_ms > relay::RENEW_MS {
                 renewed_ms = now_ms;
                 let settings = self.race().settings.clone();
                 self.request_source(&settings).await.ok();

@@ -104,19 +104,19 @@ pub fn prediction(
 
 /// How the measured mean compares to the predicted one; `None` with fewer than two samples.
 ///
-/// - `answers`: responses with data, as events in the same response are not independent.
+/// - `responses`: those with data, as events in the same response are not independent.
 /// - `source_late_ms`: 99th percentile of the source's own lateness.
 pub fn verdict(
     prediction: &Prediction,
     measured: &Latencies,
-    answers: u64,
+    responses: u64,
     settings: &RaceSettings,
     known: &PredictionInput,
     guards: Guards,
 ) -> Option<Verdict> {
-    let sample = measured.mean_ms_sample(answers)?;
+    let sample = measured.mean_ms_sample(responses)?;
     // The events of a response count once, also for the estimate of the remaining time.
-    let independent = sample.n.min(answers);
+    let independent = sample.n.min(responses);
     let per_s = known.rate_per_s * independent as f64 / sample.n.max(1) as f64;
     let sample = Measurement {
         n: independent,

@@ -291,7 +291,7 @@ impl RaceState {
             .filter(|_| lane.phase != LanePhase::Off)
             .and_then(|known| {
                 let prediction = self.prediction(technique, now_ms)?;
-                let answers = if look(lane.following).repeats_requests {
+                let responses = if look(lane.following).repeats_requests {
                     lane.tally.requests.saturating_sub(lane.tally.empty)
                 } else {
                     u64::MAX
@@ -299,7 +299,7 @@ impl RaceState {
                 let verdict = predict::verdict(
                     &prediction,
                     measured,
-                    answers,
+                    responses,
                     &self.settings,
                     &known,
                     self.guards(),

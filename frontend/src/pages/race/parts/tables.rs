@@ -59,7 +59,7 @@ pub fn RequestTable(
                     <tr>
                         <th scope="col">{page.shell.localized(|text| text.technique)}</th>
                         <th scope="col">{page.localized(|text| text.since)}</th>
-                        <th scope="col">{page.localized(|text| text.answer)}</th>
+                        <th scope="col">{page.localized(|text| text.response)}</th>
                         <th scope="col">{page.localized(|text| text.body_column)}</th>
                         <th scope="col">{page.localized(|text| text.lasted)}</th>
                     </tr>

@@ -109,7 +109,7 @@ pub(super) const TEXT: RaceText = RaceText {
     bodies: "bodies",
     connections: "connections",
     since: "sent (s ago)",
-    answer: "response",
+    response: "response",
     open_requests: "The last requests of each lane",
     body_column: "body bytes",
     lasted: "lasted (ms)",

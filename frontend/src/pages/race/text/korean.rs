@@ -108,7 +108,7 @@ pub(super) const TEXT: RaceText = RaceText {
     bodies: "본문",
     connections: "연결",
     since: "요청 시점(초 전)",
-    answer: "응답",
+    response: "응답",
     open_requests: "레인별 최근 요청",
     body_column: "본문 바이트",
     lasted: "소요 시간(ms)",

@@ -90,7 +90,7 @@ pub struct RaceText {
     pub bodies: &'static str,
     pub connections: &'static str,
     pub since: &'static str,
-    pub answer: &'static str,
+    pub response: &'static str,
     pub open_requests: &'static str,
     pub body_column: &'static str,
     pub lasted: &'static str,

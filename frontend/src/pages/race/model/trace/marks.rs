@@ -37,7 +37,7 @@ impl RequestMark {
     }
 
     /// Whether a response of the technique ends after its data, so that an end without data is an empty response.
-    pub fn answers_once(&self) -> bool {
+    pub fn responds_once(&self) -> bool {
         matches!(self.technique, Technique::Poll | Technique::LongPoll)
     }
 }

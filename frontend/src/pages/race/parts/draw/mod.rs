@@ -102,7 +102,7 @@ impl Thin {
         }
     }
 
-    fn lets(&mut self, x: f64) -> bool {
+    fn accepts(&mut self, x: f64) -> bool {
         let far = x - self.last >= self.gap;
         if far {
             self.last = x;

@@ -156,7 +156,7 @@ impl WaterfallRow<'_> {
                 continue;
             }
             let height = tick_height(run.bytes);
-            if thin.lets(x) {
+            if thin.accepts(x) {
                 scene.add(
                     ticks,
                     [
@@ -190,14 +190,14 @@ impl WaterfallRow<'_> {
             let x = self.axis.x(end);
             if request.failed {
                 scene.add(failed, [x, self.middle - ABOVE, 4.0, 0.0]);
-            } else if request.answers_once() && !request.filled && thin.lets(x) {
+            } else if request.responds_once() && !request.filled && thin.accepts(x) {
                 scene.add(empty, [x, self.middle - ABOVE, 3.2, 0.0]);
             }
         }
         // Where shapes would overlap, there are only ticks.
         let crowded = self.view.trace.events(from, to).map(|run| run.at_ms);
         let mut thin = Thin::new(room);
-        let apart = crowded.filter(|at| thin.lets(self.axis.x(*at))).count();
+        let apart = crowded.filter(|at| thin.accepts(self.axis.x(*at))).count();
         let arrivals = || {
             self.view
                 .trace
@@ -213,7 +213,7 @@ impl WaterfallRow<'_> {
         let mut thin = Thin::new(3.0);
         for x in arrivals()
             .map(|at| self.axis.x(at))
-            .filter(|x| thin.lets(*x))
+            .filter(|x| thin.accepts(*x))
         {
             scene.add(events, [x, self.middle - ABOVE, 4.0, 0.0]);
         }

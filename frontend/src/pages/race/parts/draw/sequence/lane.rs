@@ -46,7 +46,7 @@ impl LaneDrawing<'_> {
         for request in self.view.trace.requests(from, to + self.view.down_ms) {
             let transit = DrawnTransit::of(request, self.view);
             self.held(scene, held, request, &transit);
-            if !thin.lets(self.axis.x(request.sent_ms)) && self.axis.holds(request.sent_ms) {
+            if !thin.accepts(self.axis.x(request.sent_ms)) && self.axis.holds(request.sent_ms) {
                 continue;
             }
             let up = (
@@ -62,7 +62,7 @@ impl LaneDrawing<'_> {
                 (head, self.band.client_y),
             );
             match request.end_ms {
-                Some(end) if request.answers_once() && !request.filled && !request.failed => {
+                Some(end) if request.responds_once() && !request.filled && !request.failed => {
                     self.arrow(scene, empty, down);
                     if self.axis.holds(end) {
                         scene.add(
@@ -104,7 +104,7 @@ impl LaneDrawing<'_> {
         request: &RequestMark,
         transit: &DrawnTransit,
     ) {
-        let ends = match (request.answers_once(), request.head_ms, request.end_ms) {
+        let ends = match (request.responds_once(), request.head_ms, request.end_ms) {
             (true, Some(head), _) => head - transit.down,
             (_, _, Some(end)) => (end - transit.down).max(request.sent_ms + transit.up),
             (_, _, None) => f64::INFINITY,
@@ -136,7 +136,7 @@ impl LaneDrawing<'_> {
             .trace
             .chunks(self.axis.from_ms, self.axis.to_ms + down)
         {
-            if thin.lets(self.axis.x(run.at_ms)) {
+            if thin.accepts(self.axis.x(run.at_ms)) {
                 let wire = self.axis.wire(
                     (run.at_ms - down, self.band.server_y),
                     (run.at_ms, self.band.client_y),
@@ -211,7 +211,7 @@ impl LaneDrawing<'_> {
             }
             if self.axis.holds(run.at_ms) {
                 let x = self.axis.x(run.at_ms);
-                match pile.lands(scene, x, run.count) {
+                match pile.add(scene, x, run.count) {
                     true if self.is_plain() => {
                         scene.add(landed, [x, client, self.size(LANDED), 0.0]);
                     }
@@ -360,7 +360,7 @@ struct Pile {
 
 impl Pile {
     /// Adds `count` events that arrive at `x`, and returns whether they need a new shape.
-    fn lands(&mut self, scene: &mut Scene, x: f64, count: u32) -> bool {
+    fn add(&mut self, scene: &mut Scene, x: f64, count: u32) -> bool {
         let begins = x - self.x > 1.0;
         if begins {
             self.label(scene);
@@ -372,7 +372,7 @@ impl Pile {
     }
 
     fn label(&mut self, scene: &mut Scene) {
-        if self.labelled && self.count > 1 && self.labels.lets(self.x) {
+        if self.labelled && self.count > 1 && self.labels.accepts(self.x) {
             let text = format!("\u{d7}{}", self.count).into();
             let (x, y) = (self.x, self.y);
             scene.label(Label {
