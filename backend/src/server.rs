@@ -16,7 +16,6 @@ use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 use actix_web_lab::middleware::CatchPanic;
-use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::net::TcpListener;

@@ -123,8 +123,7 @@ async fn slow(mut reader: PacedReader, mut faster: watch::Receiver<bool>) {
     }
 }
 
-#[tokio::test]
-async fn slow_readers_do_not_delay_others_or_use_memory() {
+async fn start_server() -> DurableServer {
     let mut server = DurableServer::closed(process::ServerFolder::new("slow"));
     let hot = format!("{HOT_MAX_KIB}KiB");
     server.options.sync = "never";
@@ -142,6 +141,12 @@ async fn slow_readers_do_not_delay_others_or_use_memory() {
     );
     server.start();
     server.put("it", &JSON, "").await.expect(201);
+    server
+}
+
+#[tokio::test]
+async fn slow_readers_do_not_delay_others_or_use_memory() {
+    let server = start_server().await;
     let (port, process) = (server.folder.port, server.process.as_ref().unwrap().id());
     let (hurry, hurries) = watch::channel(false);
     let mut behind = Vec::new();

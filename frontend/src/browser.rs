@@ -1,4 +1,4 @@
-//! The few things the page asks of the browser itself.
+//! The functions of the browser that the dashboard uses.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use wasm_bindgen_futures::JsFuture;
 
 /// The page's window.
 ///
-/// Without one nothing can be shown; the page runs nowhere else.
+/// The dashboard never runs without one.
 pub fn window() -> web_sys::Window {
     leptos::prelude::window()
 }
@@ -21,24 +21,24 @@ pub fn now_ms() -> f64 {
         .map_or(0.0, |performance| performance.now())
 }
 
-/// Lets `ms` milliseconds pass; dropped, it needs no timer any more.
+/// Waits `ms` milliseconds; dropping the future cancels the timer.
 pub fn sleep(ms: f64) -> Sleep {
     Sleep::new(Duration::from_secs_f64(ms.max(0.0) / 1_000.0))
 }
 
-/// A choice kept from an earlier visit.
+/// A value that an earlier visit stored.
 pub fn stored(key: &str) -> Option<String> {
     window().local_storage().ok()??.get_item(key).ok()?
 }
 
-/// Keeps a choice for the next visit; browsers that forbid it forget it.
+/// Stores a value for the next visit, if the browser allows it.
 pub fn store(key: &str, value: &str) {
     if let Ok(Some(storage)) = window().local_storage() {
         storage.set_item(key, value).ok();
     }
 }
 
-/// The languages a person reads, the dearest first.
+/// The person's languages, the preferred one first.
 pub fn languages() -> Vec<String> {
     window()
         .navigator()
@@ -72,7 +72,7 @@ pub fn show_query(query: &str) {
     }
 }
 
-/// Puts `query` into the address bar as a step that the way back undoes.
+/// Puts `query` into the address bar with a new entry in the history.
 pub fn push_query(query: &str) {
     if let Ok(history) = window().history() {
         history
@@ -94,19 +94,19 @@ pub fn address(query: &str) -> String {
     }
 }
 
-/// A moment as people write it in that language, in the person's own time zone.
+/// A point in time in the format of `language`, in the person's time zone.
 pub fn moment(unix_ms: f64, language: &str) -> String {
     let date = js_sys::Date::new(&JsValue::from_f64(unix_ms));
     date.to_locale_string(language, &JsValue::UNDEFINED).into()
 }
 
-/// Whether the person asked for less motion.
+/// Whether the person prefers reduced motion.
 pub fn wants_less_motion() -> bool {
     let media = window().match_media("(prefers-reduced-motion: reduce)");
     media.ok().flatten().is_some_and(|media| media.matches())
 }
 
-/// Whether the page is as narrow as a telephone.
+/// Whether the window is as narrow as a phone's.
 pub fn is_narrow() -> bool {
     window()
         .inner_width()
@@ -115,17 +115,17 @@ pub fn is_narrow() -> bool {
         .is_some_and(|width| width < 600.0)
 }
 
-/// Whether nobody can see the page now.
+/// Whether the tab is hidden.
 pub fn is_hidden() -> bool {
     window()
         .document()
         .is_some_and(|document| document.hidden())
 }
 
-/// Hands the person a file.
+/// Downloads `content` as a file.
 ///
 /// # Errors
-/// Whatever the browser threw.
+/// The exception that the browser threw.
 pub fn download(name: &str, media_type: &str, content: &str) -> Result<(), JsValue> {
     let parts = Array::of1(&JsValue::from_str(content));
     let options = web_sys::BlobPropertyBag::new();
@@ -140,14 +140,14 @@ pub fn download(name: &str, media_type: &str, content: &str) -> Result<(), JsVal
     web_sys::Url::revoke_object_url(&url)
 }
 
-/// Puts a text on the clipboard; whether that was allowed.
+/// Copies a text to the clipboard, and returns whether the browser allowed it.
 pub async fn copy(text: &str) -> bool {
     JsFuture::from(window().navigator().clipboard().write_text(text))
         .await
         .is_ok()
 }
 
-/// Moves the focus to the element of that id.
+/// Moves the focus to the element `id`.
 pub fn focus(id: &str) {
     let element = window()
         .document()

@@ -1,6 +1,6 @@
-//! The dashboard: pages on the streams of a server, of which the first shows the techniques side by side.
+//! The dashboard: pages about the streams of a server. The first one compares the techniques.
 //!
-//! Natively only what needs no browser is built: models, texts, requests as data, and the layouts of drawings.
+//! A native build has only what needs no browser: models, texts, requests as data, and the layouts of drawings.
 
 #![cfg_attr(
     target_arch = "wasm32",
@@ -11,7 +11,9 @@ pub mod api;
 pub mod app;
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
+pub mod language;
 pub mod numbers;
 pub mod pages;
 pub mod techniques;
+pub mod theme;
 pub mod widgets;

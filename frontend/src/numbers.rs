@@ -1,8 +1,8 @@
-//! Numbers for people: thousands apart, as many digits as they are worth, and their units as each language writes them.
+//! Formats numbers: thousands separators, significant digits, and units as each language writes them.
 
 pub use tailwater_lab::digits::fixed;
 
-use crate::app::language::Language;
+use crate::language::Language;
 
 /// A unit beside a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,14 +25,14 @@ pub enum Unit {
     Megabyte,
     /// 1,000,000,000 bytes.
     Gigabyte,
-    /// Of something in each second.
+    /// A count per second.
     PerSecond,
     /// A hundredth.
     Percent,
 }
 
 impl Unit {
-    /// What follows a number: English sets a unit apart (`8 s`), Korean does not (`8초`).
+    /// The text after a number: with a space in English (`8 s`), without one in Korean (`8초`).
     pub fn suffix(self, language: Language) -> &'static str {
         let (english, korean) = match self {
             Self::Millisecond => (" ms", "ms"),
@@ -58,15 +58,15 @@ impl Unit {
         self.suffix(language).trim_start()
     }
 
-    /// A number that is already digits, with this unit.
+    /// A formatted number with this unit.
     pub fn of(self, number: &str, language: Language) -> String {
         format!("{number}{}", self.suffix(language))
     }
 }
 
-/// A count with its thousands apart: `1,234,567`.
+/// A count with thousands separators: `1,234,567`.
 ///
-/// `Intl.NumberFormat` writes the same in both languages, but is not there where the texts are tested.
+/// `Intl.NumberFormat` writes the same in both languages, but does not exist in native tests.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -79,7 +79,7 @@ pub fn count(value: u64) -> String {
     text
 }
 
-/// Milliseconds without the unit: one decimal below 100, none above, thousands apart.
+/// Milliseconds without the unit: one decimal below 100, none above, with thousands separators.
 pub fn ms(value: f64) -> String {
     if value.abs() < 99.95 {
         fixed(value, 1)
@@ -102,7 +102,7 @@ pub fn in_ms(value: f64, language: Language) -> String {
     Unit::Millisecond.of(&ms(value), language)
 }
 
-/// An error bound that is already digits: `± 0.06`.
+/// A formatted error bound: `± 0.06`.
 pub fn plus_minus(bound: &str, language: Language) -> String {
     match language {
         Language::English => format!("± {bound}"),
@@ -119,7 +119,7 @@ pub fn span_ms(value: f64, language: Language) -> String {
     }
 }
 
-/// A span of time in the units people count it in, two at most: `45 s`, `2 min 5 s`, `3 h 20 min`, `2 d 4 h`.
+/// A span of time in its largest units, two at most: `45 s`, `2 min 5 s`, `3 h 20 min`, `2 d 4 h`.
 pub fn span_s(seconds: u64, language: Language) -> String {
     let units = [
         (86_400, Unit::Day),
@@ -142,7 +142,7 @@ pub fn span_s(seconds: u64, language: Language) -> String {
     parts.join(" ")
 }
 
-/// Bytes per event, without the unit: whole numbers, thousands apart.
+/// Bytes per event, without the unit: one decimal below 10, none above, with thousands separators.
 pub fn bytes(value: f64) -> String {
     if value < 9.95 {
         fixed(value, 1)
@@ -189,13 +189,13 @@ pub fn percent(share: f64, language: Language) -> String {
     Unit::Percent.of(&whole(share * 100.0), language)
 }
 
-/// At most two decimals, none that say nothing.
+/// At most two decimals, without trailing zeros.
 pub fn trimmed(value: f64) -> String {
     let text = fixed(value, 2);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A finite number as people and URLs write it: `-12.5`, `1e3`.
+/// Parses a finite number: `-12.5`, `1e3`.
 pub fn parse(text: &str) -> Option<f64> {
     text.trim()
         .parse()

@@ -1,31 +1,31 @@
-//! How each technique looks and is explained: one table, read by every page.
+//! The appearance and the description of each technique: one table for all pages.
 
 use tailwater_protocol::Technique;
 
-use crate::app::language::Bilingual;
-use crate::app::theme::ThemeColour;
+use crate::language::Bilingual;
+use crate::theme::ThemeColour;
 
-/// How a technique looks and what it does, in few words.
+/// The appearance of a technique, and short texts about it.
 #[derive(Debug, Clone, Copy)]
 pub struct TechniqueLook {
     /// Which technique.
     pub technique: Technique,
-    /// Its name as it stands alone.
+    /// Its name as a label.
     pub label: Bilingual,
-    /// Its shape, in which its letter stands.
+    /// Its shape, which contains its letter.
     pub shape: Shape,
     /// Its colour.
     pub hue: ThemeColour,
-    /// What it does, beside its name.
-    pub gloss: Bilingual,
-    /// What it is called in a sentence.
-    pub spoken: Bilingual,
-    /// Whether it asks again and again, so that answers without news can be counted.
-    pub asks: bool,
-    /// What theory says of its latency, in a line.
+    /// What it does; shown beside its name.
+    pub description: Bilingual,
+    /// Its name within a sentence.
+    pub name_in_sentence: Bilingual,
+    /// Whether it sends a request for each response, so that empty responses can be counted.
+    pub repeats_requests: bool,
+    /// The latency that theory predicts, in one line.
     pub theory: Bilingual,
-    /// How high its tag stands beside its curve in a distribution, as a share of the height; each at its own, so that tags do
-    /// not cover each other.
+    /// Height of its tag beside its curve in a distribution, as a share of the height; different for each technique, so that
+    /// tags do not overlap.
     pub tag_share: f64,
 }
 
@@ -40,17 +40,17 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             light: "#c25400",
             dark: "#ff9d4d",
         },
-        gloss: Bilingual {
-            english: "asks every so often",
+        description: Bilingual {
+            english: "sends a request at a fixed interval",
             korean: "일정 주기로 요청합니다",
         },
-        spoken: Bilingual {
+        name_in_sentence: Bilingual {
             english: "polling",
             korean: "Polling",
         },
-        asks: true,
+        repeats_requests: true,
         theory: Bilingual {
-            english: "half an interval and the way down; a straight line",
+            english: "half a poll interval plus the transit to the client; the distribution is a straight line",
             korean: "지연은 평균적으로 주기의 절반에 서버에서 클라이언트까지의 전달 시간을 더한 값이며, 누적 분포는 직선입니다",
         },
         tag_share: 0.6,
@@ -67,18 +67,18 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             light: "#1f55c4",
             dark: "#7ba6ff",
         },
-        gloss: Bilingual {
-            english: "asks, and the question is held",
+        description: Bilingual {
+            english: "sends a request, which the server holds until there is data",
             korean: "요청해 두고, 이벤트가 생길 때까지 응답을 기다립니다",
         },
-        // Neither the hyphen nor the space breaks: they stand in sentences that wrap.
-        spoken: Bilingual {
+        // The hyphen and the space do not break, as sentences wrap.
+        name_in_sentence: Bilingual {
             english: "long\u{2011}polling",
             korean: "Long\u{a0}Polling",
         },
-        asks: true,
+        repeats_requests: true,
         theory: Bilingual {
-            english: "the way down; events that fall into the re-arm gap wait for it",
+            english: "the transit to the client; an event between two requests waits for the next one",
             korean: "지연은 서버에서 클라이언트까지의 전달 시간이며, 다음 요청이 도착하기 전에 생긴 이벤트는 그 요청을 기다립니다",
         },
         tag_share: 0.84,
@@ -92,14 +92,14 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             light: "#00805a",
             dark: "#3fcf9b",
         },
-        gloss: Bilingual {
-            english: "asks once; lines that never end",
+        description: Bilingual {
+            english: "one request; the response is an endless series of lines",
             korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 한 줄씩 받습니다",
         },
-        spoken: Bilingual::same("NDJSON"),
-        asks: false,
+        name_in_sentence: Bilingual::same("NDJSON"),
+        repeats_requests: false,
         theory: Bilingual {
-            english: "the way down, every time",
+            english: "always the transit to the client",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
         },
         tag_share: 0.45,
@@ -113,14 +113,14 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             light: "#8e3fa6",
             dark: "#d493ee",
         },
-        gloss: Bilingual {
-            english: "asks once; events that never end",
+        description: Bilingual {
+            english: "one request; the response is an endless series of events",
             korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 이벤트로 받습니다",
         },
-        spoken: Bilingual::same("SSE"),
-        asks: false,
+        name_in_sentence: Bilingual::same("SSE"),
+        repeats_requests: false,
         theory: Bilingual {
-            english: "the way down, every time",
+            english: "always the transit to the client",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
         },
         tag_share: 0.3,
@@ -134,14 +134,14 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             light: "#0b86b3",
             dark: "#58c8f2",
         },
-        gloss: Bilingual {
-            english: "upgrades; both sides may speak",
+        description: Bilingual {
+            english: "upgrades the connection; both sides can send",
             korean: "연결을 업그레이드해 양방향으로 주고받습니다",
         },
-        spoken: Bilingual::same("WebSocket"),
-        asks: false,
+        name_in_sentence: Bilingual::same("WebSocket"),
+        repeats_requests: false,
         theory: Bilingual {
-            english: "the way down, every time",
+            english: "always the transit to the client",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
         },
         tag_share: 0.15,
@@ -154,7 +154,7 @@ pub fn look(technique: Technique) -> &'static TechniqueLook {
     &ROWS[technique.index()]
 }
 
-/// A shape that tells a technique apart without colour; all are alike in area.
+/// A shape that identifies a technique without colour; all have similar areas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// Polling.
@@ -188,7 +188,7 @@ impl Shape {
         }
     }
 
-    /// How far below the origin the middle of a letter sits well, in a shape of radius nine.
+    /// Distance of the middle of a letter below the origin, in a shape of radius 9.
     pub fn letter_drop(self) -> f64 {
         match self {
             Self::Triangle => 2.0,

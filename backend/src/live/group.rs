@@ -253,20 +253,8 @@ impl Group {
             let is_heartbeat = matches!(step, NextStep::Heartbeat);
             let is_last = match step {
                 NextStep::Batch(batch) => {
-                    let is_last = batch.closed();
-                    let after = match self.encoding.is_streaming() {
-                        true if is_last => After::End,
-                        true => After::Stay,
-                        false => After::Answered,
-                    };
-                    match self.piece(&batch, groups) {
-                        Ok(piece) => self.deliver(&piece, follow.at(), after).await,
-                        Err(Exhausted { .. }) => {
-                            self.at_bytes.set(follow.at().bytes());
-                            self.unseat_all();
-                        }
-                    }
-                    is_last
+                    self.deliver_batch(&batch, follow.at(), groups).await;
+                    batch.closed()
                 }
                 NextStep::Heartbeat if self.encoding.is_streaming() => {
                     self.deliver(&self.encoding.heartbeat(), follow.at(), After::Stay)
@@ -299,6 +287,22 @@ impl Group {
             let may_end = self.encoding.is_streaming() || was_empty || is_heartbeat;
             if is_last || may_end && self.seats.borrow().is_empty() {
                 break;
+            }
+        }
+    }
+
+    /// Delivers a batch to the seated readers, which are at `at` afterwards.
+    async fn deliver_batch(&self, batch: &Batch, at: Offset, groups: &Groups) {
+        let after = match self.encoding.is_streaming() {
+            true if batch.closed() => After::End,
+            true => After::Stay,
+            false => After::Answered,
+        };
+        match self.piece(batch, groups) {
+            Ok(piece) => self.deliver(&piece, at, after).await,
+            Err(Exhausted { .. }) => {
+                self.at_bytes.set(at.bytes());
+                self.unseat_all();
             }
         }
     }

@@ -175,18 +175,23 @@ impl AnswerReader {
                     ReaderEvent::Message => seat.leave()?,
                     ReaderEvent::Gone => return None,
                 };
-                let Unseated {
-                    reader: state,
-                    rest,
-                    at,
-                    reported_up_to_date,
-                    is_last,
-                } = *unseated;
-                reader.reported_up_to_date = Some(reported_up_to_date);
-                catching_up = Some(Box::new((state, NextPage { rest, at, is_last })));
+                catching_up = Some(reader.resume(*unseated));
             }
             None
         })
+    }
+
+    /// What an unseated reader goes on with.
+    fn resume(&mut self, unseated: Unseated) -> Box<(ReaderState, NextPage)> {
+        let Unseated {
+            reader,
+            rest,
+            at,
+            reported_up_to_date,
+            is_last,
+        } = unseated;
+        self.reported_up_to_date = Some(reported_up_to_date);
+        Box::new((reader, NextPage { rest, at, is_last }))
     }
 
     /// The body of a response that an HTTP library sends.

@@ -273,9 +273,7 @@ impl AsyncRead for Io {
                     this.slot.note_broken();
                 }
                 Given::Bytes(left) => {
-                    if this.unread.is_empty()
-                        && ready!(this.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? == 0
-                    {
+                    if !ready!(this.poll_unread(context))? {
                         return Poll::Ready(Ok(()));
                     }
                     let left = left - this.give(out, left);
@@ -286,9 +284,7 @@ impl AsyncRead for Io {
                     return Poll::Ready(Ok(()));
                 }
                 Given::Chunked(head_left, chunks) => {
-                    if this.unread.is_empty()
-                        && ready!(this.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? == 0
-                    {
+                    if !ready!(this.poll_unread(context))? {
                         return Poll::Ready(Ok(()));
                     }
                     this.give_chunks(out, head_left, chunks)?;
@@ -311,6 +307,13 @@ impl AsyncRead for Io {
 }
 
 impl Io {
+    /// Waits for bytes that were not given yet; `false` when the client sends no more.
+    fn poll_unread(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let has_more = !self.unread.is_empty()
+            || ready!(self.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? > 0;
+        Poll::Ready(Ok(has_more))
+    }
+
     /// Gives the dispatcher the next bytes of a request with a chunked body.
     fn give_chunks(
         &mut self,

@@ -248,10 +248,15 @@ async fn every_url_in_a_response_has_the_effective_host() {
     }
 }
 
-/// Requests that the parser refuses, each with the accepted statuses.
-#[expect(clippy::too_many_lines, reason = "a table")]
-fn unreadable() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
-    let raw = |head: &str| head.as_bytes().to_vec();
+/// A request that the parser refuses, and the accepted statuses.
+type RefusedCase = (&'static str, Vec<u8>, &'static [u16]);
+
+fn raw(head: &str) -> Vec<u8> {
+    head.as_bytes().to_vec()
+}
+
+/// Targets, versions and methods.
+fn unreadable_lines() -> Vec<RefusedCase> {
     vec![
         (
             "raw UTF-8 in a path",
@@ -294,6 +299,22 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
             &[200, 400, 505],
         ),
         (
+            "an empty method",
+            raw(" / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+            &[400],
+        ),
+        (
+            "TLS",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec(),
+            &[400],
+        ),
+    ]
+}
+
+/// Fields, and a head that lacks one.
+fn unreadable_fields() -> Vec<RefusedCase> {
+    vec![
+        (
             "a field without a colon",
             raw("GET / HTTP/1.1\r\nHost: localhost\r\nX\r\n\r\n"),
             &[400],
@@ -328,16 +349,12 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
             raw("GET /v1/stream/it HTTP/1.1\r\n\r\n"),
             &[400, 421],
         ),
-        (
-            "an empty method",
-            raw(" / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-            &[400],
-        ),
-        (
-            "TLS",
-            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n".to_vec(),
-            &[400],
-        ),
+    ]
+}
+
+/// Lengths and codings of bodies.
+fn unreadable_lengths() -> Vec<RefusedCase> {
+    vec![
         (
             "a length that is no number",
             raw("POST /v1/stream/it HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n"),
@@ -393,6 +410,12 @@ fn unreadable() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
             ),
             &[400],
         ),
+    ]
+}
+
+/// Heads over the limit.
+fn oversized_heads() -> Vec<RefusedCase> {
+    vec![
         (
             "a head of 20 KB",
             get("/", &format!("X: {}\r\n", "x".repeat(20_000))).into(),
@@ -416,7 +439,13 @@ async fn requests_refused_by_the_parser_get_problem_documents() {
     let subject = Subject::start("before", &[]);
     subject.create("it", "text/plain").await;
     let mut faults = Vec::new();
-    for (what, request, expected) in unreadable() {
+    let cases = [
+        unreadable_lines(),
+        unreadable_fields(),
+        unreadable_lengths(),
+        oversized_heads(),
+    ];
+    for (what, request, expected) in cases.into_iter().flatten() {
         for later in [false, true] {
             let mut wire = RawConnection::open(subject.address()).await;
             if later {

@@ -164,6 +164,13 @@ async fn invalid_forks_are_refused_and_create_nothing() {
     let end = source.append("world").await;
     let from = ("stream-forked-from", "/v1/stream/a/b%20c");
     let at = |offset| [from, ("stream-fork-offset", offset)];
+    let within = |offset, sub| {
+        [
+            from,
+            ("stream-fork-offset", offset),
+            ("stream-fork-sub-offset", sub),
+        ]
+    };
     for (headers, status) in [
         (&[("stream-forked-from", "/v1/stream/none")][..], 404),
         (
@@ -187,22 +194,8 @@ async fn invalid_forks_are_refused_and_create_nothing() {
         (&at("0000000000000003"), 400),
         (&at("0000000000000011"), 400),
         (&[from, ("stream-fork-sub-offset", "1")], 400),
-        (
-            &[
-                from,
-                ("stream-fork-offset", "0000000000000000"),
-                ("stream-fork-sub-offset", "6"),
-            ],
-            400,
-        ),
-        (
-            &[
-                from,
-                ("stream-fork-offset", &*end),
-                ("stream-fork-sub-offset", "1"),
-            ],
-            400,
-        ),
+        (&within("0000000000000000", "6"), 400),
+        (&within(&*end, "1"), 400),
         (
             &[
                 from,

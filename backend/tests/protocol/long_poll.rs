@@ -254,7 +254,15 @@ async fn the_connection_stays_usable_after_an_append_ends_the_wait() {
             (204, Some("close"))
         );
         assert_eq!(wire.rest().await, b"", "nothing follows");
-        // A client that half-closes because it has no more requests.
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_half_closes_after_its_last_request_gets_the_response() {
+    let server = LocalServer::start();
+    for size in [1, 100_000] {
+        let stream = server.stream(&format!("text/{size}"), TEXT).await;
+        let content = "x".repeat(size);
         let (tail, mut wire) = (
             stream.tail().await,
             server

@@ -94,6 +94,11 @@ async fn invalid_subscriptions_are_refused_with_a_code_and_a_reason() {
         refuses(&answer, 400, code);
         assert!(answer.text().contains(word), "{asked}: {}", answer.text());
     }
+}
+
+#[tokio::test]
+async fn invalid_bodies_and_ids_of_subscriptions_are_refused() {
+    let server = LocalServer::start();
     for body in ["", "{", "[]", "null"] {
         let request = server
             .http

@@ -11,23 +11,23 @@ use crate::browser;
 
 /// One probe of the server's clock, and how long the answer took from the browser to this script, ms.
 ///
-/// The times are those of the network, from Resource Timing, if the browser provides them: the page's own are later by
-/// whatever else its thread was doing.
+/// The times are those of Resource Timing, if the browser provides them: times taken by the page include delays of its
+/// own thread.
 ///
 /// # Errors
 /// [`ApiError`].
 pub async fn probe(count: u32) -> Result<(ClockProbe, Option<f64>), ApiError> {
-    let answer = send(ApiRequest::new("GET", format!("/v1/clock?n={count}"))).await?;
-    let had_ms = answer.had_ms;
-    let reading: ClockReading = answer.json()?;
+    let response = send(ApiRequest::new("GET", format!("/v1/clock?n={count}"))).await?;
+    let received_ms = response.received_ms;
+    let reading: ClockReading = response.json()?;
     let (received_us, responded_us) = (reading.received_us, reading.sent_us);
-    let Some(stamps) = network_stamps(&answer.url) else {
+    let Some(stamps) = network_stamps(&response.url) else {
         return Ok((
             ClockProbe {
-                sent_ms: answer.asked_ms,
+                sent_ms: response.sent_ms,
                 received_us,
                 responded_us,
-                back_ms: had_ms,
+                back_ms: received_ms,
             },
             None,
         ));
@@ -38,7 +38,7 @@ pub async fn probe(count: u32) -> Result<(ClockProbe, Option<f64>), ApiError> {
         responded_us,
         back_ms: stamps.1,
     };
-    Ok((probe, Some((had_ms - stamps.1).max(0.0))))
+    Ok((probe, Some((received_ms - stamps.1).max(0.0))))
 }
 
 /// When the browser sent the request and had the answer's first byte; `None` where it does not tell.

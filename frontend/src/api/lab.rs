@@ -59,12 +59,12 @@ pub async fn change_race(id: &str, change: &RaceChange) -> Result<(), ApiError> 
         .map(drop)
 }
 
-/// Ends a race; its lease would do so anyway.
+/// Ends a race before its lease expires.
 pub async fn close_race(id: &str) {
     send(ApiRequest::new("DELETE", race_path(id))).await.ok();
 }
 
-/// Ends a race from a page that is being left: the browser sends the request although nobody waits for the response.
+/// Ends a race while the page is unloaded: the browser still sends the request, and the response is not read.
 pub fn leave_race(id: &str) {
     let options = web_sys::RequestInit::new();
     options.set_method("DELETE");

@@ -1,4 +1,4 @@
-//! Requests to the server: as data that is tested natively, and the one way in which pages send them.
+//! Requests to the server, as data that is tested natively, and the function that sends them.
 
 #[cfg(target_arch = "wasm32")]
 pub mod clock;

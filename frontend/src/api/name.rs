@@ -1,17 +1,17 @@
-//! A stream's name as a person types it or a link holds it, checked by the server's own rule before anything is asked.
+//! A stream's name that was typed or is in a link, checked by the server's own rules before a request is sent.
 
 use std::fmt;
 
 use tailwater_protocol::{NameError, StreamName};
 
-/// Why a text names no stream.
+/// Why a text is not the name of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameFault {
-    /// There is none.
+    /// It is empty.
     Missing,
-    /// It lies under `__ds`, where the server's own paths are.
+    /// It is under `__ds`, which is reserved for the server.
     Reserved,
-    /// The server would refuse it, or a browser would ask for another one.
+    /// The server would refuse it, or a browser would request another path.
     Wrong(NameError),
 }
 
@@ -25,10 +25,10 @@ impl fmt::Display for NameFault {
     }
 }
 
-/// The name that a link or the page's own state holds; slashes around it do not count, as on the command line.
+/// Parses a name in a link or in the page's own state; slashes around it are ignored, as on the command line.
 ///
 /// # Errors
-/// [`NameFault`]: nothing may be asked under such a name.
+/// [`NameFault`]: no request may be sent with such a name.
 pub fn named(text: &str) -> Result<StreamName, NameFault> {
     match text.trim_matches('/') {
         "" => Err(NameFault::Missing),
@@ -43,7 +43,7 @@ pub fn named(text: &str) -> Result<StreamName, NameFault> {
     }
 }
 
-/// The same of what a person typed into a field: white space around it does not count either.
+/// Parses a name that was typed into a field: white space around it is ignored, too.
 ///
 /// # Errors
 /// As [`named`].

@@ -1,37 +1,37 @@
-//! What an answer comes to: a success counts only if it says what its request was to bring about.
+//! The outcome of a request: a success counts only if the response confirms what was requested.
 
 use tailwater_client::acknowledgement;
 use tailwater_protocol::{Problem, Token};
 
 use crate::api::request::{ApiRequest, Confirmation};
 
-/// Why a request came to nothing.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
-    /// No answer: the server is gone, or something between refuses the connection.
+    /// There was no response: the server can't be reached.
     Unreachable(String),
-    /// The server said no, or nothing that counts, in words.
+    /// The server refused the request, or its response does not confirm it; with the reason.
     Status(u16, String),
 }
 
 impl ApiError {
-    /// Whether the server said that there is no such thing.
+    /// Whether the response was that the resource does not exist.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Status(404 | 410, _))
     }
 
-    /// In words.
-    pub fn words(&self) -> &str {
+    /// The reason.
+    pub fn message(&self) -> &str {
         match self {
-            Self::Unreachable(words) | Self::Status(_, words) => words,
+            Self::Unreachable(message) | Self::Status(_, message) => message,
         }
     }
 }
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ApiResponseHead {
-    /// The status code; 0 for a redirect that was not followed, of which the browser tells no more.
+    /// The status code; 0 for a redirect that was not followed, as the browser does not report its status.
     pub status: u16,
     /// The value of `Stream-Next-Offset`.
     pub next: Option<String>,
@@ -40,13 +40,13 @@ pub struct ApiResponseHead {
 }
 
 impl ApiRequest {
-    /// What the answer comes to: where the stream ends, if the request was about one.
+    /// The outcome of the request, given its response: the tail of the stream, if the request was about one.
     ///
-    /// - `url`: who answered.
-    /// - `body`: of the answer, as far as it came.
+    /// - `url`: of the response.
+    /// - `body`: as far as it was received.
     ///
     /// # Errors
-    /// [`ApiError`], which names status and URL unless the server says in its own words what was wrong.
+    /// [`ApiError`], with status and URL unless the response is a problem document.
     pub fn outcome(
         &self,
         url: &str,
@@ -58,11 +58,12 @@ impl ApiRequest {
             next,
             closed,
         } = head;
-        let refused =
-            |words: String| ApiError::Status(*status, format!("{} {url}: {words}", self.method));
+        let refused = |message: String| {
+            ApiError::Status(*status, format!("{} {url}: {message}", self.method))
+        };
         match status {
             0 => Err(refused(
-                "the server answered with a redirect (status 3xx), which only reads can follow: nothing was done"
+                "the server responded with a redirect (status 3xx), which is only followed for reads: nothing was done"
                     .to_owned(),
             )),
             200..300 => {
@@ -75,14 +76,14 @@ impl ApiRequest {
                     }
                     Confirmation::NoContent if *status == 204 => Ok(None),
                     Confirmation::NoContent => {
-                        Err(unconfirmed("not with 204, which says that the stream is deleted".to_owned()))
+                        Err(unconfirmed("not with 204, which confirms that the stream is deleted".to_owned()))
                     }
                 }
             }
             _ => {
                 let problem = Problem::parse(body).map(|problem| problem.detail);
                 match (status, problem) {
-                    // A proxy in front (trunk serve) answers for a server that is gone.
+                    // A proxy (trunk serve) responds when the server can't be reached.
                     (502..=504, problem) => {
                         Err(ApiError::Unreachable(problem.unwrap_or_else(|| Problem::describe(*status, body))))
                     }
@@ -131,7 +132,7 @@ mod tests {
     #[test]
     fn a_write_counts_only_if_the_response_confirms_it() {
         // Create, fork and append; close; delete.
-        for (answer, done) in [
+        for (response, done) in [
             (head(200, Some(AT), false), [true, false, false]),
             (head(201, Some(AT), true), [true, true, false]),
             (head(204, Some(AT), true), [true, true, true]),
@@ -152,23 +153,23 @@ mod tests {
                     Confirmation::Closed => 1,
                     Confirmation::NoContent => 2,
                 };
-                let outcome = request.outcome(URL, &answer, b"<html>ok</html>");
+                let outcome = request.outcome(URL, &response, b"<html>ok</html>");
                 assert_eq!(
                     outcome.is_ok(),
                     done[kind],
-                    "{request:?}: {answer:?}: {outcome:?}"
+                    "{request:?}: {response:?}: {outcome:?}"
                 );
                 if let Err(refusal) = outcome {
-                    let status = if answer.status == 0 {
+                    let status = if response.status == 0 {
                         "3xx".to_owned()
                     } else {
-                        answer.status.to_string()
+                        response.status.to_string()
                     };
                     for part in [URL, request.method, &status] {
                         assert!(
-                            refusal.words().contains(part),
+                            refusal.message().contains(part),
                             "{part}: {}",
-                            refusal.words()
+                            refusal.message()
                         );
                     }
                 }
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_shown_in_the_servers_words() {
+    fn the_detail_of_a_problem_document_is_shown() {
         let problem = br##"{"type":"#x","title":"Not JSON","status":400,"detail":"it is not JSON at byte 3"}"##;
         let request = ApiRequest::append(&typed("a").unwrap(), "application/json", "{");
         let refused = |status, body: &[u8]| {
@@ -207,7 +208,9 @@ mod tests {
             refused(400, problem),
             ApiError::Status(400, "it is not JSON at byte 3".to_owned())
         );
-        assert!(matches!(refused(502, b""), ApiError::Unreachable(words) if words.contains("502")));
+        assert!(
+            matches!(refused(502, b""), ApiError::Unreachable(message) if message.contains("502"))
+        );
         assert!(refused(410, b"").is_missing());
     }
 }

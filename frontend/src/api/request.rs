@@ -1,4 +1,4 @@
-//! A request about a stream as data: the page sends it, and shows it as the curl line that does the same.
+//! A request about a stream as data: the page sends it, and shows the equivalent curl command.
 
 use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::percent::encode_value;
@@ -6,7 +6,7 @@ use tailwater_protocol::{StreamName, Technique, Token};
 
 use crate::api::name::{self, NameFault};
 
-/// What to ask of the server.
+/// A request to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiRequest {
     /// The method.
@@ -17,22 +17,22 @@ pub struct ApiRequest {
     pub headers: Vec<(&'static str, String)>,
     /// The body, if any.
     pub body: Option<String>,
-    /// Whether the answer does not end by itself.
+    /// Whether the response is live: it does not end by itself.
     pub live: bool,
-    /// What a success has to say.
+    /// What a success must confirm.
     pub confirmation: Confirmation,
 }
 
-/// What a success has to say for its request to count as done.
+/// What a response must confirm for its request to count as done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confirmation {
-    /// What its body says is enough, or nobody waits for it.
+    /// Any success: the body is the result, or is not needed.
     Success,
-    /// Where the stream ends (section 5.1, 5.2 and 5.5 of the protocol).
+    /// The tail of the stream (sections 5.1, 5.2 and 5.5 of the protocol).
     Position,
-    /// That, and that the stream is closed (section 5.3).
+    /// The tail, and that the stream is closed (section 5.3).
     Closed,
-    /// That there is nothing to say: 204 (section 5.4).
+    /// The status 204 (section 5.4).
     NoContent,
 }
 
@@ -76,7 +76,7 @@ pub fn stream_url(origin: &str, name: &StreamName) -> String {
 }
 
 impl ApiRequest {
-    /// Without headers or a body; any success counts.
+    /// A request without headers or a body, for which any success counts.
     pub fn new(method: &'static str, target: String) -> Self {
         Self {
             method,
@@ -88,7 +88,7 @@ impl ApiRequest {
         }
     }
 
-    /// About a stream.
+    /// A request about a stream.
     fn about(method: &'static str, name: &StreamName, confirmation: Confirmation) -> Self {
         Self {
             confirmation,
@@ -96,14 +96,14 @@ impl ApiRequest {
         }
     }
 
-    /// Whether the browser may follow a redirect: of a write it would make a GET (301 to 303), whose success says nothing.
+    /// Whether the browser may follow a redirect: it repeats a write as a GET (301 to 303), whose success is no confirmation.
     ///
     /// Source: Fetch standard, section 4.4 (HTTP-redirect fetch).
     pub fn follows_redirects(&self) -> bool {
         matches!(self.method, "GET" | "HEAD")
     }
 
-    /// With a body.
+    /// Sets the body.
     pub fn with_body(self, body: String) -> Self {
         Self {
             body: Some(body),
@@ -111,7 +111,7 @@ impl ApiRequest {
         }
     }
 
-    /// With a further header.
+    /// Adds a header.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -154,7 +154,7 @@ impl ApiRequest {
         Ok(request)
     }
 
-    /// Make an empty JSON stream.
+    /// Create an empty JSON stream.
     pub fn create_json(name: &StreamName) -> Self {
         Self::about("PUT", name, Confirmation::Position).with("content-type", "application/json")
     }
@@ -201,7 +201,7 @@ impl ApiRequest {
         Self::about("DELETE", name, Confirmation::NoContent)
     }
 
-    /// Ask for a stream's head at `origin` (empty: the page's own).
+    /// Request the metadata of a stream at `origin` (empty: the page's own).
     pub fn head(origin: &str, name: &StreamName) -> Self {
         Self {
             target: stream_url(origin, name),
@@ -209,17 +209,17 @@ impl ApiRequest {
         }
     }
 
-    /// Look at a stream.
+    /// Inspect a stream.
     pub fn inspect(name: &StreamName) -> Self {
         Self::new("GET", below("streams", name))
     }
 
-    /// A stream as a file.
+    /// Export a stream.
     pub fn export(name: &StreamName) -> Self {
         Self::new("GET", below("export", name))
     }
 
-    /// A page of the list.
+    /// List streams, a page at a time.
     pub fn list(search: &str, after: Option<&str>, limit: usize) -> Self {
         let mut target = format!("/v1/streams?limit={limit}");
         for (key, value) in [
@@ -249,7 +249,7 @@ impl ApiRequest {
         }
     }
 
-    /// The line for a shell that does the same.
+    /// The equivalent curl command.
     ///
     /// - `origin`: of the server.
     pub fn curl(&self, origin: &str) -> String {
@@ -257,7 +257,7 @@ impl ApiRequest {
         if self.live {
             line.push_str(" -N");
         }
-        // The method that curl takes by itself needs no mention.
+        // curl's default method is left out.
         let usual = if self.body.is_some() { "POST" } else { "GET" };
         if self.method != usual {
             line.push_str(&format!(" -X {}", self.method));
@@ -274,18 +274,20 @@ impl ApiRequest {
     }
 }
 
-/// The line for a shell that follows by `technique`; curl speaks no WebSocket everywhere, so that takes our own command.
+/// The shell command that follows by `technique`: curl, or `tailwater tail` for WebSocket, which not every curl supports.
 pub fn follow_line(origin: &str, name: &StreamName, technique: Technique, from: &Token) -> String {
-    if technique == Technique::Websocket {
-        return format!(
+    match technique {
+        Technique::Websocket => format!(
             "tailwater tail {} --server {origin} --live websocket --from {from}",
             quoted(name.as_str())
-        );
+        ),
+        Technique::Poll | Technique::LongPoll | Technique::Ndjson | Technique::Sse => {
+            ApiRequest::follow(name, technique, from).curl(origin)
+        }
     }
-    ApiRequest::follow(name, technique, from).curl(origin)
 }
 
-/// A body that fits a stream of this content type, for examples.
+/// An example of a body for a stream of this content type.
 pub fn example(content_type: &str) -> &'static str {
     match ContentKind::of(content_type) {
         ContentKind::Json => r#"{"hello":"world"}"#,

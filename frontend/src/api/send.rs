@@ -1,4 +1,4 @@
-//! The one way in which the page asks: an [`ApiRequest`] is sent and its answer read whole.
+//! Sends an [`ApiRequest`] and reads the whole response.
 
 use std::pin::pin;
 
@@ -18,41 +18,41 @@ impl From<gloo_net::Error> for ApiError {
     }
 }
 
-/// What came back.
+/// A successful response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiResponse {
-    /// The status code, a success.
+    /// The status code.
     pub status: u16,
-    /// The URL that was asked, as the browser has it.
+    /// The requested URL, as the browser resolved it.
     pub url: String,
-    /// Where the stream ends, if the request was about one.
+    /// The tail of the stream, if the request was about one.
     pub next: Option<Token>,
-    /// The media type; empty if the answer has none.
+    /// The media type; empty if the response has none.
     pub content_type: String,
     /// The body.
     pub body: Vec<u8>,
-    /// When it was asked for, ms on the page's clock.
-    pub asked_ms: f64,
-    /// When its head was here, ms on the page's clock.
-    pub had_ms: f64,
+    /// When the request was sent, ms on the page's clock.
+    pub sent_ms: f64,
+    /// When the head was received, ms on the page's clock.
+    pub received_ms: f64,
 }
 
 impl ApiResponse {
-    /// What the body says in JSON.
+    /// Decodes the body, which is JSON.
     ///
     /// # Errors
-    /// [`ApiError::Status`] when it is something else.
+    /// [`ApiError::Status`] if it is anything else.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
         serde_json::from_slice(&self.body).map_err(|fault| {
             let Self { status, url, .. } = self;
-            let words =
-                format!("{url}: the server answered with status {status}, but not with what was asked for: {fault}");
-            ApiError::Status(*status, words)
+            let message =
+                format!("{url}: the response has status {status}, but an unexpected body: {fault}");
+            ApiError::Status(*status, message)
         })
     }
 }
 
-/// Aborts its request when dropped; after the answer that does nothing.
+/// Aborts its request when dropped, unless it has its response.
 struct RequestAbort(Option<AbortController>);
 
 impl Drop for RequestAbort {
@@ -76,7 +76,7 @@ pub async fn send(request: ApiRequest) -> Result<ApiResponse, ApiError> {
     match select(exchange, browser::sleep(f64::from(DEADLINE_S) * 1_000.0)).await {
         Either::Left((outcome, _)) => outcome,
         Either::Right(_) => Err(ApiError::Unreachable(format!(
-            "no answer within {DEADLINE_S} s"
+            "no response within {DEADLINE_S} s"
         ))),
     }
 }
@@ -108,9 +108,9 @@ async fn exchange(request: &ApiRequest, abort: &RequestAbort) -> Result<ApiRespo
         Some(body) => builder.body(body.as_str()),
         None => builder.build(),
     }?;
-    let asked_ms = browser::now_ms();
+    let sent_ms = browser::now_ms();
     let response = sending.send().await?;
-    let had_ms = browser::now_ms();
+    let received_ms = browser::now_ms();
     let status = response.status();
     let url = response.url();
     let headers = response.headers();
@@ -131,7 +131,7 @@ async fn exchange(request: &ApiRequest, abort: &RequestAbort) -> Result<ApiRespo
         next,
         content_type,
         body: body?,
-        asked_ms,
-        had_ms,
+        sent_ms,
+        received_ms,
     })
 }

@@ -20,11 +20,11 @@ pub struct StreamHead {
 /// # Errors
 /// [`ApiError`]; 404 when there is no such stream.
 pub async fn head(origin: &str, stream: &StreamName) -> Result<StreamHead, ApiError> {
-    let answer = send(ApiRequest::head(origin, stream)).await?;
+    let response = send(ApiRequest::head(origin, stream)).await?;
     // `send` refuses a success without a position.
     Ok(StreamHead {
-        tail: answer.next.unwrap_or_else(Token::now),
-        content_type: answer.content_type,
+        tail: response.next.unwrap_or_else(Token::now),
+        content_type: response.content_type,
     })
 }
 

@@ -1,24 +1,24 @@
-//! The address of what is shown: a page, what is open on it, and the preferences. The link is the state.
+//! The address of the dashboard: a page, what is open on it, and the preferences. A link restores all of them.
 
 use super::preferences::{LANGUAGE, Preferences, THEME};
 use super::query::Query;
 
-/// The page's name in the address.
+/// The query parameter of the page.
 const PAGE: &str = "page";
 
-/// What the address bar says.
+/// A parsed address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// Index of the page in the table of pages.
     pub page: usize,
-    /// What is open on it: the part of the query that the page itself reads and writes.
+    /// What is open on it: the part of the query that belongs to the page.
     pub query: Query,
     /// Theme and language.
     pub preferences: Preferences,
 }
 
 impl Address {
-    /// Reads a query; without the name of a page it is about the first one.
+    /// Parses a query; without the name of a page it is the first one's.
     ///
     /// - `search`: as in `location.search`, with or without the question mark.
     /// - `pages`: the names of all pages.
@@ -35,7 +35,7 @@ impl Address {
         }
     }
 
-    /// The query that leads here, without the question mark.
+    /// The query of this address, without the question mark.
     ///
     /// - `pages`: the names of all pages.
     pub fn to_search(&self, pages: &[&str]) -> String {
@@ -49,9 +49,9 @@ impl Address {
 
 #[cfg(test)]
 mod tests {
-    use super::super::language::Language;
-    use super::super::theme::Theme;
     use super::*;
+    use crate::language::Language;
+    use crate::theme::Theme;
 
     const PAGES: [&str; 2] = ["first", "second"];
 

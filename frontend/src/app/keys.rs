@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::Shell;
 use super::page::KeyPress;
 
-/// Keys without modifiers, outside of fields.
+/// Handles a key, unless it has a modifier or a field has the focus.
 pub(super) fn on_key(shell: Shell, event: &web_sys::KeyboardEvent) {
     if event.ctrl_key() || event.meta_key() || event.alt_key() || event.is_composing() {
         return;

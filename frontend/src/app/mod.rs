@@ -1,11 +1,14 @@
-//! The frame around all pages: the table of pages, where one is, language, theme, keys.
+//! The frame around all pages: the table of pages, the current page, language, theme, keys.
 //!
-//! It knows a page by its row in the table (`pages.rs`) and nothing of its inside.
+//! It uses a page only through its row in the table (`pages.rs`).
 
 pub mod address;
 #[cfg(target_arch = "wasm32")]
+pub mod help;
+#[cfg(target_arch = "wasm32")]
 mod keys;
-pub mod language;
+#[cfg(target_arch = "wasm32")]
+pub mod nav;
 #[cfg(target_arch = "wasm32")]
 pub mod page;
 #[cfg(target_arch = "wasm32")]
@@ -15,7 +18,6 @@ pub mod query;
 #[cfg(target_arch = "wasm32")]
 pub mod shell;
 pub mod text;
-pub mod theme;
 
 #[cfg(target_arch = "wasm32")]
 pub use shell::{HistoryChange, Shell, mount};

@@ -1,10 +1,10 @@
-//! What the frame has to know of a page: one row of the table of pages.
+//! A row of the table of pages: everything that the frame uses of a page.
 
 use leptos::prelude::AnyView;
 
-use super::language::Language;
 use super::query::Query;
 use crate::browser;
+use crate::language::Language;
 
 /// A text of a page, in a language.
 pub type PageText = fn(Language) -> &'static str;
@@ -14,11 +14,11 @@ pub type PageText = fn(Language) -> &'static str;
 pub struct DashboardPage {
     /// Its name in the address (`?page=streams`) and in the ids that tests use.
     pub name: &'static str,
-    /// What a link to it says.
+    /// The text of a link to it.
     pub label: PageText,
     /// The title of the window.
     pub title: PageText,
-    /// Whether a link leads back to what was open there last, and not to its beginning.
+    /// Whether a link opens what was last open on the page, instead of its start.
     pub resumes: bool,
     /// How other pages link to a stream on this one, if it can show one.
     pub stream_link: Option<StreamLink>,
@@ -28,7 +28,7 @@ pub struct DashboardPage {
     pub help_title: PageText,
     /// Its help, above the keys.
     pub help: fn() -> AnyView,
-    /// The page itself. What it starts ends with it (`on_cleanup`).
+    /// Builds the page. The tasks that it starts end with it (`on_cleanup`).
     pub view: fn() -> AnyView,
 }
 
@@ -41,20 +41,20 @@ impl PartialEq for DashboardPage {
 /// How other pages link to a stream on this one.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamLink {
-    /// What the link says.
+    /// The text of the link.
     pub label: PageText,
-    /// What is to be open on the page: made of what is open there now, and the name of the stream.
+    /// The query to open, given the page's current query and the name of the stream.
     pub query: fn(&Query, &str) -> Query,
 }
 
 /// A key of a page.
 #[derive(Debug)]
 pub struct PageKey {
-    /// How the help names it.
+    /// Its name in the help.
     pub label: &'static str,
-    /// What it does, in the help.
+    /// Its description in the help.
     pub help: PageText,
-    /// Does it, if this key was pressed, and returns whether it was. The page's contexts can be used.
+    /// Runs its action if this key was pressed, and returns whether it was. The page's contexts can be used.
     pub press: fn(&KeyPress) -> bool,
 }
 
@@ -68,7 +68,7 @@ pub struct KeyPress {
 }
 
 impl KeyPress {
-    /// If `key` was pressed, moves the focus to the element of that id; whether it was.
+    /// Moves the focus to the element `id` if `key` was pressed, and returns whether it was.
     pub fn moves_focus(&self, key: &str, id: &str) -> bool {
         let is_pressed = self.key == key;
         if is_pressed {

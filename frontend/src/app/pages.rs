@@ -1,6 +1,6 @@
 //! The table of pages: the router, the navigation, titles, keys and help read it.
 //!
-//! A further page is a folder beside the others and a row here.
+//! To add a page, add a folder beside the others and a row here.
 
 use super::page::DashboardPage;
 use crate::pages::{race, streams};

@@ -1,25 +1,25 @@
 //! Theme and language, which all pages share.
 
-use super::language::Language;
 use super::query::Query;
-use super::theme::Theme;
+use crate::language::Language;
+use crate::theme::Theme;
 
-/// The theme's name in the address.
+/// The query parameter of the theme.
 pub(super) const THEME: &str = "theme";
-/// The language's name in the address.
+/// The query parameter of the language.
 pub(super) const LANGUAGE: &str = "lang";
 
 /// What was chosen for all pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Preferences {
-    /// Light, dark, or what the system says.
+    /// Light, dark, or the system's setting.
     pub theme: Theme,
     /// The language that the address asks for, if it does.
     pub language: Option<Language>,
 }
 
 impl Preferences {
-    /// What a query asks for; names that are not known count as not asked for.
+    /// Reads the preferences from a query; unknown names are ignored.
     pub fn from_query(query: &Query) -> Self {
         let mut preferences = Self::default();
         for (name, value) in query.pairs() {

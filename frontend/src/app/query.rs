@@ -1,7 +1,7 @@
 //! The query of an address: names with their values, in order.
 //!
-//! `UrlSearchParams` would take a `+` for a space. Names of streams may contain one, and in a path a `+` is a plus: a link that
-//! a person writes by hand with such a name works. Addresses are also tested natively, where there is no `UrlSearchParams`.
+//! Unlike `UrlSearchParams`, it does not decode `+` to a space: names of streams may contain a plus, and a link with such a
+//! name that was typed by hand works. It is also tested natively, where there is no `UrlSearchParams`.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// Reads a query with or without its question mark. Where escapes are broken, the text counts as it stands.
+    /// Parses a query with or without its question mark. A text with an invalid escape is not decoded.
     pub fn parse(text: &str) -> Self {
         let decode = |text: &str| percent::decode(text).unwrap_or_else(|_| text.to_owned());
         let pairs = text
@@ -28,13 +28,13 @@ impl Query {
         }
     }
 
-    /// With a further value.
+    /// Adds a value.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.pairs.push((name.to_owned(), value.into()));
         self
     }
 
-    /// With a further value, if there is one.
+    /// Adds a value, if there is one.
     pub fn with_some(self, name: &str, value: Option<impl Into<String>>) -> Self {
         match value {
             Some(value) => self.with(name, value),
@@ -42,7 +42,7 @@ impl Query {
         }
     }
 
-    /// All of it, in order.
+    /// All pairs, in order.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs
             .iter()
@@ -57,7 +57,7 @@ impl Query {
         }
     }
 
-    /// One query after the other.
+    /// Appends another query.
     pub fn followed_by(mut self, other: &Self) -> Self {
         self.pairs.extend(other.pairs.iter().cloned());
         self

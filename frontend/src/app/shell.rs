@@ -1,4 +1,4 @@
-//! The frame: which page is shown and what is open on it, language and theme, and what follows from them.
+//! The frame: the current page, what is open on it, language and theme, and their effects on the document.
 
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -6,19 +6,20 @@ use wasm_bindgen::closure::Closure;
 
 use super::address::Address;
 use super::keys;
-use super::language::Language;
 use super::page::{DashboardPage, KeyPress};
 use super::pages::PAGES;
 use super::preferences::Preferences;
 use super::query::Query;
 use super::text::SharedText;
-use super::theme::Theme;
 use crate::browser;
+use crate::language::Language;
+use crate::theme::Theme;
+use crate::widgets::command::CopyLabels;
 
 const LANGUAGE_KEY: &str = "tailwater.language";
 const THEME_KEY: &str = "tailwater.theme";
 
-/// What every page shares: where one is, how it looks, and in which language.
+/// State shared by all pages: the current page, what is open on each page, theme and language.
 #[derive(Clone, Copy, Debug)]
 pub struct Shell {
     page: RwSignal<&'static DashboardPage>,
@@ -30,18 +31,18 @@ pub struct Shell {
     pub language: Memo<Language>,
     /// Whether the help is open.
     pub help_is_open: RwSignal<bool>,
-    /// Notifies when colours have changed, after the style sheet has them.
+    /// Notifies when colours have changed, after the style sheet applies them.
     pub colours: RwSignal<()>,
-    /// Where the contexts of the page that is shown are.
+    /// The reactive owner of the current page, which has its contexts.
     owner: StoredValue<Option<Owner>>,
 }
 
-/// What a change of the address is to the browser's history.
+/// How a change of the address affects the browser's history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HistoryChange {
-    /// A step that the way back undoes.
+    /// Adds an entry, which the Back button undoes.
     Push,
-    /// It goes on from what was there, as while typing.
+    /// Replaces the current entry, as while typing.
     Replace,
 }
 
@@ -51,29 +52,29 @@ impl Shell {
         &PAGES
     }
 
-    /// The page that is shown; following it when read in a view.
+    /// The current page; reactive when read in a view.
     pub fn page(&self) -> &'static DashboardPage {
         self.page.get()
     }
 
-    /// What all pages say, in the language in use; following it when read in a view.
+    /// The texts of all pages, in the language in use; reactive when read in a view.
     pub fn text(&self) -> &'static SharedText {
         SharedText::of(self.language.get())
     }
 
-    /// A text of all pages, following the language.
-    pub fn say(&self, what: fn(&'static SharedText) -> &'static str) -> Signal<&'static str> {
+    /// A text of all pages, as a signal that follows the language.
+    pub fn localized(&self, text: fn(&'static SharedText) -> &'static str) -> Signal<&'static str> {
         let language = self.language;
-        Signal::derive(move || what(SharedText::of(language.get())))
+        Signal::derive(move || text(SharedText::of(language.get())))
     }
 
-    /// What is open on a page; following it when read in a view.
+    /// What is open on a page; reactive when read in a view.
     pub fn query(&self, page: &str) -> Query {
         self.queries
             .with(|queries| queries.get(index(page)).cloned().unwrap_or_default())
     }
 
-    /// What a link to a page opens there.
+    /// What a link to a page opens on it.
     pub fn reopened(&self, page: &DashboardPage) -> Query {
         if page.resumes {
             self.query(page.name)
@@ -82,7 +83,7 @@ impl Shell {
         }
     }
 
-    /// A link to a page, with that open on it.
+    /// The URL of a page with `query` open on it.
     pub fn href(&self, page: &str, query: &Query) -> String {
         let address = Address {
             page: index(page),
@@ -92,7 +93,7 @@ impl Shell {
         browser::address(&address.to_search(&names()))
     }
 
-    /// Goes to a page, with that open on it; the address bar follows.
+    /// Shows a page with `query` open on it, and updates the address bar.
     pub fn go(&self, page: &str, query: Query, change: HistoryChange) {
         let now = untrack(|| (self.page().name == page, self.query(page)));
         if now == (true, query.clone()) {
@@ -104,7 +105,7 @@ impl Shell {
         self.set_page(page);
     }
 
-    /// Notes what is open on a page; the address bar stays as it is.
+    /// Records what is open on a page without changing the address bar.
     pub fn remember(&self, page: &str, query: Query) {
         self.queries.update(|queries| {
             if let Some(open) = queries.get_mut(index(page)) {
@@ -123,7 +124,7 @@ impl Shell {
         }
     }
 
-    /// Does what a key does on the page that is shown; whether it does anything.
+    /// Runs the current page's action for a key, and returns whether there is one.
     pub(super) fn press(&self, press: &KeyPress) -> bool {
         let Some(owner) = self.owner.get_value() else {
             return false;
@@ -132,7 +133,7 @@ impl Shell {
         owner.with(|| keys.iter().any(|key| (key.press)(press)))
     }
 
-    /// Puts a page with what is open on it into the address bar.
+    /// Writes a page and what is open on it to the address bar.
     fn show(&self, page: &DashboardPage, change: HistoryChange) {
         let address = untrack(|| Address {
             page: index(page.name),
@@ -152,7 +153,7 @@ impl Shell {
         }
     }
 
-    /// The address leads elsewhere: back, forward, or typed.
+    /// Applies an address that Back, Forward or typing changed.
     fn follow_address(&self) {
         let address = Address::parse(&browser::query(), &names());
         let page = &PAGES[address.page];
@@ -166,7 +167,7 @@ fn names() -> [&'static str; PAGES.len()] {
     PAGES.each_ref().map(|page| page.name)
 }
 
-/// Index of a page in the table; the first one where there is none of that name.
+/// Index of a page in the table; 0 for an unknown name.
 fn index(page: &str) -> usize {
     PAGES
         .iter()
@@ -174,7 +175,7 @@ fn index(page: &str) -> usize {
         .unwrap_or_default()
 }
 
-/// Builds the dashboard in place of its loading state.
+/// Replaces the loading state with the dashboard.
 pub fn mount() {
     if let Some(loading) = document().get_element_by_id("loading") {
         loading.remove();
@@ -182,7 +183,6 @@ pub fn mount() {
     mount_to_body(DashboardFrame);
 }
 
-/// The dashboard.
 #[component]
 fn DashboardFrame() -> impl IntoView {
     let Address {
@@ -211,6 +211,10 @@ fn DashboardFrame() -> impl IntoView {
     };
     shell.remember(PAGES[page].name, query);
     provide_context(shell);
+    provide_context(CopyLabels {
+        copy: shell.localized(|text| text.copy),
+        copied: shell.localized(|text| text.copied),
+    });
     follow_language(shell);
     follow_theme(shell);
     window_event_listener(leptos::ev::popstate, move |_| shell.follow_address());

@@ -1,4 +1,4 @@
-//! The pages, a folder each: what one shows, what it knows, what it says, and the work behind it.
+//! The pages, a folder for each: its view, model, texts and controller.
 
 pub mod race;
 pub mod streams;

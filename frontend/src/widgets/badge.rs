@@ -1,14 +1,14 @@
-//! A technique's shape with its letter, as a small picture in the text.
+//! A technique's shape with its letter, as an icon.
 
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
 use crate::techniques::{Shape, look};
 
-/// The badge of `technique`; its name stands beside it, so it is hidden from readers of text.
+/// The badge of `technique`, hidden from screen readers: the name of the technique is beside it.
 #[component]
 pub fn TechniqueBadge(
-    /// Whose badge.
+    /// The technique.
     technique: Technique,
 ) -> impl IntoView {
     let shape = look(technique).shape;

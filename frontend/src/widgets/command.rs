@@ -1,20 +1,28 @@
-//! A line for a shell, with a button that copies it.
+//! A shell command with a button that copies it.
 
 use leptos::prelude::*;
 
-use crate::app::Shell;
 use crate::browser;
 
-/// How long the button says that it copied, ms.
+/// How long the button shows that the command was copied, ms.
 const COPIED_MS: f64 = 2_000.0;
 
-/// A line for a shell, with a button that copies it.
+/// The texts of the button, in the language in use: a context that the frame of the pages provides.
+#[derive(Debug, Clone, Copy)]
+pub struct CopyLabels {
+    /// Before a click.
+    pub copy: Signal<&'static str>,
+    /// For a moment after the command was copied.
+    pub copied: Signal<&'static str>,
+}
+
+/// A shell command with a button that copies it.
 #[component]
 pub fn CommandLine(
-    /// What to type.
+    /// The command.
     line: String,
 ) -> impl IntoView {
-    let shell = expect_context::<Shell>();
+    let labels = expect_context::<CopyLabels>();
     let copied = RwSignal::new(false);
     let shown = line.clone();
     let on_copy = move |_| {
@@ -31,7 +39,7 @@ pub fn CommandLine(
         <div class="command">
             <code tabindex="0">{shown}</code>
             <button class="tool wide" on:click=on_copy>
-                {move || if copied.get() { shell.text().copied } else { shell.text().copy }}
+                {move || if copied.get() { labels.copied.get() } else { labels.copy.get() }}
             </button>
         </div>
     }

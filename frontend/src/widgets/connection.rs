@@ -1,21 +1,21 @@
-//! How a page stands to the server, and the mark in its head that shows it.
+//! The state of a page's connection to the server, and the mark in its head that shows it.
 
 #[cfg(target_arch = "wasm32")]
 use leptos::prelude::*;
 
-/// How a page stands to the server.
+/// The state of a page's connection to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ServerConnection {
-    /// Nothing has come yet.
+    /// There was no response yet.
     #[default]
     Connecting,
-    /// It answers, and what is followed is at the tail.
+    /// The server responds, and the readers are at the tail.
     Live,
-    /// A person has stopped the picture; measuring goes on.
+    /// The picture is paused; measuring continues.
     Paused,
-    /// The server does not answer.
+    /// The server does not respond.
     Lost,
-    /// It answers again; what was followed is being set up anew.
+    /// The server responds again, and the readers are reconnecting.
     Reconnecting,
 }
 
@@ -32,19 +32,21 @@ impl ServerConnection {
     }
 }
 
-/// The mark, for the eye only: each page has a status region beside it that is read aloud.
+/// The mark, hidden from screen readers: each page also has a status region.
 #[cfg(target_arch = "wasm32")]
 #[component]
 pub fn ConnectionMark(
-    /// How the page stands to the server.
+    /// The state to show.
     #[prop(into)]
     connection: Signal<ServerConnection>,
+    /// Its name in the language in use.
+    #[prop(into)]
+    label: Signal<&'static str>,
 ) -> impl IntoView {
-    let shell = expect_context::<crate::app::Shell>();
     view! {
         <p class="state" data-state=move || connection.get().name() aria-hidden="true">
             <span class="dot"></span>
-            {move || (shell.text().connection)(connection.get())}
+            {label}
         </p>
     }
 }

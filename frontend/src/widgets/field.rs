@@ -1,27 +1,27 @@
-//! A line of text to type, the same everywhere.
+//! The text field of all forms.
 
 use leptos::prelude::*;
 
-/// A field without the browser's own help, as names and numbers want none.
+/// A text field without completion and spell checking, which do not suit names and numbers.
 #[component]
 pub fn TextField(
     /// Its id, for its label and for tests.
     id: &'static str,
-    /// What is typed.
+    /// Its text.
     value: RwSignal<String>,
-    /// What stands in it while it is empty.
+    /// Shown while it is empty.
     #[prop(into)]
     placeholder: Signal<String>,
-    /// Its name for readers of text, where no label stands beside it.
+    /// Its accessible name, if it has no label element.
     #[prop(optional, into)]
     label: Option<Signal<&'static str>>,
-    /// Whether it takes digits.
+    /// Whether it is for numbers.
     #[prop(optional)]
     numeric: bool,
     /// A class, if it has one.
     #[prop(optional)]
     class: &'static str,
-    /// What happens when something is typed.
+    /// Called when its text has changed.
     #[prop(optional, into)]
     typed: Option<Callback<()>>,
 ) -> impl IntoView {

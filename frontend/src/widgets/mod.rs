@@ -1,4 +1,4 @@
-//! What several pages are made of; nothing here knows a page.
+//! Components that several pages use; none depends on a page.
 
 #[cfg(target_arch = "wasm32")]
 pub mod badge;
@@ -8,7 +8,3 @@ pub mod command;
 pub mod connection;
 #[cfg(target_arch = "wasm32")]
 pub mod field;
-#[cfg(target_arch = "wasm32")]
-pub mod help;
-#[cfg(target_arch = "wasm32")]
-pub mod nav;

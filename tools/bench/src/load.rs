@@ -305,3 +305,12 @@ fn expect_ok(head: &DecodedHead<'_>) -> Result<(), BenchFault> {
         )))
     }
 }
+
+/// Whether messages follow, after the head of a response that streams.
+fn expect_stream(head: &DecodedHead<'_>) -> Result<bool, BenchFault> {
+    let follows = head.is_success() || head.status == 101;
+    if !follows {
+        expect_ok(head)?;
+    }
+    Ok(follows)
+}

@@ -59,21 +59,7 @@ impl SubscriptionRoute {
         map: &impl Headers,
     ) -> Result<Self, SubscriptionRefusal> {
         let no_route = || Refusal::NoRoute(path.to_owned());
-        let rest = path
-            .strip_prefix(STREAM_PREFIX)
-            .filter(|rest| is_reserved(rest))
-            .ok_or_else(no_route)?;
-        // Fixed segments are decoded; ids and names between them are not.
-        let parts = rest.splitn(5, '/').skip(1).enumerate();
-        let parts: Vec<String> = parts
-            .map(|(at, part)| {
-                if at % 2 == 0 {
-                    word(part)
-                } else {
-                    part.to_owned()
-                }
-            })
-            .collect();
+        let parts = segments(path).ok_or_else(no_route)?;
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let otherwise = |allowed| Ok(Self::Methods(Methods::of(method, allowed)?));
         let with_body = |id, task| {
@@ -130,6 +116,22 @@ impl SubscriptionRoute {
             _ => Err(no_route().into()),
         }
     }
+}
+
+/// The segments after `__ds`, if the path has it: fixed ones decoded, ids and names between them not.
+fn segments(path: &str) -> Option<Vec<String>> {
+    let rest = path
+        .strip_prefix(STREAM_PREFIX)
+        .filter(|rest| is_reserved(rest))?;
+    let parts = rest.splitn(5, '/').skip(1).enumerate();
+    let decoded = parts.map(|(at, part)| {
+        if at % 2 == 0 {
+            word(part)
+        } else {
+            part.to_owned()
+        }
+    });
+    Some(decoded.collect())
 }
 
 /// A fixed segment of a path, decoded; empty if it can't be.

@@ -21,13 +21,11 @@ impl SequenceRun {
         }
     }
 
-    pub(super) async fn follow(
+    /// Sends the requests of readers, each on its connection.
+    async fn send_reads(
         &mut self,
-        at: usize,
         readers: &[(usize, ScriptRequest)],
-        changes: &[ScriptRequest],
-        beyond: &[ScriptRequest],
-    ) {
+    ) -> Vec<(usize, RecordingConnection)> {
         let mut wires = Vec::new();
         for (connection, request) in readers {
             let mut wire = self.wire(*connection).await;
@@ -41,6 +39,17 @@ impl SequenceRun {
             self.send_cut(&mut wire, &bytes, &cuts).await;
             wires.push((*connection, wire));
         }
+        wires
+    }
+
+    pub(super) async fn follow(
+        &mut self,
+        at: usize,
+        readers: &[(usize, ScriptRequest)],
+        changes: &[ScriptRequest],
+        beyond: &[ScriptRequest],
+    ) {
+        let mut wires = self.send_reads(readers).await;
         let is_live = readers.first().is_some_and(|(_, request)| {
             crate::recorded::find(&request.line, b"live=long").is_none()
         });

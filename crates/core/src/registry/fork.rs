@@ -178,20 +178,7 @@ impl Streams {
                 Absent::Hidden => ForkError::SourceHidden(request.source.clone()),
             })?;
         let config = inherit(source.config(), &request);
-        if !source.config().same_type(&config.content_type) {
-            let source_type = source.config().content_type.to_string();
-            return Err(ForkError::TypeDiffers {
-                source_type,
-                requested: config.content_type.to_string(),
-            }
-            .into());
-        }
-        if source.lineage.depth() >= Lineage::DEPTH_MAX {
-            return Err(ForkError::TooDeep {
-                limit: Lineage::DEPTH_MAX,
-            }
-            .into());
-        }
+        check_source(&source, &config)?;
         // From here on no messages of the source are removed.
         let Some(reservation) = ForkReservation::new(self, &source) else {
             return Err(ForkError::NoSource(request.source).into());
@@ -249,6 +236,22 @@ impl Streams {
         whole.extend_from_slice(&body);
         self.first_payload(kind, whole.freeze()).await
     }
+}
+
+/// Checks that a stream can be the source of a fork with this configuration.
+fn check_source(source: &Log, config: &StreamConfig) -> Result<(), ForkError> {
+    if !source.config().same_type(&config.content_type) {
+        return Err(ForkError::TypeDiffers {
+            source_type: source.config().content_type.to_string(),
+            requested: config.content_type.to_string(),
+        });
+    }
+    if source.lineage.depth() >= Lineage::DEPTH_MAX {
+        return Err(ForkError::TooDeep {
+            limit: Lineage::DEPTH_MAX,
+        });
+    }
+    Ok(())
 }
 
 /// The configuration of a fork: the requested settings, or those of the source.

@@ -1,10 +1,9 @@
-//! What all pages say in English.
+//! The English texts of all pages.
 
 use super::SharedText;
-use crate::app::theme::Theme;
+use crate::theme::Theme;
 use crate::widgets::connection::ServerConnection;
 
-/// English.
 pub(super) const TEXT: SharedText = SharedText {
     pages: "Pages",
     language: "Language",

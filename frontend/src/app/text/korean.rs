@@ -1,10 +1,9 @@
-//! What all pages say in Korean; docs/korean.md has the words and the rules.
+//! The Korean texts of all pages; docs/korean.md has the glossary and the rules.
 
 use super::SharedText;
-use crate::app::theme::Theme;
+use crate::theme::Theme;
 use crate::widgets::connection::ServerConnection;
 
-/// 한국어.
 pub(super) const TEXT: SharedText = SharedText {
     pages: "페이지",
     language: "언어",

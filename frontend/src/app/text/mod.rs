@@ -1,18 +1,18 @@
-//! What all pages say, in English and in Korean: a missing text does not compile.
+//! The texts of all pages, in English and in Korean: a missing text does not compile.
 
 mod english;
 mod korean;
 #[cfg(test)]
 pub(crate) mod rules;
 
-use super::language::Language;
-use super::theme::Theme;
+use crate::language::Language;
+use crate::theme::Theme;
 use crate::widgets::connection::ServerConnection;
 
-/// What all pages say.
+/// The texts of all pages.
 #[expect(
     missing_docs,
-    reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
+    reason = "the fields are named after their texts, which are in english.rs and korean.rs"
 )]
 #[derive(Debug)]
 pub struct SharedText {

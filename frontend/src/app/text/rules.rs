@@ -1,4 +1,4 @@
-//! What can be checked of the rules for Korean texts in docs/korean.md: units, and the level of politeness.
+//! Checks two rules for Korean texts of docs/korean.md: units, and the level of politeness.
 
 /// Units in Latin letters, which particles may follow: `75%는`.
 const LATIN_UNITS: [&str; 14] = [
@@ -6,7 +6,7 @@ const LATIN_UNITS: [&str; 14] = [
 ];
 const KOREAN_UNITS: [&str; 7] = ["초", "분", "시간", "일", "개", "회", "건"];
 
-/// What in a Korean text is against the rules; numbers may still be placeholders.
+/// The violations of the rules in a Korean text; its numbers may be placeholders.
 pub(crate) fn korean_faults(text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for (at, _) in text.match_indices(' ') {
@@ -51,7 +51,7 @@ mod tests {
         text.chars().any(|it| ('가'..='힣').contains(&it))
     }
 
-    /// The string literals of a line; comments hold none.
+    /// The string literals of a line of code.
     fn literals(line: &str) -> Vec<String> {
         let line = line.replace("\\\"", "");
         let is_comment = line.trim_start().starts_with("//");
@@ -70,7 +70,7 @@ mod tests {
                 literals(line)
             }
         });
-        // A format such as `{} ms` has no letter of any language.
+        // The other files also have English texts, and formats such as `{} ms`.
         all.filter(|text| is_korean || has_hangul(text)).collect()
     }
 
@@ -119,7 +119,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_is_against_the_rules_is_found() {
+    fn violations_of_the_rules_are_found() {
         for text in FAULTY {
             assert_eq!(korean_faults(text).len(), 1, "{text}");
         }

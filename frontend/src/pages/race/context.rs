@@ -1,4 +1,4 @@
-//! What every part of the Race page can reach.
+//! The context of the Race page.
 
 use std::rc::Rc;
 
@@ -12,34 +12,34 @@ use super::frames::{self, Canvas};
 use super::model::settings::RaceSettings;
 use super::model::summary::Summary;
 use super::text::RaceText;
-use crate::app::language::Language;
 use crate::app::{HistoryChange, Shell};
 use crate::browser;
+use crate::language::Language;
 
-/// Seconds that a telephone shows at first: more would crowd.
+/// Seconds that the drawings show on a phone by default.
 const NARROW_WINDOW_S: f64 = 4.0;
 
-/// What every part of the Race page can reach.
+/// The context of the Race page, for all of its parts.
 #[derive(Clone, Copy, Debug)]
 pub struct RaceContext {
-    /// What all pages share.
+    /// The state shared by all pages.
     pub shell: Shell,
     controller: StoredValue<Rc<RaceController>, LocalStorage>,
     canvas: StoredValue<Canvas, LocalStorage>,
-    /// What is chosen; change it with [`RaceContext::change`].
+    /// The settings; change them with [`RaceContext::change`].
     pub settings: RwSignal<RaceSettings>,
-    /// What is shown in figures.
+    /// The figures to show.
     pub summary: RwSignal<Summary>,
-    /// Whether the picture is stopped.
+    /// Whether the picture is paused.
     pub paused: RwSignal<bool>,
-    /// How far the stopped picture has been stepped, ms.
+    /// How far the paused picture has been stepped, ms.
     pub stepped_ms: RwSignal<f64>,
     /// The language in use.
     pub language: Memo<Language>,
 }
 
 impl RaceContext {
-    /// Starts the work behind the page, which ends when the page is left.
+    /// Starts the page's controller, which ends when the page is left.
     pub fn start(shell: Shell) -> Self {
         let mut settings = untrack(|| RaceSettings::from_query(&shell.query(PAGE.name)));
         if browser::is_narrow() && settings.window_s == RaceSettings::default().window_s {
@@ -72,7 +72,7 @@ impl RaceContext {
         race
     }
 
-    /// Takes what the address asks for when it changes, and other colours.
+    /// Applies changes of the address and of the colours.
     fn follow_shell(self) {
         Effect::new(move || {
             let query = self.shell.query(PAGE.name);
@@ -90,13 +90,13 @@ impl RaceContext {
         });
     }
 
-    /// Tells the controller when the window is left, hidden or shown.
+    /// Notifies the controller when the window is left, hidden or shown.
     fn follow_window(self) {
         let controller = self.controller();
         let leaving = window_event_listener(leptos::ev::pagehide, move |_| controller.leave());
         let controller = self.controller();
         let on_change = Closure::<dyn Fn()>::new(move || {
-            controller.look_away(browser::is_hidden());
+            controller.set_hidden(browser::is_hidden());
         });
         let event = "visibilitychange";
         document()
@@ -113,28 +113,28 @@ impl RaceContext {
         });
     }
 
-    /// What the page says, in the language in use; following it when read in a view.
+    /// The texts of the page, in the language in use; reactive when read in a view.
     pub fn text(&self) -> &'static RaceText {
         RaceText::of(self.language.get())
     }
 
-    /// A text of the page, following the language.
-    pub fn say(&self, what: fn(&'static RaceText) -> &'static str) -> Signal<&'static str> {
+    /// A text of the page, as a signal that follows the language.
+    pub fn localized(&self, text: fn(&'static RaceText) -> &'static str) -> Signal<&'static str> {
         let language = self.language;
-        Signal::derive(move || what(RaceText::of(language.get())))
+        Signal::derive(move || text(RaceText::of(language.get())))
     }
 
-    /// The work behind the page.
+    /// The page's controller.
     pub fn controller(&self) -> Rc<RaceController> {
         self.controller.get_value()
     }
 
-    /// What the animation loop draws on.
+    /// The canvases of the animation loop.
     pub fn canvas(&self) -> Canvas {
         self.canvas.get_value()
     }
 
-    /// Changes settings: the controller, the address bar and the page follow.
+    /// Changes the settings, and applies them to the controller and the address bar.
     pub fn change(&self, change: impl FnOnce(&mut RaceSettings)) {
         let mut settings = self.settings.get_untracked();
         change(&mut settings);

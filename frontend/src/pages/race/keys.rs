@@ -35,7 +35,7 @@ pub(super) const KEYS: [PageKey; 5] = [
     },
 ];
 
-/// Space; on a control it does what the control does with it.
+/// Space pauses, except on a control, which handles it itself.
 fn pause(press: &KeyPress) -> bool {
     let is_pause = press.key == " " && !matches!(&*press.focused, "button" | "summary" | "a");
     if is_pause {
@@ -44,7 +44,7 @@ fn pause(press: &KeyPress) -> bool {
     is_pause
 }
 
-/// Forward, with Shift back.
+/// Steps forward, or with Shift back.
 fn step(press: &KeyPress) -> bool {
     let is_step = matches!(&*press.key, "s" | "S");
     if is_step {
@@ -55,7 +55,7 @@ fn step(press: &KeyPress) -> bool {
     is_step
 }
 
-/// The number of a lane switches it on or off.
+/// A digit switches the lane of that number on or off.
 fn switch_lane(press: &KeyPress) -> bool {
     let lane = press.key.parse::<usize>().unwrap_or(0).wrapping_sub(1);
     let race = expect_context::<RaceContext>();

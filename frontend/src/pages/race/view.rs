@@ -1,16 +1,16 @@
-//! The Race page: one stream, every technique a lane, from the sentence that says it all down to the controls.
+//! The view of the Race page, from the headline to the controls.
 
 use leptos::prelude::*;
 
 use super::context::RaceContext;
 use crate::app::Shell;
+use crate::app::help::Help;
 use crate::pages::race::parts::cards::Cards;
 use crate::pages::race::parts::controls::Controls;
 use crate::pages::race::parts::head::RaceHead;
 use crate::pages::race::parts::headline::{HeadlineSection, Notice};
 use crate::pages::race::parts::publish::{Latest, Publish};
 use crate::pages::race::parts::stage::StageView;
-use crate::widgets::help::Help;
 
 /// The page.
 #[component]
@@ -18,7 +18,7 @@ pub fn RacePage() -> impl IntoView {
     let page = RaceContext::start(expect_context::<Shell>());
     provide_context(page);
     view! {
-        <a class="skip" href="#stage">{page.say(|text| text.skip)}</a>
+        <a class="skip" href="#stage">{page.localized(|text| text.skip)}</a>
         <RaceHead />
         <main>
             <HeadlineSection />
@@ -28,14 +28,14 @@ pub fn RacePage() -> impl IntoView {
                     <Notice />
                     <StageView />
                 </div>
-                <aside class="side" aria-label=page.say(|text| text.controls)>
+                <aside class="side" aria-label=page.localized(|text| text.controls)>
                     <Publish />
                     <Controls />
                     <Latest />
                 </aside>
             </div>
         </main>
-        <footer>{page.say(|text| text.foot)}</footer>
+        <footer>{page.localized(|text| text.foot)}</footer>
         <Help />
     }
 }

@@ -1,4 +1,4 @@
-//! What every part of the Streams page can reach.
+//! The context of the Streams page.
 
 use std::rc::Rc;
 
@@ -14,10 +14,10 @@ use super::text::StreamsText;
 use crate::app::{HistoryChange, Shell};
 use crate::widgets::connection::ServerConnection;
 
-/// What became of the last action, as it is said.
+/// The result of the last action, which the status shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LastAction {
-    /// Created; found as it was when not new.
+    /// Created, or already present with the same options.
     Created {
         /// The stream.
         name: String,
@@ -26,7 +26,7 @@ pub enum LastAction {
     },
     /// Created as a fork.
     Forked(String),
-    /// Appended; where the stream then ends.
+    /// Appended, with the new tail.
     Appended(String),
     /// Closed.
     Closed(String),
@@ -34,30 +34,30 @@ pub enum LastAction {
     Deleted(String),
 }
 
-/// What every part of the Streams page can reach.
+/// The context of the Streams page, for all of its parts.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamsContext {
-    /// What all pages share.
+    /// The state shared by all pages.
     pub shell: Shell,
     controller: StoredValue<Rc<StreamsController>, LocalStorage>,
     /// What is open.
     pub address: Memo<StreamsAddress>,
     /// The list.
     pub listing: RwSignal<Listing>,
-    /// The stream that is looked at.
-    pub looked: RwSignal<Fetched<StreamDetails>>,
-    /// What was followed.
+    /// The details of the open stream.
+    pub inspected: RwSignal<Fetched<StreamDetails>>,
+    /// The followed messages.
     pub tailing: RwSignal<FollowedStream>,
     /// How it is followed.
     pub following: RwSignal<Option<Following>>,
-    /// How the page stands to the server.
+    /// The state of the connection to the server.
     pub connection: RwSignal<ServerConnection>,
-    /// What became of the last action.
-    pub said: RwSignal<Option<LastAction>>,
+    /// The result of the last action.
+    pub last_action: RwSignal<Option<LastAction>>,
 }
 
 impl StreamsContext {
-    /// Starts the work behind the page, which ends when the page is left.
+    /// Starts the page's controller, which ends when the page is left.
     pub fn start(shell: Shell) -> Self {
         let address = Memo::new(move |_| StreamsAddress::from_query(&shell.query(PAGE.name)));
         let controller = StreamsController::start(address.get_untracked());
@@ -66,11 +66,11 @@ impl StreamsContext {
             controller: StoredValue::new_local(controller.clone()),
             address,
             listing: controller.listing.clone().into(),
-            looked: controller.looked.clone().into(),
+            inspected: controller.inspected.clone().into(),
             tailing: controller.tailing.clone().into(),
             following: controller.following.clone().into(),
             connection: controller.connection.clone().into(),
-            said: RwSignal::new(None),
+            last_action: RwSignal::new(None),
         };
         Effect::new(move || streams.controller().apply(&address.get()));
         let ending = StoredValue::new_local(controller);
@@ -78,30 +78,33 @@ impl StreamsContext {
         streams
     }
 
-    /// What the page says, in the language in use.
+    /// The texts of the page, in the language in use; reactive when read in a view.
     pub fn text(&self) -> &'static StreamsText {
         StreamsText::of(self.shell.language.get())
     }
 
-    /// A text of the page, following the language.
-    pub fn say(&self, what: fn(&'static StreamsText) -> &'static str) -> Signal<&'static str> {
+    /// A text of the page, as a signal that follows the language.
+    pub fn localized(
+        &self,
+        text: fn(&'static StreamsText) -> &'static str,
+    ) -> Signal<&'static str> {
         let language = self.shell.language;
-        Signal::derive(move || what(StreamsText::of(language.get())))
+        Signal::derive(move || text(StreamsText::of(language.get())))
     }
 
-    /// The work behind the page.
+    /// The page's controller.
     pub fn controller(&self) -> Rc<StreamsController> {
         self.controller.get_value()
     }
 
-    /// Opens something else on the page; the address bar follows.
+    /// Changes what is open on the page, and updates the address bar.
     pub fn open(&self, change: HistoryChange, open: impl FnOnce(&mut StreamsAddress)) {
         let mut address = self.address.get_untracked();
         open(&mut address);
         self.shell.go(PAGE.name, address.to_query(), change);
     }
 
-    /// A link to the page with something else open.
+    /// The URL of the page with a change of what is open.
     pub fn href(&self, open: impl FnOnce(&mut StreamsAddress)) -> String {
         let mut address = self.address.get();
         open(&mut address);

@@ -1,4 +1,4 @@
-//! The work behind the Streams page: the list and the stream that is looked at are asked anew, one stream is followed.
+//! The controller of the Streams page: polls the list and the open stream, and follows one stream.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -24,30 +24,30 @@ use crate::pages::streams::model::listing::{Fetched, Listing, PAGE};
 use crate::pages::streams::model::tailing::FollowedStream;
 use crate::widgets::connection::ServerConnection;
 
-/// Between two looks at the stream, and between two attempts while the server is gone.
-const LOOK_MS: f64 = 2_000.0;
-/// Between two looks at the list.
+/// Poll interval of the open stream, and the delay of an attempt while the server can't be reached.
+const INSPECT_MS: f64 = 2_000.0;
+/// Poll interval of the list.
 const LIST_MS: f64 = 5_000.0;
-/// Between two looks whether the tab is seen again.
+/// Interval in which a hidden tab checks whether it is visible again.
 const HIDDEN_MS: f64 = 500.0;
-/// Between two showings of what was followed.
+/// Interval in which followed messages are shown.
 const SHOW_MS: f64 = 100.0;
-/// Between two polls.
+/// Poll interval of the technique polling.
 const POLL: Duration = Duration::from_secs(1);
 /// A stream of no more than this is followed from its beginning.
 const SHORT_BYTES: u64 = 256 * 1_024;
 
-/// The usual way to follow.
-pub const USUAL: Technique = Technique::Sse;
+/// The technique by which a stream is followed unless another one is chosen.
+pub const DEFAULT_TECHNIQUE: Technique = Technique::Sse;
 
-/// A task that ends, with its requests, when this is dropped.
+/// A task that is aborted, with its requests, when this is dropped.
 struct AbortableTask(AbortHandle);
 
 impl AbortableTask {
     fn start(work: impl Future<Output = ()> + 'static) -> Self {
         let (work, handle) = abortable(work);
         spawn_local(async move {
-            // Whether it came to its end or was ended makes no difference.
+            // An error only means that it was aborted.
             work.await.ok();
         });
         Self(handle)
@@ -60,42 +60,42 @@ impl Drop for AbortableTask {
     }
 }
 
-/// What an action came to.
+/// The result of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionDone {
-    /// Whether something new was made (201), and not found as it was.
+    /// Whether the stream was created (201), as opposed to one that already exists.
     pub is_new: bool,
-    /// Where the stream ends, if the request was about one that stays.
+    /// The tail of the stream, unless the request deleted it.
     pub next: Option<Token>,
 }
 
 /// How a stream is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Following {
-    /// By which technique.
+    /// The technique.
     pub technique: Technique,
-    /// From where.
+    /// Where following begins.
     pub from: Token,
 }
 
-/// The page's work.
+/// The controller of the Streams page.
 pub struct StreamsController {
     address: RefCell<StreamsAddress>,
     lister: RefCell<Option<AbortableTask>>,
-    looker: RefCell<Option<AbortableTask>>,
+    inspector: RefCell<Option<AbortableTask>>,
     follower: RefCell<Option<Follower>>,
-    /// What the follower brought since it was shown last.
+    /// The messages of the follower, including those that are not shown yet.
     fresh: RefCell<FollowedStream>,
     showing: Cell<bool>,
     /// The list.
     pub listing: ArcRwSignal<Listing>,
-    /// The stream that is looked at.
-    pub looked: ArcRwSignal<Fetched<StreamDetails>>,
-    /// What the follower brought.
+    /// The details of the open stream.
+    pub inspected: ArcRwSignal<Fetched<StreamDetails>>,
+    /// The messages of the follower that are shown.
     pub tailing: ArcRwSignal<FollowedStream>,
     /// How the stream is followed; `None` while it is not.
     pub following: ArcRwSignal<Option<Following>>,
-    /// How the page stands to the server.
+    /// The state of the connection to the server.
     pub connection: ArcRwSignal<ServerConnection>,
 }
 
@@ -108,34 +108,34 @@ impl std::fmt::Debug for StreamsController {
 }
 
 impl StreamsController {
-    /// Begins with what is open on the page.
+    /// Starts with what is open on the page.
     pub fn start(address: StreamsAddress) -> Rc<Self> {
         let controller = Rc::new(Self {
             address: RefCell::new(address),
             lister: RefCell::default(),
-            looker: RefCell::default(),
+            inspector: RefCell::default(),
             follower: RefCell::default(),
             fresh: RefCell::default(),
             showing: Cell::new(false),
             listing: ArcRwSignal::default(),
-            looked: ArcRwSignal::default(),
+            inspected: ArcRwSignal::default(),
             tailing: ArcRwSignal::default(),
             following: ArcRwSignal::default(),
             connection: ArcRwSignal::default(),
         });
         controller.list();
-        controller.look();
+        controller.inspect();
         controller
     }
 
-    /// Ends everything, with all requests.
+    /// Aborts all tasks and requests.
     pub fn end(&self) {
         self.lister.borrow_mut().take();
-        self.looker.borrow_mut().take();
+        self.inspector.borrow_mut().take();
         self.unfollow();
     }
 
-    /// Follows what is open on the page.
+    /// Applies a change of what is open on the page.
     pub fn apply(self: &Rc<Self>, address: &StreamsAddress) {
         let before = self.address.replace(address.clone());
         if address.search != before.search {
@@ -146,17 +146,17 @@ impl StreamsController {
         }
         if address.stream != before.stream {
             self.unfollow();
-            self.looked.set(Fetched::Awaited);
-            self.look();
+            self.inspected.set(Fetched::Loading);
+            self.inspect();
         } else if address.technique != before.technique
             && let Some(now) = self.following.get_untracked()
         {
-            let technique = address.technique.unwrap_or(USUAL);
+            let technique = address.technique.unwrap_or(DEFAULT_TECHNIQUE);
             self.follow(Following { technique, ..now });
         }
     }
 
-    /// Asks for the list at once, and then again and again.
+    /// Requests the list at once, and then polls it.
     pub fn list(self: &Rc<Self>) {
         let controller = self.clone();
         let lister = AbortableTask::start(async move {
@@ -168,12 +168,12 @@ impl StreamsController {
     }
 
     async fn list_once(&self) {
-        seen().await;
+        visible().await;
         let StreamsAddress { search, after, .. } = self.address.borrow().clone();
-        let came: Result<StreamList, ApiError> =
+        let result: Result<StreamList, ApiError> =
             read(ApiRequest::list(&search, after.as_deref(), PAGE)).await;
-        let Some(page) = self.heard(came) else {
-            return browser::sleep(LOOK_MS).await;
+        let Some(page) = self.record(result) else {
+            return browser::sleep(INSPECT_MS).await;
         };
         if self.listing.with_untracked(|listing| listing.page != page) {
             self.listing.update(|listing| listing.page = page);
@@ -181,52 +181,54 @@ impl StreamsController {
         browser::sleep(LIST_MS).await;
     }
 
-    /// Looks at the stream at once, and then again and again.
-    pub fn look(self: &Rc<Self>) {
-        self.looker.borrow_mut().take();
+    /// Inspects the open stream at once, and then polls it.
+    pub fn inspect(self: &Rc<Self>) {
+        self.inspector.borrow_mut().take();
         let name = match self.address.borrow().stream.as_deref().map(name::named) {
             None => return,
-            // A name that no stream can have is not asked for.
-            Some(Err(fault)) => return self.looked.set(Fetched::Refused(fault.to_string())),
+            // There is no request for an invalid name.
+            Some(Err(fault)) => return self.inspected.set(Fetched::Refused(fault.to_string())),
             Some(Ok(name)) => name,
         };
         let controller = self.clone();
-        let looker = AbortableTask::start(async move {
+        let inspector = AbortableTask::start(async move {
             loop {
-                controller.look_once(&name).await;
-                browser::sleep(LOOK_MS).await;
+                controller.inspect_once(&name).await;
+                browser::sleep(INSPECT_MS).await;
             }
         });
-        *self.looker.borrow_mut() = Some(looker);
+        *self.inspector.borrow_mut() = Some(inspector);
     }
 
-    async fn look_once(self: &Rc<Self>, name: &StreamName) {
-        seen().await;
-        let came: Result<StreamDetails, ApiError> = read(ApiRequest::inspect(name)).await;
-        let Some(looked) = self.heard(came) else {
+    async fn inspect_once(self: &Rc<Self>, name: &StreamName) {
+        visible().await;
+        let result: Result<StreamDetails, ApiError> = read(ApiRequest::inspect(name)).await;
+        let Some(inspected) = self.record(result) else {
             return;
         };
-        let was_here = self.looked.with_untracked(|known| known.here().is_some());
-        match looked.here() {
-            Some(details) if !was_here => self.follow_at_first(details),
+        let was_loaded = self
+            .inspected
+            .with_untracked(|known| known.loaded().is_some());
+        match inspected.loaded() {
+            Some(details) if !was_loaded => self.follow_at_first(details),
             Some(_) => {}
             None => self.unfollow(),
         }
-        if self.looked.with_untracked(|known| *known != looked) {
-            self.looked.set(looked);
+        if self.inspected.with_untracked(|known| *known != inspected) {
+            self.inspected.set(inspected);
         }
     }
 
-    /// What an answer tells; `None` when the server does not answer, which is noted.
-    fn heard<T>(&self, came: Result<T, ApiError>) -> Option<Fetched<T>> {
-        let known = match came {
-            Ok(value) => Fetched::Here(value),
+    /// Records whether the server responds, and converts the result; `None` if it does not respond.
+    fn record<T>(&self, result: Result<T, ApiError>) -> Option<Fetched<T>> {
+        let known = match result {
+            Ok(value) => Fetched::Loaded(value),
             Err(ApiError::Unreachable(_)) => {
                 self.connection.set(ServerConnection::Lost);
                 return None;
             }
             Err(refusal) if refusal.is_missing() => Fetched::Missing,
-            Err(refusal) => Fetched::Refused(refusal.words().to_owned()),
+            Err(refusal) => Fetched::Refused(refusal.message().to_owned()),
         };
         if self.connection.get_untracked() != ServerConnection::Live {
             self.connection.set(ServerConnection::Live);
@@ -234,12 +236,12 @@ impl StreamsController {
         Some(known)
     }
 
-    /// Follows a stream that has just come into view, unless reading would keep it alive.
+    /// Follows a stream that has just been opened, unless reading would renew its idle time.
     fn follow_at_first(self: &Rc<Self>, details: &StreamDetails) {
         if details.configuration.ttl_seconds.is_some() {
             return;
         }
-        let technique = self.address.borrow().technique.unwrap_or(USUAL);
+        let technique = self.address.borrow().technique.unwrap_or(DEFAULT_TECHNIQUE);
         let from = if details.kept_bytes <= SHORT_BYTES {
             Token::beginning()
         } else {
@@ -248,7 +250,7 @@ impl StreamsController {
         self.follow(Following { technique, from });
     }
 
-    /// Follows the stream anew.
+    /// Starts following the stream, from the beginning or with another technique.
     pub fn follow(self: &Rc<Self>, how: Following) {
         self.unfollow();
         let Some(Ok(name)) = self.address.borrow().stream.as_deref().map(name::named) else {
@@ -277,7 +279,7 @@ impl StreamsController {
         self.following.set(Some(how));
     }
 
-    /// Ends the following; what came stays until another begins.
+    /// Stops following, and removes the messages.
     pub fn unfollow(&self) {
         if self.follower.borrow_mut().take().is_some() {
             self.following.set(None);
@@ -286,7 +288,7 @@ impl StreamsController {
         self.tailing.set(FollowedStream::default());
     }
 
-    /// Takes a report; the page shows it a moment later, ten times a second at most.
+    /// Processes a report; the page shows its messages with a delay, at most ten times a second.
     fn take(self: &Rc<Self>, report: &FollowReport) {
         self.fresh.borrow_mut().take(report);
         if self.showing.replace(true) {
@@ -301,43 +303,43 @@ impl StreamsController {
         });
     }
 
-    /// Sends what a person asked for; list and stream are looked at anew afterwards.
+    /// Sends a request of the user; list and stream are requested again afterwards.
     ///
     /// # Errors
-    /// What the server said, or that it did not answer, in words.
+    /// The server's reason for a refusal, or that it does not respond.
     pub async fn send(self: &Rc<Self>, request: &ApiRequest) -> Result<ActionDone, String> {
         let outcome = send(request.clone()).await;
-        let answer = outcome.map_err(|refusal| refusal.words().to_owned())?;
+        let response = outcome.map_err(|refusal| refusal.message().to_owned())?;
         self.list();
-        self.look();
+        self.inspect();
         Ok(ActionDone {
-            is_new: answer.status == 201,
-            next: answer.next,
+            is_new: response.status == 201,
+            next: response.next,
         })
     }
 
-    /// Deletes the stream that is looked at; it is not asked for meanwhile, as it may go at any moment.
+    /// Deletes the open stream. It is not polled meanwhile, as it may disappear at any moment.
     ///
     /// # Errors
-    /// As [`StreamsController::send`]; then it is looked at and followed as before.
+    /// Those of [`StreamsController::send`]; the stream is then polled and followed as before.
     pub async fn delete(self: &Rc<Self>, request: &ApiRequest) -> Result<ActionDone, String> {
         let followed = self.following.get_untracked();
-        self.looker.borrow_mut().take();
+        self.inspector.borrow_mut().take();
         self.unfollow();
         match send(request.clone()).await {
-            Ok(answer) => {
+            Ok(response) => {
                 self.list();
                 Ok(ActionDone {
                     is_new: false,
-                    next: answer.next,
+                    next: response.next,
                 })
             }
             Err(refusal) => {
-                self.look();
+                self.inspect();
                 if let Some(how) = followed {
                     self.follow(how);
                 }
-                Err(refusal.words().to_owned())
+                Err(refusal.message().to_owned())
             }
         }
     }
@@ -348,8 +350,8 @@ async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, ApiError> {
     send(request).await?.json()
 }
 
-/// Waits until the tab is seen.
-async fn seen() {
+/// Waits until the tab is visible.
+async fn visible() {
     while browser::is_hidden() {
         browser::sleep(HIDDEN_MS).await;
     }

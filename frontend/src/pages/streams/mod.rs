@@ -1,4 +1,4 @@
-//! The Streams page: the list of streams, what is known of one, and what can be done with it.
+//! The Streams page: the list of streams, the details of one, and the actions on it.
 
 #[cfg(target_arch = "wasm32")]
 pub mod context;

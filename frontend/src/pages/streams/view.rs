@@ -1,4 +1,4 @@
-//! The Streams page: the list on one side, what is chosen in it on the other.
+//! The view of the Streams page: the list, and beside it the open stream.
 
 use leptos::prelude::*;
 
@@ -7,10 +7,10 @@ use super::parts::create::Create;
 use super::parts::list::ListSection;
 use super::parts::panel::StreamPanel;
 use crate::app::Shell;
+use crate::app::help::Help;
+use crate::app::nav::{Choices, Nav};
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::{ConnectionMark, ServerConnection};
-use crate::widgets::help::Help;
-use crate::widgets::nav::{Choices, Nav};
 
 /// The page.
 #[component]
@@ -19,14 +19,14 @@ pub fn StreamsPage() -> impl IntoView {
     provide_context(streams);
     let chosen = Memo::new(move |_| streams.address.with(|address| address.stream.clone()));
     view! {
-        <a class="skip" href="#chosen">{streams.say(|text| text.skip)}</a>
+        <a class="skip" href="#chosen">{streams.localized(|text| text.skip)}</a>
         <header class="head">
             <Nav />
             <StreamsStatus />
             <div class="tools"><Choices /></div>
         </header>
         <main class="shelf" data-chosen=move || chosen.get().is_some().to_string()>
-            <Gone />
+            <Unreachable />
             <ListSection />
             <div class="detail" id="chosen" tabindex="-1">
                 {move || match chosen.get() {
@@ -35,20 +35,20 @@ pub fn StreamsPage() -> impl IntoView {
                 }}
             </div>
         </main>
-        <footer>{streams.say(|text| text.foot)}</footer>
+        <footer>{streams.localized(|text| text.foot)}</footer>
         <Help />
     }
 }
 
-/// How the page stands to the server, and what became of the last action.
+/// The state of the connection, and the result of the last action.
 #[component]
 fn StreamsStatus() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let connection = streams.connection;
     let state = move || (streams.shell.text().connection)(connection.get());
-    let said = move || {
+    let outcome = move || {
         let text = streams.text();
-        streams.said.with(|said| match said {
+        streams.last_action.with(|action| match action {
             None => String::new(),
             Some(LastAction::Created { name, is_new: true }) => (text.created)(name),
             Some(LastAction::Created {
@@ -62,25 +62,25 @@ fn StreamsStatus() -> impl IntoView {
         })
     };
     view! {
-        <ConnectionMark connection />
+        <ConnectionMark connection label=Signal::derive(state) />
         <p class="outcome" role="status" data-testid="status" data-state=move || connection.get().name()>
-            <span class="spoken">{state} ". "</span>
-            <span data-testid="said">{said}</span>
+            <span class="visually-hidden">{state} ". "</span>
+            <span data-testid="said">{outcome}</span>
         </p>
     }
 }
 
-/// The server does not answer: what that means and what to do.
+/// Explains that the server does not respond, and what to do.
 #[component]
-fn Gone() -> impl IntoView {
+fn Unreachable() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let is_gone = Memo::new(move |_| streams.connection.get() == ServerConnection::Lost);
+    let is_unreachable = Memo::new(move |_| streams.connection.get() == ServerConnection::Lost);
     move || {
-        is_gone.get().then(|| {
+        is_unreachable.get().then(|| {
             view! {
                 <section class="notice gone" data-testid="gone">
-                    <h2>{streams.say(|text| text.gone_title)}</h2>
-                    <p>{streams.say(|text| text.gone)}</p>
+                    <h2>{streams.localized(|text| text.gone_title)}</h2>
+                    <p>{streams.localized(|text| text.gone)}</p>
                     <CommandLine line="cargo xtask serve".to_owned() />
                 </section>
             }

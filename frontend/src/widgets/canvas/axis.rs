@@ -1,8 +1,8 @@
-//! Axes: where a time stands, and ticks at round numbers with their units.
+//! Axes: the position of a time, and ticks at round numbers with their units.
 
 use super::palette::Ink;
 use super::scene::{Align, Label, Scene, SeriesId};
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{Unit, span_ms, trimmed};
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ const TICK: f64 = 4.0;
 const LABEL_SIZE: f64 = 11.0;
 const TICKS_MAX: f64 = 12.0;
 
-/// A stretch of time laid on a stretch of pixels, time from left to right.
+/// Maps an interval of time to an interval of pixels, from left to right.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TimeAxis {
     /// The time at the left end, ms.
@@ -31,17 +31,17 @@ impl TimeAxis {
         (self.right - self.left) / (self.to_ms - self.from_ms)
     }
 
-    /// Where `at_ms` stands, also outside of the axis.
+    /// The position of `at_ms`, which may be outside of the axis.
     pub fn x(&self, at_ms: f64) -> f64 {
         self.left + (at_ms - self.from_ms) * self.scale()
     }
 
-    /// Whether `at_ms` lies on the axis.
+    /// Whether `at_ms` is on the axis.
     pub fn holds(&self, at_ms: f64) -> bool {
         (self.from_ms..=self.to_ms).contains(&at_ms)
     }
 
-    /// The part of the straight way from `(t0, y0)` to `(t1, y1)` that lies on the axis, as a line.
+    /// The part of the line from `(t0, y0)` to `(t1, y1)` that is on the axis.
     pub fn wire(&self, (t0, y0): (f64, f64), (t1, y1): (f64, f64)) -> Option<[f64; 4]> {
         if t1 < self.from_ms || t0 > self.to_ms {
             return None;
@@ -59,7 +59,7 @@ impl TimeAxis {
         Some([self.x(start), start_y, self.x(end), end_y])
     }
 
-    /// The part of a stretch of time that lies on the axis, as a box at least `least` pixels wide.
+    /// The part of an interval of time that is on the axis, as a box at least `least` pixels wide.
     pub fn span(
         &self,
         from_ms: f64,
@@ -139,12 +139,12 @@ pub fn decade(value: f64) -> f64 {
     10_f64.powi(power)
 }
 
-/// What lies at `share` (0 to 1) of the way from `start` to `end`, both above zero, where each step is by the same factor.
+/// Interpolates geometrically between `start` and `end`, both above zero; `share` is 0 to 1.
 pub fn by_factors(start: f64, end: f64, share: f64) -> f64 {
     start * ((end / start).ln() * share).exp()
 }
 
-/// `from`, `from + step`, ... up to and with `to`.
+/// `from`, `from + step`, ... up to and including `to`.
 pub fn steps(from: f64, to: f64, step: f64) -> impl Iterator<Item = f64> {
     (0..1_000_u32)
         .map(move |count| from + f64::from(count) * step)

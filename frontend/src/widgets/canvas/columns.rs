@@ -1,16 +1,16 @@
-//! Events by the thousand: how many come, or are there, in each column of a few pixels.
+//! Thousands of events: how many arrive, or are waiting, in each column of a few pixels.
 
 use super::axis::TimeAxis;
 use super::scene::{Scene, SeriesId};
 
 /// Width of a column, pixels.
 pub const COLUMN: f64 = 2.0;
-/// As many in one column reach the full height. Fixed, so that heights do not jump when a burst comes or leaves.
+/// The count that has the full height. Fixed, so that heights do not jump when a burst appears or disappears.
 const FULL: f64 = 4_096.0;
-/// What the least count has of the full height.
+/// The height of the smallest count, as a share of the full height.
 const LEAST: f64 = 0.15;
 
-/// A number per column. Columns are tied to the clock, not to the window, so that they scroll without flicker.
+/// A number per column. Columns are aligned to the clock, not to the window, so that they scroll without flicker.
 #[derive(Debug, Clone, Default)]
 pub struct Columns {
     values: Vec<f64>,
@@ -19,7 +19,7 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// How many happen in each column: `(when, how many)`, in any order; what lies outside of the axis is left out.
+    /// Counts the items in each column: `(time, count)`, in any order; items outside of the axis are left out.
     pub fn count(&mut self, axis: &TimeAxis, items: impl Iterator<Item = (f64, u32)>) {
         self.begin(axis);
         for (at_ms, count) in items.filter(|(at_ms, _)| axis.holds(*at_ms)) {
@@ -27,7 +27,7 @@ impl Columns {
         }
     }
 
-    /// How many are there at the end of each column: `(since when, until when, how many)`, in any order.
+    /// The level at the end of each column: `(from, until, count)`, in any order.
     pub fn level(&mut self, axis: &TimeAxis, stays: impl Iterator<Item = (f64, f64, u32)>) {
         self.begin(axis);
         let seen = |(from_ms, to_ms, _): &(f64, f64, u32)| {
@@ -46,12 +46,12 @@ impl Columns {
         }
     }
 
-    /// The largest of the numbers.
+    /// The largest number.
     pub fn most(&self) -> f64 {
         self.values.iter().copied().fold(0.0, f64::max)
     }
 
-    /// Adds the outline of all columns to an area, standing on `base`; `height` makes pixels upwards of a number.
+    /// Adds the outline of all columns to an area with its lower edge at `base`; `height` converts a number to pixels.
     pub fn outline(
         &self,
         scene: &mut Scene,
@@ -95,7 +95,7 @@ impl Columns {
     }
 }
 
-/// Brings an outline that is open down to the base.
+/// Closes an open outline at the base.
 fn close(scene: &mut Scene, area: SeriesId, end: &mut Option<f64>, base: f64) {
     if let Some(right) = end.take() {
         scene.point(area, right, base);
@@ -103,7 +103,7 @@ fn close(scene: &mut Scene, area: SeriesId, end: &mut Option<f64>, base: f64) {
     }
 }
 
-/// Which part of the full height a column with so many is: from a visible least on, it grows with the logarithm, to 1.
+/// The height of a column with `count` items, as a share of the full height: logarithmic, from a visible minimum to 1.
 pub fn share_of_height(count: f64) -> f64 {
     LEAST + (1.0 - LEAST) * (count.ln_1p() / FULL.ln_1p()).min(1.0)
 }

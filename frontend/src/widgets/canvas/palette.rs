@@ -3,27 +3,27 @@
 use std::borrow::Cow;
 use tailwater_protocol::Technique;
 
-use crate::app::theme::ThemeColour;
 use crate::techniques::TECHNIQUES;
+use crate::theme::ThemeColour;
 
-/// What a series is drawn in.
+/// The colour of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ink {
     /// A technique's own hue.
     Hue(Technique),
     /// Text, and lines that must be seen.
     Text,
-    /// Text that steps back; requests and answers without news.
+    /// Less prominent text; requests and empty responses.
     Soft,
-    /// Life lines, guides, axes.
+    /// Lifelines, guides, axes.
     Rule,
     /// Faults.
     Danger,
-    /// The ground: halos and letters inside shapes.
+    /// The background: halos, and letters inside shapes.
     Ground,
 }
 
-/// One colour per [`Ink`] and the font of the few labels, as CSS understands them.
+/// One colour per [`Ink`] and the font of the labels, as CSS values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Palette {
     /// In the order of [`Technique::ALL`].
@@ -58,12 +58,12 @@ const fn colour(property: &'static str, light: &'static str, dark: &'static str)
 }
 
 impl Palette {
-    /// The light theme as the style sheet has it.
+    /// The light theme of the style sheet.
     pub fn light() -> Self {
         Self::from_values(|colour| Cow::Borrowed(colour.light))
     }
 
-    /// The dark theme as the style sheet has it.
+    /// The dark theme of the style sheet.
     pub fn dark() -> Self {
         Self::from_values(|colour| Cow::Borrowed(colour.dark))
     }
@@ -92,9 +92,9 @@ impl Palette {
         }
     }
 
-    /// The palette that holds at `element`; a property that is not set keeps its value from [`Palette::light`].
+    /// The palette that applies to `element`; a property that is not set has its value from [`Palette::light`].
     ///
-    /// Costs a style computation: read it when the theme changes, not with every frame.
+    /// This computes styles: read it when the theme changes, not with every frame.
     #[cfg(target_arch = "wasm32")]
     pub fn read(element: &web_sys::Element) -> Self {
         let style =

@@ -1,6 +1,6 @@
-//! What is to be drawn, as numbers: series of lines, boxes, shapes, and a few labels, in CSS pixels.
+//! A drawing as numbers: series of lines, boxes, shapes, and a few labels, in CSS pixels.
 //!
-//! Layouts write a scene, the canvas paints it. Series are painted in the order in which they were opened. A scene keeps
+//! A layout fills a scene, the canvas paints it. Series are painted in the order in which they were opened. A scene keeps
 //! its memory from frame to frame.
 
 use super::palette::Ink;
@@ -14,33 +14,33 @@ pub enum SeriesKind {
     Lines,
     /// Filled boxes: `x, y, width, height`.
     Boxes,
-    /// One stroked line through points: `x, y, 0, 0`; a NaN `x` lifts the pen.
+    /// One stroked line through points: `x, y, 0, 0`; a NaN `x` interrupts it.
     Path,
     /// One filled outline through points: `x, y, 0, 0`; a NaN `x` begins another.
     Area,
-    /// The technique's shape, filled, with a halo of the ground: `x, y, radius, 0`.
+    /// The technique's shape, filled, with a halo in the background's colour: `x, y, radius, 0`.
     Filled(Technique),
-    /// The technique's shape, its inside the ground: `x, y, radius, 0`.
+    /// The outline of the technique's shape, filled with the background's colour: `x, y, radius, 0`.
     Hollow(Technique),
     /// Stroked crosses: `x, y, radius, 0`.
     Crosses,
 }
 
-/// How lines are broken.
+/// The dash pattern of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dash {
-    /// Not at all.
+    /// An unbroken line.
     Solid,
-    /// Fine dots: something passes while nothing moves.
+    /// Fine dots: time passes without traffic.
     Dotted,
-    /// Dashes: predicted, or not as it should be.
+    /// Dashes: a prediction, or a fault.
     Dashed,
 }
 
-/// What is common to a series.
+/// The style of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Style {
-    /// What its items are.
+    /// The kind of its items.
     pub kind: SeriesKind,
     /// Its colour.
     pub ink: Ink,
@@ -48,7 +48,7 @@ pub struct Style {
     pub alpha: f64,
     /// Line width in pixels.
     pub width: f64,
-    /// How its lines are broken.
+    /// The dash pattern of its lines.
     pub dash: Dash,
 }
 
@@ -64,17 +64,17 @@ impl Style {
         }
     }
 
-    /// The same, this opaque.
+    /// Sets the opacity.
     pub fn alpha(self, alpha: f64) -> Self {
         Self { alpha, ..self }
     }
 
-    /// The same with lines this wide.
+    /// Sets the line width.
     pub fn width(self, width: f64) -> Self {
         Self { width, ..self }
     }
 
-    /// The same with lines broken like this.
+    /// Sets the dash pattern.
     pub fn dash(self, dash: Dash) -> Self {
         Self { dash, ..self }
     }
@@ -89,7 +89,7 @@ pub struct Series {
     pub items: Vec<[f64; 4]>,
 }
 
-/// Where a label stands relative to its point.
+/// The alignment of a label relative to its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     /// It begins there.
@@ -100,18 +100,18 @@ pub enum Align {
     End,
 }
 
-/// A few characters at a point; vertically its middle is there.
+/// A short text at a point, vertically centred.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Label {
     /// Pixels from the left.
     pub x: f64,
     /// Pixels from the top.
     pub y: f64,
-    /// What it says.
+    /// The text.
     pub text: Cow<'static, str>,
     /// Its colour.
     pub ink: Ink,
-    /// Where it stands.
+    /// The horizontal alignment.
     pub align: Align,
     /// Height of its font in pixels.
     pub size: f64,
@@ -119,7 +119,7 @@ pub struct Label {
     pub bold: bool,
 }
 
-/// Names a series of a scene while it is being laid out.
+/// Identifies a series of a scene during layout.
 #[derive(Debug, Clone, Copy)]
 pub struct SeriesId(usize);
 
@@ -132,7 +132,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Empties it; the memory stays.
+    /// Removes all series and labels; the memory is kept.
     pub fn clear(&mut self) {
         self.used = 0;
         self.labels.clear();
@@ -164,7 +164,7 @@ impl Scene {
         self.add(id, [x, y, 0.0, 0.0]);
     }
 
-    /// Lifts the pen of a path, or begins another outline.
+    /// Interrupts a path, or begins another outline of an area.
     pub fn lift(&mut self, id: SeriesId) {
         self.add(id, [f64::NAN; 4]);
     }

@@ -8,7 +8,7 @@ use tailwater_protocol::Technique;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement};
 
-/// Width of the ground around filled shapes, pixels.
+/// Width of the halo around filled shapes, pixels.
 const HALO: f64 = 1.0;
 
 /// A canvas with its context, sharp on screens of any pixel density.
@@ -19,7 +19,7 @@ pub struct Surface {
 }
 
 impl Surface {
-    /// The 2D surface of a canvas; `None` if the browser gives no 2D context.
+    /// The 2D surface of a canvas; `None` if the browser has no 2D context for it.
     pub fn new(canvas: HtmlCanvasElement) -> Option<Self> {
         let context = canvas.get_context("2d").ok().flatten()?.dyn_into().ok()?;
         Some(Self { canvas, context })
@@ -38,7 +38,7 @@ impl Surface {
             self.canvas.set_width(across);
             self.canvas.set_height(down);
             let style = self.canvas.style();
-            // Refused only if the property were unknown; the drawing is then scaled by the browser.
+            // Fails only for an unknown property; the browser then scales the drawing.
             drop(style.set_property("width", &format!("{width}px")));
             drop(style.set_property("height", &format!("{height}px")));
         }
@@ -72,7 +72,7 @@ pub fn paint(context: &CanvasRenderingContext2d, scene: &Scene, palette: &Palett
             Align::End => "end",
         });
         if let Ink::Hue(_) = label.ink {
-            // Letters that stand among curves need a halo.
+            // Letters between curves need a halo.
             context.set_stroke_style_str(&palette.ground);
             context.set_line_width(3.0);
             drop(context.stroke_text(&label.text, label.x, label.y));
@@ -144,7 +144,7 @@ fn paint_series(context: &CanvasRenderingContext2d, series: &Series, palette: &P
 
 /// Fills each shape, its radius `more` pixels larger.
 ///
-/// Here too one path of them all is the slow way: it is as wide as the drawing, and software goes through all its area.
+/// One path for all shapes would be slow: it is as wide as the drawing, and a software renderer visits its whole area.
 fn fill_shapes(
     context: &CanvasRenderingContext2d,
     series: &Series,

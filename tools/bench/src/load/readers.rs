@@ -1,6 +1,6 @@
 //! The readers of a load.
 
-use super::{ConnectionRole, Load, SILENCE_MAX, expect_ok, micros, stream};
+use super::{ConnectionRole, Load, SILENCE_MAX, expect_ok, expect_stream, micros, stream};
 use crate::BenchFault;
 use crate::decode::ContentPart;
 use crate::message::{MessageScanner, ReceivedMessages};
@@ -151,12 +151,7 @@ impl Load<'_> {
         let (mut ended, before) = (false, counts.delivered);
         let bytes = connections.read(*connection, &mut |part| {
             match part {
-                ContentPart::Head(head) if streams => {
-                    *is_following = head.is_success() || head.status == 101;
-                    if !*is_following {
-                        expect_ok(&head)?;
-                    }
-                }
+                ContentPart::Head(head) if streams => *is_following = expect_stream(&head)?,
                 ContentPart::Head(head) => {
                     if head.status != 304 {
                         expect_ok(&head)?;

@@ -30,23 +30,23 @@ use probe::ClockProber;
 use relay::RelayPorts;
 use setup_error::RaceSetupError;
 
-/// Between two looks at the server.
-const TEND_MS: f64 = 1_000.0;
-/// Between two attempts while the server or the stream is missing.
-const AGAIN_MS: f64 = 2_000.0;
-/// Between two rounds of clock probes.
+/// Interval in which the server is checked.
+const CHECK_MS: f64 = 1_000.0;
+/// Interval of attempts while the server or the stream is missing.
+const RETRY_MS: f64 = 2_000.0;
+/// Interval between two rounds of clock probes.
 const PROBE_EVERY_MS: f64 = 30_000.0;
-/// Probes of one round, and of the first one, which the lanes wait for.
+/// Probes of one round, and of the first one, which precedes the start of the lanes.
 const PROBES: u32 = 40;
 const PROBES_FIRST: u32 = 3;
-/// So long a run is fresh.
+/// Time after the start of a run in which figures are updated more often.
 const FRESH_S: f64 = 2.0;
 /// What followers that were dropped need to abort their requests.
 const ENDING_MS: f64 = 100.0;
 /// A named stream of no more than this is read from its beginning.
 const SHORT_BYTES: u64 = 256 * 1_024;
 
-/// A race that stands still for a person to look at; the real one goes on.
+/// A copy of the race for a paused picture; the race itself continues.
 #[derive(Debug)]
 struct PausedPicture {
     race: Box<RaceState>,
@@ -55,7 +55,7 @@ struct PausedPicture {
     at_ms: f64,
 }
 
-/// The page's work behind its pictures.
+/// The controller of the Race page.
 pub struct RaceController {
     race: RefCell<RaceState>,
     followers: RefCell<[Option<Follower>; Technique::COUNT]>,
@@ -64,14 +64,14 @@ pub struct RaceController {
     prober: RefCell<ClockProber>,
     start: RefCell<Token>,
     content_type: RefCell<String>,
-    /// Rises with every change of stream; tasks of an older one end.
+    /// Incremented with every change of stream; tasks of an earlier epoch end.
     epoch: Cell<u32>,
     seed: u64,
-    /// What the page shows in figures.
+    /// The figures that the page shows.
     pub summary: ArcRwSignal<Summary>,
-    /// Whether a person has stopped the picture.
+    /// Whether the picture is paused.
     pub paused: ArcRwSignal<bool>,
-    /// How far back the stopped picture has been stepped, ms.
+    /// How far the paused picture has been stepped, ms; negative is back.
     pub stepped_ms: ArcRwSignal<f64>,
 }
 
@@ -84,11 +84,11 @@ impl std::fmt::Debug for RaceController {
 }
 
 impl RaceController {
-    /// Begins to follow what the settings ask for.
+    /// Starts following the stream of the settings.
     pub fn start(settings: RaceSettings) -> Rc<Self> {
         let now_ms = browser::now_ms();
         let mut race = RaceState::new(settings, now_ms);
-        race.look_away(browser::is_hidden(), now_ms);
+        race.set_hidden(browser::is_hidden(), now_ms);
         race.resolution_ms = probe::resolution_ms();
         let prober = ClockProber::new(race.resolution_ms);
         #[expect(
@@ -123,7 +123,7 @@ impl RaceController {
         self.race.borrow_mut()
     }
 
-    /// Sets everything up anew, on whatever stream the settings name.
+    /// Sets everything up again, with the stream of the settings.
     fn restart(self: &Rc<Self>) {
         self.epoch.set(self.epoch.get() + 1);
         self.drop_followers();
@@ -142,21 +142,21 @@ impl RaceController {
     async fn run(self: &Rc<Self>, epoch: u32) {
         while self.epoch.get() == epoch {
             match self.set_up(epoch).await {
-                Ok(()) => self.tend(epoch).await,
+                Ok(()) => self.run_lanes(epoch).await,
                 Err(RaceSetupError::Outdated) => return,
                 Err(RaceSetupError::Missing) => {
                     self.race_mut().connection = ServerConnection::Connecting;
                     self.race_mut().stream_state = StreamState::Missing;
-                    browser::sleep(AGAIN_MS).await;
+                    browser::sleep(RETRY_MS).await;
                 }
                 Err(RaceSetupError::Refused(why)) => {
                     self.race_mut().connection = ServerConnection::Connecting;
                     self.race_mut().stream_state = StreamState::Refused(why);
-                    browser::sleep(AGAIN_MS).await;
+                    browser::sleep(RETRY_MS).await;
                 }
-                Err(RaceSetupError::Gone) => {
+                Err(RaceSetupError::Unreachable) => {
                     self.race_mut().connection = ServerConnection::Lost;
-                    browser::sleep(AGAIN_MS).await;
+                    browser::sleep(RETRY_MS).await;
                 }
             }
         }
@@ -175,7 +175,7 @@ impl RaceController {
         self.probe(PROBES_FIRST).await?;
         self.current(epoch)?;
         let settings = self.race().settings.clone();
-        let stream = match self.ask_for_source(&settings).await {
+        let stream = match self.request_source(&settings).await {
             Ok(stream) => stream,
             Err(refusal) if refusal.is_missing() => {
                 self.race_mut().path = LanePath::LabOff;
@@ -185,7 +185,7 @@ impl RaceController {
         };
         self.current(epoch)?;
         let stream = name::named(&stream);
-        // A name that no stream can have is not asked for, and nothing is sent to the stream before.
+        // For an invalid name there is no stream: nothing is requested, and nothing is appended to the previous stream.
         self.race_mut()
             .open(stream.as_ref().ok(), browser::now_ms());
         let stream = stream.map_err(|fault| RaceSetupError::Refused(fault.to_string()))?;
@@ -213,14 +213,14 @@ impl RaceController {
     }
 
     /// Asks for the source that the settings name; the stream to follow.
-    async fn ask_for_source(&self, settings: &RaceSettings) -> Result<String, ApiError> {
+    async fn request_source(&self, settings: &RaceSettings) -> Result<String, ApiError> {
         use tailwater_protocol::lab::SourceRequest;
         let request = match &settings.source {
             RaceSource::Host => SourceRequest::Host,
             RaceSource::Generator => SourceRequest::Generator(settings.generator(self.seed)),
             RaceSource::Named(name) => return Ok(name.clone()),
         };
-        lab::source(&request).await.map(|answer| answer.stream)
+        lab::source(&request).await.map(|source| source.stream)
     }
 
     /// Starts a lane at `from`, which is so many messages after the common start; without it, where the others are.
@@ -255,20 +255,20 @@ impl RaceController {
         self.followers.borrow_mut()[index] = Some(follower);
     }
 
-    /// Keeps a race going until its lanes have to be set up anew.
-    async fn tend(self: &Rc<Self>, epoch: u32) {
+    /// Runs the lanes until they have to be set up again.
+    async fn run_lanes(self: &Rc<Self>, epoch: u32) {
         let mut renewed_ms = browser::now_ms();
-        // The first whole round of probes leaves the first events their way.
-        let mut probed_ms = renewed_ms - PROBE_EVERY_MS + TEND_MS / 2.0;
+        // The first whole round of probes is delayed, so that it does not delay the first events.
+        let mut probed_ms = renewed_ms - PROBE_EVERY_MS + CHECK_MS / 2.0;
         while self.epoch.get() == epoch {
             let now_ms = browser::now_ms();
-            let seen = self.look().await;
+            let seen = self.check_server().await;
             if self.epoch.get() != epoch {
                 return;
             }
             match seen {
                 Ok(()) => self.race_mut().connection = self.reached(),
-                Err(RaceSetupError::Gone | RaceSetupError::Refused(_)) => {
+                Err(RaceSetupError::Unreachable | RaceSetupError::Refused(_)) => {
                     self.race_mut().connection = ServerConnection::Lost;
                 }
                 Err(RaceSetupError::Missing | RaceSetupError::Outdated) => {
@@ -277,22 +277,22 @@ impl RaceController {
                     return;
                 }
             }
-            let answers = self.race().connection != ServerConnection::Lost;
-            if answers && now_ms - probed_ms > PROBE_EVERY_MS {
+            let responds = self.race().connection != ServerConnection::Lost;
+            if responds && now_ms - probed_ms > PROBE_EVERY_MS {
                 probed_ms = now_ms;
                 self.probe(PROBES).await.ok();
             }
-            if answers && now_ms - renewed_ms > relay::RENEW_MS {
+            if responds && now_ms - renewed_ms > relay::RENEW_MS {
                 renewed_ms = now_ms;
                 let settings = self.race().settings.clone();
-                self.ask_for_source(&settings).await.ok();
+                self.request_source(&settings).await.ok();
             }
-            browser::sleep(TEND_MS).await;
+            browser::sleep(CHECK_MS).await;
         }
     }
 
-    /// One look at the server: it answers, has not begun anew, and knows the race.
-    async fn look(&self) -> Result<(), RaceSetupError> {
+    /// Checks that the server responds, was not restarted, and still has the race.
+    async fn check_server(&self) -> Result<(), RaceSetupError> {
         let id = self.relay_ports.borrow().id();
         if let Some(id) = id {
             let race = lab::race(&id).await?;
@@ -301,7 +301,7 @@ impl RaceController {
                 page.lanes[lane.technique.index()].counted(lane.counts);
             }
         } else if self.race().path == LanePath::Relay {
-            // The page was left, gave its ports back, and was returned to.
+            // The page was left, which freed its ports, and was returned to.
             return Err(RaceSetupError::Missing);
         } else {
             self.probe(1).await?;
@@ -312,7 +312,7 @@ impl RaceController {
             .iter()
             .filter(|lane| lane.phase != LanePhase::Off)
             .peekable();
-        // All lanes given up: the stream was removed.
+        // If all lanes have failed, the stream was removed.
         let given_up = on.peek().is_some() && on.all(|lane| lane.phase == LanePhase::Failed);
         if given_up {
             Err(RaceSetupError::Missing)
@@ -321,7 +321,7 @@ impl RaceController {
         }
     }
 
-    /// How the page stands to a server that answers.
+    /// The state of the connection to a server that responds.
     fn reached(&self) -> ServerConnection {
         let race = self.race();
         let settled = |phase: LanePhase| {
@@ -358,7 +358,7 @@ impl RaceController {
         Ok(())
     }
 
-    /// Takes other settings; what they don't touch goes on undisturbed.
+    /// Applies changed settings without affecting the rest.
     pub fn apply(self: &Rc<Self>, settings: &RaceSettings) {
         let before = std::mem::replace(&mut self.race_mut().settings, settings.clone());
         if settings.changes_the_stream(&before) {
@@ -395,17 +395,17 @@ impl RaceController {
         }
     }
 
-    /// The tab was hidden or shown.
-    pub fn look_away(&self, hidden: bool) {
-        self.race_mut().look_away(hidden, browser::now_ms());
+    /// Notes that the tab was hidden or shown.
+    pub fn set_hidden(&self, hidden: bool) {
+        self.race_mut().set_hidden(hidden, browser::now_ms());
     }
 
-    /// The page is being left; if it comes back from the browser's memory, its lanes are set up anew.
+    /// Frees the ports while the page is unloaded; if the browser restores the page, the lanes are set up again.
     pub fn leave(&self) {
         relay::leave(&self.relay_ports);
     }
 
-    /// Another page is shown: every request ends, and then the lanes' ports are free.
+    /// Ends every request and then frees the lanes' ports, as another page is shown.
     pub fn end(self: &Rc<Self>) {
         self.epoch.set(self.epoch.get() + 1);
         self.drop_followers();
@@ -417,15 +417,15 @@ impl RaceController {
         });
     }
 
-    /// The page did not run for a while.
+    /// Notes that the page did not run for a time.
     pub fn stalled(&self) {
         self.race_mut().stalled(browser::now_ms());
     }
 }
 
-/// Where the lanes begin, and how many bytes before that are not read.
+/// Where the lanes begin, and the number of bytes before it, which are not read.
 ///
-/// A lab stream is followed from now on. A named one is shown from its beginning if that is near.
+/// A lab stream is followed from its tail, a named one from its beginning if it is short.
 fn beginning(source: &RaceSource, tail: &Token) -> (Token, u64) {
     let before = tail
         .as_str()

@@ -1,4 +1,4 @@
-//! The picture that is shown: it follows the race, or stands still for a person to look at.
+//! The picture: it follows the race, or is paused.
 
 use leptos::prelude::*;
 
@@ -11,7 +11,7 @@ use crate::pages::race::model::trace::{step_back, step_forward};
 use crate::widgets::connection::ServerConnection;
 
 impl RaceController {
-    /// Stops the picture; measuring goes on.
+    /// Pauses the picture; measuring continues.
     pub fn pause(&self) {
         let at_ms = browser::now_ms();
         let race = Box::new(self.race().clone());
@@ -29,14 +29,14 @@ impl RaceController {
         self.paused.set(true);
     }
 
-    /// Shows what is now.
+    /// Resumes the picture.
     pub fn resume(&self) {
         self.frozen.borrow_mut().take();
         self.paused.set(false);
         self.summarise();
     }
 
-    /// Stops the picture or goes on.
+    /// Pauses or resumes the picture.
     pub fn toggle_pause(&self) {
         if self.paused.get_untracked() {
             self.resume();
@@ -45,7 +45,7 @@ impl RaceController {
         }
     }
 
-    /// Moves the stopped picture to the next thing that happened in any lane, or to the one before.
+    /// Moves the paused picture to the next mark in any lane, or to the previous one.
     pub fn step(&self, forward: bool) {
         if !self.paused.get_untracked() {
             self.pause();
@@ -61,7 +61,7 @@ impl RaceController {
         };
         let next = if forward {
             step_forward(&race.traces, *at_ms).or_else(|| {
-                // At the end of what was frozen: what has happened since can be walked through too.
+                // At the end of the copy: copy the marks that were added since.
                 race.traces.clone_from(&self.race().traces);
                 step_forward(&race.traces, *at_ms)
             })
@@ -75,19 +75,19 @@ impl RaceController {
         }
     }
 
-    /// Shows the figures as they are now, unless the picture is stopped.
+    /// Updates the figures, unless the picture is paused.
     pub fn summarise(&self) {
         if self.frozen.borrow().is_none() {
             self.summary.set(self.race().summary(browser::now_ms()));
         }
     }
 
-    /// Whether the run began a moment ago, so that everything on the page is news.
+    /// Whether the run has just begun.
     pub fn is_fresh(&self, now_ms: f64) -> bool {
         self.race().run_s(now_ms) < FRESH_S
     }
 
-    /// Hands the race that is shown and the right end of its drawings to `look`.
+    /// Calls `look` with the race that is shown and the right end of its drawings.
     pub fn with_shown<T>(&self, now_ms: f64, look: impl FnOnce(&RaceState, f64) -> T) -> T {
         match self.frozen.borrow().as_ref() {
             Some(frozen) => look(&frozen.race, frozen.at_ms),
@@ -95,7 +95,7 @@ impl RaceController {
         }
     }
 
-    /// The result that is shown, in one of the formats of [`crate::pages::race::model::export`].
+    /// The result that is shown, in a format of [`crate::pages::race::model::export`].
     pub fn export(
         &self,
         write: impl FnOnce(&RaceState, &Summary, &Provenance) -> String,

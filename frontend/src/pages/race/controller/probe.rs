@@ -1,4 +1,4 @@
-//! Clock probes: what they add up to, and what the page's own clock can tell.
+//! Clock probes: the resulting offset, and the resolution of the page's clock.
 
 use tailwater_lab::{ClockEstimator, ClockProbe, ProbeOutcome};
 
@@ -32,7 +32,7 @@ impl ClockProber {
         }
     }
 
-    /// Another server process: its clock has nothing to do with the former one's.
+    /// Removes all probes, as another server process has another clock.
     pub(super) fn forget(&mut self) {
         *self = Self {
             sent: self.sent,
@@ -40,13 +40,13 @@ impl ClockProber {
         };
     }
 
-    /// The number of the next probe, so that no two have the same URL.
+    /// The number of the next probe, which makes its URL unique.
     pub(super) fn next(&mut self) -> u32 {
         self.sent = self.sent.wrapping_add(1);
         self.sent
     }
 
-    /// Takes a probe; whether the server has begun anew since the last one.
+    /// Adds a probe, and returns whether the server was restarted since the last one.
     pub(super) fn take(&mut self, probe: ClockProbe, script_ms: Option<f64>) -> bool {
         let began_anew = probe.received_us < self.last_us;
         self.last_us = probe.received_us;
@@ -57,7 +57,7 @@ impl ClockProber {
         began_anew && outcome == ProbeOutcome::Stepped
     }
 
-    /// How the clocks map at `now_ms`.
+    /// How the server's clock maps to the page's at `now_ms`.
     pub(super) fn mapping(&self, now_ms: f64) -> Option<ClockMapping> {
         let estimate = self.estimator.estimate(now_ms)?;
         Some(ClockMapping {
@@ -70,9 +70,9 @@ impl ClockProber {
     }
 }
 
-/// The step of the page's clock, ms: browsers make it coarse on purpose.
+/// The resolution of the page's clock, ms, which browsers reduce on purpose.
 pub(super) fn resolution_ms() -> f64 {
-    // At 5 µs to 0.1 ms a step this is over in less than a millisecond or two; coarser clocks count as 1 ms.
+    // For a resolution of 5 µs to 0.1 ms this takes at most two milliseconds; coarser clocks count as 1 ms.
     let readings: Vec<f64> = (0..2_000).map(|_| browser::now_ms()).collect();
     tailwater_lab::clock::resolution_ms(&readings).unwrap_or(1.0)
 }

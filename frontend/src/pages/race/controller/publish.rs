@@ -1,4 +1,4 @@
-//! What a person adds to the stream that is shown: a message, or the stream itself where it is missing.
+//! Appends messages to the stream, and creates it if it is missing.
 
 use serde::Serialize;
 use tailwater_protocol::StreamName;
@@ -10,10 +10,10 @@ use crate::api::stream;
 use crate::browser;
 
 impl RaceController {
-    /// Appends a message to the stream that is shown.
+    /// Appends a message to the stream.
     ///
     /// # Errors
-    /// Why it was not taken, in words.
+    /// The reason why it was not appended.
     pub async fn publish(&self, text: &str) -> Result<(), String> {
         let due_us = self
             .race()
@@ -32,10 +32,10 @@ impl RaceController {
         };
         stream::append(&name, &content_type, &body)
             .await
-            .map_err(|refusal| refusal.words().to_owned())
+            .map_err(|refusal| refusal.message().to_owned())
     }
 
-    /// The stream that is shown; as an error, that none is.
+    /// The stream; an error if there is none.
     fn shown(&self) -> Result<StreamName, String> {
         self.race()
             .stream
@@ -43,15 +43,15 @@ impl RaceController {
             .ok_or_else(|| NameFault::Missing.to_string())
     }
 
-    /// Creates the stream that is missing; the lanes follow by themselves.
+    /// Creates the missing stream, which the lanes then follow.
     ///
     /// # Errors
-    /// Why not, in words.
+    /// The reason why it was not created.
     pub async fn create(&self) -> Result<(), String> {
         let name = self.shown()?;
         stream::create(&name)
             .await
-            .map_err(|refusal| refusal.words().to_owned())
+            .map_err(|refusal| refusal.message().to_owned())
     }
 }
 

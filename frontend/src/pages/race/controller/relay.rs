@@ -1,4 +1,4 @@
-//! The lanes' own ports with their counting relay, or the reason why there are none.
+//! The lanes' ports at the counting relay, or the reason why there are none.
 
 use std::cell::RefCell;
 
@@ -12,22 +12,22 @@ use crate::api::stream;
 use crate::browser;
 use crate::pages::race::model::summary::LanePath;
 
-/// A source's lease is renewed this often; leases last several times as long.
+/// Interval in which the lease of a source is renewed; a lease lasts several times as long.
 pub(super) const RENEW_MS: f64 = 5_000.0;
 
-/// The race that the server keeps for this page.
+/// The race at the server's lab.
 #[derive(Debug, Default)]
 pub(super) struct RelayPorts {
     race: Option<RaceStatus>,
 }
 
 impl RelayPorts {
-    /// The race's name, if there is one.
+    /// The id of the race, if there is one.
     pub(super) fn id(&self) -> Option<String> {
         self.race.as_ref().map(|race| race.id.clone())
     }
 
-    /// Where a lane asks: its own port, or the page's own origin.
+    /// The origin of a lane's requests: its own port, or the page's origin.
     pub(super) fn origin(&self, index: usize) -> String {
         let lane = self.race.as_ref().and_then(|race| {
             race.lanes
@@ -38,7 +38,7 @@ impl RelayPorts {
     }
 }
 
-/// The relay listens on loopback only, so that is where the lanes are, by the name the page has for it.
+/// The origin of a port of the relay, which listens on loopback only; with the page's host name, if that is `localhost`.
 fn lane_origin(port: u16) -> String {
     let name = match browser::hostname().as_str() {
         "localhost" => "localhost",
@@ -47,13 +47,13 @@ fn lane_origin(port: u16) -> String {
     format!("http://{name}:{port}")
 }
 
-/// Sees to it that there is a race with these delays whose ports can be reached, and says what became of it.
+/// Opens a race with these delays unless there is one, and checks that its ports can be reached.
 ///
-/// - `name`: any stream that exists, to try a port with.
+/// - `name`: of any existing stream, to test a port.
 /// - `delays`: ms added up and down.
 ///
 /// # Errors
-/// Only when the server does not answer at all; a lab that is off or ports that are shut are a path too.
+/// Only if the server does not respond; a lab that is off and ports that can't be reached are a [`LanePath`].
 pub(super) async fn open(
     relay: &RefCell<RelayPorts>,
     name: &StreamName,
@@ -92,14 +92,14 @@ pub(super) async fn open(
     Ok(LanePath::Relay)
 }
 
-/// The page is being left: its ports are free for others at once.
+/// Frees the ports while the page is unloaded.
 pub(super) fn leave(relay: &RefCell<RelayPorts>) {
     if let Some(race) = relay.borrow_mut().race.take() {
         lab::leave_race(&race.id);
     }
 }
 
-/// Asks for other delays; the next look at the race shows what came of it.
+/// Requests other delays; the next check of the race shows the result.
 pub(super) fn delay(relay: &RefCell<RelayPorts>, (up_ms, down_ms): (f64, f64)) {
     let Some(id) = relay.borrow().id() else {
         return;

@@ -1,23 +1,23 @@
-//! What keeps the lanes from being set up, and what becomes of a refusal.
+//! Errors of setting up the lanes.
 
 use crate::api::outcome::ApiError;
 
-/// Why following can't begin.
+/// Why the lanes can't be set up.
 pub(super) enum RaceSetupError {
-    /// The server does not answer.
-    Gone,
-    /// There is no such stream.
+    /// The server does not respond.
+    Unreachable,
+    /// The stream does not exist.
     Missing,
-    /// The server said no, in words.
+    /// The server refused a request, with the reason.
     Refused(String),
-    /// Something else was asked for meanwhile.
+    /// The settings were changed meanwhile.
     Outdated,
 }
 
 impl From<ApiError> for RaceSetupError {
     fn from(refusal: ApiError) -> Self {
         match refusal {
-            ApiError::Unreachable(_) => Self::Gone,
+            ApiError::Unreachable(_) => Self::Unreachable,
             refusal if refusal.is_missing() => Self::Missing,
             ApiError::Status(_, why) => Self::Refused(why),
         }

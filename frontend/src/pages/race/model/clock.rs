@@ -1,27 +1,27 @@
 //! How the server's clock maps to the page's.
 
-/// The server's clock as seen from the page: one offset, and how far it can be wrong.
+/// The offset between the server's clock and the page's, with its error bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct ClockMapping {
-    /// Server's milliseconds minus the page's at the same instant.
+    /// The server's time minus the page's, ms.
     pub ahead_ms: f64,
-    /// The offset is wrong by no more than this, ms.
+    /// The largest possible error of the offset, ms.
     pub bound_ms: f64,
-    /// Least round trip of a probe, ms, without the server's own time.
+    /// Shortest round trip of a probe, ms, without the time in the server.
     pub round_trip_ms: f64,
-    /// Probes behind it.
+    /// Number of probes.
     pub probes: usize,
     /// From an answer's first byte in the browser to the page's script, ms: the mean over the last probes.
     pub script_ms: f64,
 }
 
 impl ClockMapping {
-    /// A moment of the server's clock (µs) on the page's (ms).
+    /// Converts a time on the server's clock (µs) to the page's (ms).
     pub fn to_page_ms(&self, server_us: u64) -> f64 {
         server_us as f64 / 1_000.0 - self.ahead_ms
     }
 
-    /// A moment of the page's clock (ms) on the server's (µs); 0 before the server began.
+    /// Converts a time on the page's clock (ms) to the server's (µs); 0 before the server started.
     pub fn to_server_us(&self, page_ms: f64) -> u64 {
         #[expect(
             clippy::cast_possible_truncation,

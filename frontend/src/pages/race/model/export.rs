@@ -1,4 +1,4 @@
-//! The whole result as JSON and as CSV, for a colleague or a spreadsheet: settings, counts, percentiles, samples.
+//! The whole result as JSON and as CSV: settings, counts, percentiles, samples.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -17,13 +17,13 @@ use super::summary::{LanePath, Summary};
 pub struct Provenance {
     /// ISO 8601, UTC.
     pub at: String,
-    /// The page's address with its settings: it shows the same race again.
+    /// The page's address with its settings, which repeats the same race.
     pub url: String,
-    /// The browser, as it calls itself; head sizes depend on it.
+    /// The browser's user agent, on which the size of heads depends.
     pub user_agent: String,
 }
 
-/// The result as a JSON document, indented; each sample stands on a line.
+/// The result as an indented JSON document with a line for each sample.
 pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> String {
     let settings = &race.settings;
     let generated = settings.source == RaceSource::Generator;
@@ -65,7 +65,7 @@ pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Str
             .map(|lane| lane_document(race, lane))
             .collect(),
     };
-    // Numbers and texts in structs: nothing of it can fail to be written.
+    // Structs of numbers and texts can always be encoded.
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
@@ -212,7 +212,7 @@ fn lane_document<'a>(race: &RaceState, lane: &'a LaneSummary) -> LaneDocument<'a
     }
 }
 
-/// One line per lane; the settings are repeated in each so that results can be put under each other.
+/// One line per lane; the settings are repeated in each, so that results can be concatenated.
 pub fn csv(race: &RaceState, summary: &Summary, provenance: &Provenance) -> String {
     let settings = &race.settings;
     let mut rows = vec![LANE_COLUMNS.join(",")];
@@ -299,7 +299,7 @@ const LANE_COLUMNS: [&str; 35] = [
     "at",
 ];
 
-/// One line per sample that is kept, lane after lane.
+/// One line per sample, lane by lane.
 pub fn samples_csv(race: &RaceState) -> String {
     let mut rows = vec!["technique,seq,due_ms,at_ms,late_ms".to_owned()];
     for technique in Technique::ALL {
@@ -315,7 +315,7 @@ pub fn samples_csv(race: &RaceState) -> String {
     rows.join("\r\n") + "\r\n"
 }
 
-/// Microseconds are the finest that was measured.
+/// Milliseconds with three decimals, the resolution of the measurements.
 fn round(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }

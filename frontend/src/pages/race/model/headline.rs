@@ -1,19 +1,19 @@
-//! The sentence on top of the page, as data: what is seen, with its numbers, for either language to put into words.
+//! The headline of the page as data: the result with its numbers, which each language's texts turn into a sentence.
 
 use tailwater_protocol::Technique;
 
 use super::lane_summary::{LaneSummary, Measure};
 
-/// Techniques that show an event about equally late.
+/// Techniques with similar latencies.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Rung {
-    /// Which, in the order of all lanes.
+pub struct LaneGroup {
+    /// The techniques, in the order of all lanes.
     pub techniques: Vec<Technique>,
     /// Mean of their medians, ms.
     pub late_ms: f64,
 }
 
-/// What the headline says.
+/// The headline.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Headline {
     /// The lanes are being set up.
@@ -24,57 +24,57 @@ pub enum Headline {
     Missing(String),
     /// The server has no sources of its own, and no stream was named.
     NoSource,
-    /// The server does not answer.
+    /// The server does not respond.
     Unreachable,
-    /// Every lane that is on has failed: what the first of them said.
+    /// Every lane that is on has failed; the fault of the first one.
     Failed(String),
     /// The stream is closed; all of it has been read.
     Closed {
         /// Messages in each lane.
         events: u64,
     },
-    /// The lanes listen and nothing new has come.
-    Quiet {
+    /// The lanes are at the tail, and no new message has arrived.
+    Waiting {
         /// Lanes that are on.
         lanes: usize,
-        /// Messages that were there before.
+        /// Messages that had been written before the lanes began.
         before: u64,
     },
-    /// Events come, but too few to say how late.
+    /// Events arrive, but there are too few for a latency.
     First {
-        /// Lanes that have had one.
+        /// Lanes that have received one.
         lanes: usize,
         /// Events in the lane with the most.
         events: u64,
     },
-    /// Some lane has lost or repeated something; nothing else matters then.
+    /// A lane has lost or repeated messages. This takes precedence over everything else.
     Broken {
         /// The worst lane.
         technique: Technique,
-        /// What it lost.
+        /// Messages that it lost.
         lost: u64,
-        /// What it repeated.
+        /// Messages that it repeated.
         repeated: u64,
     },
     /// From the fastest to the slowest.
-    Ladder {
+    Ranking {
         /// Counted from when.
         measure: Measure,
         /// Groups of lanes, fastest first.
-        rungs: Vec<Rung>,
+        lane_groups: Vec<LaneGroup>,
         /// The poll interval, ms: it belongs beside the poll lane's number.
         interval_ms: f64,
     },
 }
 
-/// What an event costs in bytes at the cheapest and the dearest technique.
+/// The cost of an event in bytes, for the cheapest and for the most expensive technique.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cost {
     /// The cheapest and its bytes per event.
     pub least: (Technique, f64),
-    /// The dearest and its bytes per event.
+    /// The most expensive and its bytes per event.
     pub most: (Technique, f64),
-    /// Share of polls without news, when polling runs.
+    /// Share of polls with an empty response, if polling runs.
     pub empty_polls: Option<f64>,
 }
 
@@ -102,11 +102,11 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64) -> Headline {
     if on.iter().all(|lane| lane.has_failed()) {
         return Headline::Failed(on[0].fault.clone().unwrap_or_default());
     }
-    let rungs = ladder(&on);
-    if !rungs.is_empty() {
-        return Headline::Ladder {
+    let lane_groups = ranking(&on);
+    if !lane_groups.is_empty() {
+        return Headline::Ranking {
             measure: on[0].measure,
-            rungs,
+            lane_groups,
             interval_ms,
         };
     }
@@ -124,14 +124,14 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64) -> Headline {
             events: events - before,
         };
     }
-    Headline::Quiet {
+    Headline::Waiting {
         lanes: on.len(),
         before,
     }
 }
 
 /// Lanes with a median, grouped from the fastest to the slowest.
-fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
+fn ranking(on: &[&LaneSummary]) -> Vec<LaneGroup> {
     let medians = smallest_first(
         on.iter()
             .filter_map(|lane| Some((lane.technique, lane.p50_ms?))),
@@ -150,7 +150,7 @@ fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
         .map(|group| {
             let late_ms = group.iter().map(|(_, median)| median).sum::<f64>() / group.len() as f64;
             let is_here = |technique: &Technique| group.iter().any(|(here, _)| here == technique);
-            Rung {
+            LaneGroup {
                 techniques: Technique::ALL.into_iter().filter(is_here).collect(),
                 late_ms,
             }
@@ -158,7 +158,7 @@ fn ladder(on: &[&LaneSummary]) -> Vec<Rung> {
         .collect()
 }
 
-/// In the order of the figures: there are five at most, each of which finds its place among those before it.
+/// Sorts at most five figures by insertion.
 fn smallest_first(figures: impl Iterator<Item = (Technique, f64)>) -> Vec<(Technique, f64)> {
     let mut sorted: Vec<(Technique, f64)> = Vec::with_capacity(Technique::ALL.len());
     for figure in figures {
@@ -168,7 +168,7 @@ fn smallest_first(figures: impl Iterator<Item = (Technique, f64)>) -> Vec<(Techn
     sorted
 }
 
-/// What an event costs, once at least two lanes know.
+/// The cost of an event, once at least two lanes have figures.
 pub fn cost(lanes: &[LaneSummary]) -> Option<Cost> {
     let counted = lanes.iter().filter(|lane| lane.is_on() && lane.events >= 4);
     let known =
@@ -210,13 +210,13 @@ mod tests {
             .zip([507.0, 2.1, 1.4, 1.2, 1.1])
             .map(|(technique, p50)| lane(technique, Some(p50)))
             .collect();
-        let Headline::Ladder { rungs, .. } = headline(&lanes, 1_000.0) else {
+        let Headline::Ranking { lane_groups, .. } = headline(&lanes, 1_000.0) else {
             panic!("{:?}", headline(&lanes, 1_000.0))
         };
-        assert_eq!(rungs.len(), 2);
-        assert_eq!(rungs[0].techniques, &Technique::ALL[1..]);
-        assert!((rungs[0].late_ms - 1.45).abs() < 1e-9);
-        assert_eq!(rungs[1].techniques, [Technique::Poll]);
+        assert_eq!(lane_groups.len(), 2);
+        assert_eq!(lane_groups[0].techniques, &Technique::ALL[1..]);
+        assert!((lane_groups[0].late_ms - 1.45).abs() < 1e-9);
+        assert_eq!(lane_groups[1].techniques, [Technique::Poll]);
     }
 
     #[test]
@@ -237,14 +237,14 @@ mod tests {
     fn there_is_a_headline_before_there_are_numbers() {
         let off = Technique::ALL.map(LaneSummary::off);
         assert_eq!(headline(&off, 1.0), Headline::NoLanes);
-        let quiet = Technique::ALL.map(|technique| LaneSummary {
+        let waiting = Technique::ALL.map(|technique| LaneSummary {
             events: 7,
             before: 7,
             ..lane(technique, None)
         });
         assert_eq!(
-            headline(&quiet, 1.0),
-            Headline::Quiet {
+            headline(&waiting, 1.0),
+            Headline::Waiting {
                 lanes: 5,
                 before: 7
             }

@@ -1,4 +1,4 @@
-//! One lane: what a follower's reports add up to.
+//! One lane: the state that results from a follower's reports.
 
 #[cfg(test)]
 mod tests;
@@ -12,47 +12,47 @@ use tailwater_protocol::{Technique, Token};
 
 use super::clock::ClockMapping;
 use super::meter::RelayMeter;
-use super::order::{Ledger, MessageArrival, Order};
+use super::order::{FirstArrivals, MessageArrival, Order};
 use super::pieces::{CutMessage, Cutter, MessageStamps};
 use super::ring::Ring;
 use super::trace::EventMark;
 
-/// So many samples of each lane are kept for the export and for dots.
+/// Samples of each lane that are kept for the export and for dots.
 pub const SAMPLES_MAX: usize = 2_000;
 /// So many re-arm gaps and round trips are kept.
 const GAPS_MAX: usize = 255;
-/// A lane is not measured for so long after it caught up: connections and code are still cold.
+/// Time after catching up in which a lane is not measured, as connections and code are not warm yet.
 pub const WARM_UP_MS: f64 = 1_000.0;
 
-/// What a lane is doing.
+/// The phase of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LanePhase {
     /// Switched off.
     Off,
-    /// Nothing has come from the server yet.
+    /// There was no response yet.
     Connecting,
-    /// Reading what was there before.
+    /// Reading messages that had been written before.
     CatchingUp,
     /// At the tail.
     Live,
-    /// Something failed; the next attempt comes by itself.
+    /// Waiting for the next attempt after a fault.
     Retrying,
-    /// The stream is closed and read to its end.
+    /// The stream is closed, and all of it has been read.
     Ended,
-    /// It can't be read.
+    /// The stream can't be read.
     Failed,
 }
 
 /// One event with its latency, for the export.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LatencySample {
-    /// Its source's count, or its place in the stream when it has none.
+    /// The source's number, or the position in the stream if it has none.
     pub seq: u64,
     /// When it was due on the page's clock, ms; `None` without stamps.
     pub due_ms: Option<f64>,
-    /// When it had arrived on the page's clock, ms.
+    /// When it arrived on the page's clock, ms.
     pub at_ms: f64,
-    /// From due to arrived, or behind the first lane when it has no stamps; ms.
+    /// Time from due to arrival, or after the arrival in the first lane if it has no stamps; ms.
     pub late_ms: f64,
 }
 
@@ -86,14 +86,14 @@ pub struct Discarded {
     pub catch_up: u64,
 }
 
-/// What a report is judged against: the page's clock and the person's eyes.
+/// The conditions of a measurement.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Conditions {
     /// How the server's clock maps to the page's, once it is known.
     pub clock: Option<ClockMapping>,
     /// Whether the tab is hidden now.
     pub hidden: bool,
-    /// Nothing that was due before this counts, ms on the page's clock.
+    /// Events that were due before this time do not count, ms on the page's clock.
     pub measured_from_ms: f64,
 }
 
@@ -101,7 +101,7 @@ pub struct Conditions {
 struct OpenRequest {
     id: u64,
     technique: Technique,
-    news: bool,
+    has_data: bool,
     counted_empty: bool,
     sent_ms: f64,
     last_byte_ms: f64,
@@ -112,25 +112,25 @@ struct OpenRequest {
 pub struct LaneModel {
     /// The technique that the lane is for.
     pub technique: Technique,
-    /// The technique in use, after a fall-back another one.
+    /// The technique in use, which differs after a fallback.
     pub following: Technique,
-    /// What it is doing.
+    /// Its phase.
     pub phase: LanePhase,
-    /// The last thing that went wrong, in words.
+    /// The message of the last fault.
     pub fault: Option<String>,
     /// Counts of this run.
     pub tally: LaneTally,
-    /// Place in the stream, lost and repeated messages.
+    /// Position in the stream, lost and repeated messages.
     pub order: Order,
-    /// Samples left out.
+    /// Discarded samples.
     pub discarded: Discarded,
-    /// From due to arrived.
+    /// Times from due to arrival.
     pub latency: Latencies,
-    /// Behind the first lane, of messages without stamps.
+    /// Times after the first lane, of messages without stamps.
     pub behind: Latencies,
     /// The last samples.
     pub samples: Ring<LatencySample>,
-    /// Where to go on.
+    /// The position to continue from.
     pub token: Option<Token>,
     cutter: Cutter,
     gaps: Ring<f64>,
@@ -166,7 +166,7 @@ impl LaneModel {
         }
     }
 
-    /// Begins to follow from `token`, which is `position` messages after the common start.
+    /// Starts following at `token`, which is `position` messages after the common start.
     pub fn start(&mut self, token: Token, position: u64) {
         self.following = self.technique;
         self.phase = LanePhase::Connecting;
@@ -178,19 +178,19 @@ impl LaneModel {
         self.caught_up_ms = None;
     }
 
-    /// Where to go on, and how many messages that is after the common start.
+    /// The position to continue from, as a token and in messages after the common start.
     pub fn place(&self) -> Option<(Token, u64)> {
         Some((self.token.clone()?, self.order.position))
     }
 
-    /// Stops following; what was counted stays.
+    /// Stops following; the counts are kept.
     pub fn stop(&mut self) {
         self.phase = LanePhase::Off;
         self.fault = None;
         self.exchanges.clear();
     }
 
-    /// Begins to measure anew while following goes on.
+    /// Restarts measuring, while following continues.
     pub fn begin_run(&mut self) {
         self.tally = LaneTally::default();
         self.order.lost = 0;
@@ -205,11 +205,11 @@ impl LaneModel {
         self.meter = RelayMeter::default();
     }
 
-    /// Takes one report; every event in it is handed to `mark` in order.
+    /// Processes one report, and calls `mark` for each event in it, in order.
     pub fn report(
         &mut self,
         report: &FollowReport,
-        ledger: &mut Ledger,
+        first_arrivals: &mut FirstArrivals,
         given: Conditions,
         mark: impl FnMut(EventMark, Option<MessageStamps>),
     ) {
@@ -228,7 +228,7 @@ impl LaneModel {
                 }
             }
             FollowReport::Batch { id, at_ms, batch } => {
-                self.batch(*id, *at_ms, batch, ledger, given, mark);
+                self.batch(*id, *at_ms, batch, first_arrivals, given, mark);
             }
             FollowReport::Ended { id, at_ms, fault } => self.ended(*id, *at_ms, fault.as_deref()),
             FollowReport::Waiting { after_fault, .. } => {
@@ -266,7 +266,7 @@ impl LaneModel {
         self.exchanges.push_back(OpenRequest {
             id,
             technique,
-            news: false,
+            has_data: false,
             counted_empty: false,
             sent_ms: at_ms,
             last_byte_ms: 0.0,
@@ -292,7 +292,7 @@ impl LaneModel {
             .find(|exchange| exchange.id == id)
     }
 
-    /// Something came from the server.
+    /// Notes a response of the server.
     fn reached(&mut self) {
         self.phase = match self.caught_up_ms {
             Some(_) => LanePhase::Live,
@@ -305,18 +305,18 @@ impl LaneModel {
         id: u64,
         at_ms: f64,
         batch: &ReceivedBatch,
-        ledger: &mut Ledger,
+        first_arrivals: &mut FirstArrivals,
         given: Conditions,
         mut mark: impl FnMut(EventMark, Option<MessageStamps>),
     ) {
         self.reached();
         self.fault = None;
         if !batch.data.is_empty() {
-            self.news(id);
+            self.note_data(id);
         }
         let mut cutter = std::mem::take(&mut self.cutter);
         cutter.cut(&batch.data, |message| {
-            self.message(id, at_ms, &message, ledger, given, &mut mark);
+            self.message(id, at_ms, &message, first_arrivals, given, &mut mark);
         });
         self.cutter = cutter;
         self.token = Some(batch.next.clone());
@@ -326,12 +326,12 @@ impl LaneModel {
         }
     }
 
-    /// An answer that was taken for empty at its end was not, when its batch is reported after it.
-    fn news(&mut self, id: u64) {
+    /// Corrects the count of empty responses if the batch of a response is reported after its end.
+    fn note_data(&mut self, id: u64) {
         let Some(exchange) = self.exchange(id) else {
             return;
         };
-        exchange.news = true;
+        exchange.has_data = true;
         if std::mem::take(&mut exchange.counted_empty) {
             self.tally.empty = self.tally.empty.saturating_sub(1);
         }
@@ -342,11 +342,12 @@ impl LaneModel {
         id: u64,
         at_ms: f64,
         message: &CutMessage,
-        ledger: &mut Ledger,
+        first_arrivals: &mut FirstArrivals,
         given: Conditions,
         mark: &mut impl FnMut(EventMark, Option<MessageStamps>),
     ) {
-        let arrival = ledger.arrive(&mut self.order, message, at_ms, self.caught_up_ms.is_some());
+        let arrival =
+            first_arrivals.arrive(&mut self.order, message, at_ms, self.caught_up_ms.is_some());
         if arrival.repeated {
             return;
         }
@@ -423,14 +424,18 @@ impl LaneModel {
             return;
         };
         exchange.last_byte_ms = at_ms;
-        let asks = matches!(exchange.technique, Technique::Poll | Technique::LongPoll);
-        if fault.is_none() && asks && exchange.technique == following && !exchange.news {
+        let repeats_requests = matches!(exchange.technique, Technique::Poll | Technique::LongPoll);
+        if fault.is_none()
+            && repeats_requests
+            && exchange.technique == following
+            && !exchange.has_data
+        {
             exchange.counted_empty = true;
             self.tally.empty += 1;
         }
     }
 
-    /// Median time from the end of one answer to the next request leaving, ms; `None` before there were some.
+    /// Median time from the end of a response to the sending of the next request, ms; `None` without a sample.
     pub fn rearm_ms(&self) -> Option<f64> {
         let mut gaps: Vec<f64> = self.gaps.iter().copied().collect();
         gaps.sort_unstable_by(f64::total_cmp);
@@ -443,7 +448,7 @@ impl LaneModel {
         (count >= 5).then(|| self.round_trips.iter().sum::<f64>() / count as f64)
     }
 
-    /// Takes what the relay has counted on this lane so far.
+    /// Updates the relay's counts of this lane.
     pub fn counted(&mut self, counts: LaneCounts) {
         self.meter.counted(counts, self.tally.events);
     }
@@ -453,12 +458,12 @@ impl LaneModel {
         &self.meter
     }
 
-    /// Messages of this run that had been written before the lane began.
+    /// Messages of this run that had been written before the lane started.
     pub fn before(&self) -> u64 {
         self.before
     }
 
-    /// The beginning of the last message, for showing.
+    /// The beginning of the last message.
     pub fn preview(&self) -> &str {
         self.cutter.preview()
     }

@@ -9,10 +9,10 @@ use super::lane::{Discarded, LanePhase};
 /// From when an event's lateness is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Measure {
-    /// From when it was due: its stamps say so.
+    /// From its due time, which is in its stamps.
     #[default]
     FromDue,
-    /// From when the first lane had it: it carries no stamps.
+    /// From its arrival in the first lane, as it has no stamps.
     BehindFirst,
 }
 
@@ -23,13 +23,13 @@ pub struct LaneSummary {
     pub technique: Technique,
     /// The technique in use.
     pub following: Technique,
-    /// What it is doing.
+    /// Its phase.
     pub phase: LanePhase,
-    /// The last thing that went wrong.
+    /// The last fault.
     pub fault: Option<String>,
     /// From when lateness is counted.
     pub measure: Measure,
-    /// Samples behind the percentiles.
+    /// Number of samples of the percentiles.
     pub samples: u64,
     /// Median, ms; from 4 samples.
     pub p50_ms: Option<f64>,
@@ -47,31 +47,31 @@ pub struct LaneSummary {
     pub events: u64,
     /// Of those, written before the lane began.
     pub before: u64,
-    /// Messages that never came.
+    /// Messages that never arrived.
     pub lost: u64,
-    /// Messages that came again.
+    /// Messages that arrived again.
     pub repeated: u64,
     /// Requests that left.
     pub requests: u64,
-    /// Answers without news.
+    /// Empty responses.
     pub empty: u64,
-    /// Answers that broke off.
+    /// Responses that ended with a fault.
     pub faults: u64,
-    /// Bytes of the messages themselves.
+    /// Payload bytes of the messages.
     pub payload_bytes: u64,
-    /// Body bytes as the page sees them.
+    /// Body bytes that the page received.
     pub body_bytes: u64,
     /// Bytes in both directions per event, counted by the relay.
     pub bytes_per_event: Option<f64>,
-    /// What the relay counted.
+    /// The relay's counts.
     pub counts: Option<LaneCounts>,
-    /// Median time from an answer's end to the next request, ms.
+    /// Median time from the end of a response to the next request, ms.
     pub rearm_ms: Option<f64>,
-    /// Samples left out.
+    /// Discarded samples.
     pub discarded: Discarded,
-    /// The mean that theory predicts, ms.
+    /// The predicted mean, ms.
     pub predicted_ms: Option<f64>,
-    /// How the measured mean stands to it.
+    /// How the measured mean compares to it.
     pub verdict: Option<Verdict>,
 }
 

@@ -1,4 +1,4 @@
-//! Bytes and requests of one lane as the relay counted them, since the run began.
+//! The relay's counts of one lane since the run began.
 
 use tailwater_protocol::lab::LaneCounts;
 
@@ -10,9 +10,9 @@ pub struct RelayMeter {
 }
 
 impl RelayMeter {
-    /// Takes what the relay has counted on this lane so far, when `events` had arrived.
+    /// Updates the relay's counts of this lane; `events` had arrived by then.
     ///
-    /// Counts that fall are those of another listener: the run's bytes begin anew.
+    /// Smaller counts than before are those of another listener: the run's bytes begin anew.
     pub fn counted(&mut self, counts: LaneCounts, events: u64) {
         let now = (counts, events);
         let falls = self
@@ -24,7 +24,7 @@ impl RelayMeter {
         self.now = Some(now);
     }
 
-    /// What the relay counted since the run began; `None` without a relay.
+    /// The relay's counts since the run began; `None` without a relay.
     pub fn counts(&self) -> Option<LaneCounts> {
         let (base, now) = (self.base?.0, self.now?.0);
         Some(minus(now, base))
@@ -48,7 +48,7 @@ pub fn total_bytes(counts: &LaneCounts) -> u64 {
         + counts.response_framing_bytes
 }
 
-/// What came to `base` since; counts never fall on one port, but a listener that began anew must not underflow.
+/// The increase since `base`; saturating, as the counts of a new listener are smaller.
 fn minus(now: LaneCounts, base: LaneCounts) -> LaneCounts {
     LaneCounts {
         connections: now.connections.saturating_sub(base.connections),

@@ -1,4 +1,4 @@
-//! What the Race page knows, as plain structs without a browser: everything here is tested natively.
+//! The model of the Race page: plain structs that need no browser and are tested natively.
 
 pub mod clock;
 pub mod export;

@@ -1,28 +1,28 @@
-//! Cuts what arrives into messages, the same for every lane however its bytes were chunked.
+//! Cuts received data into messages, the same for every lane, however its bytes were chunked.
 
 use serde::Deserialize;
 use tailwater_protocol::Data;
 
-/// A piece of a text or binary stream without a line end is cut after so many bytes.
+/// Bytes after which a line of a text or binary stream is cut.
 const PIECE_BYTES_MAX: usize = 4_096;
-/// So much of a message is kept to be shown.
+/// Bytes of a message that are kept to be shown.
 const PREVIEW_BYTES_MAX: usize = 240;
 
-/// One message as the page counts it.
+/// One message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CutMessage {
     /// Its own bytes, without separators.
     pub bytes: usize,
     /// Equal messages have equal digests.
     pub digest: u64,
-    /// The stamps of a lab event, when it has them.
+    /// The stamps of a lab event, if it has them.
     pub stamps: Option<MessageStamps>,
 }
 
-/// When an event was due, and which of its source's events it is.
+/// The times of an event, and its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct MessageStamps {
-    /// Counts the source's events; a message published by hand has none.
+    /// The source's number of the event; a message published by hand has none.
     pub seq: Option<u64>,
     /// When it was due, microseconds on the server's monotonic clock.
     pub due_us: u64,
@@ -61,7 +61,7 @@ impl Default for Cutter {
 }
 
 impl Cutter {
-    /// Hands every message that `data` completes to `each`, in order.
+    /// Calls `each` for every message that `data` completes, in order.
     pub fn cut(&mut self, data: &Data, mut each: impl FnMut(CutMessage)) {
         match data {
             Data::Json(messages) => {
@@ -77,7 +77,7 @@ impl Cutter {
         }
     }
 
-    /// The beginning of the last message that was completed, for showing.
+    /// The beginning of the last complete message.
     pub fn preview(&self) -> &str {
         &self.preview
     }
@@ -123,7 +123,7 @@ impl Cutter {
 fn json_message(text: &str) -> CutMessage {
     let stamps = MessageStamps::read(text);
     let digest = match stamps.and_then(|stamps| stamps.seq) {
-        // Lab events are told apart by their number; hashing thousands of payloads a second would be waste.
+        // Lab events are identified by their number; there is no need to hash thousands of payloads a second.
         Some(seq) => seq.to_le_bytes().into_iter().fold(FNV_START, fnv),
         None => text.bytes().fold(FNV_START, fnv),
     };

@@ -1,4 +1,4 @@
-//! What theory says about each lane, from what is known of the run, and how the measurement stands to it.
+//! The prediction for each lane, computed from the conditions of the run, and how the measurement compares to it.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ use super::settings::{RaceSettings, RaceSource};
 /// Events of one burst, due at the same moment.
 const BURST: f64 = 10.0;
 
-/// The way between page and server as it was measured, ms, with the delays that were asked for.
+/// Measured transit times between page and server, ms, including the delays of the settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TransitTimes {
     /// To the server.
     pub up_ms: f64,
     /// Back to the page's script.
     pub down_ms: f64,
-    /// A round trip does not tell how it is shared between the two: each may be longer or shorter by this.
-    pub doubt_ms: f64,
+    /// The error bound of both: only their sum, the round trip, is measured.
+    pub uncertainty_ms: f64,
 }
 
 impl TransitTimes {
@@ -38,21 +38,21 @@ impl TransitTimes {
         Self {
             up_ms: settings.up_ms + half_ms,
             down_ms: settings.down_ms + half_ms,
-            doubt_ms: half_ms,
+            uncertainty_ms: half_ms,
         }
     }
 }
 
-/// What a lane's prediction is made from.
+/// The input of a lane's prediction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PredictionInput {
     /// Events per second.
     pub rate_per_s: f64,
-    /// The way up and down.
-    pub ways: TransitTimes,
-    /// From when an event was due to when its source wrote it, ms on average.
+    /// Transit times to the server and back.
+    pub transit: TransitTimes,
+    /// Mean time from an event's due time to its append, ms.
     pub source_ms: f64,
-    /// From an answer's end to the next request, ms.
+    /// Time from the end of a response to the next request, ms.
     pub rearm_ms: f64,
     /// Bytes of one event.
     pub payload_bytes: f64,
@@ -62,13 +62,13 @@ fn ms(value: f64) -> Duration {
     Duration::try_from_secs_f64(value.max(0.0) / 1_000.0).unwrap_or(Duration::ZERO)
 }
 
-/// The run as theory sees it.
+/// The workload of the run.
 pub fn workload(settings: &RaceSettings, known: &PredictionInput) -> Workload {
     let (arrivals, rate_per_s) = match (&settings.source, settings.pattern) {
         (RaceSource::Host, _) | (RaceSource::Generator, Pattern::Periodic) => {
             (Arrivals::Periodic, known.rate_per_s)
         }
-        // Events of one burst share their fate: what comes independently is the bursts.
+        // The events of one burst arrive together: the bursts are independent, not the events.
         (RaceSource::Generator, Pattern::Burst) => (Arrivals::Poisson, known.rate_per_s / BURST),
         (RaceSource::Generator, Pattern::Poisson) | (RaceSource::Named(_), _) => {
             (Arrivals::Poisson, known.rate_per_s)
@@ -79,19 +79,21 @@ pub fn workload(settings: &RaceSettings, known: &PredictionInput) -> Workload {
         arrivals,
         interval: ms(settings.interval_ms),
         pacing: Pacing::FixedRate,
-        transit_up: ms(known.ways.up_ms),
-        transit_down: ms(known.ways.down_ms),
+        transit_up: ms(known.transit.up_ms),
+        transit_down: ms(known.transit.down_ms),
         server_time: ms(known.source_ms),
         client_time: ms(known.rearm_ms),
-        // Re-arming has nothing to do with the source's own lateness.
-        measured_gap: Some(ms(known.ways.down_ms + known.rearm_ms + known.ways.up_ms)),
+        // The re-arm gap does not depend on the source's own lateness.
+        measured_gap: Some(ms(known.transit.down_ms
+            + known.rearm_ms
+            + known.transit.up_ms)),
         hold: ms(settings.hold_s * 1_000.0),
         payload_bytes: known.payload_bytes,
         ..Workload::default()
     }
 }
 
-/// What theory says about `technique`.
+/// The prediction for `technique`.
 pub fn prediction(
     technique: Technique,
     settings: &RaceSettings,
@@ -100,21 +102,21 @@ pub fn prediction(
     predict(technique, &workload(settings, known))
 }
 
-/// How the measured mean stands to the predicted one; `None` under two samples.
+/// How the measured mean compares to the predicted one; `None` with fewer than two samples.
 ///
-/// - `answers`: answers with news, as events that waited for the same answer are not independent.
+/// - `responses`: those with data, as events in the same response are not independent.
 /// - `source_late_ms`: 99th percentile of the source's own lateness.
 pub fn verdict(
     prediction: &Prediction,
     measured: &Latencies,
-    answers: u64,
+    responses: u64,
     settings: &RaceSettings,
     known: &PredictionInput,
     guards: Guards,
 ) -> Option<Verdict> {
-    let sample = measured.mean_ms_sample(answers)?;
-    // What was answered together counts once, also for how much longer it takes.
-    let independent = sample.n.min(answers);
+    let sample = measured.mean_ms_sample(responses)?;
+    // The events of a response count once, also for the estimate of the remaining time.
+    let independent = sample.n.min(responses);
     let per_s = known.rate_per_s * independent as f64 / sample.n.max(1) as f64;
     let sample = Measurement {
         n: independent,
@@ -123,9 +125,9 @@ pub fn verdict(
     let claim = Claim {
         quantity: Quantity::MeanLatency,
         predicted: prediction.latency.mean_s() * 1_000.0,
-        // Polling's claim is half an interval; the others' is that they do without it.
+        // Polling is claimed to add half an interval, the others to add none.
         effect: settings.interval_ms / 2.0,
-        spread: prediction.phase_spread_s * 1_000.0 + known.ways.doubt_ms,
+        spread: prediction.phase_spread_s * 1_000.0 + known.transit.uncertainty_ms,
     };
     let guards = Guards {
         smallest_latency_ms: measured.min_us().map(|least| least / 1_000.0),
@@ -139,10 +141,10 @@ mod tests {
     use super::*;
 
     fn known() -> PredictionInput {
-        let ways = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(100.0));
+        let transit = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(100.0));
         PredictionInput {
             rate_per_s: 1.0,
-            ways,
+            transit,
             source_ms: 0.0,
             rearm_ms: 1.0,
             payload_bytes: 200.0,
@@ -175,13 +177,13 @@ mod tests {
 
     #[test]
     fn the_measured_round_trip_is_split_with_its_uncertainty() {
-        let ways = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(104.0));
+        let transit = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(104.0));
         assert_eq!(
-            ways,
+            transit,
             TransitTimes {
                 up_ms: 52.0,
                 down_ms: 52.0,
-                doubt_ms: 2.0
+                uncertainty_ms: 2.0
             }
         );
         let probed = ClockMapping {

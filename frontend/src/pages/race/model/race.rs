@@ -9,54 +9,54 @@ use super::clock::ClockMapping;
 use super::headline::{self, Headline};
 use super::lane::{Conditions, LaneModel, LanePhase};
 use super::lane_summary::{LaneSummary, Measure};
-use super::order::Ledger;
+use super::order::FirstArrivals;
 use super::predict::{self, PredictionInput, TransitTimes};
 use super::settings::{RaceSettings, RaceSource};
 use super::summary::{LanePath, Summary};
 use super::trace::Trace;
 use crate::widgets::connection::ServerConnection;
 
-/// After a stretch nobody could measure, events count again only this much later, ms.
+/// Delay before events count again after a time without measurements, ms.
 const AFTER_HIDDEN_MS: f64 = 500.0;
 
-/// What is known of the stream itself.
+/// Whether the stream exists.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum StreamState {
-    /// Not asked yet.
+    /// Not requested yet.
     #[default]
     Unknown,
     /// It exists.
     Found,
     /// It does not exist.
     Missing,
-    /// The server does not give it, in its words.
+    /// The server refused the request, with the reason.
     Refused(String),
 }
 
 /// Five lanes on one stream.
 #[derive(Debug, Clone)]
 pub struct RaceState {
-    /// What was chosen.
+    /// The settings.
     pub settings: RaceSettings,
-    /// The stream's name; `None` before it is known, and while what was asked for can't name one.
+    /// The stream's name; `None` before it is known, and while the requested name is invalid.
     pub stream: Option<StreamName>,
     /// Whether it exists.
     pub stream_state: StreamState,
     /// The lanes, in the order of [`Technique::ALL`].
     pub lanes: [LaneModel; Technique::COUNT],
-    /// What the drawings are made from, one per lane.
+    /// The data of the drawings, one trace per lane.
     pub traces: [Trace; Technique::COUNT],
-    /// How the clocks map, once probed.
+    /// How the server's clock maps to the page's, once probed.
     pub clock: Option<ClockMapping>,
     /// The step of the page's clock, ms.
     pub resolution_ms: f64,
-    /// How the lanes reach the server.
+    /// How the lanes connect to the server.
     pub path: LanePath,
-    /// Whether the server answers.
+    /// The state of the connection to the server.
     pub connection: ServerConnection,
-    /// Bytes that were there before and are not read.
+    /// Bytes before the start of the lanes, which are not read.
     pub skipped_bytes: u64,
-    ledger: Ledger,
+    first_arrivals: FirstArrivals,
     source_late: Latencies,
     hidden: bool,
     measured_from_ms: f64,
@@ -77,7 +77,7 @@ impl RaceState {
             path: LanePath::Unknown,
             connection: ServerConnection::Connecting,
             skipped_bytes: 0,
-            ledger: Ledger::default(),
+            first_arrivals: FirstArrivals::default(),
             source_late: Latencies::default(),
             hidden: false,
             measured_from_ms: now_ms,
@@ -85,20 +85,20 @@ impl RaceState {
         }
     }
 
-    /// Another stream: nothing that was counted or drawn is about it.
+    /// Changes the stream: counts and drawings begin anew.
     ///
-    /// - `stream`: `None` when what was asked for can't name one.
+    /// - `stream`: `None` if the requested name is invalid.
     pub fn open(&mut self, stream: Option<&StreamName>, now_ms: f64) {
         self.stream = stream.cloned();
         self.stream_state = StreamState::Unknown;
         self.skipped_bytes = 0;
-        self.ledger = Ledger::default();
+        self.first_arrivals = FirstArrivals::default();
         self.lanes = Technique::ALL.map(LaneModel::new);
         self.traces.iter_mut().for_each(Trace::clear);
         self.begin_run(now_ms);
     }
 
-    /// Other conditions: following goes on, measuring begins anew.
+    /// Changes the conditions: following continues, measuring begins anew.
     pub fn begin_run(&mut self, now_ms: f64) {
         self.lanes.iter_mut().for_each(LaneModel::begin_run);
         self.source_late = Latencies::default();
@@ -111,9 +111,9 @@ impl RaceState {
         (now_ms - self.run_from_ms) / 1_000.0
     }
 
-    /// Where a lane that is switched on begins: where the lane that is furthest is now, else `start`.
+    /// Where a lane that is switched on begins: at the position of the furthest lane, else at `start`.
     ///
-    /// Returns the token and its place in the stream, counted from the common start.
+    /// Returns the token and its position in messages after the common start.
     pub fn beginning(&self, start: &Token) -> (Token, u64) {
         let running = self
             .lanes
@@ -136,13 +136,13 @@ impl RaceState {
         let Self {
             lanes,
             traces,
-            ledger,
+            first_arrivals,
             source_late,
             ..
         } = self;
         let trace = &mut traces[index];
         trace.report(report);
-        lanes[index].report(report, ledger, given, |mark, stamps| {
+        lanes[index].report(report, first_arrivals, given, |mark, stamps| {
             trace.event(mark);
             if let Some(sent_us) =
                 stamps.and_then(|stamps| Some(stamps.sent_us? as f64 - stamps.due_us as f64))
@@ -152,22 +152,22 @@ impl RaceState {
         });
     }
 
-    /// The lane's follower was dropped.
+    /// Ends a lane whose follower was dropped.
     pub fn stop_lane(&mut self, technique: Technique, now_ms: f64) {
         let index = technique.index();
         self.lanes[index].stop();
         self.traces[index].cut(now_ms);
     }
 
-    /// The tab was hidden or shown, or the machine slept until now: what was due meanwhile is not measured.
-    pub fn look_away(&mut self, hidden: bool, now_ms: f64) {
+    /// Notes that the tab was hidden or shown, or the machine slept: events that were due meanwhile are not measured.
+    pub fn set_hidden(&mut self, hidden: bool, now_ms: f64) {
         if self.hidden || hidden {
             self.measured_from_ms = self.measured_from_ms.max(now_ms + AFTER_HIDDEN_MS);
         }
         self.hidden = hidden;
     }
 
-    /// Time went by in which the page did not run; what was due meanwhile is not measured.
+    /// Notes that the page did not run for a time: events that were due meanwhile are not measured.
     pub fn stalled(&mut self, now_ms: f64) {
         self.measured_from_ms = self.measured_from_ms.max(now_ms);
     }
@@ -184,7 +184,7 @@ impl RaceState {
         }
     }
 
-    /// The latencies that are shown of a lane.
+    /// The latencies of a lane that are shown.
     pub fn measured(&self, technique: Technique) -> &Latencies {
         let lane = &self.lanes[technique.index()];
         match self.measure() {
@@ -193,7 +193,7 @@ impl RaceState {
         }
     }
 
-    /// Events per second of the stream: as asked of the generator, else as seen in this run.
+    /// Events per second of the stream: the generator's setting, else the rate measured in this run.
     pub fn rate_per_s(&self, now_ms: f64) -> Option<f64> {
         if self.settings.source == RaceSource::Generator {
             return Some(self.settings.rate);
@@ -208,8 +208,8 @@ impl RaceState {
         (seconds >= 1.0 && events >= 2).then(|| events as f64 / seconds)
     }
 
-    /// The way up and down as measured; `None` before the clocks have been compared.
-    pub fn ways(&self) -> Option<TransitTimes> {
+    /// The measured transit in both directions; `None` before the clocks have been compared.
+    pub fn transit(&self) -> Option<TransitTimes> {
         let poll_ms = self.lanes[Technique::Poll.index()].round_trip_ms();
         Some(TransitTimes::new(&self.settings, &self.clock?, poll_ms))
     }
@@ -218,14 +218,14 @@ impl RaceState {
         let lane = &self.lanes[technique.index()];
         Some(PredictionInput {
             rate_per_s: self.rate_per_s(now_ms)?,
-            ways: self.ways()?,
+            transit: self.transit()?,
             source_ms: self.source_late.mean_us().unwrap_or(0.0) / 1_000.0,
             rearm_ms: lane.rearm_ms().unwrap_or(0.0),
             payload_bytes: lane.tally.payload_bytes as f64 / lane.tally.events.max(1) as f64,
         })
     }
 
-    /// What theory says about a lane; `None` while the clock or the rate is unknown, and without due times.
+    /// The prediction for a lane; `None` while the clock or the rate is unknown, and without due times.
     pub fn prediction(&self, technique: Technique, now_ms: f64) -> Option<Prediction> {
         if self.measure() == Measure::BehindFirst {
             return None;
@@ -291,7 +291,7 @@ impl RaceState {
             .filter(|_| lane.phase != LanePhase::Off)
             .and_then(|known| {
                 let prediction = self.prediction(technique, now_ms)?;
-                let answers = if look(lane.following).asks {
+                let responses = if look(lane.following).repeats_requests {
                     lane.tally.requests.saturating_sub(lane.tally.empty)
                 } else {
                     u64::MAX
@@ -299,14 +299,14 @@ impl RaceState {
                 let verdict = predict::verdict(
                     &prediction,
                     measured,
-                    answers,
+                    responses,
                     &self.settings,
                     &known,
                     self.guards(),
                 );
                 Some((prediction.latency.mean_s() * 1_000.0, verdict))
             });
-        // A lane that is wanted but not begun waits for the stream or the server.
+        // A lane that is on but has not started waits for the stream or the server.
         let phase = if lane.phase == LanePhase::Off && self.settings.lanes[technique.index()] {
             LanePhase::Connecting
         } else {

@@ -1,4 +1,4 @@
-//! A buffer that keeps the last so many things and forgets the oldest: memory that never grows.
+//! A bounded buffer of the last values, which drops the oldest.
 
 use std::collections::VecDeque;
 
@@ -18,7 +18,7 @@ impl<T> Ring<T> {
         }
     }
 
-    /// Adds a value; the oldest leaves when the ring is full.
+    /// Adds a value; the oldest is dropped when the ring is full.
     pub fn push(&mut self, value: T) {
         if self.values.len() == self.limit {
             self.values.pop_front();
@@ -26,12 +26,12 @@ impl<T> Ring<T> {
         self.values.push_back(value);
     }
 
-    /// How many values are kept now.
+    /// The number of values.
     pub fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether nothing is kept.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -51,7 +51,7 @@ impl<T> Ring<T> {
         self.values.iter()
     }
 
-    /// Forgets everything.
+    /// Removes all values.
     pub fn clear(&mut self) {
         self.values.clear();
     }

@@ -1,4 +1,4 @@
-//! What a person has chosen on the Race page, and the same as the query of its URL: the link is the state.
+//! The settings of the Race page, and their form in the query of its URL: a link restores all of them.
 
 use tailwater_protocol::Technique;
 use tailwater_protocol::lab::{GeneratorRequest, Pattern};
@@ -6,14 +6,14 @@ use tailwater_protocol::lab::{GeneratorRequest, Pattern};
 use crate::app::query::Query;
 use crate::numbers;
 
-/// Which stream is raced.
+/// The source of the stream's events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RaceSource {
-    /// The server machine's own pulse.
+    /// Measurements of the server's machine.
     Host,
-    /// Seeded events at a chosen rate.
+    /// Generated events at a chosen rate.
     Generator,
-    /// Any stream of the server, by its name.
+    /// A stream of the server, by its name.
     Named(String),
 }
 
@@ -22,7 +22,7 @@ impl RaceSource {
     pub const HOST_STREAM: &'static str = "lab/host";
 }
 
-/// Inclusive limits of a number that a person may set.
+/// Inclusive limits of a setting.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NumberLimits {
     /// The least.
@@ -32,7 +32,7 @@ pub struct NumberLimits {
 }
 
 impl NumberLimits {
-    /// `value` within the limits; what is not a number becomes the least.
+    /// Limits `value`; NaN becomes the least.
     pub fn clamp(self, value: f64) -> f64 {
         value.max(self.min).min(self.max)
     }
@@ -58,7 +58,7 @@ pub const HOLD_S: NumberLimits = NumberLimits {
     min: 1.0,
     max: 60.0,
 };
-/// Milliseconds of transit added each way.
+/// Milliseconds of delay added in each direction.
 pub const DELAY_MS: NumberLimits = NumberLimits {
     min: 0.0,
     max: 500.0,
@@ -69,12 +69,12 @@ pub const WINDOW_S: NumberLimits = NumberLimits {
     max: 60.0,
 };
 
-/// Everything that can be chosen.
+/// The settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RaceSettings {
-    /// Which stream.
+    /// The source of the stream's events.
     pub source: RaceSource,
-    /// Which lanes run, in the order of [`Technique::ALL`].
+    /// Which lanes are on, in the order of [`Technique::ALL`].
     pub lanes: [bool; Technique::COUNT],
     /// When the generator's events fall due.
     pub pattern: Pattern,
@@ -86,13 +86,13 @@ pub struct RaceSettings {
     pub interval_ms: f64,
     /// Seconds a long-poll may be held, within [`HOLD_S`].
     pub hold_s: f64,
-    /// Milliseconds added on the way to the server, within [`DELAY_MS`].
+    /// Milliseconds of delay added towards the server, within [`DELAY_MS`].
     pub up_ms: f64,
-    /// Milliseconds added on the way back, within [`DELAY_MS`].
+    /// Milliseconds of delay added towards the client, within [`DELAY_MS`].
     pub down_ms: f64,
     /// Seconds that the drawings show, within [`WINDOW_S`].
     pub window_s: f64,
-    /// Whether latencies are laid out by powers of ten.
+    /// Whether latencies are shown on a logarithmic axis.
     pub log: bool,
 }
 
@@ -115,7 +115,7 @@ impl Default for RaceSettings {
 }
 
 impl RaceSettings {
-    /// The settings that a query asks for; what it does not name or names wrongly stays as it is by default.
+    /// Parses a query; missing and invalid values have their defaults.
     pub fn from_query(query: &Query) -> Self {
         let mut settings = Self::default();
         for (name, value) in query.pairs() {
@@ -163,7 +163,7 @@ impl RaceSettings {
         }
     }
 
-    /// The query that asks for these settings: only what departs from the default.
+    /// The query of these settings, without the defaults.
     pub fn to_query(&self) -> Query {
         let usual = Self::default();
         let source = (self.source == RaceSource::Generator).then_some("generator");
@@ -214,7 +214,7 @@ impl RaceSettings {
             || self.down_ms != before.down_ms
     }
 
-    /// Whether other events are asked for than `before`.
+    /// Whether the stream or its events differ from `before`.
     pub fn changes_the_stream(&self, before: &Self) -> bool {
         let generates = self.source == RaceSource::Generator;
         self.source != before.source
@@ -224,7 +224,7 @@ impl RaceSettings {
                     || self.size != before.size))
     }
 
-    /// What to ask of the generator.
+    /// The request for the generator.
     pub fn generator(&self, seed: u64) -> GeneratorRequest {
         #[expect(
             clippy::cast_possible_truncation,

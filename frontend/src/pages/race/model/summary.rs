@@ -1,4 +1,4 @@
-//! What the page shows of a race in figures: taken at most ten times a second, cheap to compare and to keep while paused.
+//! The figures of a race that the page shows: computed at most ten times a second, cheap to compare and to copy.
 
 use tailwater_protocol::Technique;
 
@@ -7,7 +7,7 @@ use super::headline::{Cost, Headline};
 use super::lane_summary::LaneSummary;
 use crate::widgets::connection::ServerConnection;
 
-/// Why bytes are not counted.
+/// How the lanes connect to the server, and so whether bytes are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LanePath {
     /// Not known yet.
@@ -17,9 +17,9 @@ pub enum LanePath {
     Relay,
     /// The server's lab is off: all lanes share the page's own origin.
     LabOff,
-    /// The server has no more ports to give: all lanes share the page's own origin.
+    /// The server has no free ports: all lanes share the page's own origin.
     NoneFree,
-    /// The relay's ports can't be reached from here: all lanes share the page's own origin.
+    /// The relay's ports can't be reached from the browser: all lanes share the page's own origin.
     PortsShut,
 }
 
@@ -28,25 +28,25 @@ pub enum LanePath {
 pub struct Summary {
     /// The stream that is shown; empty before it is known.
     pub stream: String,
-    /// How the page stands to the server.
+    /// The state of the connection to the server.
     pub connection: ServerConnection,
-    /// The sentence on top.
+    /// The headline.
     pub headline: Headline,
-    /// What an event costs.
+    /// The cost of an event.
     pub cost: Option<Cost>,
     /// The lanes, in the order of [`Technique::ALL`].
     pub lanes: Vec<LaneSummary>,
-    /// How the clocks map.
+    /// How the server's clock maps to the page's.
     pub clock: Option<ClockMapping>,
-    /// How the lanes reach the server.
+    /// How the lanes connect to the server.
     pub path: LanePath,
-    /// Events per second that were seen.
+    /// Events per second.
     pub rate_per_s: Option<f64>,
     /// Seconds since this run began.
     pub run_s: f64,
-    /// The latest message, cut short.
+    /// The beginning of the latest message.
     pub latest: String,
-    /// Bytes that were there before and are not read; 0 when all is read.
+    /// Bytes before the start of the lanes, which are not read; 0 if all is read.
     pub skipped_bytes: u64,
 }
 
@@ -69,7 +69,7 @@ impl Default for Summary {
 }
 
 impl Summary {
-    /// Samples left out because the tab was hidden, over all lanes.
+    /// Samples that were discarded because the tab was hidden, over all lanes.
     pub fn hidden_samples(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.discarded.hidden).sum()
     }

@@ -1,4 +1,4 @@
-//! What happened in one lane during the last two minutes, in memory that never grows.
+//! The marks of one lane in the last two minutes, in bounded memory.
 
 mod marks;
 mod ring;
@@ -14,24 +14,24 @@ use tailwater_protocol::Technique;
 
 /// How long marks are kept.
 pub const KEEP_MS: f64 = 120_000.0;
-/// Requests kept; the oldest is forgotten first.
+/// Requests kept; the oldest is dropped first.
 const REQUESTS_MAX: usize = 8_192;
 /// Runs of chunks, and of events, kept.
 const RUNS_MAX: usize = 16_384;
-/// Waits kept: twenty polls a second for two minutes fit.
+/// Waits kept: enough for twenty polls a second in two minutes.
 const WAITS_MAX: usize = 4_096;
 /// Changes of technique, and faults, kept.
 const RARE_MAX: usize = 128;
-/// A lane's follower has one request under way, or two while it changes; older ones are taken for dead.
+/// A lane's follower has one open request, or two during a change of technique; older ones count as ended.
 const OPEN_MAX: usize = 4;
-/// Marks closer than this are one step.
+/// Marks within this time are one step.
 const STEP_MS: f64 = 0.5;
 
 /// One lane's marks of the last [`KEEP_MS`], in order of time.
 ///
-/// - Fed by [`Trace::report`] and [`Trace::event`]; neither allocates, but for the words of a fault.
-/// - Chunks and events that fall within the same fraction of a pixel are joined, see [`ChunkRun`] and [`EventRun`].
-/// - To pause, clone it: the clone is a frozen view, to be drawn at any `now` up to that moment.
+/// - [`Trace::report`] and [`Trace::event`] add marks; neither allocates, except for the message of a fault.
+/// - Chunks and events within the same fraction of a pixel are merged, see [`ChunkRun`] and [`EventRun`].
+/// - To pause, clone it: the clone does not change, and can be drawn at any `now` up to that moment.
 #[derive(Debug, Clone)]
 pub struct Trace {
     requests: VecDeque<RequestMark>,
@@ -50,7 +50,7 @@ impl Default for Trace {
 }
 
 impl Trace {
-    /// An empty trace, with all the memory it will ever use for marks.
+    /// An empty trace; all memory for its marks is allocated here.
     pub fn new() -> Self {
         Self {
             requests: VecDeque::with_capacity(REQUESTS_MAX),
@@ -63,7 +63,7 @@ impl Trace {
         }
     }
 
-    /// Takes in what the lane's follower tells.
+    /// Adds a report of the lane's follower.
     pub fn report(&mut self, report: &FollowReport) {
         match report {
             FollowReport::Requested {
@@ -124,7 +124,7 @@ impl Trace {
         }
     }
 
-    /// Takes in one decoded event; within a lane they come in the order of their arrival.
+    /// Adds one decoded event; the events of a lane are added in the order of their arrival.
     pub fn event(&mut self, mark: EventMark) {
         self.touch(mark.at_ms);
         let at_ms = self
@@ -136,18 +136,18 @@ impl Trace {
         );
     }
 
-    /// Ends all that is under way: the lane's follower was dropped at `at_ms`.
+    /// Ends all open requests: the lane's follower was dropped at `at_ms`.
     pub fn cut(&mut self, at_ms: f64) {
         self.touch(at_ms);
         self.end_wait(at_ms);
         for request in self.requests.iter_mut().rev().take(OPEN_MAX) {
             request.end_ms.get_or_insert(at_ms);
-            // Neither an empty answer nor a fault: nobody waited for it any more.
+            // Neither an empty response nor a fault, as it was cancelled.
             request.filled = true;
         }
     }
 
-    /// Forgets everything: another stream.
+    /// Drops all marks, for another stream.
     pub fn clear(&mut self) {
         self.requests.clear();
         self.chunks.clear();
@@ -157,7 +157,7 @@ impl Trace {
         self.faults.clear();
     }
 
-    /// Requests under way at some time between the two, in the order in which they left.
+    /// Requests that were open at some time between the two, in the order in which they were sent.
     pub fn requests(&self, from_ms: f64, to_ms: f64) -> impl Iterator<Item = &RequestMark> {
         let first = self
             .requests
@@ -169,14 +169,14 @@ impl Trace {
             .filter(move |request| !request.is_over(from_ms))
     }
 
-    /// Pieces of answers that arrived between the two, in order.
+    /// Chunks that arrived between the two, in order.
     pub fn chunks(&self, from_ms: f64, to_ms: f64) -> impl Iterator<Item = &ChunkRun> {
         self.chunks
             .since(from_ms)
             .take_while(move |run| run.at_ms <= to_ms)
     }
 
-    /// Events between due and arrival at some time between the two, in order of arrival.
+    /// Events whose time from due to arrival overlaps the time between the two, in the order of arrival.
     pub fn events(&self, from_ms: f64, to_ms: f64) -> impl Iterator<Item = &EventRun> {
         self.events
             .since(from_ms)
@@ -215,18 +215,18 @@ impl Trace {
         self.newest_ms
     }
 
-    /// How many marks are held.
+    /// The number of marks.
     pub fn len(&self) -> usize {
         let rings = self.chunks.runs().len() + self.events.runs().len();
         rings + self.requests.len() + self.waits.len() + self.changes.len() + self.faults.len()
     }
 
-    /// Whether nothing is held.
+    /// Whether there are no marks.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The first mark after `after_ms`: a sending, head, end, arrival, due time, end of a wait or change.
+    /// The first mark after `after_ms`: the sending of a request, a head, end, arrival, due time, end of a wait or change.
     pub fn next_mark(&self, after_ms: f64) -> Option<f64> {
         self.instants()
             .filter(|at| *at > after_ms + STEP_MS)
@@ -240,7 +240,7 @@ impl Trace {
             .max_by(f64::total_cmp)
     }
 
-    /// Boxed: steps in both directions are compiled once.
+    /// Boxed, so that it is compiled once for both directions.
     fn instants(&self) -> Box<dyn Iterator<Item = f64> + '_> {
         let requests = self
             .requests
@@ -277,8 +277,8 @@ impl Trace {
         {
             self.requests.pop_front();
         }
-        if let Some(dead) = self.requests.iter_mut().rev().nth(OPEN_MAX - 1) {
-            dead.end_ms.get_or_insert(at_ms);
+        if let Some(oldest) = self.requests.iter_mut().rev().nth(OPEN_MAX - 1) {
+            oldest.end_ms.get_or_insert(at_ms);
         }
         let request = RequestMark {
             id,
@@ -351,7 +351,7 @@ impl Trace {
     }
 }
 
-/// The nearest mark after `now_ms` in any of the lanes: one step forward of a paused picture.
+/// The nearest mark after `now_ms` in any of the lanes, for a step forward while paused.
 pub fn step_forward<'a>(traces: impl IntoIterator<Item = &'a Trace>, now_ms: f64) -> Option<f64> {
     traces
         .into_iter()
@@ -359,7 +359,7 @@ pub fn step_forward<'a>(traces: impl IntoIterator<Item = &'a Trace>, now_ms: f64
         .min_by(f64::total_cmp)
 }
 
-/// The nearest mark before `now_ms` in any of the lanes: one step back of a paused picture.
+/// The nearest mark before `now_ms` in any of the lanes, for a step back while paused.
 pub fn step_back<'a>(traces: impl IntoIterator<Item = &'a Trace>, now_ms: f64) -> Option<f64> {
     traces
         .into_iter()

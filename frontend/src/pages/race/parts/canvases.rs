@@ -1,4 +1,4 @@
-//! The three canvases of the Race page, and what draws on each.
+//! The three canvases of the Race page, and the drawings on them.
 
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
@@ -7,8 +7,8 @@ use super::draw::distribution::{Curve, DistributionChart, Scale};
 use super::draw::sequence::{self, SequenceDiagram};
 use super::draw::waterfall::{self, WaterfallChart};
 use super::draw::{self, LaneView};
-use crate::app::language::Language;
 use crate::browser;
+use crate::language::Language;
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::race::RaceState;
 use crate::widgets::canvas::palette::Palette;
@@ -17,7 +17,7 @@ use crate::widgets::canvas::surface::Surface;
 /// Height of the distribution, CSS pixels.
 const DISTRIBUTION_HEIGHT: f64 = 260.0;
 
-/// The canvases and what draws on them.
+/// The canvases and the drawings on them.
 #[derive(Debug)]
 pub struct RaceCanvases {
     host: web_sys::HtmlDivElement,
@@ -65,7 +65,7 @@ impl RaceCanvases {
         }
     }
 
-    /// Draws sequence diagram and waterfall, their right end at `now_ms`.
+    /// Draws sequence diagram and waterfall with their right end at `now_ms`.
     pub fn draw(&mut self, race: &RaceState, now_ms: f64) {
         let width = self.width.get_untracked();
         let lanes = lane_views(race);
@@ -87,7 +87,7 @@ impl RaceCanvases {
         self.waterfall.draw(context, &lanes, &view, &self.palette);
     }
 
-    /// Draws the latency distribution as it is at `now_ms`.
+    /// Draws the latency distribution at `now_ms`.
     pub fn draw_distribution(&mut self, race: &RaceState, now_ms: f64) {
         let width = self.width.get_untracked();
         if width <= 0.0 {
@@ -146,11 +146,11 @@ impl RaceCanvases {
 
 type Points = Vec<(f64, f64)>;
 
-/// The lanes that are on, as the drawings want them.
+/// The input of the drawings for the lanes that are on.
 fn lane_views(race: &RaceState) -> Vec<LaneView<'_>> {
     let (up_ms, down_ms) = race
-        .ways()
-        .map_or((0.0, 0.0), |ways| (ways.up_ms, ways.down_ms));
+        .transit()
+        .map_or((0.0, 0.0), |transit| (transit.up_ms, transit.down_ms));
     Technique::ALL
         .into_iter()
         .filter(|technique| race.lanes[technique.index()].phase != LanePhase::Off)

@@ -1,4 +1,4 @@
-//! A card per technique: how late, how often asked, what it cost, what was lost; and the switch of its lane.
+//! A card per technique: its latency, counts and cost, and the switch of its lane.
 
 use leptos::prelude::*;
 use tailwater_lab::Finding;
@@ -14,7 +14,7 @@ use crate::widgets::badge::TechniqueBadge;
 
 /// Samples from which a 99th percentile is shown.
 const P99_SAMPLES: u64 = 200;
-/// What stands where there is no figure.
+/// Shown instead of a missing figure.
 const NONE: &str = "–";
 
 /// The five cards.
@@ -22,13 +22,13 @@ const NONE: &str = "–";
 pub fn Cards() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     view! {
-        <section class="cards" aria-label=page.say(|text| text.lanes)>
+        <section class="cards" aria-label=page.localized(|text| text.lanes)>
             {Technique::ALL.map(|technique| view! { <LaneCard technique /> }).collect_view()}
         </section>
     }
 }
 
-/// One lane's figure, following the summary.
+/// A figure of one lane, as a memo of the summary.
 fn figure<T: Send + Sync + PartialEq + 'static>(
     page: RaceContext,
     technique: Technique,
@@ -68,14 +68,17 @@ fn CardHead(technique: Technique, phase: Memo<LanePhase>) -> impl IntoView {
     let look = look(technique);
     let index = technique.index();
     let is_on = move || page.settings.with(|settings| settings.lanes[index]);
-    let gloss = move || {
+    let description = move || {
         if technique == Technique::Poll {
             let interval_ms = page.settings.with(|settings| settings.interval_ms);
-            return (page.text().asks_every)(&numbers::span_ms(interval_ms, page.language.get()));
+            return (page.text().request_every)(&numbers::span_ms(
+                interval_ms,
+                page.language.get(),
+            ));
         }
-        look.gloss.say(page.language.get()).to_owned()
+        look.description.in_language(page.language.get()).to_owned()
     };
-    let label = move || look.label.say(page.language.get());
+    let label = move || look.label.in_language(page.language.get());
     view! {
         <header>
             <TechniqueBadge technique />
@@ -89,7 +92,7 @@ fn CardHead(technique: Technique, phase: Memo<LanePhase>) -> impl IntoView {
                 prop:checked=is_on
                 on:change=move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event))
             />
-            <p class="gloss">{gloss}</p>
+            <p class="description">{description}</p>
         </header>
     }
 }
@@ -128,14 +131,14 @@ fn Lateness(technique: Technique) -> impl IntoView {
     view! {
         <dl class="lateness">
             <div>
-                <dt>{page.say(|text| text.median)}</dt>
+                <dt>{page.localized(|text| text.median)}</dt>
                 <dd>
                     <span class="big" data-testid="p50">{move || p50.get()}</span>
                     <span class="unit">{p50_unit} {bound}</span>
                 </dd>
             </div>
             <div>
-                <dt>{page.say(|text| text.p99)}</dt>
+                <dt>{page.localized(|text| text.p99)}</dt>
                 <dd>
                     <span class="big" data-testid="p99">{move || p99.get()}</span>
                     <span class="unit">
@@ -182,7 +185,7 @@ fn Against(technique: Technique) -> impl IntoView {
     view! {
         <p class="against">
             <span class="line">{line}</span>
-            // So that they stand apart where they are read aloud or copied, too.
+            // Separates them when they are read aloud or copied.
             " "
             {finding}
         </p>
@@ -192,7 +195,7 @@ fn Against(technique: Technique) -> impl IntoView {
 #[component]
 fn LaneCounts(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let asks = look(technique).asks;
+    let repeats_requests = look(technique).repeats_requests;
     let events = figure(page, technique, |lane, _| lane.events);
     let requests = figure(page, technique, |lane, _| lane.requests);
     let empty = figure(page, technique, |lane, _| lane.empty);
@@ -209,7 +212,7 @@ fn LaneCounts(technique: Technique) -> impl IntoView {
         per_event.map_or_else(|| "0".to_owned(), numbers::bytes)
     });
     let empties = move || {
-        if asks {
+        if repeats_requests {
             numbers::count(empty.get())
         } else {
             NONE.to_owned()
@@ -224,15 +227,15 @@ fn LaneCounts(technique: Technique) -> impl IntoView {
     };
     view! {
         <dl class="counts">
-            <div><dt>{page.say(|text| text.events)}</dt><dd data-testid="events">{move || numbers::count(events.get())}</dd></div>
+            <div><dt>{page.localized(|text| text.events)}</dt><dd data-testid="events">{move || numbers::count(events.get())}</dd></div>
             <div><dt>{bytes_label}</dt><dd data-testid="bytes">{move || bytes.get()}</dd></div>
-            <div><dt>{page.say(|text| text.requests)}</dt><dd data-testid="requests">{move || numbers::count(requests.get())}</dd></div>
-            <div><dt>{page.say(|text| text.empty)}</dt><dd data-testid="empty">{empties}</dd></div>
+            <div><dt>{page.localized(|text| text.requests)}</dt><dd data-testid="requests">{move || numbers::count(requests.get())}</dd></div>
+            <div><dt>{page.localized(|text| text.empty)}</dt><dd data-testid="empty">{empties}</dd></div>
             <div class:bad=move || { lost.get() > 0 }>
-                <dt>{page.say(|text| text.lost)}</dt><dd data-testid="lost">{move || numbers::count(lost.get())}</dd>
+                <dt>{page.localized(|text| text.lost)}</dt><dd data-testid="lost">{move || numbers::count(lost.get())}</dd>
             </div>
             <div class:bad=move || { repeated.get() > 0 }>
-                <dt>{page.say(|text| text.repeated)}</dt><dd data-testid="repeated">{move || numbers::count(repeated.get())}</dd>
+                <dt>{page.localized(|text| text.repeated)}</dt><dd data-testid="repeated">{move || numbers::count(repeated.get())}</dd>
             </div>
         </dl>
     }

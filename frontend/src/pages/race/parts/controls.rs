@@ -1,4 +1,4 @@
-//! The controls at the edge: which stream, which events, which timing.
+//! The controls: the stream, the generated events, the timing.
 
 use leptos::prelude::*;
 use tailwater_protocol::lab::Pattern;
@@ -19,7 +19,7 @@ use crate::widgets::field::TextField;
 pub fn Controls() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     view! {
-        <section class="controls" aria-label=page.say(|text| text.controls)>
+        <section class="controls" aria-label=page.localized(|text| text.controls)>
             <StreamChoice />
             <GeneratorControls />
             <Timing />
@@ -29,13 +29,13 @@ pub fn Controls() -> impl IntoView {
                     page.change(|settings| *settings = RaceSettings::default());
                 }
             >
-                {page.say(|text| text.reset)}
+                {page.localized(|text| text.reset)}
             </button>
         </section>
     }
 }
 
-/// Host, generator, or any stream by its name.
+/// The choice between host, generator, and a stream by its name.
 #[component]
 fn StreamChoice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -52,7 +52,7 @@ fn StreamChoice() -> impl IntoView {
             page.change(|settings| settings.source = RaceSource::Named(wanted));
         }
     };
-    // Without a name yet, the field asks for it.
+    // Without a name, the field gets the focus.
     let choose_named = move || {
         if name.get_untracked().is_empty() {
             browser::focus("stream-name");
@@ -62,7 +62,7 @@ fn StreamChoice() -> impl IntoView {
     };
     view! {
         <fieldset>
-            <legend>{page.say(|text| text.stream)}</legend>
+            <legend>{page.localized(|text| text.stream)}</legend>
             <div class="segments" data-testid="source">
                 <Segment
                     checked=move || source.get() == RaceSource::Host
@@ -88,13 +88,13 @@ fn StreamChoice() -> impl IntoView {
                     follow();
                 }
             >
-                <label class="spoken" for="stream-name">{page.say(|text| text.stream_name)}</label>
+                <label class="visually-hidden" for="stream-name">{page.localized(|text| text.stream_name)}</label>
                 <TextField
                     id="stream-name"
                     value=name
                     placeholder=Signal::derive(move || page.text().stream_name_hint.to_owned())
                 />
-                <button class="tool wide" type="submit">{page.say(|text| text.follow)}</button>
+                <button class="tool wide" type="submit">{page.localized(|text| text.follow)}</button>
             </form>
         </fieldset>
     }
@@ -124,11 +124,11 @@ fn GeneratorControls() -> impl IntoView {
     let pattern = move || page.settings.with(|settings| settings.pattern);
     view! {
         <fieldset disabled=move || off.get()>
-            <legend>{page.say(|text| text.generator)}</legend>
+            <legend>{page.localized(|text| text.generator)}</legend>
             <Dial id="rate" label=|text| text.rate unit=Unit::PerSecond limits=settings::RATE log=true
                 get=|settings| settings.rate set=|settings, value| settings.rate = value />
             <div class="dial">
-                <label for="pattern">{page.say(|text| text.pattern)}</label>
+                <label for="pattern">{page.localized(|text| text.pattern)}</label>
                 <select
                     id="pattern"
                     data-testid="pattern"
@@ -152,7 +152,7 @@ fn GeneratorControls() -> impl IntoView {
             </div>
             <Dial id="size" label=|text| text.size unit=Unit::Byte limits=settings::SIZE log=true
                 get=|settings| settings.size set=|settings, value| settings.size = value.round() />
-            <p class="hint" hidden=move || !off.get()>{page.say(|text| text.generator_hint)}</p>
+            <p class="hint" hidden=move || !off.get()>{page.localized(|text| text.generator_hint)}</p>
         </fieldset>
     }
 }
@@ -167,7 +167,7 @@ fn Timing() -> impl IntoView {
     });
     view! {
         <fieldset>
-            <legend>{page.say(|text| text.timing)}</legend>
+            <legend>{page.localized(|text| text.timing)}</legend>
             <Dial id="interval" label=|text| text.interval unit=Unit::Millisecond limits=settings::INTERVAL_MS log=true
                 get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
             <Dial id="hold" label=|text| text.hold unit=Unit::Second limits=settings::HOLD_S log=false
@@ -177,7 +177,7 @@ fn Timing() -> impl IntoView {
                 get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
             <Dial id="down" label=|text| text.delay_down unit=Unit::Millisecond limits=settings::DELAY_MS log=false
                 get=|settings| settings.down_ms set=|settings, value| settings.down_ms = value.round() />
-            <p class="hint">{page.say(|text| text.delay_hint)}</p>
+            <p class="hint">{page.localized(|text| text.delay_hint)}</p>
             </fieldset>
             <Dial id="window" label=|text| text.window unit=Unit::Second limits=settings::WINDOW_S log=true
                 get=|settings| settings.window_s set=|settings, value| settings.window_s = (value * 10.0).round() / 10.0 />
@@ -201,7 +201,7 @@ fn Dial(
 ) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let value = Memo::new(move |_| page.settings.with(get));
-    // While a slider is dragged only the field follows; the race changes once, when it is let go.
+    // While a slider is dragged only the field changes; the race changes once, when the slider is released.
     let dragged = RwSignal::new(None::<f64>);
     let shown = move || numbers::trimmed(dragged.get().unwrap_or_else(|| value.get()));
     let choose = move |wanted: f64| {
@@ -260,10 +260,10 @@ fn from_step(step: f64, limits: NumberLimits, log: bool) -> f64 {
     } else {
         limits.min + share * (limits.max - limits.min)
     };
-    // Sliders aim at round numbers: two significant digits.
+    // Sliders have round numbers, with two significant digits.
     let scale = decade(value.max(0.01)) / 10.0;
     let steps = (value / scale).round();
-    // A tenth is no binary fraction: dividing by ten rounds once, multiplying by a tenth twice.
+    // Dividing by ten rounds once; multiplying by a tenth would round twice, as a tenth is not a binary fraction.
     if scale < 1.0 {
         steps / scale.recip().round()
     } else {

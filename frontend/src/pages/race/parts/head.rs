@@ -1,16 +1,16 @@
-//! The head of the page: its name, how it stands to the server, and the tools.
+//! The head of the page: its name, the state of the connection, and the tools.
 
 use leptos::prelude::*;
 
+use crate::app::nav::{Choices, Nav};
 use crate::browser;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::export;
 use crate::pages::race::model::headline::Headline;
 use crate::widgets::connection::ConnectionMark;
-use crate::widgets::nav::{Choices, Nav};
 
-/// At most so often the status speaks, ms.
-const SPEAK_MS: f64 = 5_000.0;
+/// Least interval between two announcements of the status, ms.
+const ANNOUNCE_EVERY_MS: f64 = 5_000.0;
 
 /// The head.
 #[component]
@@ -28,7 +28,7 @@ pub fn RaceHead() -> impl IntoView {
     }
 }
 
-/// How the page stands to the server: seen at once, spoken at most every five seconds.
+/// The state of the connection: shown at once, announced to screen readers at most every five seconds.
 #[component]
 fn RaceStatus() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -42,26 +42,28 @@ fn RaceStatus() -> impl IntoView {
             )
         })
     });
-    let spoken = RwSignal::new(String::new());
-    let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
+    let announcement = RwSignal::new(String::new());
+    let announced_ms = StoredValue::new(f64::NEG_INFINITY);
     Effect::new(move || {
         topic.track();
         let text = page.text();
-        let wait_ms = (spoke_ms.get_value() + SPEAK_MS - browser::now_ms()).max(0.0);
-        let say = move || {
-            spoke_ms.set_value(browser::now_ms());
+        let wait_ms = (announced_ms.get_value() + ANNOUNCE_EVERY_MS - browser::now_ms()).max(0.0);
+        let announce = move || {
+            announced_ms.set_value(browser::now_ms());
             let summary = page.summary.get_untracked();
             let headline = match summary.headline {
                 Headline::Connecting => String::new(),
                 headline => (text.headline)(&headline),
             };
-            spoken.set((text.announced)(
+            announcement.set((text.announced)(
                 (page.shell.text().connection)(summary.connection),
                 &headline,
             ));
         };
-        let timer =
-            set_timeout_with_handle(say, std::time::Duration::from_secs_f64(wait_ms / 1_000.0));
+        let timer = set_timeout_with_handle(
+            announce,
+            std::time::Duration::from_secs_f64(wait_ms / 1_000.0),
+        );
         on_cleanup(move || {
             if let Ok(timer) = timer {
                 timer.clear();
@@ -69,14 +71,14 @@ fn RaceStatus() -> impl IntoView {
         });
     });
     view! {
-        <ConnectionMark connection />
-        <p class="spoken" role="status" data-testid="status" data-state=move || connection.get().name()>
-            {move || spoken.get()}
+        <ConnectionMark connection label=Signal::derive(move || (page.shell.text().connection)(connection.get())) />
+        <p class="visually-hidden" role="status" data-testid="status" data-state=move || connection.get().name()>
+            {move || announcement.get()}
         </p>
     }
 }
 
-/// Pause and steps.
+/// The buttons for pause and steps.
 #[component]
 fn Playback() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -99,10 +101,10 @@ fn Playback() -> impl IntoView {
                 <Icon path=Signal::derive(move || if page.paused.get() { PLAY } else { PAUSE }) />
                 {label}
             </button>
-            <button class="tool" aria-label=page.say(|text| text.step_back) title="Shift S" on:click=move |_| page.controller().step(false)>
+            <button class="tool" aria-label=page.localized(|text| text.step_back) title="Shift S" on:click=move |_| page.controller().step(false)>
                 <Icon path=Signal::stored(BACK) />
             </button>
-            <button class="tool" data-testid="step" aria-label=page.say(|text| text.step) title="S" on:click=move |_| page.controller().step(true)>
+            <button class="tool" data-testid="step" aria-label=page.localized(|text| text.step) title="S" on:click=move |_| page.controller().step(true)>
                 <Icon path=Signal::stored(FORWARD) />
             </button>
         </div>
@@ -123,7 +125,7 @@ fn Icon(#[prop(into)] path: Signal<&'static str>) -> impl IntoView {
     }
 }
 
-/// The result as files.
+/// The buttons that download the result.
 #[component]
 fn Exports() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -137,32 +139,32 @@ fn Exports() -> impl IntoView {
         browser::download(&name(ending), media_type, content).ok();
     };
     view! {
-        <div class="group" role="group" aria-label=page.say(|text| text.export)>
+        <div class="group" role="group" aria-label=page.localized(|text| text.export)>
             <button
                 class="tool wide"
                 data-testid="export-json"
-                title=page.say(|text| text.export)
+                title=page.localized(|text| text.export)
                 on:click=move |_| save(".json", "application/json", &page.controller().export(export::json))
             >
-                {page.say(|text| text.export_json)}
+                {page.localized(|text| text.export_json)}
             </button>
             <button
                 class="tool wide"
                 data-testid="export-csv"
-                title=page.say(|text| text.export)
+                title=page.localized(|text| text.export)
                 on:click=move |_| save(".csv", "text/csv", &page.controller().export(export::csv))
             >
-                {page.say(|text| text.export_csv)}
+                {page.localized(|text| text.export_csv)}
             </button>
             <button
                 class="tool wide"
                 data-testid="export-samples"
-                title=page.say(|text| text.export)
+                title=page.localized(|text| text.export)
                 on:click=move |_| {
                     save("-samples.csv", "text/csv", &page.controller().export(|race, _, _| export::samples_csv(race)));
                 }
             >
-                {page.say(|text| text.export_samples)}
+                {page.localized(|text| text.export_samples)}
             </button>
         </div>
     }

@@ -1,4 +1,4 @@
-//! The sentence on top, what one must know to read it, and the notices that take the stage when there is nothing to draw.
+//! The headline, the notes that explain its figures, and the notices that are shown while there is nothing to draw.
 
 use leptos::prelude::*;
 use tailwater_protocol::percent::encode_path;
@@ -11,7 +11,7 @@ use crate::pages::race::model::summary::LanePath;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::ServerConnection;
 
-/// The headline as it was in one second of the run.
+/// The headline that is shown during one second of the run.
 #[derive(Clone, PartialEq)]
 struct ShownHeadline {
     second: u64,
@@ -23,8 +23,8 @@ struct ShownHeadline {
 #[component]
 pub fn HeadlineSection() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    // Another kind of headline is shown at once, other figures once a second: a sentence must stand still to be read.
-    let said = Memo::new(move |before: Option<&ShownHeadline>| {
+    // Another kind of headline is shown at once, other figures once a second, so that the sentence can be read.
+    let shown = Memo::new(move |before: Option<&ShownHeadline>| {
         page.summary.with(|summary| {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -47,14 +47,14 @@ pub fn HeadlineSection() -> impl IntoView {
     });
     view! {
         <section class="verdict" aria-labelledby="verdict">
-            <p class="sentence" id="verdict" data-testid="verdict">{move || said.with(|said| (page.text().headline)(&said.headline))}</p>
-            <p class="cost">{move || said.with(|said| said.cost.as_ref().map(page.text().cost)).unwrap_or_default()}</p>
+            <p class="sentence" id="verdict" data-testid="verdict">{move || shown.with(|shown| (page.text().headline)(&shown.headline))}</p>
+            <p class="cost">{move || shown.with(|shown| shown.cost.as_ref().map(page.text().cost)).unwrap_or_default()}</p>
             <MeasurementNotes />
         </section>
     }
 }
 
-/// What limits the figures: clocks, byte counts, hidden stretches, missing stamps.
+/// The limits of the figures: clocks, byte counts, times while hidden, missing stamps.
 #[component]
 fn MeasurementNotes() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -108,23 +108,23 @@ fn MeasurementNotes() -> impl IntoView {
     }
 }
 
-/// Which notice, if any, the stage needs.
+/// The notice to show instead of the drawings.
 #[derive(Clone, PartialEq)]
 enum NoticeKind {
-    Quiet,
+    Waiting,
     Missing,
     NoSource,
     Gone,
     Failed(String),
 }
 
-/// A stream without events, a missing stream, a missing server: what it means and what to do.
+/// Explains why there is nothing to draw, and what to do.
 #[component]
 pub fn Notice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let kind = Memo::new(move |_| {
         page.summary.with(|summary| match &summary.headline {
-            Headline::Quiet { .. } => Some((NoticeKind::Quiet, summary.stream.clone())),
+            Headline::Waiting { .. } => Some((NoticeKind::Waiting, summary.stream.clone())),
             Headline::Missing(stream) => Some((NoticeKind::Missing, stream.clone())),
             Headline::NoSource => Some((NoticeKind::NoSource, "logs/demo".to_owned())),
             Headline::Unreachable => Some((NoticeKind::Gone, summary.stream.clone())),
@@ -154,39 +154,39 @@ fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
         });
     };
     let body = match kind {
-        NoticeKind::Quiet => view! {
-            <h2>{page.say(|text| text.quiet_title)}</h2>
-            <p>{move || (page.text().quiet)(&stream)}</p>
+        NoticeKind::Waiting => view! {
+            <h2>{page.localized(|text| text.waiting_title)}</h2>
+            <p>{move || (page.text().waiting)(&stream)}</p>
             <CommandLine line=append />
         }
         .into_any(),
         NoticeKind::Missing => view! {
-            <h2>{page.say(|text| text.missing_title)}</h2>
+            <h2>{page.localized(|text| text.missing_title)}</h2>
             <p>{move || (page.text().missing)(&stream)}</p>
-            <button class="primary" data-testid="create" on:click=on_create>{page.say(|text| text.create)}</button>
+            <button class="primary" data-testid="create" on:click=on_create>{page.localized(|text| text.create)}</button>
             <p class="fault">{move || problem.get()}</p>
             <CommandLine line=create />
-            <p>{page.say(|text| text.or_append)}</p>
+            <p>{page.localized(|text| text.or_append)}</p>
             <CommandLine line=append />
         }
         .into_any(),
         NoticeKind::NoSource => view! {
-            <h2>{page.say(|text| text.no_source_title)}</h2>
-            <p>{page.say(|text| text.no_source)}</p>
-            <button class="primary" on:click=move |_| browser::focus("stream-name")>{page.say(|text| text.stream_name)}</button>
+            <h2>{page.localized(|text| text.no_source_title)}</h2>
+            <p>{page.localized(|text| text.no_source)}</p>
+            <button class="primary" on:click=move |_| browser::focus("stream-name")>{page.localized(|text| text.stream_name)}</button>
             <CommandLine line=create />
-            <p>{page.say(|text| text.or_append)}</p>
+            <p>{page.localized(|text| text.or_append)}</p>
             <CommandLine line=append />
         }
         .into_any(),
         NoticeKind::Gone => view! {
-            <h2>{page.say(|text| text.gone_title)}</h2>
-            <p>{page.say(|text| text.gone)}</p>
+            <h2>{page.localized(|text| text.gone_title)}</h2>
+            <p>{page.localized(|text| text.gone)}</p>
             <CommandLine line="cargo xtask serve".to_owned() />
         }
         .into_any(),
         NoticeKind::Failed(why) => view! {
-            <h2>{page.say(|text| text.failed_title)}</h2>
+            <h2>{page.localized(|text| text.failed_title)}</h2>
             <p>{why}</p>
         }
         .into_any(),

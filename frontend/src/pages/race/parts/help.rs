@@ -1,4 +1,4 @@
-//! The help of the Race page: what is seen, and what is measured.
+//! The help of the Race page: the techniques, and what is measured.
 
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
@@ -8,7 +8,7 @@ use crate::pages::race::text::RaceText;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 
-/// What is seen, and what is measured.
+/// The help of the Race page.
 #[component]
 pub fn RaceHelp() -> impl IntoView {
     let shell = expect_context::<Shell>();
@@ -38,10 +38,10 @@ fn Explained(technique: Technique) -> impl IntoView {
         <li class=format!("t-{}", technique.name())>
             <TechniqueBadge technique />
             <div>
-                <strong>{move || look.label.say(shell.language.get())}</strong>
+                <strong>{move || look.label.in_language(shell.language.get())}</strong>
                 " "
-                {move || look.gloss.say(shell.language.get())}
-                <small>{move || look.theory.say(shell.language.get())}</small>
+                {move || look.description.in_language(shell.language.get())}
+                <small>{move || look.theory.in_language(shell.language.get())}</small>
             </div>
         </li>
     }

@@ -1,4 +1,4 @@
-//! What the Race page is made of.
+//! The parts of the Race page.
 
 #[cfg(target_arch = "wasm32")]
 pub mod canvases;

@@ -7,7 +7,7 @@ use crate::browser;
 use crate::pages::race::context::RaceContext;
 use crate::widgets::command::CommandLine;
 
-/// What became of the last message.
+/// The result of the last publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum PublishState {
     None,
@@ -16,7 +16,7 @@ enum PublishState {
     Refused(String),
 }
 
-/// Appends a message to the stream that is shown.
+/// The form that appends a message to the stream.
 #[component]
 pub fn Publish() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -53,7 +53,7 @@ pub fn Publish() -> impl IntoView {
                 send();
             }
         >
-            <label for="publish-text">{page.say(|text| text.publish)}</label>
+            <label for="publish-text">{page.localized(|text| text.publish)}</label>
             <div class="row">
                 <input
                     id="publish-text"
@@ -69,15 +69,15 @@ pub fn Publish() -> impl IntoView {
                         outcome.set(PublishState::None);
                     }
                 />
-                <button class="primary" type="submit" data-testid="publish-send">{page.say(|text| text.send)}</button>
+                <button class="primary" type="submit" data-testid="publish-send">{page.localized(|text| text.send)}</button>
             </div>
-            <p class="hint" id="publish-hint">{page.say(|text| text.publish_hint)}</p>
+            <p class="hint" id="publish-hint">{page.localized(|text| text.publish_hint)}</p>
             <p class="said" class:fault=move || matches!(outcome.get(), PublishState::Refused(_))>{said}</p>
         </form>
     }
 }
 
-/// The latest message, and the line that follows the same stream in a shell.
+/// The latest message, and the shell command that follows the stream.
 #[component]
 pub fn Latest() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -100,7 +100,7 @@ pub fn Latest() -> impl IntoView {
     };
     view! {
         <section class="latest">
-            <h2>{page.say(|text| text.latest)}</h2>
+            <h2>{page.localized(|text| text.latest)}</h2>
             <code class="message" tabindex="0">{shown}</code>
             {move || (!stream.with(String::is_empty)).then(|| view! { <CommandLine line=line() /> })}
         </section>

@@ -1,4 +1,4 @@
-//! The stage: sequence diagram, waterfall and latency distribution, each with its words and its table.
+//! The stage: sequence diagram, waterfall and latency distribution, each with its explanation and its table.
 
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
@@ -13,7 +13,7 @@ use crate::pages::race::text::RaceText;
 use crate::techniques::look;
 use crate::widgets::canvas::surface::Surface;
 
-/// From this width on each lane names both of its life lines.
+/// From this width each lane has labels at both of its lifelines.
 const ROOMY: f64 = 480.0;
 
 /// The three figures.
@@ -36,7 +36,7 @@ pub fn StageView() -> impl IntoView {
         let canvases = RaceCanvases::new(host, [one, two, three], width, page.language);
         *page.canvas().borrow_mut() = Some(canvases);
     });
-    // Without a stream there is nothing to draw, and the notice says why.
+    // Without a stream there is nothing to draw, and the notice explains why.
     let nothing = Memo::new(move |_| {
         page.summary.with(|summary| {
             matches!(
@@ -59,7 +59,7 @@ pub fn StageView() -> impl IntoView {
     }
 }
 
-/// A drawing with its title, its words and, on wish, its table.
+/// A drawing with its title, its explanation and an optional table.
 #[component]
 fn DrawingFigure(
     title: fn(&RaceText) -> &'static str,
@@ -87,14 +87,14 @@ fn DrawingFigure(
             <details
                 on:toggle=move |_| open.update(|open| *open = !*open)
             >
-                <summary>{page.say(|text| text.as_table)}</summary>
+                <summary>{page.localized(|text| text.as_table)}</summary>
                 {move || open.get().then(|| table.run())}
             </details>
         </figure>
     }
 }
 
-/// The lanes' names beside their life lines, as text that can be selected and read aloud.
+/// The lanes' names beside their lifelines, as text that can be selected and read aloud.
 #[component]
 fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -108,17 +108,17 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
             {move || {
                 let lanes = lanes.get();
                 let (count, width) = (lanes.len(), width.get());
-                // Where there is little room, "server" and "client" stand once, at the top and at the bottom.
+                // In a narrow drawing, "server" is only at the top and "client" only at the bottom.
                 let roomy = width >= ROOMY;
                 lanes
                     .into_iter()
                     .zip(sequence::SequenceGeometry::new(width, count).lanes)
                     .enumerate()
                     .map(|(index, (technique, band))| {
-                        let name = move || look(technique).label.say(page.language.get());
-                        let server = (roomy || index == 0).then(|| view! { " " {page.say(|text| text.server)} }.into_any());
+                        let name = move || look(technique).label.in_language(page.language.get());
+                        let server = (roomy || index == 0).then(|| view! { " " {page.localized(|text| text.server)} }.into_any());
                         let client = (roomy || index + 1 == count).then(|| {
-                            view! { <span style:top=px(band.client_y + 3.0)>{page.say(|text| text.client)}</span> }.into_any()
+                            view! { <span style:top=px(band.client_y + 3.0)>{page.localized(|text| text.client)}</span> }.into_any()
                         });
                         view! {
                             <span class=format!("t-{}", technique.name()) style:top=px(band.server_y - 17.0)>
@@ -150,7 +150,7 @@ fn ScaleSwitch() -> impl IntoView {
                 prop:checked=move || page.settings.with(|settings| settings.log)
                 on:change=move |event| page.change(|settings| settings.log = event_target_checked(&event))
             />
-            {page.say(|text| text.powers)}
+            {page.localized(|text| text.powers)}
         </label>
     }
 }

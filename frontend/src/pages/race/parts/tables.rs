@@ -1,10 +1,10 @@
-//! The drawings as tables, for who cannot see them or wants the figures.
+//! The drawings as tables, for screen readers and for exact figures.
 
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
-use crate::app::language::Language;
 use crate::browser;
+use crate::language::Language;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::LanePhase;
@@ -13,10 +13,10 @@ use crate::pages::race::model::race::RaceState;
 use crate::pages::race::text::RaceText;
 use crate::techniques::look;
 
-/// So many requests of each lane are listed.
+/// Requests of each lane that are listed.
 const REQUESTS: usize = 4;
 
-/// Rises once a second while figures move: tables that change faster can't be read.
+/// The second of the run: tables that change more often can't be read.
 fn second(page: RaceContext) -> Memo<u64> {
     Memo::new(move |_| {
         #[expect(
@@ -40,7 +40,7 @@ struct RequestRow {
 /// The last requests of each lane.
 #[component]
 pub fn RequestTable(
-    /// The drawing that the table stands for.
+    /// The title of the drawing that the table replaces.
     of: fn(&RaceText) -> &'static str,
 ) -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -54,14 +54,14 @@ pub fn RequestTable(
     view! {
         <div class="scroll" tabindex="0" role="region" aria-label=move || of(page.text())>
             <table>
-                <caption>{page.say(|text| text.open_requests)}</caption>
+                <caption>{page.localized(|text| text.open_requests)}</caption>
                 <thead>
                     <tr>
-                        <th scope="col">{page.shell.say(|text| text.technique)}</th>
-                        <th scope="col">{page.say(|text| text.since)}</th>
-                        <th scope="col">{page.say(|text| text.answer)}</th>
-                        <th scope="col">{page.say(|text| text.body_column)}</th>
-                        <th scope="col">{page.say(|text| text.lasted)}</th>
+                        <th scope="col">{page.shell.localized(|text| text.technique)}</th>
+                        <th scope="col">{page.localized(|text| text.since)}</th>
+                        <th scope="col">{page.localized(|text| text.response)}</th>
+                        <th scope="col">{page.localized(|text| text.body_column)}</th>
+                        <th scope="col">{page.localized(|text| text.lasted)}</th>
                     </tr>
                 </thead>
                 <tbody>
@@ -71,7 +71,7 @@ pub fn RequestTable(
                             .map(|row| {
                                 view! {
                                     <tr>
-                                        <th scope="row">{look(row.technique).label.say(page.language.get())}</th>
+                                        <th scope="row">{look(row.technique).label.in_language(page.language.get())}</th>
                                         <td>{numbers::fixed(row.ago_s, 1)}</td>
                                         <td>{if row.status == 0 { "…".to_owned() } else { row.status.to_string() }}</td>
                                         <td>{numbers::count(row.bytes)}</td>
@@ -123,9 +123,9 @@ pub fn FigureTable() -> impl IntoView {
         page.summary.with_untracked(|summary| summary.lanes.clone())
     };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=page.say(|text| text.table_late)>
+        <div class="scroll" tabindex="0" role="region" aria-label=page.localized(|text| text.table_late)>
             <table>
-                <caption>{page.say(|text| text.table_late)}</caption>
+                <caption>{page.localized(|text| text.table_late)}</caption>
                 <thead>
                     <tr>
                         {move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_view()}
@@ -182,7 +182,7 @@ fn figure_row(lane: &LaneSummary, language: Language) -> impl IntoView + use<> {
     ];
     view! {
         <tr>
-            <th scope="row">{look(lane.technique).label.say(language)}</th>
+            <th scope="row">{look(lane.technique).label.in_language(language)}</th>
             {cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}
         </tr>
     }

@@ -1,4 +1,4 @@
-//! What the Race page says in English.
+//! The English texts of the Race page.
 
 use std::iter;
 
@@ -7,18 +7,17 @@ use tailwater_protocol::Technique;
 use tailwater_protocol::lab::Pattern;
 
 use super::RaceText;
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{
     Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, seconds, size, span_ms,
 };
-use crate::pages::race::model::headline::{Cost, Headline, Rung};
+use crate::pages::race::model::headline::{Cost, Headline, LaneGroup};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::Measure;
 use crate::techniques::look;
 
 const LANGUAGE: Language = Language::English;
 
-/// English.
 pub(super) const TEXT: RaceText = RaceText {
     title: "Tailwater — five ways to follow one stream",
     name: "Race",
@@ -40,7 +39,7 @@ pub(super) const TEXT: RaceText = RaceText {
     clock_unknown: "comparing the clocks…",
     relay_counts: "bytes counted at the server's socket, each lane on a port of its own",
     lab_off: "the server's lab is off: lanes share the page's origin, and header bytes can't be counted",
-    none_free: "the server has no ports left for more lanes: lanes share the page's origin, and header bytes can't be counted",
+    none_free: "the server has no free ports for the lanes: lanes share the page's origin, and header bytes can't be counted",
     ports_shut: "the lanes' own ports can't be reached from here: lanes share the page's origin, and header bytes can't be counted",
     hidden: |samples| {
         format!(
@@ -48,12 +47,12 @@ pub(super) const TEXT: RaceText = RaceText {
             count(samples)
         )
     },
-    behind_first: "these messages carry no due time: late means behind the first lane that had the message",
-    paused_note: "Paused. Measuring goes on; the figures and the picture stand still.",
+    behind_first: "these messages have no due time: lateness is counted from the arrival in the first lane",
+    paused_note: "Paused. Measuring continues; figures and drawings are not updated.",
     server_gone: "The server does not answer. The page keeps trying and goes on by itself.",
     from_tail: |skipped| {
         format!(
-            "followed from now on; {} before it are not read",
+            "followed from the current tail; {} before it are not read",
             size(skipped, LANGUAGE)
         )
     },
@@ -68,7 +67,7 @@ pub(super) const TEXT: RaceText = RaceText {
     body_bytes: "body bytes/event",
     lost: "lost",
     repeated: "repeated",
-    asks_every: |interval| format!("asks every {interval}"),
+    request_every: |interval| format!("a request every {interval}"),
     against: |mean_ms, predicted_ms, allowed_ms| {
         let predicted = match allowed_ms {
             Some(allowed_ms) => format!("{} {}", ms(predicted_ms), within_ms(allowed_ms)),
@@ -81,28 +80,28 @@ pub(super) const TEXT: RaceText = RaceText {
     no_prediction: "no prediction without due times",
     judged,
     needs,
-    sequence: "What happens on the wire",
-    sequence_hint: "Time runs to the right. Grey lines up are requests, lines down are what comes back. Hollow: an event falls due. Filled: it has arrived.",
+    sequence: "Requests, responses and events",
+    sequence_hint: "Time runs to the right. Grey lines up are requests, lines down are responses. Hollow shape: an event is due. Filled shape: it has arrived.",
     waterfall: "Requests over time",
     waterfall_hint: "Light: held open. Dark: bytes. Tick: a chunk. Shape: an event.",
-    distribution: "How late events arrive",
-    distribution_hint: "Share of events that have arrived after so long. Solid: measured. Dashed: predicted.",
+    distribution: "Latency distribution",
+    distribution_hint: "Share of events that have arrived within a time. Solid: measured. Dashed: predicted.",
     powers: "Powers of ten",
     server: "server",
     client: "client",
     stepped: |by| {
         format!(
-            "stopped {} {} the moment of the pause",
+            "stopped {} {} the pause",
             Unit::Second.of(&seconds(by.abs()), LANGUAGE),
             if by < 0.0 { "before" } else { "after" }
         )
     },
     as_table: "as a table",
-    table_late: "Lateness in milliseconds, and what was counted, for each lane",
+    table_late: "Latency in milliseconds and counts of each lane",
     samples: "samples",
     mean: "mean",
-    minimum: "least",
-    maximum: "most",
+    minimum: "minimum",
+    maximum: "maximum",
     p90: "p90",
     request_heads: "request heads",
     response_heads: "response heads",
@@ -110,7 +109,7 @@ pub(super) const TEXT: RaceText = RaceText {
     bodies: "bodies",
     connections: "connections",
     since: "sent (s ago)",
-    answer: "answer",
+    response: "response",
     open_requests: "The last requests of each lane",
     body_column: "body bytes",
     lasted: "lasted (ms)",
@@ -119,7 +118,7 @@ pub(super) const TEXT: RaceText = RaceText {
     stream: "Stream",
     source_host: "This server's pulse",
     source_generator: "Generated events",
-    source_named: "A stream of yours",
+    source_named: "A named stream",
     stream_name: "Name of the stream",
     stream_name_hint: "logs/demo",
     follow: "Follow",
@@ -142,44 +141,44 @@ pub(super) const TEXT: RaceText = RaceText {
     window: "Window",
     reset: "Reset all",
     publish: "Publish",
-    publish_hint: "Appends one message to the stream that is shown. On a JSON stream its lateness counts.",
-    publish_placeholder: "Say something",
+    publish_hint: "Appends one message to this stream. On a JSON stream its latency is measured.",
+    publish_placeholder: "Message",
     send: "Send",
     sent: "sent",
     refused: |why| format!("Not sent: {why}"),
     latest: "Latest message",
-    nothing_yet: "nothing yet",
-    quiet_title: "Listening; nothing new has come yet",
-    quiet: |stream| {
-        format!("Every lane waits at the end of {stream}. Append something, here or from a shell:")
+    nothing_yet: "none yet",
+    waiting_title: "Waiting for new messages",
+    waiting: |stream| {
+        format!("Every lane is at the tail of {stream}. Append a message here or in a shell:")
     },
-    missing_title: "There is no such stream yet",
+    missing_title: "The stream does not exist",
     missing: |stream| {
         format!(
-            "{stream} does not exist on this server. The page follows it as soon as it does. Create it, here or from a shell:"
+            "{stream} does not exist on this server. The page follows it as soon as it exists. Create it here or in a shell:"
         )
     },
     create: "Create it",
     or_append: "then append to it:",
     no_source_title: "Which stream?",
-    no_source: "The lab of this server is off, so it has no pulse and no generated events. Name any of its streams, or start one from a shell:",
+    no_source: "The lab of this server is off, so it has no pulse and no generated events. Enter the name of a stream, or create one in a shell:",
     gone_title: "The server does not answer",
-    gone: "Is it still running? The page asks again every two seconds. Start it with:",
+    gone: "Is it running? The page tries again every two seconds. Start it with:",
     failed_title: "The stream can't be followed",
-    help_title: "What is seen here",
-    help_intro: "One stream is followed by five techniques at once. All get the same events; what differs is how late they arrive and what it costs.",
-    key_lanes: "a lane on or off",
-    key_pause: "pause and go on",
-    key_publish: "to the publish box",
-    key_step: "step forward while paused, with Shift back",
-    key_filter: "to the stream's name",
+    help_title: "About this page",
+    help_intro: "One stream is followed by five techniques at the same time. All receive the same events, at different latency and cost.",
+    key_lanes: "switch a lane on or off",
+    key_pause: "pause or resume",
+    key_publish: "go to the publish box",
+    key_step: "step forward while paused; with Shift, step back",
+    key_filter: "go to the stream's name",
     measured_title: "What is measured",
     measured: &[
-        "Late counts from the moment an event was due at its source to the moment the piece of data that completed it reached the page's script. Both clocks are compared by probes; the bound is how wrong the comparison can be.",
-        "Bytes are application bytes at the server's socket: heads, framing and bodies in both directions. TCP, IP and TLS are not in them.",
-        "Percentiles are shown once two samples lie beyond them: p50 from 4, p99 from 200.",
-        "The first second of a lane and all stretches in which the tab was hidden are left out.",
-        "Server and browser on one machine have no distance between them: add delay to see what a network does.",
+        "Latency is the time from the due time of an event at its source until the chunk that completed it reached the page's script. The two clocks are compared by probes; the error bound is shown.",
+        "Bytes are application bytes at the server's socket: heads, framing and bodies in both directions, without TCP, IP and TLS.",
+        "A percentile is shown once two samples are above it: p50 from 4 samples, p99 from 200.",
+        "The first second of a lane and the time in which the tab was hidden are not measured.",
+        "If server and browser are on one machine, there is no network between them: add delay to see its effect.",
     ],
     foot: "Latency from the due time to the page's script. Bytes are application bytes at the server's socket.",
 };
@@ -196,16 +195,16 @@ fn phase(phase: LanePhase) -> &'static str {
     }
 }
 
-/// A bound to both sides: `± 0.06 ms`.
+/// An error bound: `± 0.06 ms`.
 fn within_ms(bound: f64) -> String {
     Unit::Millisecond.of(&plus_minus(&bound_ms(bound), LANGUAGE), LANGUAGE)
 }
 
-/// Names in a sentence: `NDJSON, SSE and WebSocket`.
+/// Names as a list in a sentence: `NDJSON, SSE and WebSocket`.
 fn names(techniques: &[Technique]) -> String {
     let names: Vec<&str> = techniques
         .iter()
-        .map(|technique| look(*technique).spoken.english)
+        .map(|technique| look(*technique).name_in_sentence.english)
         .collect();
     match names.split_last() {
         None => String::new(),
@@ -229,12 +228,12 @@ fn capital(sentence: &str) -> String {
 fn headline(headline: &Headline) -> String {
     match headline {
         Headline::Connecting => "Setting up the lanes…".to_owned(),
-        Headline::NoLanes => "No lane is on. Switch one on to begin.".to_owned(),
-        Headline::Missing(stream) => format!("There is no stream {stream} yet."),
+        Headline::NoLanes => "No lane is on. Switch one on to start.".to_owned(),
+        Headline::Missing(stream) => format!("The stream {stream} does not exist."),
         Headline::NoSource => {
-            "This server has no events of its own: name a stream to follow.".to_owned()
+            "This server has no source of events: enter the name of a stream.".to_owned()
         }
-        Headline::Unreachable => "The server does not answer.".to_owned(),
+        Headline::Unreachable => "The server does not respond.".to_owned(),
         Headline::Failed(why) => format!("The stream can't be followed: {why}."),
         Headline::Closed { events } => {
             format!(
@@ -242,10 +241,10 @@ fn headline(headline: &Headline) -> String {
                 count(*events)
             )
         }
-        Headline::Quiet { lanes, before: 0 } => {
-            format!("{} listening; nothing has come yet.", lanes_are(*lanes))
+        Headline::Waiting { lanes, before: 0 } => {
+            format!("{} waiting; no message has arrived yet.", lanes_are(*lanes))
         }
-        Headline::Quiet { lanes, before } => {
+        Headline::Waiting { lanes, before } => {
             format!(
                 "{} caught up on {} messages and listening.",
                 lanes_are(*lanes),
@@ -265,15 +264,15 @@ fn headline(headline: &Headline) -> String {
             repeated,
         } => format!(
             "{} has lost {} and repeated {}. This must not happen.",
-            capital(look(*technique).spoken.english),
+            capital(look(*technique).name_in_sentence.english),
             plural(*lost, "event", "events"),
             count(*repeated)
         ),
-        Headline::Ladder {
+        Headline::Ranking {
             measure,
-            rungs,
+            lane_groups,
             interval_ms,
-        } => ladder(*measure, rungs, *interval_ms),
+        } => ranking(*measure, lane_groups, *interval_ms),
     }
 }
 
@@ -293,45 +292,45 @@ fn plural(number: u64, one: &str, many: &str) -> String {
     }
 }
 
-fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
-    let step = |(index, rung): (usize, &Rung)| {
-        let mut who = names(&rung.techniques);
-        if rung.techniques == [Technique::Poll] {
+fn ranking(measure: Measure, lane_groups: &[LaneGroup], interval_ms: f64) -> String {
+    let step = |(index, group): (usize, &LaneGroup)| {
+        let mut who = names(&group.techniques);
+        if group.techniques == [Technique::Poll] {
             who.push_str(&format!(" every {}", span_ms(interval_ms, LANGUAGE)));
         }
         match (index, measure) {
             (0, Measure::FromDue) => {
-                let verb = if rung.techniques.len() == 1 {
+                let verb = if group.techniques.len() == 1 {
                     "shows"
                 } else {
                     "show"
                 };
                 format!(
                     "{who} {verb} an event {} after it was due",
-                    in_ms(rung.late_ms, LANGUAGE)
+                    in_ms(group.late_ms, LANGUAGE)
                 )
             }
-            (0, Measure::BehindFirst) if rungs.len() == 1 => {
+            (0, Measure::BehindFirst) if lane_groups.len() == 1 => {
                 format!(
                     "{who} show a message within {} of each other",
-                    in_ms(rung.late_ms.max(0.1), LANGUAGE)
+                    in_ms(group.late_ms.max(0.1), LANGUAGE)
                 )
             }
             (0, Measure::BehindFirst) => {
                 format!(
                     "{who} {} first",
-                    if rung.techniques.len() == 1 {
+                    if group.techniques.len() == 1 {
                         "is"
                     } else {
                         "are"
                     }
                 )
             }
-            (_, Measure::FromDue) => format!("{who} {}", in_ms(rung.late_ms, LANGUAGE)),
-            (_, Measure::BehindFirst) => format!("{who} {} later", in_ms(rung.late_ms, LANGUAGE)),
+            (_, Measure::FromDue) => format!("{who} {}", in_ms(group.late_ms, LANGUAGE)),
+            (_, Measure::BehindFirst) => format!("{who} {} later", in_ms(group.late_ms, LANGUAGE)),
         }
     };
-    let steps: Vec<String> = rungs.iter().enumerate().map(step).collect();
+    let steps: Vec<String> = lane_groups.iter().enumerate().map(step).collect();
     format!(
         "{}. Nothing lost, nothing repeated.",
         capital(&steps.join(", "))
@@ -339,7 +338,7 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
 }
 
 fn cost(cost: &Cost) -> String {
-    let name = |technique: Technique| look(technique).spoken.english;
+    let name = |technique: Technique| look(technique).name_in_sentence.english;
     let mut text = format!(
         "{} costs {} bytes per event, {} {}",
         capital(name(cost.least.0)),
@@ -349,7 +348,7 @@ fn cost(cost: &Cost) -> String {
     );
     if let Some(share) = cost.empty_polls.filter(|share| *share >= 0.005) {
         text.push_str(&format!(
-            "; {} of the polls came back empty",
+            "; {} of the polls had an empty response",
             percent(share, LANGUAGE)
         ));
     }
@@ -369,18 +368,18 @@ fn needs(doubt: Doubt) -> String {
     match doubt {
         Doubt::TooFew {
             more_s: Some(more_s),
-        } => format!("needs about {} more s", count(whole_s(more_s))),
-        Doubt::TooFew { more_s: None } => "needs more events".to_owned(),
+        } => format!("about {} s more are needed", count(whole_s(more_s))),
+        Doubt::TooFew { more_s: None } => "more events are needed".to_owned(),
         Doubt::Hidden => "the tab was hidden".to_owned(),
-        Doubt::ClockStepped => "a clock was set or slept".to_owned(),
+        Doubt::ClockStepped => "a clock was changed, or the machine slept".to_owned(),
         Doubt::ClockUnsure { bound_ms: bound } => {
-            format!("clocks known to {} only", within_ms(bound))
+            format!("the clocks are only known to {}", within_ms(bound))
         }
         Doubt::BeforeItsTime { .. } => {
-            "an event came before its time: the clocks are wrong".to_owned()
+            "an event arrived before its due time: the clocks are wrong".to_owned()
         }
         Doubt::SourceLate { late_ms } => {
-            format!("the source itself was {} late", in_ms(late_ms, LANGUAGE))
+            format!("the source was {} late", in_ms(late_ms, LANGUAGE))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the Race page says in Korean; docs/korean.md has the words and the rules.
+//! The Korean texts of the Race page; docs/korean.md has the glossary and the rules.
 
 use tailwater_lab::{Doubt, Finding, Verdict};
 use tailwater_protocol::Technique;
@@ -6,18 +6,17 @@ use tailwater_protocol::lab::Pattern;
 
 use super::RaceText;
 use super::english::whole_s;
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{
     Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, seconds, size, span_ms,
 };
-use crate::pages::race::model::headline::{Cost, Headline, Rung};
+use crate::pages::race::model::headline::{Cost, Headline, LaneGroup};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::Measure;
 use crate::techniques::look;
 
 const LANGUAGE: Language = Language::Korean;
 
-/// 한국어.
 pub(super) const TEXT: RaceText = RaceText {
     title: "Tailwater — 스트림 하나를 실시간으로 읽는 다섯 가지 방식",
     name: "비교",
@@ -67,7 +66,7 @@ pub(super) const TEXT: RaceText = RaceText {
     body_bytes: "본문 바이트/이벤트",
     lost: "유실",
     repeated: "중복",
-    asks_every: |interval| format!("{interval}마다 요청합니다"),
+    request_every: |interval| format!("{interval}마다 요청합니다"),
     against: |mean_ms, predicted_ms, allowed_ms| {
         let predicted = match allowed_ms {
             Some(allowed_ms) => format!("{}{}", ms(predicted_ms), within_ms(allowed_ms)),
@@ -109,7 +108,7 @@ pub(super) const TEXT: RaceText = RaceText {
     bodies: "본문",
     connections: "연결",
     since: "요청 시점(초 전)",
-    answer: "응답",
+    response: "응답",
     open_requests: "레인별 최근 요청",
     body_column: "본문 바이트",
     lasted: "소요 시간(ms)",
@@ -148,8 +147,8 @@ pub(super) const TEXT: RaceText = RaceText {
     refused: |why| format!("발행하지 못했습니다: {why}"),
     latest: "마지막 메시지",
     nothing_yet: "아직 없음",
-    quiet_title: "새 메시지를 기다리고 있습니다",
-    quiet: |stream| {
+    waiting_title: "새 메시지를 기다리고 있습니다",
+    waiting: |stream| {
         format!(
             "모든 레인이 {stream} 스트림의 끝에서 기다립니다. 여기나 셸에서 메시지를 추가해 보세요:"
         )
@@ -197,7 +196,7 @@ fn phase(phase: LanePhase) -> &'static str {
     }
 }
 
-/// A bound to both sides: `±0.06ms`.
+/// An error bound: `±0.06ms`.
 fn within_ms(bound: f64) -> String {
     Unit::Millisecond.of(&plus_minus(&bound_ms(bound), LANGUAGE), LANGUAGE)
 }
@@ -205,7 +204,7 @@ fn within_ms(bound: f64) -> String {
 fn names(techniques: &[Technique]) -> String {
     let names: Vec<&str> = techniques
         .iter()
-        .map(|technique| look(*technique).spoken.korean)
+        .map(|technique| look(*technique).name_in_sentence.korean)
         .collect();
     names.join("·")
 }
@@ -226,10 +225,10 @@ fn headline(headline: &Headline) -> String {
                 count(*events)
             )
         }
-        Headline::Quiet { lanes, before: 0 } => {
+        Headline::Waiting { lanes, before: 0 } => {
             format!("레인 {lanes}개가 대기 중입니다. 아직 도착한 메시지가 없습니다.")
         }
-        Headline::Quiet { lanes, before } => {
+        Headline::Waiting { lanes, before } => {
             format!(
                 "레인 {lanes}개가 기존 메시지 {}개를 모두 읽고 대기 중입니다.",
                 count(*before)
@@ -247,34 +246,37 @@ fn headline(headline: &Headline) -> String {
             repeated,
         } => format!(
             "{}: 이벤트 {}개 유실, {}개 중복. 발생해서는 안 되는 오류입니다.",
-            look(*technique).spoken.korean,
+            look(*technique).name_in_sentence.korean,
             count(*lost),
             count(*repeated)
         ),
-        Headline::Ladder {
+        Headline::Ranking {
             measure,
-            rungs,
+            lane_groups,
             interval_ms,
-        } => ladder(*measure, rungs, *interval_ms),
+        } => ranking(*measure, lane_groups, *interval_ms),
     }
 }
 
-fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
-    let step = |(index, rung): (usize, &Rung)| {
-        let mut who = names(&rung.techniques);
-        if rung.techniques == [Technique::Poll] {
+fn ranking(measure: Measure, lane_groups: &[LaneGroup], interval_ms: f64) -> String {
+    let step = |(index, group): (usize, &LaneGroup)| {
+        let mut who = names(&group.techniques);
+        if group.techniques == [Technique::Poll] {
             who.push_str(&format!("({} 주기)", span_ms(interval_ms, LANGUAGE)));
         }
         match (index, measure) {
-            (_, Measure::FromDue) => format!("{who} {}", in_ms(rung.late_ms, LANGUAGE)),
-            (0, Measure::BehindFirst) if rungs.len() == 1 => {
-                format!("{who} 모두 {} 이내", in_ms(rung.late_ms.max(0.1), LANGUAGE))
+            (_, Measure::FromDue) => format!("{who} {}", in_ms(group.late_ms, LANGUAGE)),
+            (0, Measure::BehindFirst) if lane_groups.len() == 1 => {
+                format!(
+                    "{who} 모두 {} 이내",
+                    in_ms(group.late_ms.max(0.1), LANGUAGE)
+                )
             }
             (0, Measure::BehindFirst) => format!("{who} 가장 먼저"),
-            (_, Measure::BehindFirst) => format!("{who} {} 뒤", in_ms(rung.late_ms, LANGUAGE)),
+            (_, Measure::BehindFirst) => format!("{who} {} 뒤", in_ms(group.late_ms, LANGUAGE)),
         }
     };
-    let steps: Vec<String> = rungs.iter().enumerate().map(step).collect();
+    let steps: Vec<String> = lane_groups.iter().enumerate().map(step).collect();
     let lead = match measure {
         Measure::FromDue => "예정 시각부터 이벤트 도착까지",
         Measure::BehindFirst => "메시지 도착 순서",
@@ -283,7 +285,7 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
 }
 
 fn cost(cost: &Cost) -> String {
-    let name = |technique: Technique| look(technique).spoken.korean;
+    let name = |technique: Technique| look(technique).name_in_sentence.korean;
     let mut text = format!(
         "이벤트당 바이트: {} {}, {} {}.",
         name(cost.least.0),

@@ -1,4 +1,4 @@
-//! What the Race page says, in English and in Korean: a missing text does not compile.
+//! The texts of the Race page, in English and in Korean: a missing text does not compile.
 
 mod english;
 mod korean;
@@ -6,11 +6,11 @@ mod korean;
 use tailwater_lab::{Doubt, Verdict};
 use tailwater_protocol::lab::Pattern;
 
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::pages::race::model::headline::{Cost, Headline};
 use crate::pages::race::model::lane::LanePhase;
 
-/// What the page says. Sentences with numbers are functions, so that each language has its own order of words.
+/// The texts of the page. Sentences with numbers are functions, so that each language has its own word order.
 #[expect(
     missing_docs,
     reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
@@ -59,7 +59,7 @@ pub struct RaceText {
     pub body_bytes: &'static str,
     pub lost: &'static str,
     pub repeated: &'static str,
-    pub asks_every: fn(&str) -> String,
+    pub request_every: fn(&str) -> String,
     pub against: fn(f64, f64, Option<f64>) -> String,
     pub predicts: fn(f64) -> String,
     pub predicted: &'static str,
@@ -90,7 +90,7 @@ pub struct RaceText {
     pub bodies: &'static str,
     pub connections: &'static str,
     pub since: &'static str,
-    pub answer: &'static str,
+    pub response: &'static str,
     pub open_requests: &'static str,
     pub body_column: &'static str,
     pub lasted: &'static str,
@@ -128,8 +128,8 @@ pub struct RaceText {
     pub latest: &'static str,
     pub nothing_yet: &'static str,
     // Empty and missing streams.
-    pub quiet_title: &'static str,
-    pub quiet: fn(&str) -> String,
+    pub waiting_title: &'static str,
+    pub waiting: fn(&str) -> String,
     pub missing_title: &'static str,
     pub missing: fn(&str) -> String,
     pub create: &'static str,
@@ -166,7 +166,7 @@ impl RaceText {
 mod tests {
     use super::*;
     use crate::app::text::rules::korean_faults;
-    use crate::pages::race::model::headline::Rung;
+    use crate::pages::race::model::headline::LaneGroup;
     use crate::pages::race::model::lane_summary::Measure;
     use tailwater_protocol::Technique;
 
@@ -177,16 +177,19 @@ mod tests {
         assert_eq!(english.measured.len(), korean.measured.len());
     }
 
-    /// Every text of the page that has numbers in it, with some.
+    /// All texts of the page with numbers, with examples of numbers.
     fn with_numbers(text: &RaceText) -> Vec<String> {
-        let ladder = |measure, count| {
-            let rungs = Technique::ALL.iter().take(count).map(|technique| Rung {
-                techniques: vec![*technique],
-                late_ms: 506.4,
-            });
-            (text.headline)(&Headline::Ladder {
+        let ranking = |measure, count| {
+            let lane_groups = Technique::ALL
+                .iter()
+                .take(count)
+                .map(|technique| LaneGroup {
+                    techniques: vec![*technique],
+                    late_ms: 506.4,
+                });
+            (text.headline)(&Headline::Ranking {
                 measure,
-                rungs: rungs.collect(),
+                lane_groups: lane_groups.collect(),
                 interval_ms: 1_000.0,
             })
         };
@@ -205,9 +208,9 @@ mod tests {
             Doubt::SourceLate { late_ms: 30.0 },
         ];
         let mut texts = vec![
-            ladder(Measure::FromDue, 5),
-            ladder(Measure::BehindFirst, 5),
-            ladder(Measure::BehindFirst, 1),
+            ranking(Measure::FromDue, 5),
+            ranking(Measure::BehindFirst, 5),
+            ranking(Measure::BehindFirst, 1),
             (text.cost)(&cost),
             (text.clock)(0.06, 43),
             (text.hidden)(34),

@@ -1,4 +1,4 @@
-//! What is open on the Streams page, and the same as the query of its address: the link is the state.
+//! What is open on the Streams page, and its form in the query of the address: a link restores all of it.
 
 use tailwater_protocol::Technique;
 
@@ -11,14 +11,14 @@ pub struct StreamsAddress {
     pub search: String,
     /// The page of the list begins behind this name.
     pub after: Option<String>,
-    /// The stream that is looked at.
+    /// The open stream.
     pub stream: Option<String>,
-    /// How it is followed, if another way is wished than the usual one.
+    /// The technique by which it is followed, if it is not the default.
     pub technique: Option<Technique>,
 }
 
 impl StreamsAddress {
-    /// What a query asks for.
+    /// Parses a query.
     pub fn from_query(query: &Query) -> Self {
         let mut address = Self::default();
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -34,7 +34,7 @@ impl StreamsAddress {
         address
     }
 
-    /// The query that asks for it.
+    /// The query of this address.
     pub fn to_query(&self) -> Query {
         let search = Some(&*self.search).filter(|search| !search.is_empty());
         Query::default()
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_address_survives_the_query() {
+    fn every_address_round_trips_through_the_query() {
         let open = StreamsAddress {
             search: "a b&c=ü".to_owned(),
             after: Some("logs/z".to_owned()),

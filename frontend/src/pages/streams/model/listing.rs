@@ -1,4 +1,4 @@
-//! A page of the list of streams with the way back to the pages before it, and who reads a stream.
+//! A page of the list of streams with the previous pages, and the readers of a stream by technique.
 
 use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
@@ -6,49 +6,49 @@ use tailwater_protocol::inspect::{StreamDetails, StreamList};
 /// Streams on a page of the list.
 pub const PAGE: usize = 50;
 
-/// Something asked of the server, as far as it is known.
+/// The state of something that is requested from the server.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Fetched<T> {
-    /// No answer yet.
+    /// No response yet.
     #[default]
-    Awaited,
-    /// The answer, which may be some seconds old.
-    Here(T),
-    /// There is no such thing.
+    Loading,
+    /// The response, which may be some seconds old.
+    Loaded(T),
+    /// It does not exist.
     Missing,
-    /// The server said no, in words.
+    /// The server refused the request, with the reason.
     Refused(String),
 }
 
-/// Which of the cases of [`Fetched`], without the answer.
+/// The variants of [`Fetched`] without the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FetchedKind {
-    /// No answer yet.
-    Awaited,
-    /// An answer.
-    Here,
-    /// There is no such thing.
+    /// No response yet.
+    Loading,
+    /// A response.
+    Loaded,
+    /// It does not exist.
     Missing,
-    /// The server said no, in words.
+    /// The server refused the request, with the reason.
     Refused(String),
 }
 
 impl<T> Fetched<T> {
-    /// Which case it is.
+    /// The variant.
     pub fn kind(&self) -> FetchedKind {
         match self {
-            Self::Awaited => FetchedKind::Awaited,
-            Self::Here(_) => FetchedKind::Here,
+            Self::Loading => FetchedKind::Loading,
+            Self::Loaded(_) => FetchedKind::Loaded,
             Self::Missing => FetchedKind::Missing,
             Self::Refused(why) => FetchedKind::Refused(why.clone()),
         }
     }
 
-    /// The answer, if it is there.
-    pub fn here(&self) -> Option<&T> {
+    /// The response, if there is one.
+    pub fn loaded(&self) -> Option<&T> {
         match self {
-            Self::Here(value) => Some(value),
-            Self::Awaited | Self::Missing | Self::Refused(_) => None,
+            Self::Loaded(value) => Some(value),
+            Self::Loading | Self::Missing | Self::Refused(_) => None,
         }
     }
 }
@@ -63,33 +63,35 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Where the next page begins; `None` on the last.
+    /// Where the next page begins; `None` on the last page.
     pub fn next(&self) -> Option<String> {
-        self.page.here().and_then(|page| page.after.clone())
+        self.page.loaded().and_then(|page| page.after.clone())
     }
 
-    /// Leaves the page that begins behind `from` for the next one, and says where that begins.
-    pub fn turn_on(&mut self, from: Option<String>) -> Option<String> {
+    /// Opens the page after the one that begins after `from`, and returns where it begins.
+    pub fn open_next(&mut self, from: Option<String>) -> Option<String> {
         let next = self.next()?;
         self.trail.push(from);
-        self.page = Fetched::Awaited;
+        self.page = Fetched::Loading;
         Some(next)
     }
 
     /// Goes back to the page before; to the first where the way here is not known, as after a deep link.
-    pub fn turn_back(&mut self) -> Option<String> {
-        self.page = Fetched::Awaited;
+    pub fn open_previous(&mut self) -> Option<String> {
+        self.page = Fetched::Loading;
         self.trail.pop().flatten()
     }
 
-    /// Begins anew with another search.
+    /// Starts again with another search.
     pub fn restart(&mut self) {
         *self = Self::default();
     }
 
-    /// Whether nothing exists that could be listed.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
-        self.page.here().is_some_and(|page| page.streams.is_empty())
+        self.page
+            .loaded()
+            .is_some_and(|page| page.streams.is_empty())
     }
 }
 
@@ -100,11 +102,11 @@ pub struct Followers {
     pub technique: Technique,
     /// How many.
     pub count: usize,
-    /// Bytes by which the slowest of those that are named is behind.
+    /// Bytes by which the slowest of the listed readers is behind.
     pub lag_bytes: u64,
 }
 
-/// Live readers by technique; techniques that nobody uses are left out.
+/// Live readers by technique; techniques without readers are left out.
 pub fn followers(details: &StreamDetails) -> Vec<Followers> {
     let of = |technique| {
         let lags = details
@@ -131,7 +133,7 @@ mod tests {
     use super::*;
 
     fn list(after: Option<&str>) -> Fetched<StreamList> {
-        Fetched::Here(StreamList {
+        Fetched::Loaded(StreamList {
             streams: Vec::new(),
             after: after.map(str::to_owned),
         })
@@ -143,18 +145,21 @@ mod tests {
             page: list(Some("b")),
             ..Listing::default()
         };
-        assert_eq!(listing.turn_on(None).as_deref(), Some("b"));
-        assert_eq!(listing.page, Fetched::Awaited);
+        assert_eq!(listing.open_next(None).as_deref(), Some("b"));
+        assert_eq!(listing.page, Fetched::Loading);
         assert_eq!(
-            listing.turn_on(Some("b".to_owned())),
+            listing.open_next(Some("b".to_owned())),
             None,
             "not before the page is there"
         );
         listing.page = list(Some("d"));
-        assert_eq!(listing.turn_on(Some("b".to_owned())).as_deref(), Some("d"));
-        assert_eq!(listing.turn_back().as_deref(), Some("b"));
-        assert_eq!(listing.turn_back(), None);
+        assert_eq!(
+            listing.open_next(Some("b".to_owned())).as_deref(),
+            Some("d")
+        );
+        assert_eq!(listing.open_previous().as_deref(), Some("b"));
+        assert_eq!(listing.open_previous(), None);
         let mut linked = Listing::default();
-        assert_eq!(linked.turn_back(), None);
+        assert_eq!(linked.open_previous(), None);
     }
 }

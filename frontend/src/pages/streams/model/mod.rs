@@ -1,4 +1,4 @@
-//! What the Streams page knows, as plain structs without a browser: everything here is tested natively.
+//! The model of the Streams page: plain structs that need no browser and are tested natively.
 
 pub mod address;
 pub mod listing;

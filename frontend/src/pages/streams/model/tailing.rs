@@ -1,4 +1,4 @@
-//! A stream that is followed: its last messages, what they cost, and how the follower stands.
+//! A followed stream: its last messages, counts, and the state of the follower.
 
 use std::collections::VecDeque;
 use tailwater_client::{FollowReport, ReceivedBatch};
@@ -8,62 +8,62 @@ use tailwater_protocol::{Data, Technique, Token};
 const MESSAGES_MAX: usize = 200;
 /// Characters of a message that are shown.
 const CHARACTERS_MAX: usize = 2_000;
-/// Bytes of a message that are shown when they are no text.
+/// Bytes of a binary message that are shown.
 const BYTES_MAX: usize = 64;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownMessage {
-    /// Counts from 0 since following began.
+    /// Its number, from 0 since following began.
     pub number: u64,
     /// The position after it, which only the last of those that came together knows.
     pub next: Option<Token>,
     /// Its content, or the beginning of it.
     pub text: String,
-    /// Its bytes.
+    /// Its length in bytes.
     pub bytes: usize,
-    /// Whether `text` is its bytes in hexadecimal.
+    /// Whether `text` has its bytes in hexadecimal.
     pub is_hex: bool,
     /// Whether `text` is only the beginning.
     pub is_cut: bool,
 }
 
-/// How the follower stands.
+/// The state of a follower.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum FollowState {
-    /// Nothing has come yet.
+    /// There was no response yet.
     #[default]
     Connecting,
-    /// At the tail, or on the way there.
+    /// Reading, or at the tail.
     Live,
-    /// A fault, in words; it comes back by itself.
-    Again(String),
-    /// The stream is closed and this is its end.
+    /// Reconnecting after a fault, with its message.
+    Retrying(String),
+    /// The stream is closed, and all of it has been read.
     Ended,
-    /// It can't be read, in words.
+    /// The stream can't be read, with the reason.
     Failed(String),
 }
 
-/// What a follower brought.
+/// The messages of a follower and its state.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FollowedStream {
     /// The last messages, the oldest first.
     pub messages: VecDeque<ShownMessage>,
-    /// How it stands.
-    pub standing: FollowState,
-    /// The technique in use, once a request has left.
+    /// The state of the follower.
+    pub state: FollowState,
+    /// The technique in use, once a request was sent.
     pub technique: Option<Technique>,
     /// Messages so far.
     pub count: u64,
     /// Payload bytes so far.
     pub bytes: u64,
-    /// Requests so far; for WebSocket connections.
+    /// Requests so far; for WebSocket, connections.
     pub requests: u64,
     fault: Option<String>,
 }
 
 impl FollowedStream {
-    /// Takes what the follower reports.
+    /// Processes a report of the follower.
     pub fn take(&mut self, report: &FollowReport) {
         match report {
             FollowReport::Requested { technique, .. } => {
@@ -78,10 +78,10 @@ impl FollowedStream {
             FollowReport::Waiting {
                 after_fault: true, ..
             } => {
-                self.standing = FollowState::Again(self.fault.take().unwrap_or_default());
+                self.state = FollowState::Retrying(self.fault.take().unwrap_or_default());
             }
             FollowReport::Finished { fault, .. } => {
-                self.standing = fault
+                self.state = fault
                     .clone()
                     .map_or(FollowState::Ended, FollowState::Failed);
             }
@@ -93,7 +93,7 @@ impl FollowedStream {
     }
 
     fn take_batch(&mut self, batch: &ReceivedBatch) {
-        self.standing = if batch.closed {
+        self.state = if batch.closed {
             FollowState::Ended
         } else {
             FollowState::Live
@@ -182,7 +182,7 @@ mod tests {
             .filter(|message| message.next.is_some())
             .count();
         assert_eq!(known, 2, "the last of each batch");
-        assert_eq!(tailing.standing, FollowState::Live);
+        assert_eq!(tailing.state, FollowState::Live);
     }
 
     #[test]
@@ -205,11 +205,11 @@ mod tests {
             ]
         );
         assert_eq!(tailing.messages[1].text, "ff 00");
-        assert_eq!(tailing.standing, FollowState::Ended);
+        assert_eq!(tailing.state, FollowState::Ended);
     }
 
     #[test]
-    fn a_fault_is_shown_until_data_comes_again() {
+    fn a_fault_is_shown_until_data_arrives_again() {
         let mut tailing = FollowedStream::default();
         tailing.take(&FollowReport::Ended {
             id: 0,
@@ -221,16 +221,16 @@ mod tests {
             for_ms: 100.0,
             after_fault: true,
         });
-        assert_eq!(tailing.standing, FollowState::Again("no answer".to_owned()));
+        assert_eq!(tailing.state, FollowState::Retrying("no answer".to_owned()));
         tailing.take(&report(Data::Json(Vec::new()), false));
         assert_eq!(
-            (tailing.standing.clone(), tailing.count),
+            (tailing.state.clone(), tailing.count),
             (FollowState::Live, 0)
         );
         tailing.take(&FollowReport::Finished {
             at_ms: 0.0,
             fault: Some("gone".to_owned()),
         });
-        assert_eq!(tailing.standing, FollowState::Failed("gone".to_owned()));
+        assert_eq!(tailing.state, FollowState::Failed("gone".to_owned()));
     }
 }

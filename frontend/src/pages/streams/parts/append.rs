@@ -1,4 +1,4 @@
-//! The append box: Enter sends, and what the server says against it is shown as it said it.
+//! The append box: Enter sends a message, and a refusal of the server is shown.
 
 use leptos::prelude::*;
 use tailwater_protocol::StreamName;
@@ -10,12 +10,12 @@ use crate::api::request::{ApiRequest, example};
 use crate::browser;
 use crate::pages::streams::context::{LastAction, StreamsContext};
 
-/// The box, or a sentence when the stream is closed.
+/// The box, or a note if the stream is closed.
 #[component]
 pub fn AppendBox(
-    /// Whose.
+    /// The stream.
     name: StoredValue<StreamName>,
-    /// What is known of it.
+    /// Its details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -24,15 +24,93 @@ pub fn AppendBox(
     });
     view! {
         <section class="part" aria-labelledby="append-title">
-            <h3 id="append-title">{streams.say(|text| text.append_title)}</h3>
+            <h3 id="append-title">{streams.localized(|text| text.append_title)}</h3>
             {move || {
                 if closed.get() {
-                    view! { <p class="hint">{streams.say(|text| text.is_closed)}</p> }.into_any()
+                    view! { <p class="hint">{streams.localized(|text| text.is_closed)}</p> }.into_any()
                 } else {
                     view! { <AppendForm name details /> }.into_any()
                 }
             }}
         </section>
+    }
+}
+
+/// What is typed into the box, and what became of sending it.
+#[derive(Clone, Copy)]
+struct AppendFields {
+    name: StoredValue<StreamName>,
+    content_type: Memo<String>,
+    body: RwSignal<String>,
+    fault: RwSignal<String>,
+    is_busy: RwSignal<bool>,
+}
+
+impl AppendFields {
+    fn new(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> Self {
+        let content_type = Memo::new(move |_| {
+            details.with(|details| {
+                details
+                    .as_ref()
+                    .map(|it| it.configuration.content_type.clone())
+                    .unwrap_or_default()
+            })
+        });
+        Self {
+            name,
+            content_type,
+            body: RwSignal::new(String::new()),
+            fault: RwSignal::new(String::new()),
+            is_busy: RwSignal::new(false),
+        }
+    }
+
+    fn request(self, body: &str) -> ApiRequest {
+        self.name.with_value(|name| {
+            self.content_type
+                .with_untracked(|content_type| ApiRequest::append(name, content_type, body))
+        })
+    }
+
+    /// The curl line for what is typed, or for an example.
+    fn curl(self) -> String {
+        let typed = self.body.get();
+        let body = if typed.is_empty() {
+            self.content_type.with(|it| example(it)).to_owned()
+        } else {
+            typed
+        };
+        self.request(&body).curl(&browser::origin())
+    }
+
+    fn send(self, streams: StreamsContext) {
+        let typed = self.body.get_untracked();
+        if typed.is_empty() || self.is_busy.get_untracked() {
+            return;
+        }
+        let request = self.request(&typed);
+        self.is_busy.set(true);
+        self.fault.set(String::new());
+        wasm_bindgen_futures::spawn_local(async move {
+            let controller = streams.controller();
+            match controller.send(&request).await {
+                Ok(done) => {
+                    streams.last_action.try_set(Some(LastAction::Appended(
+                        done.next.map(|next| next.to_string()).unwrap_or_default(),
+                    )));
+                    // A text that was typed meanwhile is kept.
+                    self.body.try_update(|body| {
+                        if *body == typed {
+                            body.clear();
+                        }
+                    });
+                }
+                Err(why) => {
+                    self.fault.try_set(why);
+                }
+            }
+            self.is_busy.try_set(false);
+        });
     }
 }
 
@@ -42,63 +120,19 @@ fn AppendForm(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let content_type = Memo::new(move |_| {
-        details.with(|details| {
-            details
-                .as_ref()
-                .map(|it| it.configuration.content_type.clone())
-                .unwrap_or_default()
-        })
-    });
+    let fields = AppendFields::new(name, details);
+    let AppendFields {
+        content_type,
+        body,
+        fault,
+        is_busy,
+        ..
+    } = fields;
     let is_json = move || {
         content_type.with(|content_type| ContentKind::of(content_type) == ContentKind::Json)
     };
-    let body = RwSignal::new(String::new());
-    let fault = RwSignal::new(String::new());
-    let is_busy = RwSignal::new(false);
-    let request = move |body: &str| {
-        name.with_value(|name| {
-            content_type.with_untracked(|content_type| ApiRequest::append(name, content_type, body))
-        })
-    };
-    let line = Signal::derive(move || {
-        let typed = body.get();
-        let body = if typed.is_empty() {
-            content_type.with(|it| example(it)).to_owned()
-        } else {
-            typed
-        };
-        request(&body).curl(&browser::origin())
-    });
-    let send = move || {
-        let typed = body.get_untracked();
-        if typed.is_empty() || is_busy.get_untracked() {
-            return;
-        }
-        let request = request(&typed);
-        is_busy.set(true);
-        fault.set(String::new());
-        wasm_bindgen_futures::spawn_local(async move {
-            let controller = streams.controller();
-            match controller.send(&request).await {
-                Ok(done) => {
-                    streams.said.try_set(Some(LastAction::Appended(
-                        done.next.map(|next| next.to_string()).unwrap_or_default(),
-                    )));
-                    // What was typed meanwhile stays.
-                    body.try_update(|body| {
-                        if *body == typed {
-                            body.clear();
-                        }
-                    });
-                }
-                Err(why) => {
-                    fault.try_set(why);
-                }
-            }
-            is_busy.try_set(false);
-        });
-    };
+    let line = Signal::derive(move || fields.curl());
+    let send = move || fields.send(streams);
     view! {
         <form
             class="form"
@@ -128,12 +162,12 @@ fn AppendForm(
                 }
             ></textarea>
             <p class="hint" id="append-hint">
-                {streams.say(|text| text.append_hint)} " "
+                {streams.localized(|text| text.append_hint)} " "
                 {move || is_json().then_some(streams.text().append_json)}
             </p>
             <div class="row">
                 <button class="primary" type="submit" data-testid="append-send" disabled=move || is_busy.get()>
-                    {streams.say(|text| text.append)}
+                    {streams.localized(|text| text.append)}
                 </button>
                 <CurlButton line id="curl-append" />
             </div>

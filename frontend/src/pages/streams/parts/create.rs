@@ -12,14 +12,14 @@ use crate::pages::streams::context::{LastAction, StreamsContext};
 use crate::pages::streams::text::StreamsText;
 use crate::widgets::field::TextField;
 
-/// Content types offered; any other can be typed.
+/// The content types of the choice; any other can be typed.
 const TYPES: [&str; 3] = [
     "application/json",
     "text/plain; charset=utf-8",
     "application/octet-stream",
 ];
 
-/// What is typed into the form.
+/// The fields of the form.
 #[derive(Clone, Copy)]
 struct Typed {
     name: RwSignal<String>,
@@ -45,7 +45,7 @@ impl Typed {
         }
     }
 
-    /// All of it; following it when read in a view.
+    /// All fields; reactive when read in a view.
     fn stream(&self) -> NewStreamForm {
         NewStreamForm {
             name: self.name.get(),
@@ -90,7 +90,7 @@ pub fn Create() -> impl IntoView {
             is_busy.try_set(false);
             match outcome {
                 Ok(done) => {
-                    streams.said.try_set(Some(LastAction::Created {
+                    streams.last_action.try_set(Some(LastAction::Created {
                         name: name.clone(),
                         is_new: done.is_new,
                     }));
@@ -104,8 +104,8 @@ pub fn Create() -> impl IntoView {
     };
     view! {
         <section class="panel" aria-labelledby="create-title">
-            <h2 id="create-title">{streams.say(|text| text.create_title)}</h2>
-            <p class="hint">{streams.say(|text| text.create_intro)}</p>
+            <h2 id="create-title">{streams.localized(|text| text.create_title)}</h2>
+            <p class="hint">{streams.localized(|text| text.create_intro)}</p>
             <form
                 class="form"
                 on:submit=move |event| {
@@ -116,7 +116,7 @@ pub fn Create() -> impl IntoView {
                 <CreateFields typed />
                 <div class="row">
                     <button class="primary" type="submit" data-testid="create-send" disabled=move || is_busy.get()>
-                        {streams.say(|text| text.create)}
+                        {streams.localized(|text| text.create)}
                     </button>
                     <CurlButton line id="curl-create" />
                 </div>
@@ -131,17 +131,17 @@ fn CreateFields(typed: Typed) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let hint = Signal::derive(move || streams.text().stream_name_hint.to_owned());
     view! {
-        <label for="create-name">{streams.say(|text| text.stream_name)}</label>
+        <label for="create-name">{streams.localized(|text| text.stream_name)}</label>
         <TextField id="create-name" value=typed.name placeholder=hint typed=move |()| typed.fault.set(String::new()) />
         <TypeChoice content_type=typed.content_type />
         <details class="limits">
-            <summary>{streams.say(|text| text.limits)}</summary>
-            <p class="hint">{streams.say(|text| text.limits_hint)}</p>
+            <summary>{streams.localized(|text| text.limits)}</summary>
+            <p class="hint">{streams.localized(|text| text.limits_hint)}</p>
             <Number id="create-ttl" value=typed.ttl_seconds label=|text| text.ttl unit=Unit::Second />
             <Number id="create-keep-bytes" value=typed.keep_bytes label=|text| text.keep_bytes unit=Unit::Byte />
             <Number id="create-keep-seconds" value=typed.keep_seconds label=|text| text.keep_seconds unit=Unit::Second />
         </details>
-        <label for="create-first">{streams.say(|text| text.first)}</label>
+        <label for="create-first">{streams.localized(|text| text.first)}</label>
         <textarea
             id="create-first"
             data-testid="create-first"
@@ -153,13 +153,13 @@ fn CreateFields(typed: Typed) -> impl IntoView {
     }
 }
 
-/// One of the usual content types, or any other.
+/// The choice of a content type, or a field for any other.
 #[component]
 fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let is_other = RwSignal::new(false);
     view! {
-        <label for="create-type">{streams.say(|text| text.content_type)}</label>
+        <label for="create-type">{streams.localized(|text| text.content_type)}</label>
         <select
             id="create-type"
             data-testid="create-type"
@@ -172,10 +172,10 @@ fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
             }
         >
             {TYPES.map(|one| view! { <option value=one>{one}</option> }).collect_view()}
-            <option value="">{streams.say(|text| text.other_type)}</option>
+            <option value="">{streams.localized(|text| text.other_type)}</option>
         </select>
         {move || is_other.get().then(|| {
-            let label = streams.say(|text| text.content_type);
+            let label = streams.localized(|text| text.content_type);
             view! { <TextField id="create-other-type" value=content_type placeholder=String::new() label /> }
         })}
     }
@@ -191,7 +191,7 @@ fn Number(
     let streams = expect_context::<StreamsContext>();
     view! {
         <div class="dial">
-            <label for=id>{streams.say(label)}</label>
+            <label for=id>{streams.localized(label)}</label>
             <span class="field">
                 <TextField id value placeholder=String::new() numeric=true />
                 <span class="unit">{move || unit.symbol(streams.shell.language.get())}</span>

@@ -1,20 +1,20 @@
-//! The curl line of an action, shown and copied at a click; and what the server said against an action.
+//! The curl command of an action, which a click shows and copies, and the fault of an action.
 
 use leptos::prelude::*;
 
 use crate::browser;
 use crate::pages::streams::context::StreamsContext;
 
-/// How long the button says that it copied, ms.
-const SAID_MS: f64 = 2_000.0;
+/// How long the button shows that the command was copied, ms.
+const COPIED_MS: f64 = 2_000.0;
 
-/// A button that copies the line and shows it until it is clicked again.
+/// A button that copies the command and shows it until it is clicked again.
 #[component]
 pub fn CurlButton(
-    /// The line; empty while the fields make none.
+    /// The command; empty while the fields are invalid.
     #[prop(into)]
     line: Signal<String>,
-    /// The button's id for tests.
+    /// The id of the button for tests.
     id: &'static str,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -30,7 +30,7 @@ pub fn CurlButton(
         wasm_bindgen_futures::spawn_local(async move {
             if browser::copy(&text).await {
                 copied.try_set(true);
-                browser::sleep(SAID_MS).await;
+                browser::sleep(COPIED_MS).await;
                 copied.try_set(false);
             }
         });
@@ -52,10 +52,10 @@ pub fn CurlButton(
     }
 }
 
-/// What was wrong, told at once.
+/// The fault of an action, which screen readers announce at once.
 #[component]
 pub fn FieldFault(
-    /// What was wrong; empty when nothing was.
+    /// The fault; empty if there is none.
     #[prop(into)]
     fault: Signal<String>,
 ) -> impl IntoView {

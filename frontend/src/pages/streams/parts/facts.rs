@@ -1,19 +1,19 @@
-//! What a stream is: its offsets, its configuration, where it grew from and what grew from it.
+//! The details of a stream: its offsets, its configuration, its source and its forks.
 
 use leptos::prelude::*;
 use tailwater_protocol::inspect::{Configuration, StreamDetails};
 
 use crate::app::HistoryChange;
-use crate::app::language::Language;
+use crate::app::nav::is_plain;
 use crate::browser;
+use crate::language::Language;
 use crate::numbers::{count, size, span_s};
 use crate::pages::streams::context::StreamsContext;
-use crate::widgets::nav::is_plain;
 
-/// The facts, each with its name.
+/// The list of details.
 #[component]
 pub fn StreamFacts(
-    /// What is known of it.
+    /// The details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -47,17 +47,17 @@ pub fn StreamFacts(
         })
     };
     view! {
-        <dl class="facts" aria-label=streams.say(|text| text.facts)>
+        <dl class="facts" aria-label=streams.localized(|text| text.facts)>
             <div>
-                <dt>{streams.say(|text| text.state)}</dt>
+                <dt>{streams.localized(|text| text.state)}</dt>
                 <dd data-testid="state">{state}</dd>
             </div>
-            <div><dt>{streams.say(|text| text.content_type)}</dt><dd>{of(|details, _| details.configuration.content_type.clone())}</dd></div>
-            <div><dt>{streams.say(|text| text.tail)}</dt><dd class="offset" data-testid="tail">{of(|details, _| details.next_offset.to_string())}</dd></div>
-            <div><dt>{streams.say(|text| text.earliest)}</dt><dd class="offset">{of(|details, _| details.earliest_offset.to_string())}</dd></div>
-            <div><dt>{streams.say(|text| text.size)}</dt><dd data-testid="kept">{of(|details, language| size(details.kept_bytes, language))}</dd></div>
-            <div><dt>{streams.say(|text| text.retention)}</dt><dd>{configured(retention)}</dd></div>
-            <div><dt>{streams.say(|text| text.ends)}</dt><dd>{configured(ends)}</dd></div>
+            <div><dt>{streams.localized(|text| text.content_type)}</dt><dd>{of(|details, _| details.configuration.content_type.clone())}</dd></div>
+            <div><dt>{streams.localized(|text| text.tail)}</dt><dd class="offset" data-testid="tail">{of(|details, _| details.next_offset.to_string())}</dd></div>
+            <div><dt>{streams.localized(|text| text.earliest)}</dt><dd class="offset">{of(|details, _| details.earliest_offset.to_string())}</dd></div>
+            <div><dt>{streams.localized(|text| text.size)}</dt><dd data-testid="kept">{of(|details, language| size(details.kept_bytes, language))}</dd></div>
+            <div><dt>{streams.localized(|text| text.retention)}</dt><dd>{configured(retention)}</dd></div>
+            <div><dt>{streams.localized(|text| text.ends)}</dt><dd>{configured(ends)}</dd></div>
             <Family details />
         </dl>
     }
@@ -88,11 +88,11 @@ fn retention(streams: StreamsContext, configuration: &Configuration) -> String {
     }
 }
 
-/// Forks up and down.
+/// Links to the source and to the forks.
 #[component]
 fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    // Lists of texts, so that links keep the focus while figures change.
+    // Memos of texts, so that links keep the focus while figures change.
     let origin = Memo::new(move |_| {
         let origin = details.with(|details| details.as_ref().and_then(|it| it.forked_from.clone()));
         origin
@@ -127,7 +127,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
             let at = Signal::derive(move || (streams.text().at_offset)(&at));
             view! {
                 <div>
-                    <dt>{streams.say(|text| text.forked_from)}</dt>
+                    <dt>{streams.localized(|text| text.forked_from)}</dt>
                     <dd><OtherStreamLink name /> " " <small>{at}</small></dd>
                 </div>
             }
@@ -141,7 +141,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
             let links = names.into_iter().map(|name| view! { <OtherStreamLink name /> " " }).collect_view();
             view! {
                 <div>
-                    <dt>{streams.say(|text| text.forks)}</dt>
+                    <dt>{streams.localized(|text| text.forks)}</dt>
                     <dd data-testid="forks">{links} {more}</dd>
                 </div>
             }

@@ -1,4 +1,4 @@
-//! A stream followed live on the page, by any of the five techniques.
+//! Follows a stream on the page, by any of the five techniques.
 
 use leptos::prelude::*;
 use tailwater_protocol::inspect::StreamDetails;
@@ -10,24 +10,24 @@ use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers::size;
 use crate::pages::streams::context::StreamsContext;
-use crate::pages::streams::controller::{Following, USUAL};
+use crate::pages::streams::controller::{DEFAULT_TECHNIQUE, Following};
 use crate::pages::streams::model::tailing::ShownMessage;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 
-/// The choice of technique, what comes, and what it costs.
+/// The choice of technique, the messages, and their counts.
 #[component]
 pub fn FollowSection(
-    /// Whose.
+    /// The stream.
     name: StoredValue<StreamName>,
-    /// What is known of it.
+    /// Its details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let wished = Memo::new(move |_| {
+    let selected = Memo::new(move |_| {
         streams
             .address
-            .with(|address| address.technique.unwrap_or(USUAL))
+            .with(|address| address.technique.unwrap_or(DEFAULT_TECHNIQUE))
     });
     let from = RwSignal::new(Token::beginning());
     Effect::new(move || {
@@ -44,23 +44,23 @@ pub fn FollowSection(
     });
     let is_on = Memo::new(move |_| streams.following.with(Option::is_some));
     let line = Signal::derive(move || {
-        name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from.get()))
+        name.with_value(|name| follow_line(&browser::origin(), name, selected.get(), &from.get()))
     });
     let start = move || {
         let how = Following {
-            technique: wished.get_untracked(),
+            technique: selected.get_untracked(),
             from: from.get_untracked(),
         };
         streams.controller().follow(how);
     };
     view! {
         <section class="part" aria-labelledby="follow-title">
-            <h3 id="follow-title">{streams.say(|text| text.follow_title)}</h3>
-            <Techniques wished />
+            <h3 id="follow-title">{streams.localized(|text| text.follow_title)}</h3>
+            <Techniques selected />
             <div class="row">
                 <select
                     data-testid="follow-from"
-                    aria-label=streams.say(|text| text.follow_from)
+                    aria-label=streams.localized(|text| text.follow_from)
                     on:change=move |event| {
                         from.set(if event_target_value(&event) == "now" { Token::now() } else { Token::beginning() });
                         if is_on.get_untracked() {
@@ -68,8 +68,8 @@ pub fn FollowSection(
                         }
                     }
                 >
-                    <option value="-1" prop:selected=move || from.get() != Token::now()>{streams.say(|text| text.from_beginning)}</option>
-                    <option value="now" prop:selected=move || from.get() == Token::now()>{streams.say(|text| text.from_now)}</option>
+                    <option value="-1" prop:selected=move || from.get() != Token::now()>{streams.localized(|text| text.from_beginning)}</option>
+                    <option value="now" prop:selected=move || from.get() == Token::now()>{streams.localized(|text| text.from_now)}</option>
                 </select>
                 <button
                     class="tool wide"
@@ -80,37 +80,37 @@ pub fn FollowSection(
                 </button>
                 <CurlButton line id="curl-follow" />
             </div>
-            <p class="hint" hidden=move || !has_ttl.get()>{streams.say(|text| text.renews)}</p>
-            <FollowStatus wished />
+            <p class="hint" hidden=move || !has_ttl.get()>{streams.localized(|text| text.renews)}</p>
+            <FollowStatus selected />
             <MessageList />
         </section>
     }
 }
 
-/// The five, of which one is chosen.
+/// The choice of one of the five techniques.
 #[component]
-fn Techniques(wished: Memo<Technique>) -> impl IntoView {
+fn Techniques(selected: Memo<Technique>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     view! {
-        <div class="techniques" role="radiogroup" aria-label=streams.shell.say(|text| text.technique)>
+        <div class="techniques" role="radiogroup" aria-label=streams.shell.localized(|text| text.technique)>
             {Technique::ALL
                 .map(|technique| {
                     view! {
                         <label class=format!("t-{}", technique.name())>
                             <input
                                 type="radio"
-                                class="spoken"
+                                class="visually-hidden"
                                 name="follow-technique"
                                 data-testid=format!("by-{}", technique.name())
-                                prop:checked=move || wished.get() == technique
+                                prop:checked=move || selected.get() == technique
                                 on:change=move |_| {
                                     streams.open(HistoryChange::Replace, |address| {
-                                        address.technique = Some(technique).filter(|one| *one != USUAL);
+                                        address.technique = Some(technique).filter(|one| *one != DEFAULT_TECHNIQUE);
                                     });
                                 }
                             />
                             <TechniqueBadge technique />
-                            <span>{move || look(technique).label.say(streams.shell.language.get())}</span>
+                            <span>{move || look(technique).label.in_language(streams.shell.language.get())}</span>
                         </label>
                     }
                 })
@@ -119,9 +119,9 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
     }
 }
 
-/// How the follower stands, and what came so far.
+/// The state of the follower, and its counts.
 #[component]
-fn FollowStatus(wished: Memo<Technique>) -> impl IntoView {
+fn FollowStatus(selected: Memo<Technique>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let says = Signal::derive(move || {
         let text = streams.text();
@@ -131,11 +131,11 @@ fn FollowStatus(wished: Memo<Technique>) -> impl IntoView {
         streams.tailing.with(|tailing| {
             let other = tailing
                 .technique
-                .filter(|one| *one != wished.get() && *one != Technique::Poll);
+                .filter(|one| *one != selected.get() && *one != Technique::Poll);
             let parts = [
-                Some((text.standing)(&tailing.standing)),
+                Some((text.follow_state)(&tailing.state)),
                 other.map(|other| {
-                    (text.stands_in)(look(other).label.say(streams.shell.language.get()))
+                    (text.replaced_by)(look(other).label.in_language(streams.shell.language.get()))
                 }),
                 Some((text.counts)(
                     tailing.count,
@@ -149,7 +149,7 @@ fn FollowStatus(wished: Memo<Technique>) -> impl IntoView {
     view! { <p class="hint" data-testid="follow-state">{says}</p> }
 }
 
-/// The last messages, the newest on top.
+/// The last messages, the newest first.
 #[component]
 fn MessageList() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -175,7 +175,7 @@ fn MessageList() -> impl IntoView {
     let is_empty = Memo::new(move |_| streams.tailing.with(|tailing| tailing.messages.is_empty()));
     let is_on = move || streams.following.with(Option::is_some);
     view! {
-        <p class="hint" hidden=move || !is_empty.get() || !is_on()>{streams.say(|text| text.nothing_yet)}</p>
+        <p class="hint" hidden=move || !is_empty.get() || !is_on()>{streams.localized(|text| text.nothing_yet)}</p>
         <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=move || is_empty.get()>
             <For each=numbers key=|number| *number children=move |number| message(number).map(|message| view! { <MessageEntry message /> }) />
         </ol>

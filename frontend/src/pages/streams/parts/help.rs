@@ -1,11 +1,11 @@
-//! The help of the Streams page: what can be done here.
+//! The help of the Streams page.
 
 use leptos::prelude::*;
 
 use crate::app::Shell;
 use crate::pages::streams::text::StreamsText;
 
-/// What can be done here.
+/// The help of the Streams page.
 #[component]
 pub fn StreamsHelp() -> impl IntoView {
     let shell = expect_context::<Shell>();

@@ -1,4 +1,4 @@
-//! The list of streams: searched and paged on the server.
+//! The list of streams, which the server searches and pages.
 
 use leptos::prelude::*;
 use tailwater_protocol::Token;
@@ -6,15 +6,15 @@ use tailwater_protocol::inspect::StreamSummary;
 
 use crate::api::request::ApiRequest;
 use crate::app::HistoryChange;
-use crate::app::language::Language;
+use crate::app::nav::is_plain;
 use crate::browser;
+use crate::language::Language;
 use crate::numbers;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{FetchedKind, Listing, PAGE};
 use crate::pages::streams::parts::curl::CurlButton;
 use crate::widgets::command::CommandLine;
 use crate::widgets::field::TextField;
-use crate::widgets::nav::is_plain;
 
 /// How long the typing has to rest before the server is asked, ms.
 const REST_MS: u64 = 150;
@@ -32,14 +32,14 @@ pub fn ListSection() -> impl IntoView {
     view! {
         <section class="list" aria-labelledby="list-title">
             <header>
-                <h2 id="list-title">{streams.say(|text| text.list)}</h2>
+                <h2 id="list-title">{streams.localized(|text| text.list)}</h2>
                 <CurlButton line id="curl-list" />
                 <button
                     class="primary"
                     data-testid="new"
                     on:click=move |_| streams.open(HistoryChange::Push, |address| address.stream = None)
                 >
-                    {streams.say(|text| text.new_stream)}
+                    {streams.localized(|text| text.new_stream)}
                 </button>
             </header>
             <SearchForm />
@@ -95,7 +95,7 @@ fn SearchForm() -> impl IntoView {
                 search();
             }
         >
-            <label class="spoken" for="stream-search">{streams.say(|text| text.search)}</label>
+            <label class="visually-hidden" for="stream-search">{streams.localized(|text| text.search)}</label>
             <TextField
                 id="stream-search"
                 value=typed
@@ -121,7 +121,7 @@ fn Rows() -> impl IntoView {
         streams.listing.with(|listing| {
             listing
                 .page
-                .here()
+                .loaded()
                 .map(|page| {
                     page.streams
                         .iter()
@@ -132,14 +132,14 @@ fn Rows() -> impl IntoView {
         })
     };
     move || match kind.get() {
-        FetchedKind::Awaited => {
-            view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any()
+        FetchedKind::Loading => {
+            view! { <p class="hint">{streams.localized(|text| text.loading)}</p> }.into_any()
         }
         FetchedKind::Refused(why) => {
             view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any()
         }
         FetchedKind::Missing => view! { <Empty /> }.into_any(),
-        FetchedKind::Here => view! {
+        FetchedKind::Loaded => view! {
             <ul class="rows" data-testid="rows">
                 <For each=rows key=String::clone children=|name| view! { <ListRow name /> } />
             </ul>
@@ -148,7 +148,7 @@ fn Rows() -> impl IntoView {
     }
 }
 
-/// One stream; what it shows follows the list, and the link stays the same element, so that it keeps the focus.
+/// One stream. Its figures follow the list, and the link stays the same element, so that it keeps the focus.
 #[component]
 fn ListRow(name: String) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -156,7 +156,7 @@ fn ListRow(name: String) -> impl IntoView {
     let with = move |part: fn(&StreamSummary, Language) -> String| {
         Signal::derive(move || {
             streams.listing.with(|listing| {
-                let rows = listing.page.here().map_or(&[][..], |page| &page.streams);
+                let rows = listing.page.loaded().map_or(&[][..], |page| &page.streams);
                 let stream =
                     name.with_value(|name| rows.iter().find(|stream| stream.name == *name));
                 stream
@@ -201,7 +201,7 @@ fn ListRow(name: String) -> impl IntoView {
                 on:click=move |event| {
                     if is_plain(&event) {
                         event.prevent_default();
-                        streams.said.set(None);
+                        streams.last_action.set(None);
                         streams.open(HistoryChange::Push, |address| address.stream = Some(name.get_value()));
                     }
                 }
@@ -211,8 +211,8 @@ fn ListRow(name: String) -> impl IntoView {
                     <span class="badge live" hidden=move || live.with(String::is_empty)>
                         {move || live.with(|live| (streams.text().live)(live))}
                     </span>
-                    <span class="badge" hidden=move || is_fork.with(String::is_empty)>{streams.say(|text| text.is_fork)}</span>
-                    <span class="badge" hidden=move || is_closed.with(String::is_empty)>{streams.say(|text| text.closed)}</span>
+                    <span class="badge" hidden=move || is_fork.with(String::is_empty)>{streams.localized(|text| text.is_fork)}</span>
+                    <span class="badge" hidden=move || is_closed.with(String::is_empty)>{streams.localized(|text| text.closed)}</span>
                 </span>
                 <span class="type">{with(|stream, _| stream.content_type.clone())}</span>
                 <span class="kept">{with(kept)}</span>
@@ -227,7 +227,7 @@ fn kept(stream: &StreamSummary, language: Language) -> String {
     numbers::size(kept, language)
 }
 
-/// No stream at all, or none that fits the search.
+/// Shown if there are no streams, or none that matches the search.
 #[component]
 fn Empty() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -241,8 +241,8 @@ fn Empty() -> impl IntoView {
         if search.is_empty() {
             view! {
                 <div class="empty" data-testid="empty">
-                    <h3>{streams.say(|text| text.none_title)}</h3>
-                    <p>{streams.say(|text| text.none)}</p>
+                    <h3>{streams.localized(|text| text.none_title)}</h3>
+                    <p>{streams.localized(|text| text.none)}</p>
                     <CommandLine line=line.clone() />
                 </div>
             }
@@ -258,7 +258,7 @@ fn Empty() -> impl IntoView {
                             address.after = None;
                         })
                     >
-                        {streams.say(|text| text.show_all)}
+                        {streams.localized(|text| text.show_all)}
                     </button>
                 </div>
             }
@@ -293,17 +293,17 @@ fn PageTurn() -> impl IntoView {
                         class="tool wide"
                         data-testid="previous"
                         disabled=move || !has_previous.get()
-                        on:click=move |_| turn(|listing, _| Some(listing.turn_back()))
+                        on:click=move |_| turn(|listing, _| Some(listing.open_previous()))
                     >
-                        {streams.say(|text| text.previous_page)}
+                        {streams.localized(|text| text.previous_page)}
                     </button>
                     <button
                         class="tool wide"
                         data-testid="next"
                         disabled=move || !has_next.get()
-                        on:click=move |_| turn(|listing, from| listing.turn_on(from).map(Some))
+                        on:click=move |_| turn(|listing, from| listing.open_next(from).map(Some))
                     >
-                        {streams.say(|text| text.next_page)}
+                        {streams.localized(|text| text.next_page)}
                     </button>
                 </div>
             }

@@ -1,4 +1,4 @@
-//! What the Streams page is made of: the list, and what can be seen of a stream and done with it.
+//! The parts of the Streams page: the list, and the details of a stream and actions on it.
 
 pub mod append;
 pub mod change;

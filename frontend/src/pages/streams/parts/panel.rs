@@ -1,4 +1,4 @@
-//! The stream that is chosen: what is known of it, and everything that can be done with it.
+//! The open stream: its details, and all actions on it.
 
 use leptos::prelude::*;
 use tailwater_protocol::StreamName;
@@ -12,6 +12,7 @@ use super::follow::FollowSection;
 use super::readers::{ProducerSection, ReaderSection};
 use crate::api::name;
 use crate::api::request::{ApiRequest, stream_url};
+use crate::app::nav::is_plain;
 use crate::app::page::{DashboardPage, StreamLink};
 use crate::app::{HistoryChange, Shell};
 use crate::browser;
@@ -19,21 +20,22 @@ use crate::pages::streams::PAGE;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{Fetched, FetchedKind};
 use crate::widgets::command::CommandLine;
-use crate::widgets::nav::is_plain;
 
 /// The panel.
 #[component]
 pub fn StreamPanel(
-    /// Whose.
+    /// The name in the address.
     name: String,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    // A name that no stream can have is not here: what is looked at says why.
+    // There is no stream for an invalid name; `inspected` has the reason.
     let (name, title) = (name::named(&name).ok().map(StoredValue::new), name);
-    let kind = Memo::new(move |_| streams.looked.with(Fetched::kind));
-    // What is shown stays while the next answer is awaited.
+    let kind = Memo::new(move |_| streams.inspected.with(Fetched::kind));
+    // The details are kept while the next response is loading.
     let details = Memo::new(move |before: Option<&Option<StreamDetails>>| {
-        let now = streams.looked.with(|looked| looked.here().cloned());
+        let now = streams
+            .inspected
+            .with(|inspected| inspected.loaded().cloned());
         now.or_else(|| before.cloned().flatten())
     });
     view! {
@@ -41,12 +43,12 @@ pub fn StreamPanel(
             <Back />
             <header class="look">
                 <h2 id="look-title" data-testid="look-name">{title}</h2>
-                {move || name.filter(|_| kind.get() == FetchedKind::Here).map(|name| view! { <OtherViews name /> })}
+                {move || name.filter(|_| kind.get() == FetchedKind::Loaded).map(|name| view! { <OtherViews name /> })}
             </header>
             {move || match (kind.get(), name) {
                 (FetchedKind::Refused(why), _) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
-                (FetchedKind::Awaited, _) | (_, None) => view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any(),
-                (FetchedKind::Here, Some(name)) => view! {
+                (FetchedKind::Loading, _) | (_, None) => view! { <p class="hint">{streams.localized(|text| text.loading)}</p> }.into_any(),
+                (FetchedKind::Loaded, Some(name)) => view! {
                     <StreamFacts details />
                     <AppendBox name details />
                     <FollowSection name details />
@@ -61,7 +63,7 @@ pub fn StreamPanel(
     }
 }
 
-/// Back to the list, where there is no room for both.
+/// A link back to the list, if the window is too narrow for both.
 #[component]
 fn Back() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -77,12 +79,12 @@ fn Back() -> impl IntoView {
                 }
             }
         >
-            "‹ " {streams.say(|text| text.back)}
+            "‹ " {streams.localized(|text| text.back)}
         </a>
     }
 }
 
-/// The same stream elsewhere: as JSON, as a file, on the Race page.
+/// Links to the same stream as JSON, as a file, and on the Race page.
 #[component]
 fn OtherViews(name: StoredValue<StreamName>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -97,11 +99,11 @@ fn OtherViews(name: StoredValue<StreamName>) -> impl IntoView {
     view! {
         <div class="ways">
             <a class="tool wide" href=request(ApiRequest::inspect).target target="_blank" rel="noopener" data-testid="json">
-                {streams.say(|text| text.as_json)}
+                {streams.localized(|text| text.as_json)}
             </a>
             <CurlButton line id="curl-inspect" />
             <a class="tool wide" href=request(ApiRequest::export).target download=file data-testid="export">
-                {streams.say(|text| text.export)}
+                {streams.localized(|text| text.export)}
             </a>
             <CurlButton line=export_line id="curl-export" />
             {elsewhere.collect_view()}
@@ -138,7 +140,7 @@ fn ElsewhereLink(
     }
 }
 
-/// There is no such stream: what that means, and the line that makes it.
+/// Explains that the stream does not exist, with the command that creates it.
 #[component]
 fn Missing(name: StoredValue<StreamName>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -151,7 +153,7 @@ fn Missing(name: StoredValue<StreamName>) -> impl IntoView {
     view! {
         <div class="empty" data-testid="missing">
             <h3>{move || name.with_value(|name| (streams.text().missing)(name.as_str()))}</h3>
-            <p>{streams.say(|text| text.missing_hint)}</p>
+            <p>{streams.localized(|text| text.missing_hint)}</p>
             <CommandLine line />
         </div>
     }

@@ -1,10 +1,10 @@
-//! Who reads a stream and how far behind, and which producers write it.
+//! The readers of a stream and how far they are behind, and its producers.
 
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{self, count, size, span_s};
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::followers;
@@ -14,7 +14,7 @@ use crate::widgets::badge::TechniqueBadge;
 /// Live readers by technique, and each of them in a table.
 #[component]
 pub fn ReaderSection(
-    /// What is known of it.
+    /// The details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -50,7 +50,7 @@ pub fn ReaderSection(
     };
     view! {
         <section class="part" aria-labelledby="readers-title">
-            <h3 id="readers-title">{streams.say(|text| text.readers)}</h3>
+            <h3 id="readers-title">{streams.localized(|text| text.readers)}</h3>
             <ul class="followers" data-testid="readers">{lines}</ul>
             <p class="hint">{words}</p>
             <ReaderTable details />
@@ -68,7 +68,7 @@ fn ReaderLine(
     view! {
         <li class=format!("t-{}", technique.name())>
             <TechniqueBadge technique />
-            <span class="label">{look(technique).label.say(language)}</span>
+            <span class="label">{look(technique).label.in_language(language)}</span>
             <span class="count">{numbers::count(count as u64)}</span>
             <span class="hint">{lag}</span>
         </li>
@@ -106,7 +106,7 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
         }
     });
     let rows = move || {
-        // A table that nobody sees is not built.
+        // A table in a closed element is not built.
         is_open.get().then(|| {
             let language = streams.shell.language.get();
             readers()
@@ -119,15 +119,15 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
         has_any.get().then(|| {
             view! {
                 <details on:toggle=move |event| is_open.set(is_details_open(&event))>
-                    <summary>{streams.say(|text| text.each_reader)}</summary>
+                    <summary>{streams.localized(|text| text.each_reader)}</summary>
                     <div class="scroll" tabindex="0">
                         <table>
                             <thead>
                                 <tr>
-                                    <th scope="col">{streams.shell.say(|text| text.technique)}</th>
-                                    <th scope="col">{streams.say(|text| text.position)}</th>
-                                    <th scope="col">{streams.say(|text| text.behind)}</th>
-                                    <th scope="col">{streams.say(|text| text.since)}</th>
+                                    <th scope="col">{streams.shell.localized(|text| text.technique)}</th>
+                                    <th scope="col">{streams.localized(|text| text.position)}</th>
+                                    <th scope="col">{streams.localized(|text| text.behind)}</th>
+                                    <th scope="col">{streams.localized(|text| text.since)}</th>
                                 </tr>
                             </thead>
                             <tbody>{rows}</tbody>
@@ -158,7 +158,7 @@ fn ReaderRow(language: Language, reader: LiveReader) -> impl IntoView {
     let seconds = reader.seconds.max(0.0) as u64;
     view! {
         <tr>
-            <th scope="row">{look(reader.technique).label.say(language)}</th>
+            <th scope="row">{look(reader.technique).label.in_language(language)}</th>
             <td class="offset">{reader.offset.to_string()}</td>
             <td>{size(reader.lag_bytes, language)}</td>
             <td>{span_s(seconds, language)}</td>
@@ -166,10 +166,10 @@ fn ReaderRow(language: Language, reader: LiveReader) -> impl IntoView {
     }
 }
 
-/// Which idempotent producers have appended, and how far they came.
+/// The idempotent producers, with their epochs and sequence numbers.
 #[component]
 pub fn ProducerSection(
-    /// What is known of it.
+    /// The details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -183,11 +183,11 @@ pub fn ProducerSection(
     };
     view! {
         <section class="part" aria-labelledby="producers-title">
-            <h3 id="producers-title">{streams.say(|text| text.producers)}</h3>
+            <h3 id="producers-title">{streams.localized(|text| text.producers)}</h3>
             {move || {
                 let (total, producers) = producers();
                 if producers.is_empty() {
-                    return view! { <p class="hint">{streams.say(|text| text.no_producers)}</p> }.into_any();
+                    return view! { <p class="hint">{streams.localized(|text| text.no_producers)}</p> }.into_any();
                 }
                 let more = total.saturating_sub(producers.len()) as u64;
                 let rows = producers.into_iter().map(|one| view! {
@@ -202,9 +202,9 @@ pub fn ProducerSection(
                         <table data-testid="producers">
                             <thead>
                                 <tr>
-                                    <th scope="col">{streams.say(|text| text.producer)}</th>
-                                    <th scope="col">{streams.say(|text| text.epoch)}</th>
-                                    <th scope="col">{streams.say(|text| text.sequence)}</th>
+                                    <th scope="col">{streams.localized(|text| text.producer)}</th>
+                                    <th scope="col">{streams.localized(|text| text.epoch)}</th>
+                                    <th scope="col">{streams.localized(|text| text.sequence)}</th>
                                 </tr>
                             </thead>
                             <tbody>{rows}</tbody>

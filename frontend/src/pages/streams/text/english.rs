@@ -1,24 +1,23 @@
-//! What the Streams page says in English.
+//! The English texts of the Streams page.
 
 use super::StreamsText;
 use crate::api::request::InvalidField;
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{count, size};
 use crate::pages::streams::model::tailing::FollowState;
 
-/// English.
 pub(super) const TEXT: StreamsText = StreamsText {
     title: "Tailwater — streams",
     name: "Streams",
     skip: "Skip to the stream",
-    foot: "Everything here is an ordinary request: each has its curl line. Lists and figures are JSON under /v1/streams.",
+    foot: "Everything on this page is an ordinary request with its curl command. Lists and figures are JSON under /v1/streams.",
     list: "All streams",
     search: "Search names",
     show_all: "Show all",
     nothing_found: |search| format!("No stream has “{search}” in its name."),
     none_title: "No streams yet",
-    none: "A PUT brings one into being. Create one here, or in a shell:",
-    loading: "Asking the server…",
+    none: "A PUT creates one. Create one here or in a shell:",
+    loading: "Loading…",
     next_page: "Next",
     previous_page: "Previous",
     new_stream: "New stream",
@@ -28,12 +27,12 @@ pub(super) const TEXT: StreamsText = StreamsText {
     closed: "closed",
     is_fork: "fork",
     create_title: "New stream",
-    create_intro: "One URL, one append-only stream. Its content type decides what a message is.",
+    create_intro: "A stream has a URL and is append-only. Its content type determines its messages.",
     stream_name: "Name",
     stream_name_hint: "logs/web",
     content_type: "Content type",
     other_type: "another…",
-    ttl: "Ends after idle for",
+    ttl: "Expires when idle for",
     keep_bytes: "Keep at most",
     keep_seconds: "Keep messages for",
     limits: "Limits",
@@ -48,7 +47,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
             "The time to keep messages is a whole number of seconds, at least 1.".to_owned()
         }
     },
-    facts: "What it is",
+    facts: "Details",
     earliest: "Earliest offset",
     tail: "Tail",
     size: "Kept",
@@ -66,7 +65,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
     forks: "Forks",
     and_more: |count| format!("and {count} more"),
     readers: "Live readers",
-    no_readers: "Nobody follows this stream live.",
+    no_readers: "This stream has no live readers.",
     this_page: "This page is one of them.",
     plain_reads: |count| format!("Plain reads since the server started: {count}"),
     slowest: |size| format!("slowest {size} behind"),
@@ -83,31 +82,31 @@ pub(super) const TEXT: StreamsText = StreamsText {
     as_json: "JSON",
     export: "Export",
     missing: |name| format!("There is no stream {name}"),
-    missing_hint: "It may have been deleted or have ended by itself. This page shows it as soon as it exists.",
-    gone_title: "The server does not answer",
-    gone: "Is it still running? The page asks again every two seconds and goes on by itself. Start it with:",
+    missing_hint: "It may have been deleted or have expired. This page shows it as soon as it exists.",
+    gone_title: "The server does not respond",
+    gone: "Is it running? The page tries again every two seconds and reconnects automatically. Start it with:",
     append_title: "Append",
-    append_hint: "Enter sends, Shift+Enter begins a new line.",
-    append_json: "One JSON value; of an array each element is a message.",
+    append_hint: "Enter sends the message, Shift+Enter inserts a line break.",
+    append_json: "One JSON value; each element of an array is a message.",
     append: "Append",
     appended: |offset| format!("Appended. The tail is {offset}."),
-    is_closed: "The stream is closed: nothing can be appended any more.",
+    is_closed: "The stream is closed: nothing can be appended.",
     follow_title: "Follow live",
-    follow_from: "Where to begin",
+    follow_from: "Where to start",
     from_beginning: "from the beginning",
-    from_now: "from now on",
+    from_now: "from the tail",
     start: "Follow",
     stop: "Stop",
-    stopped: "Not followed.",
+    stopped: "Not following.",
     renews: "Following counts as reading: it renews this stream's idle time.",
-    standing: |standing| match standing {
+    follow_state: |state| match state {
         FollowState::Connecting => "connecting".to_owned(),
         FollowState::Live => "live".to_owned(),
-        FollowState::Again(why) => format!("coming back: {why}"),
-        FollowState::Ended => "the stream is closed and read to its end".to_owned(),
+        FollowState::Retrying(why) => format!("reconnecting: {why}"),
+        FollowState::Ended => "the stream is closed, and all of it has been read".to_owned(),
         FollowState::Failed(why) => format!("can't be read: {why}"),
     },
-    stands_in: |technique| format!("{technique} stands in"),
+    replaced_by: |technique| format!("replaced by {technique}"),
     counts: |messages, bytes, requests| {
         let plural = |number: u64, word: &str| {
             format!(
@@ -123,22 +122,22 @@ pub(super) const TEXT: StreamsText = StreamsText {
             plural(requests, "request")
         )
     },
-    nothing_yet: "Nothing has come yet.",
-    cut: |size| format!("… {size} in all"),
-    bytes_of: |size| format!("{size}, no text:"),
+    nothing_yet: "No messages yet.",
+    cut: |size| format!("… {size} in total"),
+    bytes_of: |size| format!("{size}, not text:"),
     change_title: "Change",
     fork: "Fork",
     fork_hint: "A new stream that begins with this one's messages up to an offset. Nothing is copied.",
     fork_at: "Up to offset",
     fork_tail: "the tail",
     close: "Close",
-    close_ask: "Nobody can append afterwards, and there is no way back.",
+    close_ask: "Nothing can be appended afterwards. This can't be undone.",
     close_sure: "Close it",
     delete: "Delete",
-    delete_ask: |name| format!("Delete {name} with all its messages? There is no way back."),
+    delete_ask: |name| format!("Delete {name} with all its messages? This can't be undone."),
     delete_forks: |forks| {
         format!(
-            "Its forks ({forks}) keep what they inherited; its name stays taken until they are gone."
+            "Its forks ({forks}) keep the inherited messages; its name stays in use until they are deleted."
         )
     },
     delete_sure: "Delete it",
@@ -146,18 +145,18 @@ pub(super) const TEXT: StreamsText = StreamsText {
     closed_now: |name| format!("{name} is closed."),
     deleted: |name| format!("{name} is deleted."),
     created: |name| format!("{name} is created."),
-    there_already: |name| format!("{name} was there already, just like this."),
+    there_already: |name| format!("{name} already exists with the same options."),
     forked: |name| format!("{name} is created as a fork."),
     refused: |why| format!("Refused: {why}"),
-    help_title: "What can be done here",
+    help_title: "About this page",
     help_intro: "Every stream of this server, in the order of names. Choose one to see what it is, who reads it and how far behind, and to append, follow, fork, close or delete it.",
     help: &[
-        "Figures are asked anew every two seconds while the tab is seen; the list every five.",
-        "Behind counts the bytes between what the server gave a reader and the tail.",
-        "A long-poll is a reader only while it waits; a poll never: polls are counted as plain reads.",
-        "The export is a file of lines with an end that a cut one lacks; `tailwater import` makes a stream of it.",
+        "While the tab is visible, figures are updated every two seconds, and the list every five.",
+        "Behind is the number of bytes between the position up to which the server has sent messages to a reader and the tail.",
+        "A long-poll counts as a reader while it waits. Polls are counted as plain reads.",
+        "The export is a file of lines whose last line shows that it is complete; `tailwater import` creates a stream from it.",
     ],
-    key_search: "to the search",
+    key_search: "go to the search",
     key_new: "new stream",
-    key_append: "to the append box",
+    key_append: "go to the append box",
 };

@@ -1,15 +1,14 @@
-//! What the Streams page says in Korean; docs/korean.md has the words and the rules.
+//! The Korean texts of the Streams page; docs/korean.md has the glossary and the rules.
 
 use tailwater_protocol::NameError;
 
 use super::StreamsText;
 use crate::api::name::NameFault;
 use crate::api::request::InvalidField;
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{count, size};
 use crate::pages::streams::model::tailing::FollowState;
 
-/// 한국어.
 pub(super) const TEXT: StreamsText = StreamsText {
     title: "Tailwater — 스트림",
     name: "스트림",
@@ -101,14 +100,14 @@ pub(super) const TEXT: StreamsText = StreamsText {
     stop: "중지",
     stopped: "읽고 있지 않습니다.",
     renews: "실시간 읽기도 읽기이므로 이 스트림의 유휴 시간을 처음부터 다시 셉니다.",
-    standing: |standing| match standing {
+    follow_state: |state| match state {
         FollowState::Connecting => "연결 중".to_owned(),
         FollowState::Live => "실시간".to_owned(),
-        FollowState::Again(why) => format!("다시 연결 중: {why}"),
+        FollowState::Retrying(why) => format!("다시 연결 중: {why}"),
         FollowState::Ended => "닫힌 스트림을 끝까지 읽음".to_owned(),
         FollowState::Failed(why) => format!("읽을 수 없음: {why}"),
     },
-    stands_in: |technique| format!("대체 방식: {technique}"),
+    replaced_by: |technique| format!("대체 방식: {technique}"),
     counts: |messages, bytes, requests| {
         format!(
             "메시지 {}개, {}, 요청 {}회",

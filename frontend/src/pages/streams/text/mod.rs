@@ -1,13 +1,13 @@
-//! What the Streams page says: the same fields in both languages, or it does not compile.
+//! The texts of the Streams page, in English and in Korean: a missing text does not compile.
 
 mod english;
 mod korean;
 
 use crate::api::request::InvalidField;
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::pages::streams::model::tailing::FollowState;
 
-/// What the Streams page says. Sentences with numbers are functions, so that each language has its own order of words.
+/// The texts of the page. Sentences with numbers are functions, so that each language has its own word order.
 #[expect(
     missing_docs,
     reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
@@ -104,8 +104,8 @@ pub struct StreamsText {
     pub stop: &'static str,
     pub stopped: &'static str,
     pub renews: &'static str,
-    pub standing: fn(&FollowState) -> String,
-    pub stands_in: fn(&str) -> String,
+    pub follow_state: fn(&FollowState) -> String,
+    pub replaced_by: fn(&str) -> String,
     pub counts: fn(u64, u64, u64) -> String,
     pub nothing_yet: &'static str,
     pub cut: fn(&str) -> String,

@@ -7,6 +7,13 @@ use rand::{Rng, SeedableRng};
 use std::fs;
 use std::path::PathBuf;
 
+/// Flushes both keyspaces from memory into tables.
+fn flush(store: &DiskStore) {
+    let engine = store.current.get().unwrap();
+    engine.data.rotate_memtable_and_wait().unwrap();
+    engine.metadata.rotate_memtable_and_wait().unwrap();
+}
+
 /// A small store on disk, and its content after each of its commits.
 struct DamageSample {
     directory: tempfile::TempDir,
@@ -45,40 +52,14 @@ impl DamageSample {
             take(1, marked(number * 6, "[1,2,3]", number, number == 11));
             take(2, append(6 + number * 3, "33"));
             if flushes && number % 4 == 3 {
-                store
-                    .current
-                    .get()
-                    .unwrap()
-                    .data
-                    .rotate_memtable_and_wait()
-                    .unwrap();
-                store
-                    .current
-                    .get()
-                    .unwrap()
-                    .metadata
-                    .rotate_memtable_and_wait()
-                    .unwrap();
+                flush(&store);
             }
         }
         take(2, Change::Trim { before: offset(12) });
         take(3, Change::delete());
         take(2, append(42, "44"));
         if flushes {
-            store
-                .current
-                .get()
-                .unwrap()
-                .data
-                .rotate_memtable_and_wait()
-                .unwrap();
-            store
-                .current
-                .get()
-                .unwrap()
-                .metadata
-                .rotate_memtable_and_wait()
-                .unwrap();
+            flush(&store);
         }
         drop(store);
         Self {

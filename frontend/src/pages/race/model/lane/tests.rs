@@ -1,4 +1,4 @@
-//! A lane with reports in the order of a follower.
+//! Tests of a lane with reports in the order of a follower's.
 
 use super::*;
 use tailwater_protocol::Data;
@@ -17,7 +17,7 @@ const CLOCK: Conditions = Conditions {
 
 struct LaneBench {
     lane: LaneModel,
-    ledger: Ledger,
+    first_arrivals: FirstArrivals,
     given: Conditions,
     marks: Vec<EventMark>,
 }
@@ -28,7 +28,7 @@ impl LaneBench {
         lane.start(Token::now(), 0);
         Self {
             lane,
-            ledger: Ledger::default(),
+            first_arrivals: FirstArrivals::default(),
             given: CLOCK,
             marks: Vec::new(),
         }
@@ -36,7 +36,7 @@ impl LaneBench {
 
     fn take(&mut self, report: &FollowReport) {
         self.lane
-            .report(report, &mut self.ledger, self.given, |mark, _| {
+            .report(report, &mut self.first_arrivals, self.given, |mark, _| {
                 self.marks.push(mark);
             });
     }

@@ -1,4 +1,4 @@
-//! The conclusions of a race from the reports of its lanes.
+//! Tests of a race: the summary that it computes from the reports of its lanes.
 
 use super::*;
 use crate::widgets::connection::ServerConnection;
@@ -66,10 +66,10 @@ fn the_headline_compares_five_lanes_with_numbers() {
         }
     }
     let summary = race.summary(8_000.0);
-    let Headline::Ladder { rungs, .. } = &summary.headline else {
+    let Headline::Ranking { lane_groups, .. } = &summary.headline else {
         panic!("{:?}", summary.headline)
     };
-    assert_eq!(rungs.last().unwrap().techniques, [Technique::Poll]);
+    assert_eq!(lane_groups.last().unwrap().techniques, [Technique::Poll]);
     assert!(
         summary
             .lanes
@@ -88,9 +88,9 @@ fn the_headline_compares_five_lanes_with_numbers() {
 #[test]
 fn events_due_while_the_tab_was_hidden_are_not_measured() {
     let mut race = started();
-    race.look_away(true, 2_000.0);
+    race.set_hidden(true, 2_000.0);
     arrive(&mut race, Technique::Sse, 2_501.0, vec![event(0, 2_500)]);
-    race.look_away(false, 9_000.0);
+    race.set_hidden(false, 9_000.0);
     arrive(
         &mut race,
         Technique::Sse,

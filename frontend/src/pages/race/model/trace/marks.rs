@@ -1,32 +1,32 @@
-//! What a trace keeps of requests, chunks, events, waits, changes and faults.
+//! The marks of a trace: requests, chunks, events, waits, changes and faults.
 //!
 //! All times are milliseconds on the client's monotonic clock (`performance.now()`).
 
 use super::ring::JoinedRun;
 use tailwater_protocol::Technique;
 
-/// One request (for WebSocket: one connection), from its sending to the end of its answer.
+/// One request (for WebSocket: one connection), from its sending to the end of its response.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RequestMark {
-    /// The follower's count of requests.
+    /// The follower's number of the request.
     pub id: u64,
-    /// What the request served; catching up is `Poll` in every lane.
+    /// The technique of the request; catching up is `Poll` in every lane.
     pub technique: Technique,
-    /// When it left.
+    /// When it was sent.
     pub sent_ms: f64,
-    /// When the answer's head arrived.
+    /// When the head of the response arrived.
     pub head_ms: Option<f64>,
-    /// When the answer's last piece arrived, as far as it has.
+    /// When the latest chunk of the response arrived.
     pub last_chunk_ms: Option<f64>,
-    /// When the answer ended; `None` while it is open.
+    /// When the response ended; `None` while it is open.
     pub end_ms: Option<f64>,
-    /// HTTP status of the answer; 0 before its head.
+    /// HTTP status of the response; 0 before its head.
     pub status: u16,
     /// Body bytes so far.
     pub bytes: u64,
-    /// Whether any data came with it; a finished request without is an empty answer.
+    /// Whether the response had data; a finished one without is an empty response.
     pub filled: bool,
-    /// Whether it ended otherwise than it should.
+    /// Whether it ended with a fault.
     pub failed: bool,
 }
 
@@ -36,16 +36,16 @@ impl RequestMark {
         self.end_ms.is_some_and(|end| end <= at_ms)
     }
 
-    /// Whether the technique answers once and ends, so that an end without data is an empty answer.
-    pub fn answers_once(&self) -> bool {
+    /// Whether a response of the technique ends after its data, so that an end without data is an empty response.
+    pub fn responds_once(&self) -> bool {
         matches!(self.technique, Technique::Poll | Technique::LongPoll)
     }
 }
 
-/// Pieces of one answer's body that arrived within the same fraction of a pixel.
+/// Chunks of one response's body that arrived within the same fraction of a pixel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChunkRun {
-    /// Of which request.
+    /// The request.
     pub id: u64,
     /// When the first of them arrived.
     pub at_ms: f64,
@@ -53,31 +53,31 @@ pub struct ChunkRun {
     pub last_ms: f64,
     /// Body bytes of all of them.
     pub bytes: u64,
-    /// How many there are.
+    /// Their number.
     pub count: u32,
 }
 
-/// One decoded event, as the page tells it.
+/// One decoded event.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EventMark {
-    /// The source's count, the same in every lane.
+    /// The source's number of the event, the same in every lane.
     pub seq: u64,
     /// When it was due, converted from the server's clock to the client's; `None` when unknown.
     pub due_ms: Option<f64>,
-    /// When the piece that completed it arrived.
+    /// When the chunk that completed it arrived.
     pub at_ms: f64,
-    /// The request that carried it.
+    /// The request whose response had it.
     pub id: u64,
 }
 
-/// Events of one answer whose due times and arrivals each lie within the same fraction of a pixel.
+/// Events of one response whose due times, and whose arrivals, are within the same fraction of a pixel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventRun {
     /// The first of them.
     pub first_seq: u64,
     /// The last of them.
     pub last_seq: u64,
-    /// How many there are.
+    /// Their number.
     pub count: u32,
     /// When the first was due, on the client's clock.
     pub due_ms: Option<f64>,
@@ -85,12 +85,12 @@ pub struct EventRun {
     pub at_ms: f64,
     /// When the last arrived.
     pub last_ms: f64,
-    /// The request that carried them.
+    /// The request whose response had them.
     pub id: u64,
 }
 
 impl EventRun {
-    /// When it is first to be seen: its due time where that is known and lies before its arrival, else the arrival.
+    /// When it is first visible: its due time if that is known and before the arrival, else the arrival.
     pub fn starts_ms(&self) -> f64 {
         self.due_ms.unwrap_or(self.at_ms).min(self.at_ms)
     }
@@ -110,14 +110,14 @@ impl From<EventMark> for EventRun {
     }
 }
 
-/// A time in which nothing is under way: the poll interval, or a pause after a fault.
+/// A time without a request: the poll interval, or the backoff after a fault.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WaitMark {
     /// Since when.
     pub since_ms: f64,
-    /// Until when: as announced, or the next request if that left earlier.
+    /// Until when: as announced, or until the next request if that was sent earlier.
     pub until_ms: f64,
-    /// Whether it is a pause after a fault.
+    /// Whether it is the backoff after a fault.
     pub after_fault: bool,
 }
 
@@ -128,16 +128,16 @@ pub struct ChangeMark {
     pub at_ms: f64,
     /// The technique from then on.
     pub to: Technique,
-    /// Whether a fault forced it.
+    /// Whether a fault caused it.
     pub forced: bool,
 }
 
-/// Something went wrong.
+/// A fault.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultMark {
     /// When it was noticed.
     pub at_ms: f64,
-    /// In words, as the follower reported it.
+    /// The follower's message.
     pub what: String,
 }
 

@@ -1,24 +1,24 @@
-//! A bounded ring of runs in time order that, when full, grows coarser before it forgets.
+//! A bounded ring of runs in time order. When it is full, it merges neighbours before it drops the oldest.
 
 use std::collections::VecDeque;
 
 /// Marks that can be joined with the one before when both fall within `grain_ms`.
 pub(super) trait JoinedRun {
-    /// When its last part happened; never less than that of the run before it.
+    /// The time of its last part; not before that of the previous run.
     fn last_ms(&self) -> f64;
 
-    /// Takes `next`, the run after it, in; `false` (and nothing changed) if they lie too far apart.
+    /// Merges `next`, the run after it, into this one; returns `false` without a change if they are too far apart.
     fn absorb(&mut self, next: &Self, grain_ms: f64) -> bool;
 }
 
 /// The finest and the coarsest grain: half a pixel of a one-second and of a ten-second picture.
 const GRAIN_MS: (f64, f64) = (0.5, 8.0);
 
-/// At most `most` runs, allocated once.
+/// At most `most` runs, in memory that is allocated once.
 ///
-/// Neighbours within one grain are joined as they come. When the ring is full its grain doubles and what it
-/// holds is joined again, so the span of time is kept and detail is lost; only at the coarsest grain the
-/// oldest eighth is forgotten. When there is much room again the grain is fine again.
+/// Neighbours within one grain are merged when they are added. When the ring is full, its grain doubles and the runs are
+/// merged again: detail is lost, but not the span of time. Only at the coarsest grain the oldest eighth is dropped.
+/// When most of the ring is free again, the grain becomes finer again.
 #[derive(Debug, Clone)]
 pub(super) struct RunRing<T> {
     runs: VecDeque<T>,
@@ -37,7 +37,7 @@ impl<T: JoinedRun> RunRing<T> {
         }
     }
 
-    /// Appends `run`, which is not older than what is there, and forgets what ended before `keep_from_ms`.
+    /// Appends `run`, which is not older than the last one, and drops runs that ended before `keep_from_ms`.
     pub(super) fn push(&mut self, run: T, keep_from_ms: f64) {
         while self
             .runs

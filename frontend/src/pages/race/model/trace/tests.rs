@@ -1,4 +1,4 @@
-//! Tests of the trace: what it keeps, merges and drops.
+//! Tests of the trace: which marks it keeps, merges and drops.
 
 use super::*;
 use tailwater_client::ReceivedBatch;

@@ -1,11 +1,11 @@
-//! The latency distribution: what share of events arrived within a time, with theory's curve dashed beneath.
+//! The latency distribution: the share of events that arrived within a time, with the predicted curve behind it.
 //!
-//! A curve that climbs in a straight line is polling, a step is a stream. Theory is broad, pale and dashed, so that it shows
-//! on both sides of a measurement that agrees with it. With few samples each is a dot; no line pretends to
-//! know what lies between them. Each curve carries its technique's shape and letter, at a height of its own, so that curves
-//! which coincide can be told apart.
+//! Polling is a straight line, a streaming technique a step. The prediction is broad, pale and dashed, so that it is visible
+//! on both sides of a measurement that agrees with it. With few samples each is a dot, without a line
+//! between them. Each curve has its technique's shape and letter at a different height, so that curves
+//! that coincide are distinguishable.
 
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::numbers::{percent, span_ms};
 use crate::techniques::look;
 use crate::widgets::canvas::axis::{by_factors, decade, step_for, steps, tick_label};
@@ -13,9 +13,9 @@ use crate::widgets::canvas::palette::Ink;
 use crate::widgets::canvas::scene::{Align, Dash, Label, Scene, SeriesId, SeriesKind, Style};
 use tailwater_protocol::Technique;
 
-/// Below so many samples they are drawn one by one.
+/// With fewer samples, each is drawn as a dot.
 pub const DOTS_BELOW: u64 = 200;
-/// The least time on a logarithmic axis, ms: what browsers' clocks resolve.
+/// The least time on a logarithmic axis, ms: the resolution of browsers' clocks.
 const LEAST_MS: f64 = 0.1;
 const LEFT: f64 = 46.5;
 const RIGHT: f64 = 22.0;
@@ -25,35 +25,35 @@ const BOTTOM: f64 = 26.0;
 /// One technique's distribution.
 #[derive(Debug, Clone, Copy)]
 pub struct Curve<'a> {
-    /// Whose it is.
+    /// The technique.
     pub technique: Technique,
     /// Measured: `(latency in ms, share of events that took at most as long, 0..=1)`, both ascending. With fewer than
     /// [`DOTS_BELOW`] samples, a point for each.
     pub measured: &'a [(f64, f64)],
-    /// How many samples the measured points stand for.
+    /// Number of measured samples.
     pub samples: u64,
-    /// Predicted, in the same terms; empty when there is no prediction.
+    /// Predicted, in the same form; empty without a prediction.
     pub theory: &'a [(f64, f64)],
 }
 
-/// How latencies are laid on the horizontal axis.
+/// The scale of the horizontal axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scale {
-    /// Evenly, from 0: a uniform distribution is a straight line.
+    /// Linear, from 0: a uniform distribution is a straight line.
     #[default]
     Linear,
-    /// By powers of ten.
+    /// Logarithmic.
     Log,
 }
 
-/// The distribution with its memory: buffers, and the range of the frame before, so that the axis does not twitch.
+/// The distribution with its buffers and the range of the previous frame, so that the axis is stable.
 #[derive(Debug, Clone, Default)]
 pub struct DistributionChart {
     scene: Scene,
     range: LatencyRange,
 }
 
-/// From where to where latencies are shown, ms; the lower end holds for the logarithmic scale.
+/// The range of the axis, ms; its lower end applies to the logarithmic scale.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct LatencyRange {
     least_ms: f64,
@@ -61,7 +61,7 @@ struct LatencyRange {
 }
 
 impl DistributionChart {
-    /// Lays out the curves in `width` times `height` pixels, with `language` at the axes.
+    /// Lays out the curves in `width` times `height` pixels, with labels in `language`.
     pub fn layout(
         &mut self,
         curves: &[Curve<'_>],
@@ -92,7 +92,7 @@ impl DistributionChart {
         &self.scene
     }
 
-    /// Lays out and paints, over a clear ground; `context` is scaled so that its units are CSS pixels.
+    /// Lays out and paints on a cleared canvas; the units of `context` are CSS pixels.
     #[cfg(target_arch = "wasm32")]
     pub fn draw(
         &mut self,
@@ -111,12 +111,12 @@ impl DistributionChart {
     }
 }
 
-/// Where a curve has all but its first and its last half percent; `None` for no curve.
+/// The range of a curve without its first and its last half percent; `None` for an empty curve.
 fn middle_99(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     Some((time_of(points, 0.005)?, time_of(points, 0.995)?))
 }
 
-/// When a curve, straight between its points, reaches a share, or its end if it doesn't.
+/// When a curve, interpolated linearly, reaches a share; its end if it does not.
 fn time_of(points: &[(f64, f64)], share: f64) -> Option<f64> {
     let after = points
         .partition_point(|(_, reached)| *reached < share)
@@ -132,7 +132,7 @@ fn time_of(points: &[(f64, f64)], share: f64) -> Option<f64> {
 }
 
 impl LatencyRange {
-    /// The range for `(least, most)`: each end stays as long as it fits without too much room, else it is a round one.
+    /// The range for `(least, most)`: each end is kept as long as it fits well, else it becomes a round number.
     fn keep(self, (least, most): (f64, f64)) -> Self {
         let least = least.max(LEAST_MS).min(most);
         let least_fits = least >= self.least_ms && least < self.least_ms * 20.0;
@@ -231,7 +231,7 @@ impl Plot {
         }
     }
 
-    /// A line of the grid with its label, or a short one without.
+    /// Adds a line of the grid with its label, or a tick without.
     fn tick(&self, scene: &mut Scene, grid: SeriesId, ms: f64, label: Option<Language>) {
         let x = self.x(ms);
         let top = if label.is_some() {
@@ -287,7 +287,7 @@ impl Plot {
         for (index, (ms, share)) in curve.measured.iter().enumerate() {
             let (x, y) = (self.x(*ms), self.y(*share));
             let is_last = index + 1 == curve.measured.len();
-            // Steps that no eye can see are left out, but the end is not.
+            // Invisible steps are left out, except for the end.
             if x - drawn.0 < 1.0 && drawn.1 - y < 1.0 && !is_last {
                 continue;
             }
@@ -297,7 +297,7 @@ impl Plot {
         }
     }
 
-    /// A line that is straight in milliseconds, and so bends on the logarithmic scale.
+    /// Adds a line that is straight in milliseconds, and so a curve on the logarithmic scale.
     fn straight(
         &self,
         scene: &mut Scene,
@@ -322,7 +322,7 @@ impl Plot {
         self.vertex(scene, path, (ms1, share1));
     }
 
-    /// A vertex of a path; beyond the right end it is drawn at it.
+    /// Adds a vertex of a path, at the right end if it is beyond it.
     fn vertex(&self, scene: &mut Scene, path: SeriesId, (ms, share): (f64, f64)) {
         scene.point(
             path,
@@ -331,7 +331,7 @@ impl Plot {
         );
     }
 
-    /// The technique's shape and letter on its curve, at a height of its own.
+    /// Adds the technique's shape and letter to its curve.
     fn tag(&self, scene: &mut Scene, curve: &Curve<'_>) {
         let share = look(curve.technique).tag_share;
         let steps = curve

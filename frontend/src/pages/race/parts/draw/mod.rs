@@ -1,18 +1,18 @@
-//! The drawings: what happened in each lane, as sequence diagram, waterfall and latency distribution.
+//! The drawings of the lanes: sequence diagram, waterfall and latency distribution.
 //!
 //! Each drawing is a plain layout (numbers in, [`Scene`] out, tested natively) and one call that paints the scene
-//! into a 2D canvas. None owns a loop or a clock: the page calls `draw` with the `now` to be shown.
+//! into a 2D canvas. None has a loop or a clock: the page calls `draw` with the `now` to show.
 //!
 //! - Times at the client are measured. Times at the server are estimated: a due time was converted by the estimated clock
-//!   offset, and departures and arrivals at the server are client times less or plus the estimated transits of [`LaneView`].
-//! - Nothing later than `now` is drawn, so a frozen trace can be drawn at any earlier moment.
-//! - A technique is its hue, its shape and its letter; the gutter of every lane shows all three.
+//!   offset, arrivals and departures at the server are client times plus or minus the estimated transits of [`LaneView`].
+//! - Nothing later than `now` is drawn, so a paused trace can be drawn at any earlier moment.
+//! - A technique has a hue, a shape and a letter; the gutter of every lane shows all three.
 
 pub mod distribution;
 pub mod sequence;
 pub mod waterfall;
 
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::pages::race::model::trace::Trace;
 use crate::techniques::look;
 use crate::widgets::canvas::axis::TimeAxis;
@@ -20,36 +20,36 @@ use crate::widgets::canvas::palette::Ink;
 use crate::widgets::canvas::scene::{Align, Label, Scene, SeriesKind, Style};
 use tailwater_protocol::Technique;
 
-/// One lane as the drawings see it.
+/// The input of the drawings for one lane.
 #[derive(Debug, Clone, Copy)]
 pub struct LaneView<'a> {
-    /// Whose hue, shape and letter it has.
+    /// The technique, which determines hue, shape and letter.
     pub technique: Technique,
-    /// What happened.
+    /// The marks.
     pub trace: &'a Trace,
     /// Estimated transit of a request to the server, ms.
     pub up_ms: f64,
-    /// Estimated transit of an answer to the client, ms.
+    /// Estimated transit of a response to the client, ms.
     pub down_ms: f64,
 }
 
-/// Which stretch of time is drawn, and how wide.
+/// The interval of time that is drawn, and the width of the drawing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct View {
     /// Width of the drawing, CSS pixels.
     pub width: f64,
-    /// How much time it shows, ms.
+    /// Length of the interval, ms.
     pub span_ms: f64,
-    /// The right end, on the client's clock. About one transit behind the real now, answers are seen on their way.
+    /// The right end, on the client's clock. About one transit before the current time, responses are visible in transit.
     pub now_ms: f64,
-    /// The language of what stands at the axis.
+    /// The language of the labels.
     pub language: Language,
 }
 
 /// Space at the left for the lanes' badges, pixels.
 pub const GUTTER: f64 = 30.0;
 const RIGHT_MARGIN: f64 = 10.0;
-/// Below this width a drawing shows fewer things.
+/// Below this width a drawing shows less detail.
 const NARROW: f64 = 480.0;
 
 impl View {
@@ -64,7 +64,7 @@ impl View {
     }
 }
 
-/// Whether a drawing of this width has little room.
+/// Whether a drawing of this width is narrow.
 fn is_narrow(width: f64) -> bool {
     width < NARROW
 }
@@ -87,7 +87,7 @@ fn badge(scene: &mut Scene, technique: Technique, x: f64, y: f64) {
     });
 }
 
-/// Lets an item through only if it stands at least `gap` pixels right of the one before.
+/// Selects items that are at least `gap` pixels to the right of the previous one.
 #[derive(Debug, Clone, Copy)]
 struct Thin {
     gap: f64,
@@ -102,7 +102,7 @@ impl Thin {
         }
     }
 
-    fn lets(&mut self, x: f64) -> bool {
+    fn accepts(&mut self, x: f64) -> bool {
         let far = x - self.last >= self.gap;
         if far {
             self.last = x;

@@ -1,20 +1,20 @@
-//! The sequence diagram: requests going up, answers and events coming down, lane under lane on one time axis.
+//! The sequence diagram: requests go up, responses and events come down, with a row for each lane and one time axis.
 //!
-//! Time runs from left to right. Every lane has a server line above and a client line below, and its picture grows with
-//! what there is to show:
+//! Time runs from left to right. Every lane has a server line above and a client line below. The detail depends on the
+//! number of events:
 //!
-//! - a few events: each is a shape on a line of its own. It hangs hollow on the server line at its due time, the line runs
-//!   along while it waits there, comes down with the answer that carries it, and it lands filled on the client line. The line
-//!   is as long as the latency. A guide through all lanes marks the due time;
-//! - more: wires and small marks, and hanging from the server line how many events wait there;
-//! - by the thousand: columns. What arrives stands on the client line.
+//! - a few events: each has a line of its own. It begins with a hollow shape on the server line at the due time, follows the
+//!   server line while the event waits, and comes down with the response to a filled shape on the client line. Its length is
+//!   the latency. A guide through all lanes marks the due time;
+//! - more: lines and small marks, and below the server line columns with the number of waiting events;
+//! - thousands: only columns, those of arrivals above the client line.
 
 mod lane;
 #[cfg(test)]
 mod tests;
 
 use super::{LaneView, View, badge, is_narrow};
-use crate::app::language::Language;
+use crate::language::Language;
 use crate::pages::race::model::trace::EventRun;
 use crate::widgets::canvas::axis::{AXIS_HEIGHT, TimeAxis};
 use crate::widgets::canvas::columns::Columns;
@@ -22,32 +22,32 @@ use crate::widgets::canvas::palette::Ink;
 use crate::widgets::canvas::scene::{Scene, SeriesKind, Style};
 use lane::LaneDrawing;
 
-/// Where one lane stands, pixels from the top.
+/// The vertical positions of one lane, pixels from the top.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LaneBand {
     /// The lane's upper end.
     pub top: f64,
-    /// The server's life line.
+    /// The server's lifeline.
     pub server_y: f64,
-    /// The client's life line.
+    /// The client's lifeline.
     pub client_y: f64,
     /// The lane's lower end.
     pub bottom: f64,
 }
 
-/// Where everything stands; the page places its texts (lane names, "server", "client") by it.
+/// The vertical positions, which the page also uses for its texts (lane names, "server", "client").
 #[derive(Debug, Clone, PartialEq)]
 pub struct SequenceGeometry {
     /// One per lane, from top to bottom.
     pub lanes: Vec<LaneBand>,
-    /// Where the axis begins.
+    /// The top of the axis.
     pub axis_y: f64,
     /// Height of the whole drawing.
     pub height: f64,
 }
 
 impl SequenceGeometry {
-    /// The geometry for so many lanes at this width.
+    /// The geometry for a number of lanes at this width.
     pub fn new(width: f64, lanes: usize) -> Self {
         let (above, between, below) = if is_narrow(width) {
             (15.5, 34.0, 17.5)
@@ -74,23 +74,23 @@ impl SequenceGeometry {
     }
 }
 
-/// So many waiting events have the full height at least.
+/// The number of waiting events that has the full height is at least this.
 const WAITING_LEAST: f64 = 16.0;
 
-/// How much of each event is shown.
+/// The detail of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Detail {
-    /// Each its shape, its due time and its way.
+    /// Each event has its shape, its due time and its line.
     #[default]
     Shapes,
-    /// Each its way and a small mark.
+    /// Each event has its line and a small mark.
     Wires,
     /// Counts per column.
     Columns,
 }
 
 impl Detail {
-    /// What suits this many pixels per event; keeps to what it is until the room clearly changed.
+    /// The detail for a number of pixels per event; with hysteresis, so that it does not flicker.
     pub fn next(self, room: f64) -> Self {
         let stay = |here: bool| if here { 0.8 } else { 1.25 };
         if room >= 13.0 * stay(self == Self::Shapes) {
@@ -103,25 +103,25 @@ impl Detail {
     }
 }
 
-/// An event that some lane has seen: when it was due.
+/// The due time of an event that at least one lane has received.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct DrawnEvent {
     seq: u64,
     due_ms: f64,
 }
 
-/// The sequence diagram with its memory: buffers, and the detail of the frame before.
+/// The sequence diagram with its buffers and the detail of the previous frame.
 #[derive(Debug, Clone, Default)]
 pub struct SequenceDiagram {
     scene: Scene,
     detail: Detail,
-    news: Vec<DrawnEvent>,
+    known_events: Vec<DrawnEvent>,
     waiting: Vec<Columns>,
     arriving: Columns,
 }
 
 impl SequenceDiagram {
-    /// Lays out the lanes, from top to bottom in their order; coordinates as [`SequenceGeometry`] has them.
+    /// Lays out the lanes, from top to bottom in their order, in the coordinates of [`SequenceGeometry`].
     pub fn layout(&mut self, lanes: &[LaneView<'_>], view: &View) -> &Scene {
         let axis = view.axis();
         let geometry = SequenceGeometry::new(view.width, lanes.len());
@@ -129,7 +129,7 @@ impl SequenceDiagram {
         self.detail = self
             .detail
             .next((axis.right - axis.left) / busiest(lanes, &axis));
-        self.collect_news(lanes, &axis);
+        self.collect_events(lanes, &axis);
         self.frame(&geometry, &axis, view.language);
         let waiting_most = self.count_waiting(lanes, &axis);
         for ((view, band), waiting) in lanes.iter().zip(&geometry.lanes).zip(&self.waiting) {
@@ -152,14 +152,14 @@ impl SequenceDiagram {
             if self.detail == Detail::Columns {
                 lane.arriving(&mut self.scene, &mut self.arriving);
             } else {
-                lane.events(&mut self.scene, &self.news);
+                lane.events(&mut self.scene, &self.known_events);
             }
             lane.rare(&mut self.scene);
         }
         &self.scene
     }
 
-    /// Lays out and paints, over a clear ground; `context` is scaled so that its units are CSS pixels.
+    /// Lays out and paints on a cleared canvas; the units of `context` are CSS pixels.
     #[cfg(target_arch = "wasm32")]
     pub fn draw(
         &mut self,
@@ -171,12 +171,12 @@ impl SequenceDiagram {
         crate::widgets::canvas::surface::paint(context, self.layout(lanes, view), palette);
     }
 
-    /// How much of each event the last layout showed.
+    /// The detail of the last layout.
     pub fn detail(&self) -> Detail {
         self.detail
     }
 
-    /// Life lines, the axis, and a guide through all lanes at each due time.
+    /// Adds lifelines, the axis, and a guide through all lanes at each due time.
     fn frame(&mut self, geometry: &SequenceGeometry, axis: &TimeAxis, language: Language) {
         let scene = &mut self.scene;
         let (Some(first), Some(last)) = (geometry.lanes.first(), geometry.lanes.last()) else {
@@ -184,7 +184,7 @@ impl SequenceDiagram {
         };
         if self.detail == Detail::Shapes {
             let guides = scene.open(Style::new(SeriesKind::Boxes, Ink::Rule).alpha(0.6));
-            for x in self.news.iter().map(|news| axis.x(news.due_ms)) {
+            for x in self.known_events.iter().map(|event| axis.x(event.due_ms)) {
                 scene.add(
                     guides,
                     [x - 0.5, first.server_y, 1.0, last.client_y - first.server_y],
@@ -200,8 +200,8 @@ impl SequenceDiagram {
         axis.ticks(scene, ticks, geometry.axis_y, language);
     }
 
-    /// Counts what waits at each lane's server, and returns the largest count. It is one stream: what the best informed lane
-    /// knows and another has not received yet waits in the other.
+    /// Counts the events that wait at the server in each lane, and returns the largest count. Events that the lane with the
+    /// latest event has received, and another has not, wait in the other.
     fn count_waiting(&mut self, lanes: &[LaneView<'_>], axis: &TimeAxis) -> f64 {
         self.waiting.resize_with(lanes.len(), Columns::default);
         let latest = |lane: &&LaneView<'_>| {
@@ -237,8 +237,8 @@ impl SequenceDiagram {
         most
     }
 
-    fn collect_news(&mut self, lanes: &[LaneView<'_>], axis: &TimeAxis) {
-        self.news.clear();
+    fn collect_events(&mut self, lanes: &[LaneView<'_>], axis: &TimeAxis) {
+        self.known_events.clear();
         if self.detail != Detail::Shapes {
             return;
         }
@@ -250,15 +250,17 @@ impl SequenceDiagram {
                     due_ms,
                 })
             });
-            for news in known.filter(|news| axis.holds(news.due_ms)) {
-                // In order already: most lanes bring the same ones, and each brings the newest last.
-                let place = self.news.partition_point(|other| other.seq < news.seq);
+            for event in known.filter(|event| axis.holds(event.due_ms)) {
+                // The events are sorted, and most are in several lanes.
+                let place = self
+                    .known_events
+                    .partition_point(|other| other.seq < event.seq);
                 if self
-                    .news
+                    .known_events
                     .get(place)
-                    .is_none_or(|other| other.seq != news.seq)
+                    .is_none_or(|other| other.seq != event.seq)
                 {
-                    self.news.insert(place, news);
+                    self.known_events.insert(place, event);
                 }
             }
         }
@@ -276,7 +278,7 @@ fn busiest(lanes: &[LaneView<'_>], axis: &TimeAxis) -> f64 {
     f64::from(lanes.iter().map(events).max().unwrap_or(0).max(1))
 }
 
-/// When events left the server: one transit before their arrival, but not before they were due. Estimated.
+/// The estimated time at which events left the server: one transit before their arrival, but not before their due time.
 fn leaves_ms(lane: &LaneView<'_>, run: &EventRun) -> f64 {
     let leaves = run.at_ms - lane.down_ms;
     run.due_ms

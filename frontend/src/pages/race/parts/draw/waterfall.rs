@@ -1,8 +1,8 @@
-//! The waterfall: how long each request is held open, when its bytes come, and which of them are events.
+//! The waterfall: how long each request is held open, when bytes arrive, and which of them are events.
 //!
-//! One row per lane. A low bar is a request or an answer on its way, a high light bar a request held open, dark is where
-//! bytes come: a tick per chunk, higher for more bytes. The technique's shape on top is an event; hollow is an answer without
-//! one. Long-polling is a picket fence, a stream one long bar with ticks.
+//! One row per lane. A low bar is a request or a response in transit, a high light bar a request held open, a dark bar is
+//! where bytes arrive: a tick per chunk, higher for more bytes. The technique's shape above is an event; a hollow one is an
+//! empty response. Long-polling has a row of bars, a streaming technique one long bar with ticks.
 
 use super::{LaneView, Thin, View, badge, is_narrow};
 use crate::pages::race::model::trace::RequestMark;
@@ -12,27 +12,27 @@ use crate::widgets::canvas::scene::{Scene, SeriesId, SeriesKind, Style};
 
 const BAR: f64 = 14.0;
 const TRANSIT: f64 = 5.0;
-/// How far above the middle of the bar shapes stand.
+/// Distance of shapes above the middle of the bar.
 const ABOVE: f64 = 12.0;
 const TICK_WIDTH: f64 = 1.5;
-/// A chunk of so many bytes has a tick as high as the bar.
+/// Bytes of a chunk whose tick is as high as the bar.
 const FULL_BYTES: f64 = 65_536.0;
 
-/// Where everything stands, pixels from the top.
+/// The vertical positions, pixels from the top.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WaterfallGeometry {
     /// The middle of each lane's bar, from top to bottom.
     pub middles: Vec<f64>,
     /// Height of one row.
     pub row: f64,
-    /// Where the axis begins.
+    /// The top of the axis.
     pub axis_y: f64,
     /// Height of the whole drawing.
     pub height: f64,
 }
 
 impl WaterfallGeometry {
-    /// The geometry for so many lanes at this width.
+    /// The geometry for a number of lanes at this width.
     pub fn new(width: f64, lanes: usize) -> Self {
         let row = if is_narrow(width) { 30.0 } else { 32.0 };
         let middles: Vec<f64> = (0_u32..)
@@ -49,14 +49,14 @@ impl WaterfallGeometry {
     }
 }
 
-/// The waterfall with its memory.
+/// The waterfall with its buffers.
 #[derive(Debug, Clone, Default)]
 pub struct WaterfallChart {
     scene: Scene,
 }
 
 impl WaterfallChart {
-    /// Lays out the lanes, from top to bottom in their order; coordinates as [`WaterfallGeometry`] has them.
+    /// Lays out the lanes, from top to bottom in their order, in the coordinates of [`WaterfallGeometry`].
     pub fn layout(&mut self, lanes: &[LaneView<'_>], view: &View) -> &Scene {
         let axis = view.axis();
         let geometry = WaterfallGeometry::new(view.width, lanes.len());
@@ -77,7 +77,7 @@ impl WaterfallChart {
         &self.scene
     }
 
-    /// Lays out and paints, over a clear ground; `context` is scaled so that its units are CSS pixels.
+    /// Lays out and paints on a cleared canvas; the units of `context` are CSS pixels.
     #[cfg(target_arch = "wasm32")]
     pub fn draw(
         &mut self,
@@ -114,7 +114,7 @@ impl WaterfallRow<'_> {
         }
     }
 
-    /// Adds a bar. A gap of a pixel stays between neighbours, so that they can be counted, unless they are too thin for that.
+    /// Adds a bar. There is a gap of a pixel between neighbours, so that they can be counted, unless they are too narrow.
     fn bar(&self, scene: &mut Scene, series: SeriesId, (from, to): (f64, f64), across: (f64, f64)) {
         if to <= from {
             return;
@@ -135,7 +135,7 @@ impl WaterfallRow<'_> {
         }
     }
 
-    /// When the request was at the server: from its arrival to the leaving of the answer's last piece; estimated.
+    /// When the request was at the server: from its arrival until the last chunk of the response was sent; estimated.
     fn at_server(&self, request: &RequestMark) -> (f64, f64) {
         let over = request.end_ms.unwrap_or(f64::INFINITY);
         let (up, down) = (self.view.up_ms.max(0.0), self.view.down_ms.max(0.0));
@@ -156,7 +156,7 @@ impl WaterfallRow<'_> {
                 continue;
             }
             let height = tick_height(run.bytes);
-            if thin.lets(x) {
+            if thin.accepts(x) {
                 scene.add(
                     ticks,
                     [
@@ -190,14 +190,14 @@ impl WaterfallRow<'_> {
             let x = self.axis.x(end);
             if request.failed {
                 scene.add(failed, [x, self.middle - ABOVE, 4.0, 0.0]);
-            } else if request.answers_once() && !request.filled && thin.lets(x) {
+            } else if request.responds_once() && !request.filled && thin.accepts(x) {
                 scene.add(empty, [x, self.middle - ABOVE, 3.2, 0.0]);
             }
         }
-        // Where shapes would cover each other, the ticks say more.
+        // Where shapes would overlap, there are only ticks.
         let crowded = self.view.trace.events(from, to).map(|run| run.at_ms);
         let mut thin = Thin::new(room);
-        let apart = crowded.filter(|at| thin.lets(self.axis.x(*at))).count();
+        let apart = crowded.filter(|at| thin.accepts(self.axis.x(*at))).count();
         let arrivals = || {
             self.view
                 .trace
@@ -213,16 +213,16 @@ impl WaterfallRow<'_> {
         let mut thin = Thin::new(3.0);
         for x in arrivals()
             .map(|at| self.axis.x(at))
-            .filter(|x| thin.lets(*x))
+            .filter(|x| thin.accepts(*x))
         {
             scene.add(events, [x, self.middle - ABOVE, 4.0, 0.0]);
         }
     }
 }
 
-/// Height of the tick of a chunk, pixels: half the bar for few bytes, the whole bar from 64 KiB on.
+/// Height of the tick of a chunk, pixels: half the bar for few bytes, the whole bar from 64 KiB.
 fn tick_height(bytes: u64) -> f64 {
-    // Exact to 2^53 bytes, of which no chunk has as many.
+    // Exact up to 2^53 bytes.
     #[allow(clippy::cast_precision_loss, reason = "a height in pixels")]
     let share = ((bytes as f64).ln_1p() / FULL_BYTES.ln_1p()).min(1.0);
     BAR * (0.4 + 0.6 * share)
@@ -231,7 +231,7 @@ fn tick_height(bytes: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::language::Language;
+    use crate::language::Language;
     use crate::pages::race::model::trace::{EventMark, Trace};
     use crate::widgets::canvas::scene::Series;
     use tailwater_client::FollowReport;

@@ -1,4 +1,4 @@
-//! Drawings of few and of many samples, on both scales.
+//! Tests of the distribution with few and with many samples, on both scales.
 
 use super::*;
 use crate::widgets::canvas::scene::Series;

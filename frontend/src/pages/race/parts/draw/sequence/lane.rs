@@ -1,4 +1,4 @@
-//! One lane of the sequence diagram: its requests, answers, waits, events and faults.
+//! One lane of the sequence diagram: its requests, responses, waits, events and faults.
 
 use super::super::{LaneView, NARROW, Thin};
 use super::{Detail, DrawnEvent, LaneBand, leaves_ms};
@@ -8,15 +8,15 @@ use crate::widgets::canvas::columns::{Columns, share_of_height};
 use crate::widgets::canvas::palette::Ink;
 use crate::widgets::canvas::scene::{Align, Dash, Label, Scene, SeriesId, SeriesKind, Style};
 
-/// Shapes on the client line, on the server line, and where there is little room, pixels.
+/// Radius of shapes on the client line, on the server line, and in a narrow drawing, pixels.
 const LANDED: f64 = 4.5;
 const BEAD: f64 = 3.2;
 const SMALL: f64 = 2.2;
-/// Height of the band that a held request is.
+/// Height of the band of a held request.
 const HELD: f64 = 6.0;
 const ARROW: f64 = 4.0;
 
-/// A lane while it is laid out.
+/// A lane during layout.
 pub(super) struct LaneDrawing<'a> {
     pub(super) view: &'a LaneView<'a>,
     pub(super) band: LaneBand,
@@ -29,7 +29,7 @@ impl LaneDrawing<'_> {
         Ink::Hue(self.view.technique)
     }
 
-    /// Requests up, held, answered; chunks; waits between them.
+    /// Draws requests, their bands while held, responses, chunks, and the waits between them.
     pub(super) fn requests(&self, scene: &mut Scene) {
         let (from, to) = (self.axis.from_ms, self.axis.to_ms);
         let held = scene.open(Style::new(SeriesKind::Boxes, self.hue()).alpha(0.3));
@@ -46,7 +46,7 @@ impl LaneDrawing<'_> {
         for request in self.view.trace.requests(from, to + self.view.down_ms) {
             let transit = DrawnTransit::of(request, self.view);
             self.held(scene, held, request, &transit);
-            if !thin.lets(self.axis.x(request.sent_ms)) && self.axis.holds(request.sent_ms) {
+            if !thin.accepts(self.axis.x(request.sent_ms)) && self.axis.holds(request.sent_ms) {
                 continue;
             }
             let up = (
@@ -62,7 +62,7 @@ impl LaneDrawing<'_> {
                 (head, self.band.client_y),
             );
             match request.end_ms {
-                Some(end) if request.answers_once() && !request.filled && !request.failed => {
+                Some(end) if request.responds_once() && !request.filled && !request.failed => {
                     self.arrow(scene, empty, down);
                     if self.axis.holds(end) {
                         scene.add(
@@ -83,7 +83,7 @@ impl LaneDrawing<'_> {
         self.waits(scene);
     }
 
-    /// Whether single things can be told apart.
+    /// Whether single items are distinguishable.
     fn is_plain(&self) -> bool {
         self.detail == Detail::Shapes
     }
@@ -96,7 +96,7 @@ impl LaneDrawing<'_> {
         }
     }
 
-    /// A request at the server: a band on its line. Neighbours without a visible gap become one.
+    /// Draws a request at the server as a band on its line. Neighbours without a visible gap are merged.
     fn held(
         &self,
         scene: &mut Scene,
@@ -104,7 +104,7 @@ impl LaneDrawing<'_> {
         request: &RequestMark,
         transit: &DrawnTransit,
     ) {
-        let ends = match (request.answers_once(), request.head_ms, request.end_ms) {
+        let ends = match (request.responds_once(), request.head_ms, request.end_ms) {
             (true, Some(head), _) => head - transit.down,
             (_, _, Some(end)) => (end - transit.down).max(request.sent_ms + transit.up),
             (_, _, None) => f64::INFINITY,
@@ -124,7 +124,7 @@ impl LaneDrawing<'_> {
         }
     }
 
-    /// Chunks on their way: what carries no event (a heartbeat, a part) is seen by this alone.
+    /// Draws chunks in transit. This is the only trace of chunks without an event (a heartbeat, a part).
     fn pieces(&self, scene: &mut Scene, pieces: SeriesId) {
         if !self.is_plain() {
             return;
@@ -136,7 +136,7 @@ impl LaneDrawing<'_> {
             .trace
             .chunks(self.axis.from_ms, self.axis.to_ms + down)
         {
-            if thin.lets(self.axis.x(run.at_ms)) {
+            if thin.accepts(self.axis.x(run.at_ms)) {
                 let wire = self.axis.wire(
                     (run.at_ms - down, self.band.server_y),
                     (run.at_ms, self.band.client_y),
@@ -146,7 +146,7 @@ impl LaneDrawing<'_> {
         }
     }
 
-    /// The client waits by itself: dots on its line; dashes after a fault.
+    /// Draws the client's waits as dots on its line; as dashes after a fault.
     fn waits(&self, scene: &mut Scene) {
         let interval = scene.open(
             Style::new(SeriesKind::Lines, self.hue())
@@ -168,8 +168,8 @@ impl LaneDrawing<'_> {
         }
     }
 
-    /// Events, each by itself.
-    pub(super) fn events(&self, scene: &mut Scene, news: &[DrawnEvent]) {
+    /// Draws each event.
+    pub(super) fn events(&self, scene: &mut Scene, known_events: &[DrawnEvent]) {
         let (technique, hue) = (self.view.technique, self.hue());
         let trails = scene.open(Style::new(SeriesKind::Lines, hue).width(1.75));
         let wires = scene.open(
@@ -197,7 +197,7 @@ impl LaneDrawing<'_> {
             }
             scene.add_some(wires, self.axis.wire((leaves, server), (run.at_ms, client)));
             if leaves < self.axis.to_ms && run.at_ms > self.axis.to_ms {
-                // Under way at this very moment: the shape is on the wire.
+                // It is in transit now: its shape is on the line between server and client.
                 let way = (self.axis.to_ms - leaves) / (run.at_ms - leaves);
                 scene.add(
                     landed,
@@ -211,7 +211,7 @@ impl LaneDrawing<'_> {
             }
             if self.axis.holds(run.at_ms) {
                 let x = self.axis.x(run.at_ms);
-                match pile.lands(scene, x, run.count) {
+                match pile.add(scene, x, run.count) {
                     true if self.is_plain() => {
                         scene.add(landed, [x, client, self.size(LANDED), 0.0]);
                     }
@@ -221,25 +221,28 @@ impl LaneDrawing<'_> {
             }
         }
         pile.label(scene);
-        self.pending(scene, (trails, beads), news);
+        self.pending(scene, (trails, beads), known_events);
     }
 
-    /// Events that other lanes have and this one has not: they wait at the server until now.
+    /// Draws events that only other lanes have received: in this lane they are waiting at the server.
     fn pending(
         &self,
         scene: &mut Scene,
         (trails, beads): (SeriesId, SeriesId),
-        news: &[DrawnEvent],
+        known_events: &[DrawnEvent],
     ) {
         let Some(newest) = self.view.trace.newest_event() else {
             return;
         };
-        for news in news.iter().filter(|news| news.seq > newest.last_seq) {
-            self.hang(scene, (trails, beads), news.due_ms, f64::INFINITY);
+        for event in known_events
+            .iter()
+            .filter(|event| event.seq > newest.last_seq)
+        {
+            self.hang(scene, (trails, beads), event.due_ms, f64::INFINITY);
         }
     }
 
-    /// An event at the server from `due` `until` it leaves.
+    /// Draws an event at the server from its due time `until` it is sent.
     fn hang(&self, scene: &mut Scene, (trails, beads): (SeriesId, SeriesId), due: f64, until: f64) {
         let y = self.band.server_y;
         if (until - due) * self.axis.scale() > 2.0 {
@@ -250,14 +253,14 @@ impl LaneDrawing<'_> {
         }
     }
 
-    /// What waits at the server, hanging from its line.
+    /// Draws the columns of waiting events, below the server line.
     pub(super) fn waiting(&self, scene: &mut Scene, waiting: &Columns, most: f64) {
         let area = scene.open(Style::new(SeriesKind::Area, self.hue()).alpha(0.45));
         let (base, full) = (self.band.server_y + HELD / 2.0 + 1.0, self.room() * 0.5);
         waiting.outline(scene, area, &self.axis, base, |count| -full * count / most);
     }
 
-    /// What arrives, standing on the client line.
+    /// Draws the columns of arrivals, above the client line.
     pub(super) fn arriving(&self, scene: &mut Scene, arriving: &mut Columns) {
         let runs = self.view.trace.events(self.axis.from_ms, self.axis.to_ms);
         arriving.count(&self.axis, runs.map(|run| (run.at_ms, run.count)));
@@ -273,7 +276,7 @@ impl LaneDrawing<'_> {
         self.band.client_y - self.band.server_y - HELD
     }
 
-    /// Changes of technique and faults.
+    /// Draws changes of technique and faults.
     pub(super) fn rare(&self, scene: &mut Scene) {
         let (from, to) = (self.axis.from_ms, self.axis.to_ms);
         let turns = scene.open(Style::new(SeriesKind::Lines, Ink::Text));
@@ -322,7 +325,7 @@ impl LaneDrawing<'_> {
     }
 }
 
-/// The transits of one request, shortened where both together took less than estimated.
+/// The transit times of one request, shortened if both together took less than estimated.
 struct DrawnTransit {
     up: f64,
     down: f64,
@@ -346,7 +349,7 @@ impl DrawnTransit {
     }
 }
 
-/// Events that land on the same pixel: they share one shape, and a number says how many they are.
+/// Events that arrive at the same pixel: they share one shape with their number.
 struct Pile {
     y: f64,
     labelled: bool,
@@ -356,8 +359,8 @@ struct Pile {
 }
 
 impl Pile {
-    /// Takes in `count` that land at `x`; whether they begin a pile, which needs its shape.
-    fn lands(&mut self, scene: &mut Scene, x: f64, count: u32) -> bool {
+    /// Adds `count` events that arrive at `x`, and returns whether they need a new shape.
+    fn add(&mut self, scene: &mut Scene, x: f64, count: u32) -> bool {
         let begins = x - self.x > 1.0;
         if begins {
             self.label(scene);
@@ -369,7 +372,7 @@ impl Pile {
     }
 
     fn label(&mut self, scene: &mut Scene) {
-        if self.labelled && self.count > 1 && self.labels.lets(self.x) {
+        if self.labelled && self.count > 1 && self.labels.accepts(self.x) {
             let text = format!("\u{d7}{}", self.count).into();
             let (x, y) = (self.x, self.y);
             scene.label(Label {

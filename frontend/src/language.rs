@@ -22,7 +22,7 @@ impl Language {
         }
     }
 
-    /// The language's own name for itself.
+    /// The language's name in the language itself.
     pub fn own_name(self) -> &'static str {
         match self {
             Self::English => "English",
@@ -30,7 +30,7 @@ impl Language {
         }
     }
 
-    /// The language of that tag; regions do not count (`ko-KR` is Korean).
+    /// The language of a tag; regions are ignored (`ko-KR` is Korean).
     pub fn from_name(tag: &str) -> Option<Self> {
         let primary = tag.split('-').next().unwrap_or_default();
         Self::ALL
@@ -38,7 +38,7 @@ impl Language {
             .find(|language| language.name().eq_ignore_ascii_case(primary))
     }
 
-    /// The first of these tags that is spoken here, English if none is.
+    /// The first supported language among these tags; English if there is none.
     pub fn first_of<'a>(tags: impl IntoIterator<Item = &'a str>) -> Self {
         tags.into_iter()
             .find_map(Self::from_name)
@@ -46,7 +46,7 @@ impl Language {
     }
 }
 
-/// A short text in both languages, where it belongs to one thing only.
+/// A short text in both languages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bilingual {
     /// In English.
@@ -56,7 +56,7 @@ pub struct Bilingual {
 }
 
 impl Bilingual {
-    /// A name that both languages write alike.
+    /// A name that is the same in both languages.
     pub const fn same(text: &'static str) -> Self {
         Self {
             english: text,
@@ -65,7 +65,7 @@ impl Bilingual {
     }
 
     /// The text in `language`.
-    pub fn say(self, language: Language) -> &'static str {
+    pub fn in_language(self, language: Language) -> &'static str {
         match language {
             Language::English => self.english,
             Language::Korean => self.korean,

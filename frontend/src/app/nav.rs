@@ -1,11 +1,11 @@
-//! What the heads of all pages have in common: the name, the links to pages, language, theme, help.
+//! The common parts of the head of all pages: the name, the links to pages, language, theme, help.
 
 use leptos::prelude::*;
 
-use crate::app::language::Language;
 use crate::app::page::DashboardPage;
-use crate::app::theme::Theme;
 use crate::app::{HistoryChange, Shell};
+use crate::language::Language;
+use crate::theme::Theme;
 
 /// The name, and a link to each page.
 #[component]
@@ -14,8 +14,8 @@ pub fn Nav() -> impl IntoView {
     let here = move || (shell.page().label)(shell.language.get());
     let links = shell.pages().iter().map(|page| view! { <PageLink page /> });
     view! {
-        <h1 class="brand">"Tailwater " <span class="spoken">{here}</span></h1>
-        <nav class="nav" aria-label=shell.say(|text| text.pages)>{links.collect_view()}</nav>
+        <h1 class="brand">"Tailwater " <span class="visually-hidden">{here}</span></h1>
+        <nav class="nav" aria-label=shell.localized(|text| text.pages)>{links.collect_view()}</nav>
     }
 }
 
@@ -32,7 +32,7 @@ fn PageLink(page: &'static DashboardPage) -> impl IntoView {
             on:click=move |event| {
                 if is_plain(&event) {
                     event.prevent_default();
-                    // Where one is already, nothing that is open is closed.
+                    // A link to the current page does not close what is open.
                     if !untrack(is_current) {
                         shell.go(page.name, untrack(there), HistoryChange::Push);
                     }
@@ -44,7 +44,7 @@ fn PageLink(page: &'static DashboardPage) -> impl IntoView {
     }
 }
 
-/// Whether a click means to go there in this very tab.
+/// Whether a click opens the link in the same tab.
 pub fn is_plain(event: &web_sys::MouseEvent) -> bool {
     event.button() == 0
         && !(event.ctrl_key() || event.meta_key() || event.shift_key() || event.alt_key())
@@ -72,7 +72,7 @@ pub fn Choices() -> impl IntoView {
         <div class="group">
             <select
                 data-testid="language"
-                aria-label=shell.say(|text| text.language)
+                aria-label=shell.localized(|text| text.language)
                 prop:value=move || shell.language.get().name()
                 on:change=move |event| {
                     shell.choose(|chosen| chosen.language = Language::from_name(&event_target_value(&event)));
@@ -82,7 +82,7 @@ pub fn Choices() -> impl IntoView {
             </select>
             <select
                 data-testid="theme"
-                aria-label=shell.say(|text| text.theme)
+                aria-label=shell.localized(|text| text.theme)
                 prop:value=move || theme().name()
                 on:change=move |event| {
                     shell.choose(|chosen| chosen.theme = Theme::from_name(&event_target_value(&event)).unwrap_or_default());
@@ -93,7 +93,7 @@ pub fn Choices() -> impl IntoView {
             <button
                 class="tool"
                 data-testid="help"
-                aria-label=shell.say(|text| text.help)
+                aria-label=shell.localized(|text| text.help)
                 title="?"
                 on:click=move |_| shell.help_is_open.set(true)
             >

@@ -3,7 +3,7 @@
 use leptos::html::Dialog;
 use leptos::prelude::*;
 
-use crate::app::Shell;
+use super::Shell;
 
 /// A modal dialog; Escape closes it.
 #[component]
@@ -14,7 +14,7 @@ pub fn Help() -> impl IntoView {
         let open = shell.help_is_open.get();
         let Some(dialog) = dialog.get() else { return };
         if open && !dialog.open() {
-            // Refused only while it is open already.
+            // Fails only while it is open already.
             dialog.show_modal().ok();
         } else if !open && dialog.open() {
             dialog.close();
@@ -36,10 +36,10 @@ pub fn Help() -> impl IntoView {
         <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=move |_| shell.help_is_open.set(false)>
             <header>
                 <h2 id="help-title">{move || (shell.page().help_title)(shell.language.get())}</h2>
-                <button class="tool wide" on:click=move |_| shell.help_is_open.set(false)>{shell.say(|text| text.close)}</button>
+                <button class="tool wide" on:click=move |_| shell.help_is_open.set(false)>{shell.localized(|text| text.close)}</button>
             </header>
             {move || (shell.page().help)()}
-            <h3>{shell.say(|text| text.keys_title)}</h3>
+            <h3>{shell.localized(|text| text.keys_title)}</h3>
             <dl class="keys">{keys}</dl>
         </dialog>
     }

@@ -1,14 +1,14 @@
-//! Light, dark, or what the system says.
+//! Themes: light, dark, or the system's setting.
 
-/// Light, dark, or what the system says.
+/// Light, dark, or the system's setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Theme {
-    /// What the system says.
+    /// The system's setting.
     #[default]
     Auto,
-    /// Dark on light.
+    /// Dark text on a light background.
     Light,
-    /// Light on dark.
+    /// Light text on a dark background.
     Dark,
 }
 
