@@ -27,4 +27,4 @@ pub use frame::{Control, Frame, FrameError};
 pub use name::{NameError, StreamName};
 pub use offset::{Offset, OffsetError, StreamOffset, Token};
 pub use problem::Problem;
-pub use technique::Technique;
+pub use technique::{Technique, TechniqueKind};

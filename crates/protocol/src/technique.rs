@@ -18,6 +18,19 @@ pub enum Technique {
     Websocket,
 }
 
+/// What techniques have in common: how a reader requests data and how it arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TechniqueKind {
+    /// A request for each page, answered at once.
+    Polling,
+    /// A request for each page, answered when there is data.
+    LongPolling,
+    /// One request, whose response stays open.
+    Streaming,
+    /// One connection on which both sides send.
+    Websocket,
+}
+
 impl Technique {
     /// The number of techniques.
     pub const COUNT: usize = 5;
@@ -39,6 +52,16 @@ impl Technique {
             Self::Ndjson => 2,
             Self::Sse => 3,
             Self::Websocket => 4,
+        }
+    }
+
+    /// How a reader requests data with it.
+    pub fn kind(self) -> TechniqueKind {
+        match self {
+            Self::Poll => TechniqueKind::Polling,
+            Self::LongPoll => TechniqueKind::LongPolling,
+            Self::Ndjson | Self::Sse => TechniqueKind::Streaming,
+            Self::Websocket => TechniqueKind::Websocket,
         }
     }
 

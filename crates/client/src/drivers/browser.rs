@@ -20,7 +20,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tailwater_protocol::Technique;
+use tailwater_protocol::TechniqueKind;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -83,10 +83,10 @@ impl Transport for BrowserTransport {
 
     fn send(&self, request: &ReadRequest) -> Self::Response {
         let url = drive::with_query(&self.stream_url, &request.query);
-        match request.technique {
-            Technique::Websocket => websocket::connect(drive::websocket_url(&url)),
-            Technique::Poll | Technique::LongPoll => http::page(url),
-            Technique::Ndjson | Technique::Sse => http::live(url),
+        match request.technique.kind() {
+            TechniqueKind::Websocket => websocket::connect(drive::websocket_url(&url)),
+            TechniqueKind::Polling | TechniqueKind::LongPolling => http::page(url),
+            TechniqueKind::Streaming => http::live(url),
         }
     }
 }

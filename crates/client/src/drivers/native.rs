@@ -20,7 +20,7 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use tailwater_protocol::Technique;
+use tailwater_protocol::TechniqueKind;
 
 /// Timeout for establishing a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -161,11 +161,11 @@ impl Transport for NativeTransport {
 
     fn send(&self, request: &ReadRequest) -> Self::Response {
         let url = drive::with_query(&self.stream_url, &request.query);
-        match request.technique {
-            Technique::Websocket => {
+        match request.technique.kind() {
+            TechniqueKind::Websocket => {
                 websocket::connect(drive::websocket_url(&url), Arc::clone(&self.client.tls))
             }
-            Technique::Poll | Technique::LongPoll | Technique::Ndjson | Technique::Sse => {
+            TechniqueKind::Polling | TechniqueKind::LongPolling | TechniqueKind::Streaming => {
                 get(self.client.http.get(url))
             }
         }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{FollowReport, ReceivedBatch};
 use std::time::Duration;
-use tailwater_protocol::{Frame, Technique, Token};
+use tailwater_protocol::{Frame, Technique, TechniqueKind, Token};
 
 impl StreamReader {
     pub(super) fn handle_progress(&mut self, now: Duration, progress: ResponseProgress) {
@@ -85,9 +85,9 @@ impl StreamReader {
         if closed {
             return;
         }
-        match technique {
-            Technique::LongPoll => self.pace_long_poll(now, started, progress),
-            Technique::Poll | Technique::Ndjson | Technique::Sse | Technique::Websocket => {
+        match technique.kind() {
+            TechniqueKind::LongPolling => self.pace_long_poll(now, started, progress),
+            TechniqueKind::Polling | TechniqueKind::Streaming | TechniqueKind::Websocket => {
                 if self.choice.current() == Technique::Poll && self.position.caught_up {
                     self.wait_for_poll(now);
                 }

@@ -115,6 +115,15 @@ fn periodic(workload: &Workload) -> Cycle {
     }
 }
 
+/// Typical sizes; see [`WireSizes::of`].
+pub(super) fn wire_sizes() -> WireSizes {
+    WireSizes {
+        response_head_bytes: 412.0,
+        empty_head_bytes: 301.0,
+        ..WireSizes::of_page()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

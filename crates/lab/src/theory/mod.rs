@@ -176,6 +176,20 @@ impl Prediction {
     }
 }
 
+impl WireSizes {
+    /// Typical sizes for `technique`: request heads of Chromium, response heads and envelopes of this server for a JSON
+    /// stream of the same origin. Cross-origin responses, as through the relay, have about 400 bytes more for CORS.
+    pub fn of(technique: Technique) -> Self {
+        match technique {
+            Technique::Poll => poll::wire_sizes(),
+            Technique::LongPoll => long_poll::wire_sizes(),
+            Technique::Ndjson => ndjson::wire_sizes(),
+            Technique::Sse => sse::wire_sizes(),
+            Technique::Websocket => websocket::wire_sizes(),
+        }
+    }
+}
+
 /// The prediction for `technique` and `workload`, with the sizes in `wire`.
 ///
 /// [`WireSizes::of`] returns typical sizes; [`WireSizes::with_counted_heads`] replaces them by those of a lane.

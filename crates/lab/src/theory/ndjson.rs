@@ -1,10 +1,23 @@
 //! NDJSON: one request, and each event is sent immediately: one line in one chunk.
 
+use super::wire::{envelope_bytes, in_a_chunk};
 use super::{Prediction, WireSizes, Workload, streaming};
+use tailwater_protocol::ndjson;
 
 /// A reconnect reuses the connection and takes one re-arm gap.
 pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
     streaming::predict(workload, wire, workload.gap())
+}
+
+/// Typical sizes; see [`WireSizes::of`].
+pub(super) fn wire_sizes() -> WireSizes {
+    WireSizes {
+        request_head_bytes: 532.0,
+        response_head_bytes: 307.0,
+        envelope_bytes: envelope_bytes(ndjson::encode, None, None),
+        heartbeat_bytes: in_a_chunk(ndjson::HEARTBEAT),
+        ..WireSizes::of_chunks()
+    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,14 @@ fn cycle_s(workload: &Workload) -> f64 {
     cycle.as_secs_f64().max(1e-6)
 }
 
+/// Typical sizes; see [`WireSizes::of`].
+pub(super) fn wire_sizes() -> WireSizes {
+    WireSizes {
+        empty_body_bytes: 2.0,
+        ..WireSizes::of_page()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

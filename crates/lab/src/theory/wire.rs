@@ -1,8 +1,8 @@
-//! Bytes on the wire: heads, framing and envelopes of each technique, and the bytes per delivered event.
+//! Bytes on the wire: heads, framing and envelopes, and the bytes per delivered event.
 
 use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::lab::LaneCounts;
-use tailwater_protocol::{Control, Offset, Technique, ndjson, sse};
+use tailwater_protocol::{Control, Offset};
 
 /// `bytes` multiplied by `times`; zero bytes are zero even if `times` is infinite.
 pub(super) fn times(bytes: f64, times: f64) -> f64 {
@@ -59,35 +59,28 @@ pub struct WireSizes {
     pub ending_bytes: f64,
 }
 
-/// The control fields sent with a message at the tail, after the first message of a response.
-fn control(technique: Technique) -> Control {
-    let (cursor, up_to_date) = match technique {
-        Technique::Sse => (Some(1_234_567), Some(true)),
-        Technique::Poll | Technique::LongPoll | Technique::Ndjson | Technique::Websocket => {
-            (None, None)
-        }
-    };
-    Control {
+/// Bytes that `encode` adds to a message at the tail, after the first message of a response.
+///
+/// - `cursor`, `up_to_date`: whether the format repeats these fields with each message.
+pub(super) fn envelope_bytes(
+    encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control),
+    cursor: Option<u64>,
+    up_to_date: Option<bool>,
+) -> f64 {
+    let control = Control {
         next: Offset::ZERO.into(),
         cursor,
         up_to_date,
         closed: false,
-    }
-}
-
-/// Bytes that `encode` adds to a message at the tail.
-fn envelope_bytes(
-    technique: Technique,
-    encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control),
-) -> f64 {
-    let control = control(technique);
+    };
     let mut out = Vec::new();
     // A message of one byte, and the comma after it in the log.
     encode(&mut out, ContentKind::Json, Some(b"0,"), &control);
     out.len() as f64 - 1.0
 }
 
-fn in_a_chunk(body: &[u8]) -> f64 {
+/// Bytes of `body` as one chunk.
+pub(super) fn in_a_chunk(body: &[u8]) -> f64 {
     let bytes = body.len() as f64;
     bytes + BodyFraming::Chunked.bytes_around(bytes)
 }
@@ -108,57 +101,24 @@ impl WireSizes {
         }
     }
 
-    /// Typical sizes for `technique`: request heads of Chromium, response heads and envelopes of this server for a JSON
-    /// stream of the same origin. Cross-origin responses, as through the relay, have about 400 bytes more for CORS.
-    pub fn of(technique: Technique) -> Self {
-        let page = Self {
+    /// Typical sizes of a plain read of a JSON stream.
+    pub(super) fn of_page() -> Self {
+        Self {
             request_head_bytes: 536.0,
             response_head_bytes: 388.0,
             empty_head_bytes: 350.0,
             envelope_bytes: 1.0,
             separator_bytes: 1.0,
             ..Self::bare()
-        };
-        let stream = Self {
+        }
+    }
+
+    /// The framing of a response that stays open.
+    pub(super) fn of_chunks() -> Self {
+        Self {
             framing: BodyFraming::Chunked,
             ending_bytes: 5.0,
             ..Self::bare()
-        };
-        match technique {
-            Technique::Poll => Self {
-                empty_body_bytes: 2.0,
-                ..page
-            },
-            Technique::LongPoll => Self {
-                response_head_bytes: 412.0,
-                empty_head_bytes: 301.0,
-                ..page
-            },
-            Technique::Ndjson => Self {
-                request_head_bytes: 532.0,
-                response_head_bytes: 307.0,
-                envelope_bytes: envelope_bytes(technique, ndjson::encode),
-                heartbeat_bytes: in_a_chunk(ndjson::HEARTBEAT),
-                ..stream
-            },
-            Technique::Sse => Self {
-                request_head_bytes: 586.0,
-                response_head_bytes: 304.0,
-                envelope_bytes: envelope_bytes(technique, sse::encode),
-                heartbeat_bytes: in_a_chunk(sse::HEARTBEAT),
-                ..stream
-            },
-            Technique::Websocket => Self {
-                request_head_bytes: 518.0,
-                response_head_bytes: 257.0,
-                // The NDJSON line without its line end.
-                envelope_bytes: envelope_bytes(technique, ndjson::encode) - 1.0,
-                framing: BodyFraming::WebSocket,
-                // A ping, its masked pong, and an empty text frame; at the end a close frame each way.
-                heartbeat_bytes: 2.0 + 6.0 + 2.0,
-                ending_bytes: 4.0 + 8.0,
-                ..Self::bare()
-            },
         }
     }
 
@@ -233,6 +193,7 @@ impl BytesPerEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tailwater_protocol::Technique;
 
     #[test]
     fn framing_follows_the_rfcs() {
