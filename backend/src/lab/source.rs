@@ -172,7 +172,7 @@ impl SourceTable {
         request: &SourceRequest,
     ) -> Result<SourceAnswer, SourceError> {
         let name = StreamName::parse(&match request {
-            SourceRequest::Host => host::STREAM.to_owned(),
+            SourceRequest::Host(request) => host::stream_name(request.pattern).to_owned(),
             SourceRequest::Generator(request) => {
                 generator::check(request)?;
                 generator::stream_name(request)
@@ -278,11 +278,14 @@ impl SourceTable {
             })?;
         let log = created.log;
         let seq = next_seq(&log).await?;
-        let now_us = self.clock.now_us();
         let feed = match request {
-            SourceRequest::Host => SourceFeed::Host(Box::new(Host::new(now_us)?)),
+            SourceRequest::Host(request) => SourceFeed::Host(Box::new(Host::new(
+                request.pattern,
+                rand::random(),
+                || self.clock.now_us(),
+            )?)),
             SourceRequest::Generator(request) => {
-                SourceFeed::Generator(EventGenerator::new(request, now_us))
+                SourceFeed::Generator(EventGenerator::new(request, self.clock.now_us()))
             }
         };
         let lease = SourceLease {

@@ -16,10 +16,29 @@ pub struct ClockReading {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum SourceRequest {
-    /// This machine's own pulse: CPU, memory, load, network, several times a second.
-    Host,
+    /// This machine's own pulse: CPU, memory, load, network, four times a second on average.
+    Host(HostRequest),
     /// Seeded events at a known rate.
     Generator(GeneratorRequest),
+}
+
+/// When the host is measured; each pattern has a stream of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRequest {
+    /// When measurements fall due.
+    #[serde(default)]
+    pub pattern: HostPattern,
+}
+
+/// When the host's measurements fall due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostPattern {
+    /// Exponential gaps, so that the phase of a technique's own clock does not matter.
+    #[default]
+    Poisson,
+    /// Equal gaps, beginning at a random phase.
+    Periodic,
 }
 
 /// What a generator writes.
@@ -144,4 +163,33 @@ pub struct EventStamps {
     pub due_us: u64,
     /// When the server in fact appended it, microseconds: `sent_us - due_us` is the source's own lateness.
     pub sent_us: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document;
+
+    #[test]
+    fn the_host_is_measured_at_poisson_times_unless_asked_otherwise() {
+        for (text, pattern) in [
+            (r#"{"kind":"host"}"#, HostPattern::Poisson),
+            (
+                r#"{"kind":"host","pattern":"poisson"}"#,
+                HostPattern::Poisson,
+            ),
+            (
+                r#"{"kind":"host","pattern":"periodic"}"#,
+                HostPattern::Periodic,
+            ),
+        ] {
+            let request: SourceRequest = document::read(text.as_bytes()).unwrap();
+            assert_eq!(
+                request,
+                SourceRequest::Host(HostRequest { pattern }),
+                "{text}"
+            );
+        }
+        assert!(document::read::<SourceRequest>(br#"{"kind":"host","pattern":"burst"}"#).is_err());
+    }
 }

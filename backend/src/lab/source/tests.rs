@@ -5,10 +5,13 @@ use bytes::Bytes;
 use tailwater_core::ReaderGuard;
 use tailwater_core::store::MemoryStore;
 use tailwater_protocol::Offset;
-use tailwater_protocol::lab::{GeneratorRequest, Pattern};
+use tailwater_protocol::lab::{GeneratorRequest, HostPattern, HostRequest, Pattern};
 use tokio::time::{sleep, timeout};
 
 const SHORT: Duration = Duration::from_millis(150);
+const HOST: SourceRequest = SourceRequest::Host(HostRequest {
+    pattern: HostPattern::Poisson,
+});
 
 fn streams() -> Arc<Streams> {
     Arc::new(Streams::new(Arc::new(MemoryStore::new(64 << 20)), 100))
@@ -116,7 +119,7 @@ async fn a_generator_writes_sized_events_in_order_and_on_time() {
 async fn the_host_source_writes_events() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
-    let answer = sources.start_or_renew(&SourceRequest::Host).await.unwrap();
+    let answer = sources.start_or_renew(&HOST).await.unwrap();
     assert_eq!(
         answer,
         SourceAnswer {
@@ -133,6 +136,23 @@ async fn the_host_source_writes_events() {
             .collect::<Vec<_>>(),
         [0, 1, 2]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn each_pattern_of_the_host_has_its_own_stream() {
+    let streams = streams();
+    let sources = sources(&streams, SourceLimits::default());
+    let periodic = SourceRequest::Host(HostRequest {
+        pattern: HostPattern::Periodic,
+    });
+    let mut names = Vec::new();
+    for request in [&HOST, &periodic] {
+        let answer = sources.start_or_renew(request).await.unwrap();
+        messages(&find(&streams, &answer), 2).await;
+        names.push(answer.stream);
+    }
+    assert_eq!(names, ["lab/host", "lab/host-periodic"]);
+    assert_eq!(sources.running().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -310,11 +330,7 @@ async fn a_stream_that_no_source_wrote_is_not_touched() {
         .create(&name, json, Some(first), false)
         .await
         .unwrap();
-    let refused = sources
-        .start_or_renew(&SourceRequest::Host)
-        .await
-        .unwrap_err()
-        .to_string();
+    let refused = sources.start_or_renew(&HOST).await.unwrap_err().to_string();
     assert!(
         refused.starts_with(
             "the stream `lab/host` exists and was not written by a source: no message"
@@ -326,10 +342,7 @@ async fn a_stream_that_no_source_wrote_is_not_touched() {
         .create(&name, StreamConfig::new("text/plain"), None, false)
         .await
         .unwrap();
-    let refused = sources
-        .start_or_renew(&SourceRequest::Host)
-        .await
-        .unwrap_err();
+    let refused = sources.start_or_renew(&HOST).await.unwrap_err();
     assert!(matches!(refused, SourceError::Foreign { .. }), "{refused}");
     assert_eq!(sources.running().await, 0);
 }
@@ -350,7 +363,7 @@ async fn messages_by_others_do_not_stop_a_source() {
         .create(&name, config, Some(first), false)
         .await
         .unwrap();
-    let answer = sources.start_or_renew(&SourceRequest::Host).await.unwrap();
+    let answer = sources.start_or_renew(&HOST).await.unwrap();
     let all = messages(&find(&streams, &answer), 4).await;
     let stamps: EventStamps = serde_json::from_str(&all[3]).unwrap();
     assert_eq!(stamps.seq, 8);

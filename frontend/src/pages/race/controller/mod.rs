@@ -216,7 +216,7 @@ impl RaceController {
     async fn ask_for_source(&self, settings: &RaceSettings) -> Result<String, ApiError> {
         use tailwater_protocol::lab::SourceRequest;
         let request = match &settings.source {
-            RaceSource::Host => SourceRequest::Host,
+            RaceSource::Host => SourceRequest::Host(Default::default()),
             RaceSource::Generator => SourceRequest::Generator(settings.generator(self.seed)),
             RaceSource::Named(name) => return Ok(name.clone()),
         };
