@@ -2,6 +2,7 @@
 
 use crate::raw::{connect, parts, request, start, start_with, sums};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 use tailwater::config::Config;
 use tailwater_harness::RawConnection;
 use tailwater_harness::wait::eventually;
@@ -114,8 +115,48 @@ async fn a_race_counts_its_lanes_apart_and_ends_on_request() {
         ),
         (404, "#no-race")
     );
-    let closed = || std::net::TcpStream::connect(("127.0.0.1", race.lanes[0].port)).is_err();
-    eventually("the lane's port to close", closed).await;
+    for port in [race.lanes[0].port, race.control_port] {
+        let closed = || std::net::TcpStream::connect(("127.0.0.1", port)).is_err();
+        eventually("the port to close", closed).await;
+    }
+}
+
+/// How long the clock's answer takes through `port`.
+async fn probe(port: u16) -> Duration {
+    let mut client = connect(port).await;
+    let started = Instant::now();
+    let answer = client.ask(&request("GET", "/v1/clock", "", "")).await;
+    assert_eq!(answer.status, 200);
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn the_control_port_is_neither_delayed_nor_counted() {
+    let server = start();
+    let mut client = connect(server.address.port()).await;
+    let asked = json!({"techniques": ["poll"], "delay_up_ms": 500, "delay_down_ms": 500});
+    let (status, body) = post(&mut client, "/v1/lab/races", &asked).await;
+    assert_eq!(status, 201, "{body}");
+    let race: RaceStatus = serde_json::from_str(&body).unwrap();
+    let path = format!("/v1/lab/races/{}", race.id);
+    let change = json!({"delay_up_ms": 400, "delay_down_ms": 400}).to_string();
+    client.ask(&request("PATCH", &path, "", &change)).await;
+    let lane = probe(race.lanes[0].port).await;
+    assert!(lane >= Duration::from_millis(800), "{lane:?}");
+    // The fastest of several: this test is about delays, not about a busy machine.
+    let mut fastest = Duration::MAX;
+    for _ in 0..5 {
+        fastest = fastest.min(probe(race.control_port).await);
+    }
+    assert!(fastest < Duration::from_millis(400), "{fastest:?}");
+    let (_, body) = parts(&client.ask(&request("GET", &path, "", "")).await);
+    let seen: RaceStatus = serde_json::from_str(&body).unwrap();
+    assert_eq!(seen.control_port, race.control_port);
+    assert_eq!(
+        (seen.lanes.len(), seen.lanes[0].counts.requests),
+        (1, 1),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]

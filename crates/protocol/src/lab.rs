@@ -75,7 +75,7 @@ pub struct SourceAnswer {
     pub lease_s: u64,
 }
 
-/// `POST /v1/lab/races`: a listener of its own for each lane, in front of this server.
+/// `POST /v1/lab/races`: a listener of its own for each lane, in front of this server, and one for control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RaceRequest {
     /// One lane per technique named.
@@ -110,6 +110,9 @@ pub struct RaceStatus {
     pub delay_up_ms: f64,
     /// Transit added on the way back, ms.
     pub delay_down_ms: f64,
+    /// TCP port on 127.0.0.1 of one more relay, without delay and without counts: for probes of the clock, and for readers
+    /// whose transit shall be known.
+    pub control_port: u16,
     /// One lane per technique, in the order asked for.
     pub lanes: Vec<RaceLane>,
 }
