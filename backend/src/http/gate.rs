@@ -11,7 +11,7 @@ use actix_web::error::InternalError;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::http::{ConnectionType, StatusCode, Version};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, web};
+use actix_web::{HttpMessage, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use pin_project_lite::pin_project;
@@ -38,11 +38,13 @@ pub async fn guard(
         let map = ActixHeaders(request.headers());
         let head = gate_head(request.request(), &map);
         let admission = gate.admit(&head);
-        (
-            gate::standing(admission.allowed),
-            admission.checked,
-            head.is_preflight(),
-        )
+        let is_preflight = head.is_preflight();
+        let standing = if is_preflight {
+            gate::standing_of_preflight(admission.allowed)
+        } else {
+            gate::standing(admission.allowed)
+        };
+        (standing, admission.checked, is_preflight)
     };
     let body_was_read = watch_end_of_body(&mut request);
     let mut response = match checked {
@@ -67,21 +69,13 @@ pub async fn guard(
     // derives whether the connection closes. The version that is sent is the request's.
     response.response_mut().head_mut().version = Version::HTTP_11;
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    if is_stopping && !is_upgrade || !body_was_read.get() {
-        response
-            .response_mut()
-            .head_mut()
-            .set_connection_type(ConnectionType::Close);
+    let closes = is_stopping && !is_upgrade || !body_was_read.get();
+    set_connection(response.response_mut(), request_version, closes);
+    if is_upgrade {
+        put_standing(response.headers_mut(), &gate::standing_of_upgrade());
+    } else {
+        put_standing(response.headers_mut(), &standing);
     }
-    if request_version == Version::HTTP_10
-        && matches!(response.response().body().size(), BodySize::Stream)
-    {
-        // Without chunks the response ends with the connection. Source: RFC 9112, section 6.1.
-        let head = response.response_mut().head_mut();
-        head.no_chunking(true);
-        head.set_connection_type(ConnectionType::Close);
-    }
-    put_standing(response.headers_mut(), &standing);
     let may_reuse = response
         .request()
         .extensions_mut()
@@ -99,6 +93,24 @@ pub async fn guard(
         closes,
     });
     Ok(response.map_body(|_, body| GatedBody { body, in_progress }))
+}
+
+/// Makes the connection close after the response if it must, or if only that ends the response.
+fn set_connection<B: MessageBody>(
+    response: &mut HttpResponse<B>,
+    request_version: Version,
+    closes: bool,
+) {
+    // Without chunks the response ends with the connection. Source: RFC 9112, section 6.1.
+    let is_endless =
+        request_version == Version::HTTP_10 && matches!(response.body().size(), BodySize::Stream);
+    let head = response.head_mut();
+    if is_endless {
+        head.no_chunking(true);
+    }
+    if closes || is_endless {
+        head.set_connection_type(ConnectionType::Close);
+    }
 }
 
 /// The response after an internal error; it closes the connection, whose state is unknown.
@@ -200,9 +212,9 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use actix_service::Service as _;
+    use actix_web::App as Application;
     use actix_web::middleware::from_fn;
     use actix_web::test::{TestRequest, init_service};
-    use actix_web::{App as Application, HttpResponse};
     use actix_web_lab::middleware::CatchPanic;
     use std::net::IpAddr;
 

@@ -57,7 +57,7 @@ pub const IN_REQUESTS: [&str; 12] = [
     PRODUCER_SEQ,
 ];
 
-/// The fields that responses may have; web pages of allowed origins may read them.
+/// The fields that responses may have; web pages of allowed origins may read all of them.
 pub const IN_RESPONSES: [&str; 15] = [
     STREAM_NEXT_OFFSET,
     STREAM_UP_TO_DATE,

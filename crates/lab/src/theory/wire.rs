@@ -109,7 +109,7 @@ impl WireSizes {
     }
 
     /// Typical sizes for `technique`: Chromium's request heads, this server's response heads and envelopes on a JSON stream that is
-    /// read from the page's own origin. Across origins, as through the relay, response heads have some 400 bytes more for CORS.
+    /// read from the page's own origin. Across origins, as through the relay, response heads have some 110 bytes more for CORS.
     pub fn of(technique: Technique) -> Self {
         let answer = Self {
             request_head_bytes: 536.0,
