@@ -6,6 +6,7 @@
 //! socket. When one side closes, the other is closed after the delay. A lane's connections end with
 //! the lane.
 
+mod cross_origin;
 mod frames;
 mod message;
 mod observer;

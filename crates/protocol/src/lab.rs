@@ -155,6 +155,12 @@ pub struct LaneCounts {
     pub response_body_bytes: u64,
     /// Chunk framing of response bodies, and heads of WebSocket frames to the client.
     pub response_framing_bytes: u64,
+    /// Of the request and response heads, the lines that are there only because the lane's port makes it another origin than the
+    /// page's: `Origin` of GET and HEAD requests (except WebSocket handshakes, which always have it), `Access-Control-*` and
+    /// `Timing-Allow-Origin` of responses, and the whole heads of a preflight and its response. Not the lines that a request to
+    /// the page's own origin and its response have as well: `Referer`, `Sec-Fetch-Site`, `Vary`, `Cross-Origin-Resource-Policy`.
+    #[serde(default)]
+    pub cross_origin_bytes: u64,
 }
 
 /// The stamps of a lab event; other fields stand beside them.

@@ -74,5 +74,8 @@ fn minus(now: LaneCounts, base: LaneCounts) -> LaneCounts {
         response_framing_bytes: now
             .response_framing_bytes
             .saturating_sub(base.response_framing_bytes),
+        cross_origin_bytes: now
+            .cross_origin_bytes
+            .saturating_sub(base.cross_origin_bytes),
     }
 }
