@@ -12,7 +12,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tailwater_protocol::lab::{ClockReading, RaceChange, RaceRequest, SourceRequest};
+use tailwater_protocol::lab::{ClockReading, RaceChange, RaceRequest, SourceLeaseRequest};
 use tailwater_protocol::{document, percent};
 
 /// Path of the clock.
@@ -231,7 +231,7 @@ async fn handle(
         LabRoute::Clock => Ok(clock(&app)),
         LabRoute::Source(lab) => {
             let example = r#"{"kind":"host"} or {"kind":"generator","pattern":"poisson","rate":5,"size":64,"seed":1}"#;
-            let request_body: SourceRequest = read(&request, payload, &app, example).await?;
+            let request_body: SourceLeaseRequest = read(&request, payload, &app, example).await?;
             answer(
                 HttpResponse::Ok(),
                 &lab.sources.start_or_renew(&request_body).await?,

@@ -36,7 +36,7 @@ pub struct RaceLimits {
 impl Default for RaceLimits {
     fn default() -> Self {
         Self {
-            races: 8,
+            races: 16,
             lanes: 8,
             lease: Duration::from_secs(30),
             delay: Duration::from_millis(500),

@@ -40,7 +40,7 @@ pub struct RelayLimits {
 impl Default for RelayLimits {
     fn default() -> Self {
         Self {
-            connections: 64,
+            connections: 32,
             in_flight_bytes: 4 << 20,
         }
     }

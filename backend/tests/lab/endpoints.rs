@@ -122,6 +122,54 @@ async fn a_race_counts_its_lanes_apart_and_ends_on_request() {
     }
 }
 
+#[tokio::test]
+async fn nine_people_who_change_their_settings_do_not_lock_each_other_out() {
+    let server = start();
+    let mut client = connect(server.address.port()).await;
+    let mut streams: [Option<String>; 9] = Default::default();
+    for change in 1..=10 {
+        for (person, stream) in (0..).zip(&mut streams) {
+            let mut asked = json!({"kind": "generator", "pattern": "periodic", "rate": change, "size": 100,
+                                   "seed": person, "holder": format!("person-{person}")});
+            if let Some(stream) = stream {
+                asked["replaces"] = json!(stream);
+            }
+            let (status, body) = post(&mut client, "/v1/lab/sources", &asked).await;
+            assert_eq!(status, 200, "person {person}, change {change}: {body}");
+            *stream = Some(serde_json::from_str::<SourceAnswer>(&body).unwrap().stream);
+        }
+    }
+    for _ in 0..9 {
+        let asked = json!({"techniques": ["poll", "sse"]});
+        let (status, body) = post(&mut client, "/v1/lab/races", &asked).await;
+        assert_eq!(status, 201, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_source_beyond_the_limit_is_refused_in_words() {
+    let server = start();
+    let mut client = connect(server.address.port()).await;
+    let asked = |seed: u32| {
+        json!({"kind": "generator", "pattern": "poisson", "rate": 0.1, "size": 100, "seed": seed})
+            .to_string()
+    };
+    for seed in 0..32 {
+        let asked = request("POST", "/v1/lab/sources", "", &asked(seed));
+        assert_eq!(client.ask(asked).await.status, 200);
+    }
+    let answer = client
+        .ask(request("POST", "/v1/lab/sources", "", &asked(32)))
+        .await;
+    let problem = answer.refuses(503);
+    assert_eq!(problem.kind, "#too-many-sources");
+    assert_eq!(
+        problem.detail,
+        "32 sources are running, which is the limit; an unused one stops within 30 s, or when `replaces` names its stream"
+    );
+    assert_eq!(answer.header("retry-after"), Some("30"));
+}
+
 /// How long the clock's answer takes through `port`.
 async fn probe(port: u16) -> Duration {
     let mut client = connect(port).await;
@@ -178,6 +226,11 @@ async fn refusals_name_the_field_the_range_and_the_value() {
         ),
         ("sources", json!({"kind": "moon"}), "unknown variant `moon`"),
         (
+            "sources",
+            json!({"kind": "host", "replaces": "lab/host"}),
+            "`holder` is `absent`, expected 1 to 64 visible ASCII characters beside `replaces`",
+        ),
+        (
             "races",
             json!({"techniques": []}),
             "`techniques` is `0 techniques`, expected 1 to 8 techniques",
@@ -207,13 +260,13 @@ async fn refusals_name_the_field_the_range_and_the_value() {
 }
 
 #[tokio::test]
-async fn the_ninth_race_is_refused_until_one_ends() {
+async fn the_race_beyond_the_limit_is_refused_until_one_ends() {
     let server = start();
     let mut client = connect(server.address.port()).await;
     let asked = json!({"techniques": ["poll"]}).to_string();
     let ask = request("POST", "/v1/lab/races", "", &asked);
     let mut last = String::new();
-    for _ in 0..8 {
+    for _ in 0..16 {
         let (status, body) = parts(&client.ask(&ask).await);
         assert_eq!(status, 201, "{body}");
         last = serde_json::from_str::<RaceStatus>(&body).unwrap().id;

@@ -13,6 +13,35 @@ pub struct ClockReading {
 }
 
 /// `POST /v1/lab/sources`: start a source, or go on with it; asking again renews the lease.
+///
+/// In JSON the members of the source stand beside the others: `{"kind":"host","holder":"a-random-text"}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceLeaseRequest {
+    /// Which source.
+    #[serde(flatten)]
+    pub source: SourceRequest,
+    /// Tells this client from others that use the same source: 1 to 64 visible ASCII characters, hard to guess, the same in all
+    /// of its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+    /// The stream of a source that this holder no longer needs. The source stops at once, before the new one starts, unless others
+    /// have asked for it and not left. Needs `holder`; without effect on any other stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+}
+
+impl From<SourceRequest> for SourceLeaseRequest {
+    /// A request that names no client.
+    fn from(source: SourceRequest) -> Self {
+        Self {
+            source,
+            holder: None,
+            replaces: None,
+        }
+    }
+}
+
+/// What a source is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum SourceRequest {
@@ -71,7 +100,7 @@ pub enum Pattern {
 pub struct SourceAnswer {
     /// The stream's name: `lab/host`.
     pub stream: String,
-    /// Seconds after which the source stops unless it is asked for again or somebody reads its stream live.
+    /// Seconds after which the source stops unless it is asked for again or somebody reads its stream.
     pub lease_s: u64,
 }
 
@@ -200,5 +229,26 @@ mod tests {
             );
         }
         assert!(document::read::<SourceRequest>(br#"{"kind":"host","pattern":"burst"}"#).is_err());
+    }
+
+    #[test]
+    fn a_client_names_itself_and_what_it_leaves_beside_the_source() {
+        let request = SourceLeaseRequest {
+            source: SourceRequest::Generator(GeneratorRequest {
+                pattern: Pattern::Burst,
+                rate: 5.0,
+                size: 64,
+                seed: u64::MAX,
+            }),
+            holder: Some("a".to_owned()),
+            replaces: Some("lab/host".to_owned()),
+        };
+        let text = r#"{"kind":"generator","pattern":"burst","rate":5.0,"size":64,"seed":18446744073709551615,"holder":"a","replaces":"lab/host"}"#;
+        assert_eq!(serde_json::to_string(&request).unwrap(), text);
+        let read: SourceLeaseRequest = document::read(text.as_bytes()).unwrap();
+        assert_eq!(read, request);
+        let host = SourceRequest::Host(HostRequest::default());
+        let read: SourceLeaseRequest = document::read(br#"{"kind":"host"}"#).unwrap();
+        assert_eq!(read, host.into());
     }
 }

@@ -1,17 +1,26 @@
 //! Sources writing to real streams: sequence numbers, restarts, leases, limits.
 
+mod replacing;
+
+use super::writer::{EVENTS_MAX, PAGE_BYTES};
 use super::*;
 use bytes::Bytes;
-use tailwater_core::ReaderGuard;
+use serde_json::value::RawValue;
 use tailwater_core::store::MemoryStore;
-use tailwater_protocol::Offset;
+use tailwater_core::{Log, Payload, ReadStart, ReaderGuard};
+use tailwater_protocol::lab::EventStamps;
 use tailwater_protocol::lab::{GeneratorRequest, HostPattern, HostRequest, Pattern};
+use tailwater_protocol::{Offset, Technique};
 use tokio::time::{sleep, timeout};
 
 const SHORT: Duration = Duration::from_millis(150);
-const HOST: SourceRequest = SourceRequest::Host(HostRequest {
-    pattern: HostPattern::Poisson,
-});
+const HOST: SourceLeaseRequest = SourceLeaseRequest {
+    source: SourceRequest::Host(HostRequest {
+        pattern: HostPattern::Poisson,
+    }),
+    holder: None,
+    replaces: None,
+};
 
 fn streams() -> Arc<Streams> {
     Arc::new(Streams::new(Arc::new(MemoryStore::new(64 << 20)), 100))
@@ -21,13 +30,14 @@ fn sources(streams: &Arc<Streams>, limits: SourceLimits) -> SourceTable {
     SourceTable::new(Arc::clone(streams), Clock::new(), Handle::current(), limits)
 }
 
-fn generator(rate: f64, seed: u64) -> SourceRequest {
-    SourceRequest::Generator(GeneratorRequest {
+fn generator(rate: f64, seed: u64) -> SourceLeaseRequest {
+    let generator = GeneratorRequest {
         pattern: Pattern::Poisson,
         rate,
         size: 80,
         seed,
-    })
+    };
+    SourceRequest::Generator(generator).into()
 }
 
 fn find(streams: &Streams, answer: &SourceAnswer) -> Arc<Log> {
@@ -144,7 +154,8 @@ async fn each_pattern_of_the_host_has_its_own_stream() {
     let sources = sources(&streams, SourceLimits::default());
     let periodic = SourceRequest::Host(HostRequest {
         pattern: HostPattern::Periodic,
-    });
+    })
+    .into();
     let mut names = Vec::new();
     for request in [&HOST, &periodic] {
         let answer = sources.start_or_renew(request).await.unwrap();
@@ -283,7 +294,7 @@ async fn sources_are_limited_and_a_renewal_counts_once() {
         .unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "1 sources are running, which is the limit; an unused one stops within 30 s"
+        "1 sources are running, which is the limit; an unused one stops within 30 s, or when `replaces` names its stream"
     );
     assert_eq!(streams.count(), 1);
 }
