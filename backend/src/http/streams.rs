@@ -1,9 +1,11 @@
-//! The list of streams, the details of a stream, and routes to export and import.
+//! The list of streams, the details of a stream and of the server, and routes to export and import.
 
 use super::Methods;
 use super::export::export;
 use super::head::ActixHeaders;
 use super::import::{IMPORT_PREFIX, import};
+use super::server_details::server_details;
+use crate::api::gate::Gate;
 use crate::api::{App, Headers, Refusal, check_uncoded};
 use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
@@ -17,11 +19,16 @@ use tailwater_protocol::inspect::{
 };
 use tailwater_protocol::{Technique, Token};
 
+/// Path of the server's details.
+const SERVER: &str = "/v1/server";
+
 /// What a request besides the streams asks for.
 #[derive(Debug)]
 pub(super) enum StreamsRoute {
     /// The methods of the path.
     Methods(Methods),
+    /// The details of the server.
+    Server,
     /// A page of the list.
     List(ListQuery),
     /// The details of a stream.
@@ -50,6 +57,13 @@ impl StreamsRoute {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         let otherwise = || Methods::of(method, "GET, HEAD, OPTIONS").map(Self::Methods);
         let name_after = |prefix| path.strip_prefix(prefix);
+        if path == SERVER {
+            return if is_read {
+                Ok(Self::Server)
+            } else {
+                otherwise()
+            };
+        }
         if path == "/v1/streams" {
             return if is_read {
                 parse_query(query).map(Self::List)
@@ -86,6 +100,7 @@ impl StreamsRoute {
 /// Registers the routes; the state is a `web::Data<App>`.
 pub(super) fn configure(service: &mut web::ServiceConfig) {
     for path in [
+        "/server",
         "/streams",
         "/streams/{name:.*}",
         "/export/{name:.*}",
@@ -99,6 +114,7 @@ async fn handle(
     request: HttpRequest,
     payload: web::Payload,
     app: web::Data<App>,
+    gate: web::Data<Gate>,
 ) -> Result<HttpResponse, Refusal> {
     let map = ActixHeaders(request.headers());
     match StreamsRoute::of(
@@ -109,6 +125,7 @@ async fn handle(
         &map,
     )? {
         StreamsRoute::Methods(methods) => Ok(methods.answer()),
+        StreamsRoute::Server => Ok(no_store(&server_details(&app, &gate).await)),
         StreamsRoute::List(wanted) => Ok(list(&app, &wanted).await),
         StreamsRoute::Inspect(log) => Ok(inspect(&app, &log).await),
         StreamsRoute::Export(log) => export(&app, log).await,

@@ -1,5 +1,5 @@
-//! The list of streams and the inspection of one: pages, searches, readers with their lag,
-//! producers.
+//! The list of streams and the inspection of one: pages, searches, readers with their lag, producers;
+//! the inspection of the server.
 
 use super::live::StreamingReader;
 use super::local_server::{JSON, LocalServer, TEXT};
@@ -7,7 +7,7 @@ use reqwest::Method;
 use tailwater_harness::Response;
 use tailwater_harness::wait::{until, within};
 use tailwater_protocol::Technique;
-use tailwater_protocol::inspect::{StreamDetails, StreamList};
+use tailwater_protocol::inspect::{ServerDetails, StreamDetails, StreamList};
 
 async fn list(server: &LocalServer, query: &str) -> StreamList {
     parse(
@@ -242,7 +242,12 @@ async fn an_unknown_stream_is_404_and_inspection_passes_the_gate() {
         .ask(Method::DELETE, "/v1/streams/none")
         .await
         .refuses(405);
-    for path in ["/v1/streams", "/v1/streams/it", "/v1/export/it"] {
+    for path in [
+        "/v1/server",
+        "/v1/streams",
+        "/v1/streams/it",
+        "/v1/export/it",
+    ] {
         let foreign = server
             .http
             .get(server.url(path))
@@ -318,4 +323,42 @@ async fn forks_and_sources_name_each_other_and_hidden_are_unlisted() {
         .ask(Method::GET, "/v1/streams/a/source")
         .await
         .refuses(410);
+}
+
+async fn look_at_server(server: &LocalServer) -> ServerDetails {
+    parse(&server.ask(Method::GET, "/v1/server").await)
+}
+
+#[tokio::test]
+async fn the_server_says_what_it_runs_on() {
+    let server = LocalServer::with(|config| config.memory_max = 1 << 30);
+    let before = look_at_server(&server).await;
+    assert_eq!(before.version, env!("CARGO_PKG_VERSION"));
+    assert_eq!((before.stream_count, before.live_readers), (0, 0));
+    assert!(before.connections >= Some(1), "{before:?}");
+    if cfg!(target_os = "linux") {
+        assert!(before.resident_bytes > Some(1 << 20), "{before:?}");
+    }
+    assert_eq!(
+        (before.store.kind.as_str(), before.store.limit_bytes),
+        ("memory", Some(1 << 30))
+    );
+    assert_eq!(before.store.free_bytes, None);
+    let stream = server.stream("it", TEXT).await;
+    stream.append(vec![b'x'; 100_000]).await;
+    let first = "0000000000100000";
+    let mut live = StreamingReader::open(&stream, Technique::Sse, "-1").await;
+    assert_eq!(live.frame().await.unwrap().next.as_str(), first);
+    let after = look_at_server(&server).await;
+    assert_eq!((after.stream_count, after.live_readers), (1, 1));
+    assert!(
+        after.store.stored_bytes.unwrap() >= before.store.stored_bytes.unwrap() + 100_000,
+        "{after:?}"
+    );
+    assert!(after.uptime_seconds >= before.uptime_seconds);
+    drop(live);
+    until("no readers", || async {
+        (look_at_server(&server).await.live_readers == 0).then_some(())
+    })
+    .await;
 }

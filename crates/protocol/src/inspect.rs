@@ -1,4 +1,5 @@
-//! What a server says about its streams beside their content: the list of streams, and the details of one.
+//! What a server says about itself and about its streams beside their content: what it runs on, the list of streams, and the
+//! details of one.
 
 use crate::{Technique, Token};
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,48 @@ pub const LIST_LIMIT: usize = 100;
 pub const LIST_LIMIT_MAX: usize = 1_000;
 /// The most readers, producers and forks that an inspection names; their numbers are told in any case.
 pub const NAMED_MAX: usize = 100;
+
+/// `GET /v1/server`: what the server runs on. Numbers that it can't know are absent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerDetails {
+    /// The server's version.
+    pub version: String,
+    /// Seconds since it started.
+    pub uptime_seconds: f64,
+    /// Memory of its process that is not swapped out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resident_bytes: Option<u64>,
+    /// Where its streams are stored.
+    pub store: StoreDetails,
+    /// Streams, those included that are kept for their forks only.
+    pub stream_count: usize,
+    /// Live readers of all streams, by any technique that waits.
+    pub live_readers: usize,
+    /// Open TCP connections; absent in an application that mounts the streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<usize>,
+}
+
+/// Where a server stores its streams.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreDetails {
+    /// `disk` or `memory`; empty for a store of an embedding application that does not say.
+    pub kind: String,
+    /// Bytes that are stored, bookkeeping included: files, or memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
+    /// Bytes that may be stored (`--memory-max`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_bytes: Option<u64>,
+    /// Bytes that are free on the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+    /// Those of them that stay free (`--disk-reserve`): with no more, appends are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_bytes: Option<u64>,
+}
 
 /// `GET /v1/streams?prefix=&search=&after=&limit=`: a page of the list, in the byte order of names.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -45,7 +45,10 @@ pub use open::DiskOpenError;
 
 use super::notes::NoteSizes;
 use super::page::{SealedPage, distance, nanos, page};
-use super::{Commit, CommitCallback, Cut, Reading, Recovery, Seeking, Store, StoreError, StreamId};
+use super::{
+    Commit, CommitCallback, Cut, Reading, Recovery, Seeking, Store, StoreError, StoreUsage,
+    StreamId,
+};
 use bytes::Bytes;
 use commit::Committer;
 use current::Current;
@@ -117,6 +120,8 @@ pub struct DiskStore {
     queue: Arc<Queue>,
     sweeps: Arc<Sweeps>,
     counts: Arc<StoreCounts>,
+    /// Bytes of the medium that are left free.
+    reserve: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held for life; the last to go.
     directory: Arc<Directory>,
@@ -169,6 +174,7 @@ impl DiskStore {
             read_cache: Arc::default(),
             queue: Arc::default(),
             counts: Arc::default(),
+            reserve: options.reserve,
             threads: Mutex::default(),
             current: Arc::new(Current::new(Arc::clone(&directory), engine)),
             streams,
@@ -309,6 +315,18 @@ impl Store for DiskStore {
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {
         self.queue
             .push(QueuedWork::Note(key.to_owned(), value), done);
+    }
+
+    fn usage(&self) -> StoreUsage {
+        let engine = self.current.get();
+        let room = space::ask_system(self.directory.path());
+        StoreUsage {
+            kind: "disk",
+            stored_bytes: engine.ok().map(|engine| engine.disk_bytes()),
+            limit_bytes: None,
+            free_bytes: room.ok().map(|(_, free)| free),
+            reserved_bytes: Some(self.reserve),
+        }
     }
 
     fn close(&self) {

@@ -4,7 +4,7 @@ use super::notes::NoteSizes;
 use super::page::Record;
 use super::tail_pages::TailPages;
 use super::{
-    Change, Commit, CommitCallback, Cut, Marks, Reading, Seeking, Store, StoreError,
+    Change, Commit, CommitCallback, Cut, Marks, Reading, Seeking, Store, StoreError, StoreUsage,
     StreamCreation, StreamId,
 };
 use crate::model::ProducerId;
@@ -241,6 +241,15 @@ impl Store for MemoryStore {
         Box::pin(std::future::ready(
             self.stream(stream).map(|kept| lock(&kept).pages.cut(cut)),
         ))
+    }
+
+    fn usage(&self) -> StoreUsage {
+        StoreUsage {
+            kind: "memory",
+            stored_bytes: Some(self.kept_bytes()),
+            limit_bytes: Some(self.limit_bytes),
+            ..StoreUsage::default()
+        }
     }
 
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {

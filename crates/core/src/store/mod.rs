@@ -234,6 +234,21 @@ pub type Reading<'a> = Pin<Box<dyn Future<Output = Result<Bytes, StoreError>> + 
 /// A look for a position under way.
 pub type Seeking<'a> = Pin<Box<dyn Future<Output = Result<Offset, StoreError>> + Send + 'a>>;
 
+/// How much room a store takes, and how much there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreUsage {
+    /// What the store calls itself; empty when it does not say.
+    pub kind: &'static str,
+    /// Bytes that it takes, bookkeeping included.
+    pub stored_bytes: Option<u64>,
+    /// Bytes that it may take, if it has a limit of its own.
+    pub limit_bytes: Option<u64>,
+    /// Bytes that are free on its medium.
+    pub free_bytes: Option<u64>,
+    /// Those of them that it leaves free.
+    pub reserved_bytes: Option<u64>,
+}
+
 /// Keeps the bytes of streams; see the module for what it promises.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Make a change durable and readable, then call `done`; never waits.
@@ -260,6 +275,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Keeps a small document of the server's own under a key, or forgets it; as durable as a commit, in the order of
     /// submission among notes. What is kept comes back in [`Recovery::notes`].
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback);
+
+    /// How much room it takes, and how much there is; may wait for the system.
+    fn usage(&self) -> StoreUsage {
+        StoreUsage::default()
+    }
 
     /// Takes no more changes, makes durable what was taken, and returns when that is done. Reads go on.
     fn close(&self) {}
