@@ -12,7 +12,10 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use std::sync::Arc;
-use tailwater_core::{Accepted, ListQuery, Log, ProducerId, ReaderStatus, StreamName};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tailwater_core::{
+    Accepted, ListOrder, ListQuery, Log, ProducerId, ReaderStatus, StreamId, StreamName,
+};
 use tailwater_protocol::inspect::{
     LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, NAMED_MAX, Origin, ProducerPosition, StreamDetails,
     StreamList, StreamSummary,
@@ -135,13 +138,15 @@ async fn handle(
 
 async fn list(app: &App, wanted: &ListQuery) -> HttpResponse {
     let (logs, has_more) = app.streams.list(wanted).await;
-    let after = logs
-        .last()
-        .filter(|_| has_more)
-        .map(|log| log.name().to_string());
+    let last = logs.last().filter(|_| has_more);
+    let after = last.map(|log| match wanted.order {
+        ListOrder::Name(_) => log.name().to_string(),
+        ListOrder::Newest(_) => log.id().0.to_string(),
+    });
     no_store(&StreamList {
         streams: logs.iter().map(|log| summary(log)).collect(),
         after,
+        total: app.streams.count(),
     })
 }
 
@@ -165,6 +170,7 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
         configuration: log.config().into(),
         earliest_offset: log.offset(earliest).into(),
         next_offset: tail.offset().into(),
+        created_ms: since_1970_ms(log.created()),
         kept_bytes: tail.next.bytes().saturating_sub(earliest.bytes()),
         closed: tail.closed(),
         forked_from: log.config().fork.as_ref().map(Origin::from),
@@ -195,6 +201,7 @@ fn summary(log: &Log) -> StreamSummary {
         content_type: log.config().content_type.to_string(),
         earliest_offset: Token::from(log.offset(log.earliest())),
         next_offset: tail.offset().into(),
+        created_ms: since_1970_ms(log.created()),
         closed: tail.closed(),
         readers: log.readers().live(),
         forked_from: log
@@ -205,26 +212,52 @@ fn summary(log: &Log) -> StreamSummary {
     }
 }
 
-fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
-    let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
-        .map_err(|error| Refusal::Query(format!("malformed query: {error}")))?;
-    let (mut prefix, mut search, mut after, mut limit) = (None, None, None, None);
-    for (name, value) in pairs.into_inner() {
-        let slot = match name.as_str() {
-            "prefix" => &mut prefix,
-            "search" => &mut search,
-            "after" => &mut after,
-            "limit" => &mut limit,
-            _ => continue,
-        };
-        if slot.is_some() {
-            return Err(Refusal::Query(format!(
-                "`{name}` is given twice, expected once"
-            )));
+/// Milliseconds since 1970.
+fn since_1970_ms(time: SystemTime) -> u64 {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The parameters of a list, each of them optional.
+#[derive(Debug, Default)]
+struct ListParameters {
+    prefix: Option<String>,
+    search: Option<String>,
+    exclude: Option<String>,
+    sort: Option<String>,
+    after: Option<String>,
+    limit: Option<String>,
+}
+
+impl ListParameters {
+    fn read(query: &str) -> Result<Self, Refusal> {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
+            .map_err(|error| Refusal::Query(format!("malformed query: {error}")))?;
+        let mut all = Self::default();
+        for (name, value) in pairs.into_inner() {
+            let slot = match name.as_str() {
+                "prefix" => &mut all.prefix,
+                "search" => &mut all.search,
+                "exclude" => &mut all.exclude,
+                "sort" => &mut all.sort,
+                "after" => &mut all.after,
+                "limit" => &mut all.limit,
+                _ => continue,
+            };
+            if slot.is_some() {
+                return Err(Refusal::Query(format!(
+                    "`{name}` is given twice, expected once"
+                )));
+            }
+            *slot = Some(value);
         }
-        *slot = Some(value);
+        Ok(all)
     }
-    let limit = match limit {
+}
+
+fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
+    let all = ListParameters::read(query)?;
+    let limit = match all.limit {
         None => LIST_LIMIT,
         Some(text) => text
             .parse()
@@ -236,10 +269,28 @@ fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
                 ))
             })?,
     };
+    let after = all.after.filter(|after| !after.is_empty());
+    let order = match all.sort.as_deref() {
+        None | Some("name") => ListOrder::Name(after),
+        Some("newest") => {
+            let number = after.map(|text| {
+                let number = text.parse().map(StreamId);
+                let expected = "expected the `after` of a page with sort=newest";
+                number.map_err(|_| Refusal::Query(format!("after={text} is invalid, {expected}")))
+            });
+            ListOrder::Newest(number.transpose()?)
+        }
+        Some(other) => {
+            return Err(Refusal::Query(format!(
+                "sort={other} is unknown, expected name or newest"
+            )));
+        }
+    };
     Ok(ListQuery {
-        prefix: prefix.unwrap_or_default(),
-        search: search.unwrap_or_default(),
-        after: after.filter(|after| !after.is_empty()),
+        prefix: all.prefix.unwrap_or_default(),
+        search: all.search.unwrap_or_default(),
+        exclude: all.exclude.unwrap_or_default(),
+        order,
         limit,
     })
 }

@@ -82,6 +82,9 @@ async fn the_list_is_paged_by_name_without_gaps() {
         "limit=-1",
         "limit=1&limit=2",
         "search=a&search=b",
+        "sort=bytes",
+        "sort=newest&after=b/two",
+        "sort=newest&sort=newest",
     ] {
         server
             .ask(Method::GET, &format!("/v1/streams?{wrong}"))
@@ -89,6 +92,39 @@ async fn the_list_is_paged_by_name_without_gaps() {
             .refuses(400);
     }
     server.ask(Method::POST, "/v1/streams").await.refuses(405);
+}
+
+#[tokio::test]
+async fn the_list_hides_a_prefix_shows_the_newest_first_and_counts_all() {
+    let server = LocalServer::start();
+    for name in ["b", "lab/host", "a", "lab/x", "c"] {
+        server.stream(name, TEXT).await;
+    }
+    let shown = list(&server, "?exclude=lab/&limit=2").await;
+    assert_eq!(
+        (names(&shown), shown.after.as_deref(), shown.total),
+        (vec!["a", "b"], Some("b"), 5)
+    );
+    assert_eq!(names(&list(&server, "?exclude=lab/&after=b").await), ["c"]);
+    let newest = list(&server, "?sort=newest&exclude=lab/&limit=2").await;
+    assert_eq!(names(&newest), ["c", "a"]);
+    let created: Vec<u64> = newest.streams.iter().map(|it| it.created_ms).collect();
+    assert!(created[0] >= created[1] && created[1] > 1_700_000_000_000);
+    let after = newest.after.unwrap();
+    let rest = list(&server, &format!("?sort=newest&exclude=lab/&after={after}")).await;
+    assert_eq!((names(&rest), &rest.after), (vec!["b"], &None));
+    assert_eq!(
+        names(&list(&server, "?sort=newest&prefix=lab/").await),
+        ["lab/x", "lab/host"]
+    );
+    assert_eq!(
+        names(&list(&server, "?sort=name&search=LAB").await),
+        ["lab/host", "lab/x"]
+    );
+    assert_eq!(
+        inspect(&server, "a").await.created_ms,
+        newest.streams[1].created_ms
+    );
 }
 
 #[tokio::test]

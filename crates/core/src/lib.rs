@@ -19,5 +19,6 @@ pub use model::{
     StreamId, StreamLimits, StreamName, StreamSeq, Tail, TailState, ValueError, value,
 };
 pub use registry::{
-    Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Importing, ListQuery, Streams,
+    Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, Importing, ListOrder,
+    ListQuery, Streams,
 };

@@ -54,15 +54,19 @@ pub struct StoreDetails {
     pub reserved_bytes: Option<u64>,
 }
 
-/// `GET /v1/streams?prefix=&search=&after=&limit=`: a page of the list, in the byte order of names.
+/// `GET /v1/streams?prefix=&search=&exclude=&sort=&after=&limit=`: a page of the list, in the byte order of names or, with
+/// `sort=newest`, the last created first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamList {
     /// The streams.
     pub streams: Vec<StreamSummary>,
-    /// The `after` of the next page; absent on the last.
+    /// The `after` of the next page, with the same `sort`; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// All streams of the server, whatever was asked for; those included that are kept for their forks only.
+    #[serde(default)]
+    pub total: usize,
 }
 
 /// A stream in a list.
@@ -77,6 +81,9 @@ pub struct StreamSummary {
     pub earliest_offset: Token,
     /// The position after its last message.
     pub next_offset: Token,
+    /// When it was created, milliseconds since 1970 UTC.
+    #[serde(default)]
+    pub created_ms: u64,
     /// Whether nothing can be appended any more.
     pub closed: bool,
     /// Live readers now, by any technique that waits.
@@ -131,6 +138,9 @@ pub struct StreamDetails {
     pub earliest_offset: Token,
     /// The position after its last message.
     pub next_offset: Token,
+    /// When it was created, milliseconds since 1970 UTC.
+    #[serde(default)]
+    pub created_ms: u64,
     /// Bytes between the two, as kept.
     pub kept_bytes: u64,
     /// Whether nothing can be appended any more.
@@ -204,6 +214,7 @@ mod tests {
             },
             earliest_offset: "0000000000000003".parse().unwrap(),
             next_offset: "0000000000000009".parse().unwrap(),
+            created_ms: 1_795_996_800_123,
             kept_bytes: 6,
             closed: false,
             forked_from: Some(Origin {

@@ -111,7 +111,7 @@ impl Importing<'_> {
             .logs
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        logs.insert(name, Arc::clone(&self.log));
+        logs.insert(Arc::clone(&self.log));
         drop(logs);
         self.streams.observed.tell(self.log.name());
         self.has_appeared = true;

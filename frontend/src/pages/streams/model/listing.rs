@@ -134,6 +134,7 @@ mod tests {
         Fetched::Here(StreamList {
             streams: Vec::new(),
             after: after.map(str::to_owned),
+            ..StreamList::default()
         })
     }
 
