@@ -11,14 +11,16 @@ use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tailwater_core::store::StoredMessage;
 use tailwater_core::{
     Accepted, ListOrder, ListQuery, Log, ProducerId, ReaderStatus, StreamId, StreamName,
 };
 use tailwater_protocol::inspect::{
-    LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, NAMED_MAX, Origin, ProducerPosition, StreamDetails,
-    StreamList, StreamSummary,
+    LAST_MAX, LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, MessagePlace, NAMED_MAX, Origin,
+    ProducerPosition, StreamDetails, StreamList, StreamSummary,
 };
 use tailwater_protocol::{Technique, Token};
 
@@ -34,8 +36,8 @@ pub(super) enum StreamsRoute {
     Server,
     /// A page of the list.
     List(ListQuery),
-    /// The details of a stream.
-    Inspect(Arc<Log>),
+    /// The details of a stream, with so many of its last messages.
+    Inspect(Arc<Log>, usize),
     /// An export of a stream.
     Export(Arc<Log>),
     /// An import of a stream with this name.
@@ -76,7 +78,8 @@ impl StreamsRoute {
         }
         if let Some(name) = name_after("/v1/streams/") {
             return if is_read {
-                app.log(name).map(Self::Inspect)
+                let log = app.log(name)?;
+                last_of(query).map(|last| Self::Inspect(log, last))
             } else {
                 otherwise()
             };
@@ -130,7 +133,7 @@ async fn handle(
         StreamsRoute::Methods(methods) => Ok(methods.answer()),
         StreamsRoute::Server => Ok(no_store(&server_details(&app, &gate).await)),
         StreamsRoute::List(wanted) => Ok(list(&app, &wanted).await),
-        StreamsRoute::Inspect(log) => Ok(inspect(&app, &log).await),
+        StreamsRoute::Inspect(log, last) => inspect(&app, &log, last).await,
         StreamsRoute::Export(log) => export(&app, log).await,
         StreamsRoute::Import(name) => import(&request, payload, &app, &name).await,
     }
@@ -150,11 +153,12 @@ async fn list(app: &App, wanted: &ListQuery) -> HttpResponse {
     })
 }
 
-async fn inspect(app: &App, log: &Log) -> HttpResponse {
+async fn inspect(app: &App, log: &Log, last: usize) -> Result<HttpResponse, Refusal> {
     let forks = app.streams.forks_of(log, NAMED_MAX).await;
     // Readers first, then the tail, so that no reader is ahead of it.
     let whereabouts = log.readers().statuses(NAMED_MAX);
     let tail = log.tail_now();
+    let last_messages = log.last_messages(tail.next, last).await?;
     let earliest = log.earliest();
     let lag_bytes = |at: ReaderStatus| tail.next.bytes().saturating_sub(at.at.bytes());
     let reader = |it: &ReaderStatus| LiveReader {
@@ -165,7 +169,12 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
     };
     let producers = log.producers();
     let waiting = Technique::waiting();
-    no_store(&StreamDetails {
+    let place = |message: &StoredMessage| MessagePlace {
+        offset: log.offset(message.at).into(),
+        next_offset: log.offset(message.end).into(),
+        appended_ms: since_1970_ms(message.time),
+    };
+    Ok(no_store(&StreamDetails {
         name: log.name().to_string(),
         configuration: log.config().into(),
         earliest_offset: log.offset(earliest).into(),
@@ -183,7 +192,8 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
         readers: whereabouts.iter().map(reader).collect(),
         producer_count: producers.len(),
         producers: producers.iter().take(NAMED_MAX).map(position).collect(),
-    })
+        last_messages: last_messages.iter().map(place).collect(),
+    }))
 }
 
 fn position((id, at): &(ProducerId, Accepted)) -> ProducerPosition {
@@ -218,59 +228,59 @@ fn since_1970_ms(time: SystemTime) -> u64 {
     u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The parameters of a list, each of them optional.
-#[derive(Debug, Default)]
-struct ListParameters {
-    prefix: Option<String>,
-    search: Option<String>,
-    exclude: Option<String>,
-    sort: Option<String>,
-    after: Option<String>,
-    limit: Option<String>,
+/// The values of parameters, in the order of `names`; others are ignored.
+fn parameters<const N: usize>(
+    query: &str,
+    names: [&str; N],
+) -> Result<[Option<String>; N], Refusal> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
+        .map_err(|error| Refusal::Query(format!("malformed query: {error}")))?;
+    let mut values = [const { None }; N];
+    for (name, value) in pairs.into_inner() {
+        let Some(at) = names.iter().position(|known| *known == name) else {
+            continue;
+        };
+        if values[at].is_some() {
+            return Err(Refusal::Query(format!(
+                "`{name}` is given twice, expected once"
+            )));
+        }
+        values[at] = Some(value);
+    }
+    Ok(values)
 }
 
-impl ListParameters {
-    fn read(query: &str) -> Result<Self, Refusal> {
-        let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
-            .map_err(|error| Refusal::Query(format!("malformed query: {error}")))?;
-        let mut all = Self::default();
-        for (name, value) in pairs.into_inner() {
-            let slot = match name.as_str() {
-                "prefix" => &mut all.prefix,
-                "search" => &mut all.search,
-                "exclude" => &mut all.exclude,
-                "sort" => &mut all.sort,
-                "after" => &mut all.after,
-                "limit" => &mut all.limit,
-                _ => continue,
-            };
-            if slot.is_some() {
-                return Err(Refusal::Query(format!(
-                    "`{name}` is given twice, expected once"
-                )));
-            }
-            *slot = Some(value);
-        }
-        Ok(all)
-    }
+/// The value of a parameter that counts; `otherwise` without one.
+fn count_of(
+    name: &str,
+    text: Option<String>,
+    otherwise: usize,
+    allowed: RangeInclusive<usize>,
+) -> Result<usize, Refusal> {
+    let Some(text) = text else {
+        return Ok(otherwise);
+    };
+    let count = text.parse().ok().filter(|count| allowed.contains(count));
+    count.ok_or_else(|| {
+        let (least, most) = (allowed.start(), allowed.end());
+        Refusal::Query(format!(
+            "{name}={text} is out of range, expected {least} to {most}"
+        ))
+    })
+}
+
+/// How many of the last messages an inspection lists.
+fn last_of(query: &str) -> Result<usize, Refusal> {
+    let [last] = parameters(query, ["last"])?;
+    count_of("last", last, 0, 0..=LAST_MAX)
 }
 
 fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
-    let all = ListParameters::read(query)?;
-    let limit = match all.limit {
-        None => LIST_LIMIT,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit))
-            .ok_or_else(|| {
-                Refusal::Query(format!(
-                    "limit={text} is out of range, expected 1 to {LIST_LIMIT_MAX}"
-                ))
-            })?,
-    };
-    let after = all.after.filter(|after| !after.is_empty());
-    let order = match all.sort.as_deref() {
+    let names = ["prefix", "search", "exclude", "sort", "after", "limit"];
+    let [prefix, search, exclude, sort, after, limit] = parameters(query, names)?;
+    let limit = count_of("limit", limit, LIST_LIMIT, 1..=LIST_LIMIT_MAX)?;
+    let after = after.filter(|after| !after.is_empty());
+    let order = match sort.as_deref() {
         None | Some("name") => ListOrder::Name(after),
         Some("newest") => {
             let number = after.map(|text| {
@@ -287,9 +297,9 @@ fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
         }
     };
     Ok(ListQuery {
-        prefix: all.prefix.unwrap_or_default(),
-        search: all.search.unwrap_or_default(),
-        exclude: all.exclude.unwrap_or_default(),
+        prefix: prefix.unwrap_or_default(),
+        search: search.unwrap_or_default(),
+        exclude: exclude.unwrap_or_default(),
         order,
         limit,
     })

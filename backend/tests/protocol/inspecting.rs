@@ -398,3 +398,60 @@ async fn the_server_says_what_it_runs_on() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_last_messages_are_listed_with_their_places_and_times() {
+    let server = LocalServer::start();
+    let stream = server.stream("it", JSON).await;
+    assert_eq!(inspect(&server, "it?last=5").await.last_messages, []);
+    stream.append("[1,22]").await;
+    stream.append("333").await;
+    let details = inspect(&server, "it?last=2").await;
+    let places: Vec<_> = details
+        .last_messages
+        .iter()
+        .map(|it| (it.offset.as_str(), it.next_offset.as_str()))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("0000000000000002", "0000000000000005"),
+            ("0000000000000005", "0000000000000009")
+        ]
+    );
+    let times = details.last_messages.iter().map(|it| it.appended_ms);
+    assert!(times.is_sorted_by(|a, b| details.created_ms <= *a && a <= b));
+    let read = server
+        .ask(Method::GET, "/v1/stream/it?offset=0000000000000002")
+        .await;
+    assert_eq!(read.text(), "[22,333]", "the same messages");
+    assert_eq!(
+        inspect(&server, "it?last=1000").await.last_messages.len(),
+        3
+    );
+    assert_eq!(inspect(&server, "it").await.last_messages, []);
+    for wrong in ["last=1001", "last=x", "last=-1", "last=1&last=1"] {
+        let target = format!("/v1/streams/it?{wrong}");
+        server.ask(Method::GET, &target).await.refuses(400);
+    }
+
+    let fork = server
+        .http
+        .put(server.url("/v1/stream/fork"))
+        .header("content-type", JSON)
+        .header("stream-forked-from", "/v1/stream/it")
+        .header("stream-fork-offset", "0000000000000005");
+    assert_eq!(server.send(fork).await.status, 201);
+    let inherited = inspect(&server, "fork?last=9").await.last_messages;
+    let all = inspect(&server, "it?last=9").await.last_messages;
+    assert_eq!(inherited, all[..2]);
+    let append = server
+        .http
+        .post(server.url("/v1/stream/fork"))
+        .header("content-type", JSON)
+        .body("4444");
+    assert_eq!(server.send(append).await.status, 204);
+    let both = inspect(&server, "fork?last=2").await.last_messages;
+    assert_eq!((&both[0], both.len()), (&all[1], 2));
+    assert_eq!(both[1].offset, both[0].next_offset);
+}

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub const LIST_LIMIT: usize = 100;
 /// The most streams on a page of the list.
 pub const LIST_LIMIT_MAX: usize = 1_000;
+/// The most messages whose places an inspection lists.
+pub const LAST_MAX: usize = 1_000;
 /// The most readers, producers and forks that an inspection names; their numbers are told in any case.
 pub const NAMED_MAX: usize = 100;
 
@@ -126,7 +128,7 @@ pub struct Origin {
     pub sub_offset: u64,
 }
 
-/// `GET /v1/streams/{name}`: everything about one stream but its content.
+/// `GET /v1/streams/{name}?last=`: everything about one stream but its content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamDetails {
@@ -162,6 +164,21 @@ pub struct StreamDetails {
     pub producer_count: usize,
     /// The first [`NAMED_MAX`] of them, in the order of their identifiers.
     pub producers: Vec<ProducerPosition>,
+    /// The last messages, in order and without gaps up to `next_offset`; only with `last=COUNT`, and fewer where they are long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_messages: Vec<MessagePlace>,
+}
+
+/// Where a message lies, and when it was appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessagePlace {
+    /// The position before it: reading from here begins with it.
+    pub offset: Token,
+    /// The position after it: a fork that leaves here ends with it.
+    pub next_offset: Token,
+    /// When it was appended, milliseconds since 1970 UTC.
+    pub appended_ms: u64,
 }
 
 /// A reader that waits or streams.
@@ -238,11 +255,17 @@ mod tests {
                 epoch: 1,
                 seq: 7,
             }],
+            last_messages: vec![MessagePlace {
+                offset: "0000000000000003".parse().unwrap(),
+                next_offset: "0000000000000009".parse().unwrap(),
+                appended_ms: 1_795_996_800_456,
+            }],
         };
         let text = serde_json::to_string(&details).unwrap();
         for part in [
             r#""configuration":{"contentType":"text/plain","keepSeconds":60}"#,
             r#""forkedFrom":{"stream":"a","offset":"0000000000000003"}"#,
+            r#""lastMessages":[{"offset":"0000000000000003","nextOffset":"0000000000000009","appendedMs":1795996800456}]"#,
             r#""readerCounts":{"long-poll":1}"#,
             r#""readers":[{"technique":"long-poll","offset":"0000000000000009","lagBytes":0,"seconds":1.5}]"#,
         ] {

@@ -220,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_search_matches_inside_names_and_continues_in_steps() {
-        let many = (0..NAMES_AT_ONCE * 2 + 7).map(|number| format!("stream/{number:05}"));
+        let many = (0..LOOKED_AT_ONCE * 2 + 7).map(|number| format!("stream/{number:05}"));
         let streams = streams(many.chain(["zone/Ünder".to_owned(), "zone/other".to_owned()])).await;
         assert_eq!(
             names(&streams, wanted("", "üNDER", None, 5)).await,

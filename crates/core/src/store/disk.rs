@@ -46,8 +46,8 @@ pub use open::DiskOpenError;
 use super::notes::NoteSizes;
 use super::page::{SealedPage, distance, nanos, page};
 use super::{
-    Commit, CommitCallback, Cut, Reading, Recovery, Seeking, Store, StoreError, StoreUsage,
-    StreamId,
+    Commit, CommitCallback, Cut, Listing, Reading, Recovery, Seeking, Store, StoreError,
+    StoreUsage, StreamId,
 };
 use bytes::Bytes;
 use commit::Committer;
@@ -310,6 +310,29 @@ impl Store for DiskStore {
             }
             Err(refusal) => Box::pin(ready(Err(refusal))),
         }
+    }
+
+    fn last_messages(&self, id: StreamId, until: Offset, count: usize) -> Listing<'_> {
+        let looked = self.streams.find(id).and_then(|stream| {
+            let looked = stream.last_messages(until, count)?;
+            Ok((stream, looked))
+        });
+        let (stream, (mut found, [end, earliest])) = match looked {
+            Ok(looked) => looked,
+            Err(refusal) => return Box::pin(ready(Err(refusal))),
+        };
+        if found.len() == count || end <= earliest {
+            found.reverse();
+            return Box::pin(ready(Ok(found)));
+        }
+        Box::pin(self.read_disk(&stream, move |engine, stream| {
+            let rest = engine.last_messages(stream.id, [earliest, end], count - found.len());
+            // What was swept away meanwhile is not damage.
+            stream.check(if rest.is_ok() { Offset::MAX } else { earliest })?;
+            found.extend(rest?);
+            found.reverse();
+            Ok(found)
+        }))
     }
 
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {

@@ -4,12 +4,13 @@ use super::notes::NoteSizes;
 use super::page::Record;
 use super::tail_pages::TailPages;
 use super::{
-    Change, Commit, CommitCallback, Cut, Marks, Reading, Seeking, Store, StoreError, StoreUsage,
-    StreamCreation, StreamId,
+    Change, Commit, CommitCallback, Cut, Listing, Marks, Reading, Seeking, Store, StoreError,
+    StoreUsage, StreamCreation, StreamId,
 };
 use crate::model::ProducerId;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
+use std::future::ready;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tailwater_protocol::Offset;
@@ -234,13 +235,22 @@ impl Store for MemoryStore {
         let page = self
             .stream(stream)
             .and_then(|kept| lock(&kept).pages.page(from, until, max_bytes));
-        Box::pin(std::future::ready(page))
+        Box::pin(ready(page))
     }
 
     fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
-        Box::pin(std::future::ready(
+        Box::pin(ready(
             self.stream(stream).map(|kept| lock(&kept).pages.cut(cut)),
         ))
+    }
+
+    fn last_messages(&self, stream: StreamId, until: Offset, count: usize) -> Listing<'_> {
+        let found = self.stream(stream).map(|kept| {
+            let mut found = lock(&kept).pages.last_messages(until, count);
+            found.reverse();
+            found
+        });
+        Box::pin(ready(found))
     }
 
     fn usage(&self) -> StoreUsage {

@@ -249,6 +249,21 @@ pub struct StoreUsage {
     pub reserved_bytes: Option<u64>,
 }
 
+/// Where a message lies, and when it was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// The position before its first byte.
+    pub at: Offset,
+    /// The position after its last byte.
+    pub end: Offset,
+    /// When it was appended.
+    pub time: SystemTime,
+}
+
+/// A look for messages under way.
+pub type Listing<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<StoredMessage>, StoreError>> + Send + 'a>>;
+
 /// Keeps the bytes of streams; see the module for what it promises.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Make a change durable and readable, then call `done`; never waits.
@@ -271,6 +286,18 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::NoStream`], [`StoreError::Damaged`].
     fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_>;
+
+    /// The last messages that begin before `until`, in order and without gaps; none before the earliest position kept.
+    ///
+    /// - `count`: at most so many. A store gives fewer where they are long, so that the cost has a limit, and none if it does
+    ///   not know when they were appended.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStream`], [`StoreError::Damaged`].
+    fn last_messages(&self, stream: StreamId, until: Offset, count: usize) -> Listing<'_> {
+        let _unknown = (stream, until, count);
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 
     /// Keeps a small document of the server's own under a key, or forgets it; as durable as a commit, in the order of
     /// submission among notes. What is kept comes back in [`Recovery::notes`].

@@ -5,7 +5,7 @@
 //! own. What is read at the very end is copied once, and shared by all who read there before the next append.
 
 use super::page::{APPEND_BYTES_MAX, Index, PageView, Record, SealedPage, distance, nanos, page};
-use super::{Cut, StoreError};
+use super::{Cut, StoreError, StoredMessage};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -204,6 +204,18 @@ impl TailPages {
             }
         }
         found
+    }
+
+    /// The last messages that begin before `until`, the last one first.
+    pub(super) fn last_messages(&self, until: Offset, count: usize) -> Vec<StoredMessage> {
+        let pages = self.pages.iter().rev().map(|page| (page.at, &page.index));
+        [(self.open.at, &self.open.index)]
+            .into_iter()
+            .chain(pages)
+            .flat_map(|(at, index)| index.last_messages(at, until))
+            .take_while(|message| message.at >= self.begins)
+            .take(count)
+            .collect()
     }
 
     /// Forgets what lies before a position between messages. Memory of a page is given back once half of it is forgotten.

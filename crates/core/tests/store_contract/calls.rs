@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 use tailwater_core::StreamId;
-use tailwater_core::store::{Change, Commit, Cut, Marks, Store, StoreError, StreamCreation};
+use tailwater_core::store::{
+    Change, Commit, Cut, Marks, Store, StoreError, StoredMessage, StreamCreation,
+};
 use tailwater_core::{Payload, StreamConfig, StreamName};
 use tailwater_protocol::Offset;
 use tailwater_protocol::headers::ContentKind;
@@ -25,6 +27,23 @@ pub(crate) fn json(body: &str) -> Payload {
 
 pub(crate) fn offset(bytes: u64) -> Offset {
     Offset::new(bytes).unwrap()
+}
+
+pub(crate) fn last_messages(
+    store: &dyn Store,
+    stream: StreamId,
+    until: u64,
+    count: usize,
+) -> Result<Vec<StoredMessage>, StoreError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(DEADLINE, store.last_messages(stream, offset(until), count))
+            .await
+            .expect("messages")
+    })
 }
 
 /// Submits a change; the receiver gets its outcome exactly once.

@@ -19,14 +19,14 @@ use clauses::{
     a_full_store_changes_nothing_and_frees_on_delete_and_trim,
     a_page_has_whole_messages_within_its_bounds, an_append_out_of_step_changes_nothing,
     appends_take_effect_in_the_order_of_submission, streams_do_not_affect_each_other,
-    trimmed_messages_are_gone_and_the_rest_stays,
+    the_last_messages_have_their_places_and_times, trimmed_messages_are_gone_and_the_rest_stays,
 };
 use model::random_operations_agree_with_the_model;
 use std::sync::Arc;
 use tailwater_core::StreamId;
 use tailwater_core::store::{
-    Change, Commit, CommitCallback, Cut, DiskOptions, DiskStore, MemoryStore, Reading, Seeking,
-    Store, SyncMode,
+    Change, Commit, CommitCallback, Cut, DiskOptions, DiskStore, Listing, MemoryStore, Reading,
+    Seeking, Store, SyncMode,
 };
 use tailwater_protocol::Offset;
 
@@ -102,6 +102,10 @@ impl Store for TemporaryStore {
 
     fn cut(&self, stream: StreamId, cut: Cut) -> Seeking<'_> {
         self.store.cut(stream, cut)
+    }
+
+    fn last_messages(&self, stream: StreamId, until: Offset, count: usize) -> Listing<'_> {
+        self.store.last_messages(stream, until, count)
     }
 
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {

@@ -1,6 +1,7 @@
 //! The key-value engine beneath the disk store: fjall, its spaces, its limits, and what its failures mean here.
 
 mod limits;
+mod listing;
 
 pub(super) use limits::{check_key, check_value};
 
