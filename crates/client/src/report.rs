@@ -1,5 +1,6 @@
 //! What a follower tells its owner: every request, answer, chunk and batch, each with its time.
 
+use serde::{Deserialize, Serialize};
 use tailwater_protocol::{Data, Technique, Token};
 
 /// Messages that arrived together, and where to go on.
@@ -18,9 +19,10 @@ pub struct ReceivedBatch {
 /// One thing that happened while following a stream, in the order in which it happened.
 ///
 /// `at_ms` is milliseconds on the follower's own monotonic clock (`performance.now()` in a browser). `id` counts requests
-/// (for WebSocket: connections) from 0.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FollowReport {
+/// (for WebSocket: connections) from 0. `B` is what has become of the messages: as they arrived, or what an owner makes of
+/// them with [`FollowReport::map_batch`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FollowReport<B = ReceivedBatch> {
     /// A request left.
     Requested {
         /// Which request.
@@ -55,7 +57,7 @@ pub enum FollowReport {
         /// When.
         at_ms: f64,
         /// What arrived.
-        batch: ReceivedBatch,
+        batch: B,
     },
     /// The answer ended.
     Ended {
@@ -93,4 +95,50 @@ pub enum FollowReport {
         /// What made reading impossible; `None` for a closed stream read to its end.
         fault: Option<String>,
     },
+}
+
+impl<B> FollowReport<B> {
+    /// The same report with another kind of batch.
+    pub fn map_batch<C>(self, map: impl FnOnce(B) -> C) -> FollowReport<C> {
+        match self {
+            Self::Batch { id, at_ms, batch } => FollowReport::Batch {
+                id,
+                at_ms,
+                batch: map(batch),
+            },
+            Self::Requested {
+                id,
+                at_ms,
+                technique,
+            } => FollowReport::Requested {
+                id,
+                at_ms,
+                technique,
+            },
+            Self::Answered { id, at_ms, status } => FollowReport::Answered { id, at_ms, status },
+            Self::Chunk { id, at_ms, bytes } => FollowReport::Chunk { id, at_ms, bytes },
+            Self::Ended { id, at_ms, fault } => FollowReport::Ended { id, at_ms, fault },
+            Self::Waiting {
+                at_ms,
+                for_ms,
+                after_fault,
+            } => FollowReport::Waiting {
+                at_ms,
+                for_ms,
+                after_fault,
+            },
+            Self::Changed {
+                at_ms,
+                from,
+                to,
+                fault,
+            } => FollowReport::Changed {
+                at_ms,
+                from,
+                to,
+                fault,
+            },
+            Self::Finished { at_ms, fault } => FollowReport::Finished { at_ms, fault },
+        }
+    }
 }
