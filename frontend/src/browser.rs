@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use js_sys::Array;
+use js_sys::{Array, Reflect};
 use tailwater_client::drivers::browser::Sleep;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
+use web_sys::{Performance, PerformanceResourceTiming};
 
 /// The page's window.
 ///
@@ -14,11 +15,43 @@ pub fn window() -> web_sys::Window {
     leptos::prelude::window()
 }
 
-/// Milliseconds on the page's monotonic clock.
+/// `performance` of the window or of the worker that this runs in.
+pub fn performance() -> Performance {
+    let performance = Reflect::get(&js_sys::global(), &JsValue::from_str("performance"));
+    performance.unwrap_or_default().unchecked_into()
+}
+
+/// Milliseconds on this thread's monotonic clock.
 pub fn now_ms() -> f64 {
-    window()
-        .performance()
-        .map_or(0.0, |performance| performance.now())
+    performance().now()
+}
+
+/// How many processors the browser says that there are; 1 if it does not say.
+pub fn processors() -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small whole number"
+    )]
+    let processors = window().navigator().hardware_concurrency() as u32;
+    processors.max(1)
+}
+
+/// The network's times of the completed requests that this thread has not read yet, oldest first; what the browser does not
+/// tell is left out. A request is in it some milliseconds after its answer has been read.
+///
+/// - `url`: only of requests whose URLs begin with it.
+pub fn timings(url: &str) -> Vec<PerformanceResourceTiming> {
+    let performance = performance();
+    let entries = performance.get_entries_by_type("resource");
+    // The buffer holds 250 entries; what has been read is not needed again.
+    performance.clear_resource_timings();
+    let timings = entries.iter().filter_map(|entry| entry.dyn_into().ok());
+    timings
+        .filter(|timing: &PerformanceResourceTiming| {
+            timing.name().starts_with(url) && timing.request_start() > 0.0
+        })
+        .collect()
 }
 
 /// Lets `ms` milliseconds pass; dropped, it needs no timer any more.

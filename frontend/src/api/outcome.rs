@@ -82,11 +82,11 @@ impl ApiRequest {
             _ => {
                 let problem = Problem::parse(body).map(|problem| problem.detail);
                 match (status, problem) {
-                    // A proxy in front (trunk serve) answers for a server that is gone.
-                    (502..=504, problem) => {
-                        Err(ApiError::Unreachable(problem.unwrap_or_else(|| Problem::in_words(*status, body))))
-                    }
                     (_, Some(detail)) => Err(ApiError::Status(*status, detail)),
+                    // A proxy in front (trunk serve) answers for a server that is gone.
+                    (502..=504, None) => {
+                        Err(ApiError::Unreachable(Problem::in_words(*status, body)))
+                    }
                     (_, None) => Err(refused(Problem::in_words(*status, body))),
                 }
             }
@@ -208,6 +208,10 @@ mod tests {
             ApiError::Status(400, "it is not JSON at byte 3".to_owned())
         );
         assert!(matches!(refused(502, b""), ApiError::Unreachable(words) if words.contains("502")));
+        assert_eq!(
+            refused(503, problem),
+            ApiError::Status(503, "it is not JSON at byte 3".to_owned())
+        );
         assert!(refused(410, b"").is_missing());
     }
 }

@@ -11,6 +11,8 @@ pub enum ServerConnection {
     Connecting,
     /// It answers, and what is followed is at the tail.
     Live,
+    /// It answers, and the stream is closed: all of it has been read.
+    Closed,
     /// A person has stopped the picture; measuring goes on.
     Paused,
     /// The server does not answer.
@@ -25,6 +27,7 @@ impl ServerConnection {
         match self {
             Self::Connecting => "connecting",
             Self::Live => "live",
+            Self::Closed => "closed",
             Self::Paused => "paused",
             Self::Lost => "lost",
             Self::Reconnecting => "reconnecting",

@@ -24,6 +24,7 @@ pub(super) const TEXT: SharedText = SharedText {
     connection: |connection| match connection {
         ServerConnection::Connecting => "Connecting",
         ServerConnection::Live => "Live",
+        ServerConnection::Closed => "Stream closed",
         ServerConnection::Paused => "Paused",
         ServerConnection::Lost => "Server lost",
         ServerConnection::Reconnecting => "Reconnecting",

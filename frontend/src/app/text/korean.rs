@@ -24,6 +24,7 @@ pub(super) const TEXT: SharedText = SharedText {
     connection: |connection| match connection {
         ServerConnection::Connecting => "연결 중",
         ServerConnection::Live => "실시간",
+        ServerConnection::Closed => "닫힌 스트림",
         ServerConnection::Paused => "일시 정지",
         ServerConnection::Lost => "서버 연결 끊김",
         ServerConnection::Reconnecting => "다시 연결 중",

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::context::RaceContext;
 use crate::app::Shell;
+use crate::pages::race::parts::advice::AdviceSection;
 use crate::pages::race::parts::cards::Cards;
 use crate::pages::race::parts::controls::Controls;
 use crate::pages::race::parts::head::RaceHead;
@@ -27,6 +28,7 @@ pub fn RacePage() -> impl IntoView {
                 <div class="stage" id="stage" tabindex="-1">
                     <Notice />
                     <StageView />
+                    <AdviceSection />
                 </div>
                 <aside class="side" aria-label=page.say(|text| text.controls)>
                     <Publish />

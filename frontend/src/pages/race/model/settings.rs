@@ -1,7 +1,7 @@
 //! What a person has chosen on the Race page, and the same as the query of its URL: the link is the state.
 
 use tailwater_protocol::Technique;
-use tailwater_protocol::lab::{GeneratorRequest, Pattern};
+use tailwater_protocol::lab::{GeneratorRequest, HostPattern, HostRequest, Pattern};
 
 use crate::app::query::Query;
 use crate::numbers;
@@ -76,7 +76,7 @@ pub struct RaceSettings {
     pub source: RaceSource,
     /// Which lanes run, in the order of [`Technique::ALL`].
     pub lanes: [bool; Technique::COUNT],
-    /// When the generator's events fall due.
+    /// When events fall due; the host knows no bursts.
     pub pattern: Pattern,
     /// The generator's events per second, within [`RATE`].
     pub rate: f64,
@@ -218,10 +218,23 @@ impl RaceSettings {
     pub fn changes_the_stream(&self, before: &Self) -> bool {
         let generates = self.source == RaceSource::Generator;
         self.source != before.source
-            || (generates
-                && (self.pattern != before.pattern
-                    || self.rate != before.rate
-                    || self.size != before.size))
+            || (self.source == RaceSource::Host && self.host() != before.host())
+            || (generates && self.generator(0) != before.generator(0))
+    }
+
+    /// Whether events fall due periodically while a lane polls.
+    pub fn is_periodic(&self) -> bool {
+        let named = matches!(self.source, RaceSource::Named(_));
+        self.pattern == Pattern::Periodic && !named && self.lanes[Technique::Poll.index()]
+    }
+
+    /// What to ask of the host source.
+    pub fn host(&self) -> HostRequest {
+        let pattern = match self.pattern {
+            Pattern::Periodic => HostPattern::Periodic,
+            Pattern::Poisson | Pattern::Burst => HostPattern::Poisson,
+        };
+        HostRequest { pattern }
     }
 
     /// What to ask of the generator.
@@ -352,6 +365,13 @@ mod tests {
             }
             .changes_the_run(&before),
             "the host has its own rate"
+        );
+        assert!(
+            RaceSettings {
+                pattern: Pattern::Periodic,
+                ..before.clone()
+            }
+            .changes_the_run(&before)
         );
         assert!(
             RaceSettings {

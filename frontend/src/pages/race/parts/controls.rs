@@ -117,16 +117,17 @@ fn Segment(
 #[component]
 fn GeneratorControls() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let off = Signal::derive(move || {
-        page.settings
-            .with(|settings| settings.source != RaceSource::Generator)
-    });
+    let source = Memo::new(move |_| page.settings.with(|settings| settings.source.clone()));
+    let off = Signal::derive(move || source.get() != RaceSource::Generator);
+    let named = Signal::derive(move || matches!(source.get(), RaceSource::Named(_)));
     let pattern = move || page.settings.with(|settings| settings.pattern);
     view! {
-        <fieldset disabled=move || off.get()>
+        <fieldset disabled=move || named.get()>
             <legend>{page.say(|text| text.generator)}</legend>
+            <fieldset disabled=move || off.get()>
             <Dial id="rate" label=|text| text.rate unit=Unit::PerSecond limits=settings::RATE log=true
                 get=|settings| settings.rate set=|settings, value| settings.rate = value />
+            </fieldset>
             <div class="dial">
                 <label for="pattern">{page.say(|text| text.pattern)}</label>
                 <select
@@ -142,7 +143,11 @@ fn GeneratorControls() -> impl IntoView {
                     {[Pattern::Poisson, Pattern::Periodic, Pattern::Burst]
                         .map(|one| {
                             view! {
-                                <option value=pattern_name(one) selected=move || pattern() == one>
+                                <option
+                                    value=pattern_name(one)
+                                    selected=move || pattern() == one
+                                    disabled=move || one == Pattern::Burst && off.get()
+                                >
                                     {move || (page.text().pattern_name)(one)}
                                 </option>
                             }
@@ -150,8 +155,10 @@ fn GeneratorControls() -> impl IntoView {
                         .collect_view()}
                 </select>
             </div>
+            <fieldset disabled=move || off.get()>
             <Dial id="size" label=|text| text.size unit=Unit::Byte limits=settings::SIZE log=true
                 get=|settings| settings.size set=|settings, value| settings.size = value.round() />
+            </fieldset>
             <p class="hint" hidden=move || !off.get()>{page.say(|text| text.generator_hint)}</p>
         </fieldset>
     }

@@ -33,19 +33,21 @@ pub fn RaceHead() -> impl IntoView {
 fn RaceStatus() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let connection = Memo::new(move |_| page.summary.with(|summary| summary.connection));
-    // What is read aloud: the state and the kind of headline, not every figure.
+    // What is read aloud: the state, the kind of headline and who stands with whom, not every figure.
     let topic = Memo::new(move |_| {
         page.summary.with(|summary| {
             (
                 summary.connection,
                 std::mem::discriminant(&summary.headline),
+                summary.headline.groups(),
             )
         })
     });
     let spoken = RwSignal::new(String::new());
     let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
     Effect::new(move || {
-        topic.track();
+        // Read, not tracked: a memo that nobody has read does not notify.
+        topic.get();
         let text = page.text();
         let wait_ms = (spoke_ms.get_value() + SPEAK_MS - browser::now_ms()).max(0.0);
         let say = move || {

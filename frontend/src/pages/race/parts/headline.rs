@@ -1,9 +1,11 @@
 //! The sentence on top, what one must know to read it, and the notices that take the stage when there is nothing to draw.
 
 use leptos::prelude::*;
+use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::percent::encode_path;
 
 use crate::browser;
+use crate::lanes::ReaderPlace;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::headline::{Cost, Headline};
 use crate::pages::race::model::lane_summary::Measure;
@@ -33,8 +35,12 @@ pub fn HeadlineSection() -> impl IntoView {
             )]
             let second = summary.run_s.max(0.0) as u64;
             let kind = std::mem::discriminant(&summary.headline);
+            // A picture that stands still is of one moment, the sentence included.
+            let is_paused = summary.connection == ServerConnection::Paused;
             match before.filter(|before| {
-                before.second == second && std::mem::discriminant(&before.headline) == kind
+                !is_paused
+                    && before.second == second
+                    && std::mem::discriminant(&before.headline) == kind
             }) {
                 Some(before) => before.clone(),
                 None => ShownHeadline {
@@ -66,6 +72,8 @@ fn MeasurementNotes() -> impl IntoView {
                 Some(clock) => notes.push(((text.clock)(clock.bound_ms, clock.probes), false)),
                 None => notes.push((text.clock_unknown.to_owned(), false)),
             }
+            let in_page = summary.readers == ReaderPlace::Page;
+            notes.push(((text.readers)(summary.readers).to_owned(), in_page));
             match summary.path {
                 LanePath::Unknown => {}
                 LanePath::Relay => notes.push((text.relay_counts.to_owned(), false)),
@@ -79,6 +87,9 @@ fn MeasurementNotes() -> impl IntoView {
                 .any(|lane| lane.measure == Measure::BehindFirst)
             {
                 notes.push((text.behind_first.to_owned(), true));
+            }
+            if summary.is_periodic {
+                notes.push((text.periodic.to_owned(), false));
             }
             if summary.skipped_bytes > 0 {
                 notes.push(((text.from_tail)(summary.skipped_bytes), false));
@@ -124,7 +135,9 @@ pub fn Notice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let kind = Memo::new(move |_| {
         page.summary.with(|summary| match &summary.headline {
-            Headline::Quiet { .. } => Some((NoticeKind::Quiet, summary.stream.clone())),
+            Headline::Quiet { .. } | Headline::Unfinished { .. } => {
+                Some((NoticeKind::Quiet, summary.stream.clone()))
+            }
             Headline::Missing(stream) => Some((NoticeKind::Missing, stream.clone())),
             Headline::NoSource => Some((NoticeKind::NoSource, "logs/demo".to_owned())),
             Headline::Unreachable => Some((NoticeKind::Gone, summary.stream.clone())),
@@ -142,8 +155,10 @@ fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let url = format!("{}/v1/stream/{}", browser::origin(), encode_path(&stream));
     let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
-    let append =
-        format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
+    let content_type = page
+        .summary
+        .with_untracked(|summary| summary.content_type.clone());
+    let append = append_line(&url, &content_type);
     let problem = RwSignal::new(String::new());
     let on_create = move |_| {
         let controller = page.controller();
@@ -192,4 +207,18 @@ fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
         .into_any(),
     };
     view! { <section class="notice">{body}</section> }
+}
+
+/// The curl line that appends a message to a stream; of a text or binary stream a line, as the page counts lines.
+///
+/// - `content_type`: the stream's; empty for one that is to be made.
+fn append_line(url: &str, content_type: &str) -> String {
+    match ContentKind::of(content_type) {
+        ContentKind::Text | ContentKind::Binary if !content_type.is_empty() => {
+            format!("curl -H 'content-type: {content_type}' --data-binary $'hello\\n' {url}")
+        }
+        _ => {
+            format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}")
+        }
+    }
 }

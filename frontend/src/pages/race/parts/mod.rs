@@ -1,6 +1,8 @@
 //! What the Race page is made of.
 
 #[cfg(target_arch = "wasm32")]
+pub mod advice;
+#[cfg(target_arch = "wasm32")]
 pub mod canvases;
 #[cfg(target_arch = "wasm32")]
 pub mod cards;

@@ -99,8 +99,10 @@ fn DrawingFigure(
 fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let lanes = Memo::new(move |_| {
-        page.settings
-            .with(|settings| settings.lanes_on().collect::<Vec<_>>())
+        page.summary.with(|summary| {
+            let on = summary.lanes.iter().filter(|lane| lane.is_on());
+            on.map(|lane| lane.technique).collect::<Vec<_>>()
+        })
     });
     let px = |value: f64| format!("{value}px");
     view! {

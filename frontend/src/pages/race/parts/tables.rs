@@ -17,7 +17,7 @@ use crate::techniques::look;
 const REQUESTS: usize = 4;
 
 /// Rises once a second while figures move: tables that change faster can't be read.
-fn second(page: RaceContext) -> Memo<u64> {
+pub(super) fn second(page: RaceContext) -> Memo<u64> {
     Memo::new(move |_| {
         #[expect(
             clippy::cast_possible_truncation,
@@ -46,8 +46,9 @@ pub fn RequestTable(
     let page = expect_context::<RaceContext>();
     let second = second(page);
     let rows = move || {
-        second.track();
-        page.stepped_ms.track();
+        // Read, not tracked: a memo that nobody has read does not notify.
+        second.get();
+        page.stepped_ms.get();
         page.controller()
             .with_shown(browser::now_ms(), request_rows)
     };
@@ -119,7 +120,7 @@ pub fn FigureTable() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let second = second(page);
     let lanes = move || {
-        second.track();
+        second.get();
         page.summary.with_untracked(|summary| summary.lanes.clone())
     };
     view! {
@@ -137,7 +138,7 @@ pub fn FigureTable() -> impl IntoView {
     }
 }
 
-fn columns(page: RaceContext) -> [&'static str; 14] {
+fn columns(page: RaceContext) -> [&'static str; 18] {
     let text = page.text();
     [
         page.shell.text().technique,
@@ -149,10 +150,14 @@ fn columns(page: RaceContext) -> [&'static str; 14] {
         text.maximum,
         text.mean,
         text.predicted,
+        text.client_time,
+        text.client_p99,
+        text.to_catch_up,
         text.request_heads,
         text.response_heads,
         text.framing,
         text.bodies,
+        text.own_port,
         text.connections,
     ]
 }
@@ -174,11 +179,15 @@ fn figure_row(lane: &LaneSummary, language: Language) -> impl IntoView + use<> {
         ms(lane.max_ms),
         ms(lane.mean_ms),
         ms(lane.predicted_ms),
+        numbers::fixed(lane.client_down_ms, 2),
+        numbers::fixed(lane.client_p99_ms, 2),
+        numbers::count(lane.catch_up_requests),
         bytes(|counts| counts.request_head_bytes),
         bytes(|counts| counts.response_head_bytes),
         bytes(|counts| counts.request_framing_bytes + counts.response_framing_bytes),
         bytes(|counts| counts.request_body_bytes + counts.response_body_bytes),
-        bytes(|counts| counts.connections),
+        bytes(|counts| counts.cross_origin_bytes),
+        bytes(|counts| counts.connections_open),
     ];
     view! {
         <tr>

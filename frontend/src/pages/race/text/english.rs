@@ -2,16 +2,17 @@
 
 use std::iter;
 
-use tailwater_lab::{Doubt, Finding, Verdict};
+use tailwater_lab::{Advice, AdviceReason, Doubt, Finding, Verdict};
 use tailwater_protocol::Technique;
 use tailwater_protocol::lab::Pattern;
 
-use super::RaceText;
+use super::{AdviceText, RaceText};
 use crate::app::language::Language;
+use crate::lanes::ReaderPlace;
 use crate::numbers::{
     Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, seconds, size, span_ms,
 };
-use crate::pages::race::model::headline::{Cost, Headline, Rung};
+use crate::pages::race::model::headline::{Cost, Headline, Ladder, Rung};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::Measure;
 use crate::techniques::look;
@@ -38,7 +39,14 @@ pub(super) const TEXT: RaceText = RaceText {
     phase,
     clock: |bound, probes| format!("clocks agree within {} ({probes} probes)", within_ms(bound)),
     clock_unknown: "comparing the clocks…",
-    relay_counts: "bytes counted at the server's socket, each lane on a port of its own",
+    readers: |place| match place {
+        ReaderPlace::OwnWorkers => "each lane is read in a worker of its own",
+        ReaderPlace::OneWorker => "all lanes are read in one worker, as there is one processor",
+        ReaderPlace::Page => {
+            "this browser gives the page no workers: lanes and drawings share one thread and slow each other down"
+        }
+    },
+    relay_counts: "bytes counted at the server's socket, each lane on a port of its own; what only that costs is left out and stands in the table",
     lab_off: "the server's lab is off: lanes share the page's origin, and header bytes can't be counted",
     none_free: "the server has no ports left for more lanes: lanes share the page's origin, and header bytes can't be counted",
     ports_shut: "the lanes' own ports can't be reached from here: lanes share the page's origin, and header bytes can't be counted",
@@ -49,6 +57,7 @@ pub(super) const TEXT: RaceText = RaceText {
         )
     },
     behind_first: "these messages carry no due time: late means behind the first lane that had the message",
+    periodic: "events are periodic: how late polling is depends on the phase between its requests and the events, which is drawn at random",
     paused_note: "Paused. Measuring goes on; the figures and the picture stand still.",
     server_gone: "The server does not answer. The page keeps trying and goes on by itself.",
     from_tail: |skipped| {
@@ -108,7 +117,11 @@ pub(super) const TEXT: RaceText = RaceText {
     response_heads: "response heads",
     framing: "framing",
     bodies: "bodies",
-    connections: "connections",
+    own_port: "for the own port",
+    connections: "connections open",
+    client_time: "browser, mean",
+    client_p99: "browser, p99",
+    to_catch_up: "requests to catch up",
     since: "sent (s ago)",
     answer: "answer",
     open_requests: "The last requests of each lane",
@@ -123,8 +136,8 @@ pub(super) const TEXT: RaceText = RaceText {
     stream_name: "Name of the stream",
     stream_name_hint: "logs/demo",
     follow: "Follow",
-    generator: "Generated events",
-    generator_hint: "Rate, pattern and size belong to generated events.",
+    generator: "Events",
+    generator_hint: "Rate and size belong to generated events; the pulse has the pattern only.",
     rate: "Rate",
     pattern: "Pattern",
     pattern_name: |pattern| match pattern {
@@ -181,6 +194,22 @@ pub(super) const TEXT: RaceText = RaceText {
         "The first second of a lane and all stretches in which the tab was hidden are left out.",
         "Server and browser on one machine have no distance between them: add delay to see what a network does.",
     ],
+    advice: AdviceText {
+        title: "Which technique should I use?",
+        within: "95 % of the events within (ms)",
+        clients: "clients",
+        clients_send: "clients send, too",
+        sentence: advice,
+        unknown: "Rate and way are not known yet.",
+        table: "What each technique costs all clients together, at the rate, size, way and poll interval of this race",
+        latency: "p95 (ms)",
+        requests: "requests/s",
+        bytes: "MB/h",
+        connections: "open connections",
+        source: "bytes",
+        measured: "measured here",
+        computed: "computed",
+    },
     foot: "Latency from the due time to the page's script. Bytes are application bytes at the server's socket.",
 };
 
@@ -259,21 +288,64 @@ fn headline(headline: &Headline) -> String {
                 if *lanes == 1 { "lane" } else { "lanes" }
             )
         }
+        Headline::Unfinished { bytes } => format!(
+            "{} of a line have arrived, but not its end. Messages of text and binary streams are counted by lines.",
+            plural(*bytes as u64, "byte", "bytes")
+        ),
+        Headline::Broken {
+            technique,
+            lost,
+            fell_behind: true,
+            ..
+        } => format!(
+            "{} was slower than the server keeps events, and has lost {}.",
+            capital(look(*technique).spoken.english),
+            plural(*lost, "event", "events")
+        ),
         Headline::Broken {
             technique,
             lost,
             repeated,
+            fell_behind: false,
         } => format!(
             "{} has lost {} and repeated {}. This must not happen.",
             capital(look(*technique).spoken.english),
             plural(*lost, "event", "events"),
             count(*repeated)
         ),
-        Headline::Ladder {
-            measure,
-            rungs,
-            interval_ms,
-        } => ladder(*measure, rungs, *interval_ms),
+        Headline::Ladder(ladder) => sentence(ladder),
+    }
+}
+
+fn sentence(ladder: &Ladder) -> String {
+    let Ladder { failed, silent, .. } = ladder;
+    let lead = if failed.is_empty() {
+        String::new()
+    } else {
+        format!("{} failed. ", capital(&names(failed)))
+    };
+    let rest = if silent.is_empty() {
+        String::new()
+    } else {
+        format!("; {} not yet", names(silent))
+    };
+    let end = if failed.is_empty() {
+        "Nothing lost, nothing repeated."
+    } else {
+        "Nothing lost, nothing repeated in these."
+    };
+    let ladder = capital(&steps(ladder));
+    format!("{lead}{ladder}{rest}. {end}")
+}
+
+/// One figure, or the two ends of a range if they are written differently.
+fn range_ms(rung: &Rung) -> String {
+    let (from, to) = (ms(rung.from_ms), ms(rung.to_ms));
+    let to = Unit::Millisecond.of(&to, LANGUAGE);
+    if to == Unit::Millisecond.of(&from, LANGUAGE) {
+        to
+    } else {
+        format!("{from} to {to}")
     }
 }
 
@@ -293,28 +365,31 @@ fn plural(number: u64, one: &str, many: &str) -> String {
     }
 }
 
-fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
+fn steps(ladder: &Ladder) -> String {
+    let Ladder {
+        measure,
+        rungs,
+        interval_ms,
+        ..
+    } = ladder;
     let step = |(index, rung): (usize, &Rung)| {
         let mut who = names(&rung.techniques);
         if rung.techniques == [Technique::Poll] {
-            who.push_str(&format!(" every {}", span_ms(interval_ms, LANGUAGE)));
+            who.push_str(&format!(" every {}", span_ms(*interval_ms, LANGUAGE)));
         }
-        match (index, measure) {
+        match (index, *measure) {
             (0, Measure::FromDue) => {
                 let verb = if rung.techniques.len() == 1 {
                     "shows"
                 } else {
                     "show"
                 };
-                format!(
-                    "{who} {verb} an event {} after it was due",
-                    in_ms(rung.late_ms, LANGUAGE)
-                )
+                format!("{who} {verb} an event {} after it was due", range_ms(rung))
             }
             (0, Measure::BehindFirst) if rungs.len() == 1 => {
                 format!(
                     "{who} show a message within {} of each other",
-                    in_ms(rung.late_ms.max(0.1), LANGUAGE)
+                    in_ms(rung.to_ms.max(0.1), LANGUAGE)
                 )
             }
             (0, Measure::BehindFirst) => {
@@ -327,15 +402,36 @@ fn ladder(measure: Measure, rungs: &[Rung], interval_ms: f64) -> String {
                     }
                 )
             }
-            (_, Measure::FromDue) => format!("{who} {}", in_ms(rung.late_ms, LANGUAGE)),
-            (_, Measure::BehindFirst) => format!("{who} {} later", in_ms(rung.late_ms, LANGUAGE)),
+            (_, Measure::FromDue) => format!("{who} {}", range_ms(rung)),
+            (_, Measure::BehindFirst) => format!("{who} {} later", range_ms(rung)),
         }
     };
     let steps: Vec<String> = rungs.iter().enumerate().map(step).collect();
-    format!(
-        "{}. Nothing lost, nothing repeated.",
-        capital(&steps.join(", "))
-    )
+    steps.join(", ")
+}
+
+fn advice(advice: &Advice) -> String {
+    let name = capital(look(advice.technique).spoken.english);
+    let reason = match advice.reason {
+        AdviceReason::PollingSuffices => {
+            "it is in time, needs no open connection, and costs at most twice the bytes of anything else"
+        }
+        AdviceReason::ClientsSend => {
+            "it is in time, and a message to the server is a frame in the place of a request"
+        }
+        AdviceReason::Cheapest => "it is in time and costs the least or not much more",
+        AdviceReason::Fastest => "nothing is in time at this distance, and it is the fastest",
+    };
+    let interval = advice.interval_max.as_secs_f64() * 1_000.0;
+    let change = if interval >= 1.0 {
+        format!(
+            "Polling is in time up to an interval of {}.",
+            span_ms(interval.floor(), LANGUAGE)
+        )
+    } else {
+        "Polling is never in time.".to_owned()
+    };
+    format!("{name}: {reason}. {change}")
 }
 
 fn cost(cost: &Cost) -> String {
@@ -381,6 +477,13 @@ fn needs(doubt: Doubt) -> String {
         }
         Doubt::SourceLate { late_ms } => {
             format!("the source itself was {} late", in_ms(late_ms, LANGUAGE))
+        }
+        Doubt::ClientBusy { client_ms } if client_ms < Doubt::BUSY_MS => format!(
+            "too close to tell: the browser itself takes up to {}",
+            in_ms(client_ms, LANGUAGE)
+        ),
+        Doubt::ClientBusy { client_ms } => {
+            format!("the browser was busy (p99 {})", in_ms(client_ms, LANGUAGE))
         }
     }
 }

@@ -3,10 +3,11 @@
 mod english;
 mod korean;
 
-use tailwater_lab::{Doubt, Verdict};
+use tailwater_lab::{Advice, Doubt, Verdict};
 use tailwater_protocol::lab::Pattern;
 
 use crate::app::language::Language;
+use crate::lanes::ReaderPlace;
 use crate::pages::race::model::headline::{Cost, Headline};
 use crate::pages::race::model::lane::LanePhase;
 
@@ -38,12 +39,14 @@ pub struct RaceText {
     // Notes under the headline.
     pub clock: fn(f64, usize) -> String,
     pub clock_unknown: &'static str,
+    pub readers: fn(ReaderPlace) -> &'static str,
     pub relay_counts: &'static str,
     pub lab_off: &'static str,
     pub none_free: &'static str,
     pub ports_shut: &'static str,
     pub hidden: fn(u64) -> String,
     pub behind_first: &'static str,
+    pub periodic: &'static str,
     pub paused_note: &'static str,
     pub server_gone: &'static str,
     pub from_tail: fn(u64) -> String,
@@ -88,7 +91,11 @@ pub struct RaceText {
     pub response_heads: &'static str,
     pub framing: &'static str,
     pub bodies: &'static str,
+    pub own_port: &'static str,
     pub connections: &'static str,
+    pub client_time: &'static str,
+    pub client_p99: &'static str,
+    pub to_catch_up: &'static str,
     pub since: &'static str,
     pub answer: &'static str,
     pub open_requests: &'static str,
@@ -150,6 +157,30 @@ pub struct RaceText {
     pub measured_title: &'static str,
     pub measured: &'static [&'static str],
     pub foot: &'static str,
+    pub advice: AdviceText,
+}
+
+/// What the recommendation says.
+#[expect(
+    missing_docs,
+    reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
+)]
+#[derive(Debug)]
+pub struct AdviceText {
+    pub title: &'static str,
+    pub within: &'static str,
+    pub clients: &'static str,
+    pub clients_send: &'static str,
+    pub sentence: fn(&Advice) -> String,
+    pub unknown: &'static str,
+    pub table: &'static str,
+    pub latency: &'static str,
+    pub requests: &'static str,
+    pub bytes: &'static str,
+    pub connections: &'static str,
+    pub source: &'static str,
+    pub measured: &'static str,
+    pub computed: &'static str,
 }
 
 impl RaceText {
@@ -166,7 +197,7 @@ impl RaceText {
 mod tests {
     use super::*;
     use crate::app::text::rules::korean_faults;
-    use crate::pages::race::model::headline::Rung;
+    use crate::pages::race::model::headline::{Ladder, Rung};
     use crate::pages::race::model::lane_summary::Measure;
     use tailwater_protocol::Technique;
 
@@ -182,13 +213,16 @@ mod tests {
         let ladder = |measure, count| {
             let rungs = Technique::ALL.iter().take(count).map(|technique| Rung {
                 techniques: vec![*technique],
-                late_ms: 506.4,
+                from_ms: 506.4,
+                to_ms: 1_506.4,
             });
-            (text.headline)(&Headline::Ladder {
+            (text.headline)(&Headline::Ladder(Ladder {
                 measure,
+                failed: vec![Technique::Poll],
                 rungs: rungs.collect(),
+                silent: vec![Technique::Websocket],
                 interval_ms: 1_000.0,
-            })
+            }))
         };
         let cost = Cost {
             least: (Technique::Websocket, 70.0),
@@ -203,6 +237,8 @@ mod tests {
             Doubt::ClockUnsure { bound_ms: 2.5 },
             Doubt::BeforeItsTime { latency_ms: -1.0 },
             Doubt::SourceLate { late_ms: 30.0 },
+            Doubt::ClientBusy { client_ms: 3.0 },
+            Doubt::ClientBusy { client_ms: 12.0 },
         ];
         let mut texts = vec![
             ladder(Measure::FromDue, 5),

@@ -1,7 +1,10 @@
 //! The conclusions of a race from the reports of its lanes.
 
+use super::super::headline::Ladder;
 use super::*;
+use crate::lanes::CutBatch;
 use crate::widgets::connection::ServerConnection;
+use tailwater_client::FollowReport;
 use tailwater_client::ReceivedBatch;
 use tailwater_protocol::Data;
 
@@ -10,7 +13,6 @@ const MAPPING: ClockMapping = ClockMapping {
     bound_ms: 0.1,
     round_trip_ms: 0.2,
     probes: 40,
-    script_ms: 0.2,
 };
 
 /// A race on `lab/host` whose lanes caught up at 0 ms.
@@ -28,12 +30,12 @@ fn started() -> RaceState {
 }
 
 fn arrive(race: &mut RaceState, technique: Technique, at_ms: f64, messages: Vec<String>) {
-    let batch = ReceivedBatch {
+    let batch = CutBatch::from(ReceivedBatch {
         data: Data::Json(messages),
         next: Token::now(),
         up_to_date: true,
         closed: false,
-    };
+    });
     race.report(
         technique,
         &FollowReport::Batch {
@@ -66,7 +68,7 @@ fn the_headline_compares_five_lanes_with_numbers() {
         }
     }
     let summary = race.summary(8_000.0);
-    let Headline::Ladder { rungs, .. } = &summary.headline else {
+    let Headline::Ladder(Ladder { rungs, .. }) = &summary.headline else {
         panic!("{:?}", summary.headline)
     };
     assert_eq!(rungs.last().unwrap().techniques, [Technique::Poll]);

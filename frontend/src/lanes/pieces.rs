@@ -1,6 +1,6 @@
 //! Cuts what arrives into messages, the same for every lane however its bytes were chunked.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tailwater_protocol::Data;
 
 /// A piece of a text or binary stream without a line end is cut after so many bytes.
@@ -9,7 +9,7 @@ const PIECE_BYTES_MAX: usize = 4_096;
 const PREVIEW_BYTES_MAX: usize = 240;
 
 /// One message as the page counts it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CutMessage {
     /// Its own bytes, without separators.
     pub bytes: usize,
@@ -20,7 +20,7 @@ pub struct CutMessage {
 }
 
 /// When an event was due, and which of its source's events it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageStamps {
     /// Counts the source's events; a message published by hand has none.
     pub seq: Option<u64>,
@@ -80,6 +80,11 @@ impl Cutter {
     /// The beginning of the last message that was completed, for showing.
     pub fn preview(&self) -> &str {
         &self.preview
+    }
+
+    /// Bytes of the message that is not finished yet.
+    pub fn unfinished_bytes(&self) -> usize {
+        self.bytes
     }
 
     fn lines(&mut self, bytes: &[u8], each: &mut impl FnMut(CutMessage)) {
