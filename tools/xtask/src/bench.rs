@@ -13,8 +13,11 @@ use crate::tools::{Need, Tools};
 
 /// The measurement that counts instructions.
 const INSTRUCTIONS: &str = "instructions";
-/// The measurement of the page in a browser.
-const PAGE: &str = "page";
+/// The measurements of the page in a browser, and their scripts.
+const PAGE: [(&str, &str); 2] = [
+    ("page", "bench/page.mjs"),
+    ("verdicts", "bench/verdicts.mjs"),
+];
 
 /// Builds server and harness in release and becomes the harness; `arguments` are its own, `--help` among them.
 ///
@@ -22,8 +25,9 @@ const PAGE: &str = "page";
 /// Whatever keeps them from being built or started.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     let place = Checkout::find()?;
-    if arguments.first().is_some_and(|what| what == PAGE) {
-        return page(&place, arguments.get(1..).unwrap_or_default());
+    let what = arguments.first().map(String::as_str);
+    if let Some((_, script)) = PAGE.iter().find(|(name, _)| Some(*name) == what) {
+        return page(&place, script, arguments.get(1..).unwrap_or_default());
     }
     if arguments.first().is_some_and(|what| what == INSTRUCTIONS) {
         valgrind(&Tools::new(&place))?;
@@ -88,8 +92,8 @@ fn build(place: &Checkout, profile: &str, packages: &[&str]) -> Command {
     build
 }
 
-/// Builds dashboard and server as `cargo xtask serve` does and measures the page; `arguments` are those of e2e/bench/page.mjs.
-fn page(place: &Checkout, arguments: &[String]) -> Result<(), TaskFault> {
+/// Builds dashboard and server as `cargo xtask serve` does and measures the page; `arguments` are those of the script.
+fn page(place: &Checkout, script: &str, arguments: &[String]) -> Result<(), TaskFault> {
     let needs: Vec<Need> = Need::SERVE
         .into_iter()
         .chain([Need::Browser, Need::Node])
@@ -100,15 +104,24 @@ fn page(place: &Checkout, arguments: &[String]) -> Result<(), TaskFault> {
         build::dashboard_done(place)?;
     }
     child::run(&mut ServerBuild::Release.command(place))?;
-    let mut script = child::command("node");
-    script
-        .arg("bench/page.mjs")
+    let mut judge = child::command(cargo());
+    judge.current_dir(&place.root).args([
+        "build",
+        "--package",
+        "tailwater-lab",
+        "--example",
+        "judge",
+    ]);
+    child::run(&mut judge)?;
+    let mut node = child::command("node");
+    node.arg(script)
         .args(arguments)
         .current_dir(place.e2e())
         .env("PATH", &tools.path);
-    script.env("TAILWATER_BIN", ServerBuild::Release.binary(place));
+    node.env("TAILWATER_BIN", ServerBuild::Release.binary(place));
+    node.env("TAILWATER_JUDGE", place.target.join("debug/examples/judge"));
     if let Some(chromium) = &tools.chromium {
-        script.env("CHROMIUM", chromium);
+        node.env("CHROMIUM", chromium);
     }
-    child::run(&mut script)
+    child::run(&mut node)
 }

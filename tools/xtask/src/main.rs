@@ -61,6 +61,8 @@ Tailwater's own commands
   cargo xtask bench instructions    what the server executes for what it does often, counted by Valgrind
   cargo xtask bench page [OPTIONS]  size of the page, its start, its frames and memory under load, in Chromium; --rounds N,
                                     --rate N (events/s), --seconds N, --minutes N (for memory), --size N (bytes)
+  cargo xtask bench verdicts [OPTIONS]
+                                    the page's verdicts on right and on wrong theories, idle and loaded; --starts N, --seconds N
 
 ARGS go to `tailwater serve` (`cargo xtask serve -- --listen 127.0.0.1:8000`).
 

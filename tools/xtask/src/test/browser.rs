@@ -86,6 +86,7 @@ pub(super) fn browser(bench: &StepContext<'_>) -> Result<(), TaskFault> {
     bench.build(ServerBuild::DevWithDashboard)?;
     let files = [
         "browser/page.test.mjs",
+        "browser/truth.test.mjs",
         "browser/streams.test.mjs",
         "browser/writes.test.mjs",
         "browser/event-source.test.mjs",
