@@ -128,5 +128,6 @@ fn check_all_but_limits(open: OpenStore<'_>) {
     a_deleted_stream_is_gone_and_its_id_is_not_reused(&*open(1 << 20));
     streams_do_not_affect_each_other(&open(1 << 24));
     a_cut_lies_between_appends(&*open(1 << 20));
+    the_last_messages_have_their_places_and_times(&*open(1 << 20));
     random_operations_agree_with_the_model(open);
 }
