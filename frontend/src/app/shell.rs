@@ -24,8 +24,12 @@ pub struct Shell {
     page: RwSignal<&'static DashboardPage>,
     /// What is open on each page, in the order of the table.
     queries: RwSignal<Vec<Query>>,
-    /// Theme and language as chosen; change them with [`Shell::choose`].
-    pub preferences: RwSignal<Preferences>,
+    /// Theme and language as the address has them; they hold for this visit.
+    asked: RwSignal<Preferences>,
+    /// The person's own choice of theme and language, which is kept for the next visit.
+    own: RwSignal<Preferences>,
+    /// The theme in use.
+    pub theme: Memo<Theme>,
     /// The language in use.
     pub language: Memo<Language>,
     /// Whether the help is open.
@@ -87,7 +91,7 @@ impl Shell {
         let address = Address {
             page: index(page),
             query: query.clone(),
-            preferences: self.preferences.get(),
+            preferences: self.asked.get(),
         };
         browser::address(&address.to_search(&names()))
     }
@@ -113,14 +117,17 @@ impl Shell {
         });
     }
 
-    /// Changes theme or language.
-    pub fn choose(&self, change: impl FnOnce(&mut Preferences)) {
-        let mut preferences = self.preferences.get_untracked();
-        change(&mut preferences);
-        if preferences != self.preferences.get_untracked() {
-            self.preferences.set(preferences);
-            self.show(self.page.get_untracked(), HistoryChange::Replace);
+    /// The person's own choice of theme or language: it is kept, and links have it from now on.
+    pub fn choose(&self, chosen: Preferences) {
+        if let Some(theme) = chosen.theme {
+            browser::store(THEME_KEY, theme.name());
         }
+        if let Some(language) = chosen.language {
+            browser::store(LANGUAGE_KEY, language.name());
+        }
+        self.own.update(|own| *own = chosen.or(*own));
+        self.asked.update(|asked| *asked = chosen.or(*asked));
+        self.show(self.page.get_untracked(), HistoryChange::Replace);
     }
 
     /// Does what a key does on the page that is shown; whether it does anything.
@@ -137,7 +144,7 @@ impl Shell {
         let address = untrack(|| Address {
             page: index(page.name),
             query: self.query(page.name),
-            preferences: self.preferences.get(),
+            preferences: self.asked.get(),
         });
         let search = address.to_search(&names());
         match change {
@@ -156,7 +163,7 @@ impl Shell {
     fn follow_address(&self) {
         let address = Address::parse(&browser::query(), &names());
         let page = &PAGES[address.page];
-        self.preferences.set(address.preferences);
+        self.asked.set(address.preferences);
         self.remember(page.name, address.query);
         self.set_page(page);
     }
@@ -185,31 +192,27 @@ pub fn mount() {
 /// The dashboard.
 #[component]
 fn DashboardFrame() -> impl IntoView {
-    let Address {
-        page,
-        query,
-        mut preferences,
-    } = Address::parse(&browser::query(), &names());
-    if preferences.theme == Theme::Auto {
-        preferences.theme = browser::stored(THEME_KEY)
-            .and_then(|name| Theme::from_name(&name))
-            .unwrap_or_default();
-    }
-    let usual = browser::stored(LANGUAGE_KEY).and_then(|name| Language::from_name(&name));
-    let usual = usual
-        .unwrap_or_else(|| Language::first_of(browser::languages().iter().map(String::as_str)));
-    let preferences = RwSignal::new(preferences);
-    let language = move || preferences.with(|chosen| chosen.language).unwrap_or(usual);
+    let address = Address::parse(&browser::query(), &names());
+    let page = &PAGES[address.page];
+    let asked = RwSignal::new(address.preferences);
+    let own = RwSignal::new(Preferences {
+        theme: browser::stored(THEME_KEY).and_then(|name| Theme::from_name(&name)),
+        language: browser::stored(LANGUAGE_KEY).and_then(|name| Language::from_name(&name)),
+    });
+    let of_browser = Language::first_of(browser::languages().iter().map(String::as_str));
+    let chosen = move || asked.get().or(own.get());
     let shell = Shell {
-        page: RwSignal::new(&PAGES[page]),
+        page: RwSignal::new(page),
         queries: RwSignal::new(vec![Query::default(); PAGES.len()]),
-        preferences,
-        language: Memo::new(move |_| language()),
+        asked,
+        own,
+        theme: Memo::new(move |_| chosen().theme.unwrap_or_default()),
+        language: Memo::new(move |_| chosen().language.unwrap_or(of_browser)),
         help_is_open: RwSignal::new(false),
         colours: RwSignal::new(()),
         owner: StoredValue::new(None),
     };
-    shell.remember(PAGES[page].name, query);
+    shell.remember(page.name, address.query);
     provide_context(shell);
     follow_language(shell);
     follow_theme(shell);
@@ -224,7 +227,7 @@ fn DashboardFrame() -> impl IntoView {
     }
 }
 
-/// Keeps the title, `<html lang>` and the next visit in step with the language.
+/// Keeps the title and `<html lang>` in step with the language.
 fn follow_language(shell: Shell) {
     Effect::new(move || {
         let language = shell.language.get();
@@ -232,34 +235,27 @@ fn follow_language(shell: Shell) {
         if let Some(root) = document().document_element() {
             root.set_attribute("lang", language.name()).ok();
         }
-        if shell
-            .preferences
-            .with_untracked(|chosen| chosen.language.is_some())
-        {
-            browser::store(LANGUAGE_KEY, language.name());
-        }
     });
 }
 
-/// Keeps `<html data-theme>` and the next visit in step with the theme.
+/// Keeps `<html data-theme>` in step with the theme.
 fn follow_theme(shell: Shell) {
-    let theme = Memo::new(move |_| shell.preferences.with(|chosen| chosen.theme));
-    Effect::new(move |before: Option<()>| {
-        let theme = theme.get();
+    Effect::new(move || {
+        let theme = shell.theme.get();
         if let Some(root) = document().document_element() {
             root.set_attribute("data-theme", theme.name()).ok();
         }
-        if before.is_some() {
-            browser::store(THEME_KEY, theme.name());
-        }
         shell.colours.notify();
     });
-    // `auto` follows the system while the page is open.
-    if let Ok(Some(dark)) = browser::window().match_media("(prefers-color-scheme: dark)") {
-        let on_change = Closure::<dyn Fn()>::new(move || shell.colours.notify());
-        dark.add_event_listener_with_callback("change", on_change.as_ref().unchecked_ref())
-            .ok();
-        // As long as the page lives.
-        on_change.forget();
+    // `auto` follows the system while the page is open, and so do forced colours.
+    let on_change = Closure::<dyn Fn()>::new(move || shell.colours.notify());
+    for media in ["(prefers-color-scheme: dark)", "(forced-colors: active)"] {
+        if let Ok(Some(media)) = browser::window().match_media(media) {
+            media
+                .add_event_listener_with_callback("change", on_change.as_ref().unchecked_ref())
+                .ok();
+        }
     }
+    // As long as the page lives.
+    on_change.forget();
 }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::app::language::Language;
 use crate::app::page::DashboardPage;
+use crate::app::preferences::Preferences;
 use crate::app::theme::Theme;
 use crate::app::{HistoryChange, Shell};
 
@@ -54,7 +55,6 @@ pub fn is_plain(event: &web_sys::MouseEvent) -> bool {
 #[component]
 pub fn Choices() -> impl IntoView {
     let shell = expect_context::<Shell>();
-    let theme = move || shell.preferences.with(|chosen| chosen.theme);
     let languages = Language::ALL.map(|language| {
         let is_chosen = move || shell.language.get() == language;
         view! {
@@ -63,7 +63,7 @@ pub fn Choices() -> impl IntoView {
     });
     let themes = Theme::ALL.map(|one| {
         view! {
-            <option value=one.name() selected=move || theme() == one>
+            <option value=one.name() selected=move || shell.theme.get() == one>
                 {move || (shell.text().theme_name)(one)}
             </option>
         }
@@ -75,7 +75,8 @@ pub fn Choices() -> impl IntoView {
                 aria-label=shell.say(|text| text.language)
                 prop:value=move || shell.language.get().name()
                 on:change=move |event| {
-                    shell.choose(|chosen| chosen.language = Language::from_name(&event_target_value(&event)));
+                    let language = Language::from_name(&event_target_value(&event));
+                    shell.choose(Preferences { language, theme: None });
                 }
             >
                 {languages.collect_view()}
@@ -83,9 +84,10 @@ pub fn Choices() -> impl IntoView {
             <select
                 data-testid="theme"
                 aria-label=shell.say(|text| text.theme)
-                prop:value=move || theme().name()
+                prop:value=move || shell.theme.get().name()
                 on:change=move |event| {
-                    shell.choose(|chosen| chosen.theme = Theme::from_name(&event_target_value(&event)).unwrap_or_default());
+                    let theme = Theme::from_name(&event_target_value(&event));
+                    shell.choose(Preferences { theme, language: None });
                 }
             >
                 {themes.collect_view()}
