@@ -114,17 +114,21 @@ pub fn push_query(query: &str) {
     }
 }
 
-/// The page's own path with another query, for the address bar and for links.
+/// The dashboard's path with a query, for the address bar and for links.
 pub fn address(query: &str) -> String {
-    let path = window()
+    if query.is_empty() {
+        "/".to_owned()
+    } else {
+        format!("/?{query}")
+    }
+}
+
+/// `location.pathname`.
+pub fn path() -> String {
+    window()
         .location()
         .pathname()
-        .unwrap_or_else(|_| "/".to_owned());
-    if query.is_empty() {
-        path
-    } else {
-        format!("{path}?{query}")
-    }
+        .unwrap_or_else(|_| "/".to_owned())
 }
 
 /// A moment as people write it in that language, in the person's own time zone.

@@ -7,6 +7,8 @@ pub mod address;
 mod keys;
 pub mod language;
 #[cfg(target_arch = "wasm32")]
+mod not_found;
+#[cfg(target_arch = "wasm32")]
 pub mod page;
 #[cfg(target_arch = "wasm32")]
 mod pages;

@@ -12,7 +12,7 @@ pub type PageText = fn(Language) -> &'static str;
 /// A page of the dashboard.
 #[derive(Debug)]
 pub struct DashboardPage {
-    /// Its name in the address (`?page=streams`) and in the ids that tests use.
+    /// Its name in the address (`?page=streams`) and in the ids that tests use; the page for unknown addresses has none.
     pub name: &'static str,
     /// What a link to it says.
     pub label: PageText,

@@ -7,6 +7,7 @@ use wasm_bindgen::closure::Closure;
 use super::address::Address;
 use super::keys;
 use super::language::Language;
+use super::not_found::{self, NOT_FOUND};
 use super::page::{DashboardPage, KeyPress};
 use super::pages::PAGES;
 use super::preferences::Preferences;
@@ -127,7 +128,10 @@ impl Shell {
         }
         self.own.update(|own| *own = chosen.or(*own));
         self.asked.update(|asked| *asked = chosen.or(*asked));
-        self.show(self.page.get_untracked(), HistoryChange::Replace);
+        let page = self.page.get_untracked();
+        if page != &NOT_FOUND {
+            self.show(page, HistoryChange::Replace);
+        }
     }
 
     /// Does what a key does on the page that is shown; whether it does anything.
@@ -162,15 +166,26 @@ impl Shell {
     /// The address leads elsewhere: back, forward, or typed.
     fn follow_address(&self) {
         let address = Address::parse(&browser::query(), &names());
-        let page = &PAGES[address.page];
+        let page = page_at(&address);
         self.asked.set(address.preferences);
-        self.remember(page.name, address.query);
+        if page != &NOT_FOUND {
+            self.remember(page.name, address.query);
+        }
         self.set_page(page);
     }
 }
 
 fn names() -> [&'static str; PAGES.len()] {
     PAGES.each_ref().map(|page| page.name)
+}
+
+/// The page that is shown at an address.
+fn page_at(address: &Address) -> &'static DashboardPage {
+    if not_found::is_known(&browser::path()) {
+        &PAGES[address.page]
+    } else {
+        &NOT_FOUND
+    }
 }
 
 /// Index of a page in the table; the first one where there is none of that name.
@@ -193,7 +208,7 @@ pub fn mount() {
 #[component]
 fn DashboardFrame() -> impl IntoView {
     let address = Address::parse(&browser::query(), &names());
-    let page = &PAGES[address.page];
+    let page = page_at(&address);
     let asked = RwSignal::new(address.preferences);
     let own = RwSignal::new(Preferences {
         theme: browser::stored(THEME_KEY).and_then(|name| Theme::from_name(&name)),
@@ -212,7 +227,9 @@ fn DashboardFrame() -> impl IntoView {
         colours: RwSignal::new(()),
         owner: StoredValue::new(None),
     };
-    shell.remember(page.name, address.query);
+    if page != &NOT_FOUND {
+        shell.remember(page.name, address.query);
+    }
     provide_context(shell);
     follow_language(shell);
     follow_theme(shell);

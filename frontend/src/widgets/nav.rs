@@ -20,8 +20,12 @@ pub fn Nav() -> impl IntoView {
     }
 }
 
+/// A link to a page.
 #[component]
-fn PageLink(page: &'static DashboardPage) -> impl IntoView {
+pub fn PageLink(
+    /// Where it leads.
+    page: &'static DashboardPage,
+) -> impl IntoView {
     let shell = expect_context::<Shell>();
     let is_current = move || shell.page() == page;
     let there = move || shell.reopened(page);

@@ -21,6 +21,9 @@ pub(super) const TEXT: SharedText = SharedText {
     keys_title: "Keys",
     key_help: "this help",
     technique: "technique",
+    not_found: "Nothing here",
+    not_found_title: "Nothing here — Tailwater",
+    not_found_hint: "No page of the dashboard and no stream is at this address. These are its pages:",
     connection: |connection| match connection {
         ServerConnection::Connecting => "Connecting",
         ServerConnection::Live => "Live",

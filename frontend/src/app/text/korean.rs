@@ -21,6 +21,9 @@ pub(super) const TEXT: SharedText = SharedText {
     keys_title: "단축키",
     key_help: "도움말 열기",
     technique: "방식",
+    not_found: "페이지를 찾을 수 없습니다",
+    not_found_title: "페이지를 찾을 수 없습니다 — Tailwater",
+    not_found_hint: "이 주소에는 대시보드 페이지도 스트림도 없습니다. 다음 페이지를 이용하세요:",
     connection: |connection| match connection {
         ServerConnection::Connecting => "연결 중",
         ServerConnection::Live => "실시간",
