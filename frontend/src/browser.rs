@@ -184,6 +184,16 @@ pub async fn copy(text: &str) -> bool {
         .is_ok()
 }
 
+/// Once the page has changed: if what had the focus is gone, moves it to the element of that id.
+pub fn refocus(id: &'static str) {
+    leptos::prelude::request_animation_frame(move || {
+        let active = leptos::prelude::document().active_element();
+        if active.is_none_or(|element| element.tag_name() == "BODY") {
+            focus(id);
+        }
+    });
+}
+
 /// Moves the focus to the element of that id.
 pub fn focus(id: &str) {
     let element = window()

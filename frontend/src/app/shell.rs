@@ -18,6 +18,9 @@ use crate::browser;
 
 const LANGUAGE_KEY: &str = "tailwater.language";
 const THEME_KEY: &str = "tailwater.theme";
+const SHORTCUTS_KEY: &str = "tailwater.shortcuts";
+/// What is stored while single keys do nothing.
+const OFF: &str = "off";
 
 /// What every page shares: where one is, how it looks, and in which language.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +36,8 @@ pub struct Shell {
     pub theme: Memo<Theme>,
     /// The language in use.
     pub language: Memo<Language>,
+    /// Whether single keys do something; change it with [`Shell::use_shortcuts`].
+    pub shortcuts: RwSignal<bool>,
     /// Whether the help is open.
     pub help_is_open: RwSignal<bool>,
     /// Notifies when colours have changed, after the style sheet has them.
@@ -134,6 +139,12 @@ impl Shell {
         }
     }
 
+    /// Switches single keys on or off, for the next visit, too.
+    pub fn use_shortcuts(&self, on: bool) {
+        browser::store(SHORTCUTS_KEY, if on { "on" } else { OFF });
+        self.shortcuts.set(on);
+    }
+
     /// Does what a key does on the page that is shown; whether it does anything.
     pub(super) fn press(&self, press: &KeyPress) -> bool {
         let Some(owner) = self.owner.get_value() else {
@@ -160,6 +171,8 @@ impl Shell {
     fn set_page(&self, page: &'static DashboardPage) {
         if self.page.get_untracked() != page {
             self.page.set(page);
+            // The link that led here is gone with its page.
+            browser::refocus("page-name");
         }
     }
 
@@ -223,6 +236,7 @@ fn DashboardFrame() -> impl IntoView {
         own,
         theme: Memo::new(move |_| chosen().theme.unwrap_or_default()),
         language: Memo::new(move |_| chosen().language.unwrap_or(of_browser)),
+        shortcuts: RwSignal::new(browser::stored(SHORTCUTS_KEY).as_deref() != Some(OFF)),
         help_is_open: RwSignal::new(false),
         colours: RwSignal::new(()),
         owner: StoredValue::new(None),

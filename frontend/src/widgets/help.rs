@@ -1,4 +1,4 @@
-//! The help: what the page that is shown says about itself, and its keys.
+//! The help: what the page that is shown says about itself, its keys, and whether they do anything.
 
 use leptos::html::Dialog;
 use leptos::prelude::*;
@@ -40,7 +40,18 @@ pub fn Help() -> impl IntoView {
             </header>
             {move || (shell.page().help)()}
             <h3>{shell.say(|text| text.keys_title)}</h3>
-            <dl class="keys">{keys}</dl>
+            <label class="choice">
+                <input
+                    type="checkbox"
+                    role="switch"
+                    class="switch"
+                    data-testid="shortcuts"
+                    prop:checked=move || shell.shortcuts.get()
+                    on:change=move |event| shell.use_shortcuts(event_target_checked(&event))
+                />
+                {shell.say(|text| text.shortcuts)}
+            </label>
+            <dl class="keys" hidden=move || !shell.shortcuts.get()>{keys}</dl>
         </dialog>
     }
 }

@@ -15,7 +15,7 @@ pub fn Nav() -> impl IntoView {
     let here = move || (shell.page().label)(shell.language.get());
     let links = shell.pages().iter().map(|page| view! { <PageLink page /> });
     view! {
-        <h1 class="brand">"Tailwater " <span class="spoken">{here}</span></h1>
+        <h1 class="brand" id="page-name" tabindex="-1">"Tailwater " <span class="spoken">{here}</span></h1>
         <nav class="nav" aria-label=shell.say(|text| text.pages)>{links.collect_view()}</nav>
     }
 }

@@ -20,6 +20,7 @@ pub(super) const TEXT: SharedText = SharedText {
     copied: "Copied",
     keys_title: "Keys",
     key_help: "this help",
+    shortcuts: "Single keys are shortcuts",
     technique: "technique",
     not_found: "Nothing here",
     not_found_title: "Nothing here — Tailwater",

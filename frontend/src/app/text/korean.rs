@@ -20,6 +20,7 @@ pub(super) const TEXT: SharedText = SharedText {
     copied: "복사됨",
     keys_title: "단축키",
     key_help: "도움말 열기",
+    shortcuts: "키 하나로 누르는 단축키 사용",
     technique: "방식",
     not_found: "페이지를 찾을 수 없습니다",
     not_found_title: "페이지를 찾을 수 없습니다 — Tailwater",

@@ -7,6 +7,7 @@ use super::parts::create::Create;
 use super::parts::list::ListSection;
 use super::parts::panel::StreamPanel;
 use crate::app::Shell;
+use crate::browser;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::{ConnectionMark, ServerConnection};
 use crate::widgets::help::Help;
@@ -18,6 +19,14 @@ pub fn StreamsPage() -> impl IntoView {
     let streams = StreamsContext::start(expect_context::<Shell>());
     provide_context(streams);
     let chosen = Memo::new(move |_| streams.address.with(|address| address.stream.clone()));
+    Effect::new(move |before: Option<()>| {
+        // Read, not tracked: a memo that nobody has read does not notify.
+        chosen.get();
+        streams.said.track();
+        if before.is_some() {
+            browser::refocus("chosen");
+        }
+    });
     view! {
         <a class="skip" href="#chosen">{streams.say(|text| text.skip)}</a>
         <header class="head">

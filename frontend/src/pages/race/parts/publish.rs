@@ -72,7 +72,7 @@ pub fn Publish() -> impl IntoView {
                 <button class="primary" type="submit" data-testid="publish-send">{page.say(|text| text.send)}</button>
             </div>
             <p class="hint" id="publish-hint">{page.say(|text| text.publish_hint)}</p>
-            <p class="said" class:fault=move || matches!(outcome.get(), PublishState::Refused(_))>{said}</p>
+            <p class="said" role="status" data-testid="published" class:fault=move || matches!(outcome.get(), PublishState::Refused(_))>{said}</p>
         </form>
     }
 }
