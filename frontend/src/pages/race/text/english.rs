@@ -37,7 +37,13 @@ pub(super) const TEXT: RaceText = RaceText {
     cost,
     announced: |state, headline| format!("{state}. {headline}"),
     phase,
-    clock: |bound, probes| format!("clocks agree within {} ({probes} probes)", within_ms(bound)),
+    clock: |bound, probes| {
+        format!(
+            "clocks agree within {} ({})",
+            within_ms(bound),
+            plural(probes as u64, "probe", "probes")
+        )
+    },
     clock_unknown: "comparing the clocks…",
     readers: |place| match place {
         ReaderPlace::OwnWorkers => "each lane is read in a worker of its own",
@@ -52,8 +58,8 @@ pub(super) const TEXT: RaceText = RaceText {
     ports_shut: "the lanes' own ports can't be reached from here: lanes share the page's origin, and header bytes can't be counted",
     hidden: |samples| {
         format!(
-            "{} samples discarded: the tab was hidden, or the page could not run",
-            count(samples)
+            "{} discarded: the tab was hidden, or the page could not run",
+            plural(samples, "sample", "samples")
         )
     },
     behind_first: "these messages carry no due time: late means behind the first lane that had the message",
@@ -267,8 +273,8 @@ fn headline(headline: &Headline) -> String {
         Headline::Failed(why) => format!("The stream can't be followed: {why}."),
         Headline::Closed { events } => {
             format!(
-                "The stream is closed; every lane has read all {} messages.",
-                count(*events)
+                "The stream is closed; every lane has read to its end, {}.",
+                plural(*events, "message", "messages")
             )
         }
         Headline::Quiet { lanes, before: 0 } => {
@@ -276,9 +282,9 @@ fn headline(headline: &Headline) -> String {
         }
         Headline::Quiet { lanes, before } => {
             format!(
-                "{} caught up on {} messages and listening.",
+                "{} caught up on {} and listening.",
                 lanes_are(*lanes),
-                count(*before)
+                plural(*before, "message", "messages")
             )
         }
         Headline::First { lanes, events } => {

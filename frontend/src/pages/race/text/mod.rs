@@ -258,6 +258,28 @@ mod tests {
     }
 
     #[test]
+    fn one_is_not_spoken_of_as_many() {
+        let text = RaceText::of(Language::English);
+        let of_one = [
+            (text.headline)(&Headline::Closed { events: 1 }),
+            (text.headline)(&Headline::Quiet {
+                lanes: 5,
+                before: 1,
+            }),
+            (text.headline)(&Headline::First {
+                lanes: 1,
+                events: 1,
+            }),
+            (text.hidden)(1),
+            (text.clock)(0.06, 1),
+        ];
+        for words in of_one {
+            let many = ["1 messages", "1 events", "1 lanes", "1 samples", "1 probes"];
+            assert!(many.iter().all(|many| !words.contains(many)), "{words}");
+        }
+    }
+
+    #[test]
     fn korean_texts_keep_to_the_rules_with_numbers_in_them() {
         for korean in with_numbers(RaceText::of(Language::Korean)) {
             assert_eq!(korean_faults(&korean), [""; 0], "{korean}");
