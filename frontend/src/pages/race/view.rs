@@ -7,6 +7,7 @@ use crate::app::Shell;
 use crate::pages::race::parts::advice::AdviceSection;
 use crate::pages::race::parts::cards::Cards;
 use crate::pages::race::parts::controls::Controls;
+use crate::pages::race::parts::delay::PathDelay;
 use crate::pages::race::parts::head::RaceHead;
 use crate::pages::race::parts::headline::{HeadlineSection, Notice};
 use crate::pages::race::parts::publish::{Latest, Publish};
@@ -23,6 +24,7 @@ pub fn RacePage() -> impl IntoView {
         <RaceHead />
         <main>
             <HeadlineSection />
+            <PathDelay />
             <Cards />
             <div class="bench">
                 <div class="stage" id="stage" tabindex="-1">

@@ -58,8 +58,8 @@ pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Str
             size: generated.then_some(settings.size),
             poll_interval_ms: settings.interval_ms,
             hold_seconds: settings.hold_s,
-            delay_up_ms: settings.up_ms,
-            delay_down_ms: settings.down_ms,
+            delay_up_ms: race.added_delays().0,
+            delay_down_ms: race.added_delays().1,
         },
         lanes: summary
             .lanes
@@ -285,8 +285,8 @@ pub fn csv(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Stri
             number(summary.clock.map(|clock| clock.bound_ms)),
             settings.interval_ms.to_string(),
             settings.hold_s.to_string(),
-            settings.up_ms.to_string(),
-            settings.down_ms.to_string(),
+            race.added_delays().0.to_string(),
+            race.added_delays().1.to_string(),
             number(summary.rate_per_s),
             number(Some(summary.run_s)),
             cell(&provenance.at),

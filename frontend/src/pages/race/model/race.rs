@@ -262,9 +262,21 @@ impl RaceState {
         (seconds >= 1.0 && events >= 2).then(|| events as f64 / seconds)
     }
 
+    /// The delays that are added to and from the server, ms: what is chosen, where the relay can add it.
+    pub fn added_delays(&self) -> (f64, f64) {
+        match self.path {
+            LanePath::Relay | LanePath::Unknown => (self.settings.up_ms, self.settings.down_ms),
+            LanePath::NoneFree | LanePath::LabOff | LanePath::PortsShut => (0.0, 0.0),
+        }
+    }
+
     /// The way up and down as measured; `None` before the clocks have been compared.
     pub fn ways(&self) -> Option<TransitTimes> {
-        Some(TransitTimes::new(&self.settings, &self.clock?))
+        let mut ways = TransitTimes::new(&self.settings, &self.clock?);
+        let (up_ms, down_ms) = self.added_delays();
+        ways.up_ms += up_ms - self.settings.up_ms;
+        ways.down_ms += down_ms - self.settings.down_ms;
+        Some(ways)
     }
 
     /// What predictions about a lane are made from; `None` while the clock or the rate is unknown.

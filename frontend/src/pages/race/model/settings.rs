@@ -106,8 +106,9 @@ impl Default for RaceSettings {
             size: 200.0,
             interval_ms: 1_000.0,
             hold_s: 25.0,
-            up_ms: 0.0,
-            down_ms: 0.0,
+            // Without any distance the techniques hardly differ.
+            up_ms: 20.0,
+            down_ms: 20.0,
             window_s: 8.0,
             log: false,
         }

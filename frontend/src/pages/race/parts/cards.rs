@@ -11,6 +11,7 @@ use crate::pages::race::model::lane_summary::{LaneSummary, Measure};
 use crate::pages::race::model::summary::Summary;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
+use crate::widgets::connection::ServerConnection;
 
 /// Samples from which a 99th percentile is shown.
 const P99_SAMPLES: u64 = 200;
@@ -44,7 +45,11 @@ fn figure<T: Send + Sync + PartialEq + 'static>(
 fn LaneCard(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let phase = figure(page, technique, |lane, _| lane.phase);
-    let fault = figure(page, technique, |lane, _| lane.fault.clone());
+    let fault = figure(page, technique, |lane, summary| {
+        lane.fault
+            .clone()
+            .filter(|fault| !is_told_elsewhere(fault, lane.phase, summary.connection))
+    });
     let name = technique.name();
     view! {
         <article
@@ -236,6 +241,16 @@ fn LaneCounts(technique: Technique) -> impl IntoView {
             </div>
         </dl>
     }
+}
+
+/// Whether a fault only says that the server does not answer, which the page and the lane's phase say in better words.
+fn is_told_elsewhere(fault: &str, phase: LanePhase, connection: ServerConnection) -> bool {
+    // What every browser throws when a request gets no answer.
+    let no_answer = fault.contains("TypeError") || fault.contains("WebSocket");
+    matches!(
+        connection,
+        ServerConnection::Lost | ServerConnection::Reconnecting
+    ) || phase == LanePhase::Retrying && no_answer
 }
 
 /// The machine-readable name of a phase, for the style sheet.

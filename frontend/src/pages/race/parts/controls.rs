@@ -9,7 +9,6 @@ use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::settings::{
     self, NumberLimits, RaceSettings, RaceSource, pattern_from_name, pattern_name,
 };
-use crate::pages::race::model::summary::LanePath;
 use crate::pages::race::text::RaceText;
 use crate::widgets::canvas::axis::{by_factors, decade};
 use crate::widgets::field::TextField;
@@ -167,11 +166,6 @@ fn GeneratorControls() -> impl IntoView {
 #[component]
 fn Timing() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    // Only the relay can add delay.
-    let relayed = Memo::new(move |_| {
-        page.summary
-            .with(|summary| matches!(summary.path, LanePath::Relay | LanePath::Unknown))
-    });
     view! {
         <fieldset>
             <legend>{page.say(|text| text.timing)}</legend>
@@ -179,13 +173,6 @@ fn Timing() -> impl IntoView {
                 get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
             <Dial id="hold" label=|text| text.hold unit=Unit::Second limits=settings::HOLD_S log=false
                 get=|settings| settings.hold_s set=|settings, value| settings.hold_s = value.round() />
-            <fieldset disabled=move || !relayed.get()>
-            <Dial id="up" label=|text| text.delay_up unit=Unit::Millisecond limits=settings::DELAY_MS log=false
-                get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
-            <Dial id="down" label=|text| text.delay_down unit=Unit::Millisecond limits=settings::DELAY_MS log=false
-                get=|settings| settings.down_ms set=|settings, value| settings.down_ms = value.round() />
-            <p class="hint">{page.say(|text| text.delay_hint)}</p>
-            </fieldset>
             <Dial id="window" label=|text| text.window unit=Unit::Second limits=settings::WINDOW_S log=true
                 get=|settings| settings.window_s set=|settings, value| settings.window_s = (value * 10.0).round() / 10.0 />
         </fieldset>
@@ -197,13 +184,20 @@ const STEPS: f64 = 400.0;
 
 /// A number as a slider and as a field.
 #[component]
-fn Dial(
+pub fn Dial(
+    /// Its id, for its label and for tests.
     id: &'static str,
+    /// Its name.
     label: fn(&RaceText) -> &'static str,
+    /// Its unit.
     unit: Unit,
+    /// Between which values.
     limits: NumberLimits,
+    /// Whether the slider goes by powers.
     log: bool,
+    /// Reads it.
     get: fn(&RaceSettings) -> f64,
+    /// Writes it.
     set: fn(&mut RaceSettings, f64),
 ) -> impl IntoView {
     let page = expect_context::<RaceContext>();

@@ -97,9 +97,6 @@ fn MeasurementNotes() -> impl IntoView {
             if summary.hidden_samples() > 0 {
                 notes.push(((text.hidden)(summary.hidden_samples()), true));
             }
-            if summary.connection == ServerConnection::Lost {
-                notes.push((text.server_gone.to_owned(), true));
-            }
             if summary.connection == ServerConnection::Paused {
                 notes.push((text.paused_note.to_owned(), true));
             }
@@ -147,11 +144,19 @@ pub fn Notice() -> impl IntoView {
             _ => None,
         })
     });
-    view! { {move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream /> })} }
+    // Whether its button was pressed, which goes with it.
+    let acted = StoredValue::new(false);
+    Effect::new(move || {
+        kind.get();
+        if acted.try_update_value(std::mem::take) == Some(true) {
+            browser::refocus("stage");
+        }
+    });
+    view! { {move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream acted /> })} }
 }
 
 #[component]
-fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
+fn NoticeBox(kind: NoticeKind, stream: String, acted: StoredValue<bool>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let url = format!("{}/v1/stream/{}", browser::origin(), encode_path(&stream));
     let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
@@ -163,11 +168,14 @@ fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
     let on_create = move |_| {
         let controller = page.controller();
         wasm_bindgen_futures::spawn_local(async move {
-            if let Err(why) = controller.create().await {
-                problem.set(why);
+            match controller.create().await {
+                Ok(()) => acted.set_value(true),
+                Err(why) => problem.set(why),
             }
         });
     };
+    // Where there is a picture, the notice lies on it and does not move it.
+    let is_over = matches!(kind, NoticeKind::Quiet | NoticeKind::Gone);
     let body = match kind {
         NoticeKind::Quiet => view! {
             <h2>{page.say(|text| text.quiet_title)}</h2>
@@ -195,7 +203,6 @@ fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
         }
         .into_any(),
         NoticeKind::Gone => view! {
-            <h2>{page.say(|text| text.gone_title)}</h2>
             <p>{page.say(|text| text.gone)}</p>
             <CommandLine line="cargo xtask serve".to_owned() />
         }
@@ -206,7 +213,7 @@ fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
         }
         .into_any(),
     };
-    view! { <section class="notice">{body}</section> }
+    view! { <section class="notice" class:over=is_over data-testid="notice">{body}</section> }
 }
 
 /// The curl line that appends a message to a stream; of a text or binary stream a line, as the page counts lines.

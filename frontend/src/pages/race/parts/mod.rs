@@ -8,6 +8,8 @@ pub mod canvases;
 pub mod cards;
 #[cfg(target_arch = "wasm32")]
 pub mod controls;
+#[cfg(target_arch = "wasm32")]
+pub mod delay;
 pub mod draw;
 #[cfg(target_arch = "wasm32")]
 pub mod head;
@@ -15,6 +17,7 @@ pub mod head;
 pub mod headline;
 #[cfg(target_arch = "wasm32")]
 pub mod help;
+pub mod presets;
 #[cfg(target_arch = "wasm32")]
 pub mod publish;
 #[cfg(target_arch = "wasm32")]

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::canvases::RaceCanvases;
 use super::draw::GUTTER;
-use super::draw::sequence;
+use super::draw::sequence::{self, Detail};
 use super::tables::{FigureTable, RequestTable};
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::headline::Headline;
@@ -27,13 +27,15 @@ pub fn StageView() -> impl IntoView {
         NodeRef::<Canvas>::new(),
     ];
     let width = RwSignal::new(0.0);
+    let detail = RwSignal::new(Detail::default());
+    let sequence_hint = Signal::derive(move || (page.text().sequence_hint)(detail.get()));
     Effect::new(move || {
         let Some(host) = host.get() else { return };
         let surfaces = canvases.map(|canvas| canvas.get().and_then(Surface::new));
         let [Some(one), Some(two), Some(three)] = surfaces else {
             return;
         };
-        let canvases = RaceCanvases::new(host, [one, two, three], width, page.language);
+        let canvases = RaceCanvases::new(host, [one, two, three], (width, detail), page.language);
         *page.canvas().borrow_mut() = Some(canvases);
     });
     // Without a stream there is nothing to draw, and the notice says why.
@@ -47,12 +49,12 @@ pub fn StageView() -> impl IntoView {
     });
     view! {
         <div hidden=move || nothing.get()>
-        <DrawingFigure title=|text| text.sequence hint=|text| text.sequence_hint canvas=canvases[0] test_id="sequence"
+        <DrawingFigure title=|text| text.sequence hint=sequence_hint canvas=canvases[0] test_id="sequence"
             host=host over=move || view! { <LaneNames width /> }
             table=|| view! { <RequestTable of=|text| text.sequence /> } />
-        <DrawingFigure title=|text| text.waterfall hint=|text| text.waterfall_hint canvas=canvases[1] test_id="waterfall"
+        <DrawingFigure title=|text| text.waterfall hint=page.say(|text| text.waterfall_hint) canvas=canvases[1] test_id="waterfall"
             table=|| view! { <RequestTable of=|text| text.waterfall /> } />
-        <DrawingFigure title=|text| text.distribution hint=|text| text.distribution_hint canvas=canvases[2] test_id="distribution"
+        <DrawingFigure title=|text| text.distribution hint=page.say(|text| text.distribution_hint) canvas=canvases[2] test_id="distribution"
             tools=|| view! { <ScaleSwitch /> }
             table=|| view! { <FigureTable /> } />
         </div>
@@ -63,7 +65,7 @@ pub fn StageView() -> impl IntoView {
 #[component]
 fn DrawingFigure(
     title: fn(&RaceText) -> &'static str,
-    hint: fn(&RaceText) -> &'static str,
+    #[prop(into)] hint: Signal<&'static str>,
     canvas: NodeRef<Canvas>,
     test_id: &'static str,
     #[prop(optional)] host: NodeRef<Div>,
@@ -77,11 +79,11 @@ fn DrawingFigure(
         <figure class=format!("figure {test_id}")>
             <figcaption>
                 <h2>{move || title(page.text())}</h2>
-                <p class="hint">{move || hint(page.text())}</p>
+                <p class="hint">{hint}</p>
                 {tools.run()}
             </figcaption>
             <div class="canvas" node_ref=host>
-                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=move || hint(page.text())></canvas>
+                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=hint></canvas>
                 {over.run()}
             </div>
             <details

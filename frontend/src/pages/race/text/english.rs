@@ -15,6 +15,8 @@ use crate::numbers::{
 use crate::pages::race::model::headline::{Cost, Headline, Ladder, Rung};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::Measure;
+use crate::pages::race::parts::draw::sequence::Detail;
+use crate::pages::race::parts::presets::PathPreset;
 use crate::techniques::look;
 
 const LANGUAGE: Language = Language::English;
@@ -65,7 +67,6 @@ pub(super) const TEXT: RaceText = RaceText {
     behind_first: "these messages carry no due time: late means behind the first lane that had the message",
     periodic: "events are periodic: how late polling is depends on the phase between its requests and the events, which is drawn at random",
     paused_note: "Paused. Measuring goes on; the figures and the picture stand still.",
-    server_gone: "The server does not answer. The page keeps trying and goes on by itself.",
     from_tail: |skipped| {
         format!(
             "followed from now on; {} before it are not read",
@@ -97,9 +98,19 @@ pub(super) const TEXT: RaceText = RaceText {
     judged,
     needs,
     sequence: "What happens on the wire",
-    sequence_hint: "Time runs to the right. Grey lines up are requests, lines down are what comes back. Hollow: an event falls due. Filled: it has arrived.",
+    sequence_hint: |detail| match detail {
+        Detail::Shapes => {
+            "Time runs to the right. Grey lines up are requests, lines down are what comes back. Hollow: an event falls due. Filled: it has arrived."
+        }
+        Detail::Wires => {
+            "Many events: each is a line down to the small mark where it arrives. The area that hangs from the server's line is how many wait there. Grey lines are requests."
+        }
+        Detail::Columns => {
+            "More events than pixels, so they are counted. The area on the client's line: how many arrive (logarithmic). The area that hangs from the server's line: how many wait there."
+        }
+    },
     waterfall: "Requests over time",
-    waterfall_hint: "Light: held open. Dark: bytes. Tick: a chunk. Shape: an event.",
+    waterfall_hint: "Light: held open. Dark: bytes. Tick: a chunk. Shape: an event, while there is room for shapes. Hollow: an answer without one.",
     distribution: "How late events arrive",
     distribution_hint: "Share of events that have arrived after so long. Solid: measured. Dashed: predicted.",
     powers: "Powers of ten",
@@ -155,9 +166,19 @@ pub(super) const TEXT: RaceText = RaceText {
     timing: "Timing",
     interval: "Poll interval",
     hold: "Long-poll hold",
+    path: "Path to the server, delay added in all",
+    path_name: |path| match path {
+        PathPreset::Machine => "this machine",
+        PathPreset::City => "same city",
+        PathPreset::Country => "neighbouring country",
+        PathPreset::Continent => "other continent",
+        PathPreset::Mobile => "mobile network (4G)",
+    },
+    path_own: "own values",
     delay_up: "Delay up",
     delay_down: "Delay down",
-    delay_hint: "Delay is added by the relay, so that the lanes differ as on a real network.",
+    delay_none: "No delay is added: that takes the relays of the lab.",
+    delay_hint: "The relay adds the delay, so that the lanes differ as on a real network.",
     window: "Window",
     reset: "Reset all",
     publish: "Publish",
@@ -182,7 +203,6 @@ pub(super) const TEXT: RaceText = RaceText {
     or_append: "then append to it:",
     no_source_title: "Which stream?",
     no_source: "The lab of this server is off, so it has no pulse and no generated events. Name any of its streams, or start one from a shell:",
-    gone_title: "The server does not answer",
     gone: "Is it still running? The page asks again every two seconds. Start it with:",
     failed_title: "The stream can't be followed",
     help_title: "What is seen here",

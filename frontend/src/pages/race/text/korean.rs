@@ -14,6 +14,8 @@ use crate::numbers::{
 use crate::pages::race::model::headline::{Cost, Headline, Ladder, Rung};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::Measure;
+use crate::pages::race::parts::draw::sequence::Detail;
+use crate::pages::race::parts::presets::PathPreset;
 use crate::techniques::look;
 
 const LANGUAGE: Language = Language::Korean;
@@ -58,7 +60,6 @@ pub(super) const TEXT: RaceText = RaceText {
     behind_first: "이 메시지에는 예정 시각이 없어, 가장 먼저 받은 레인보다 늦은 정도를 지연으로 표시합니다",
     periodic: "주기적으로 발생하는 이벤트이므로 Polling의 지연은 요청과 이벤트 사이의 위상에 따라 달라지며, 위상은 무작위로 정해집니다",
     paused_note: "일시 정지했습니다. 측정은 계속되며 수치와 그림만 멈춰 있습니다.",
-    server_gone: "서버가 응답하지 않습니다. 페이지가 계속 다시 시도하며, 연결되면 자동으로 재개합니다.",
     from_tail: |skipped| {
         format!(
             "현재 시점부터 읽으며 이전 데이터({})는 읽지 않습니다",
@@ -90,9 +91,19 @@ pub(super) const TEXT: RaceText = RaceText {
     judged,
     needs,
     sequence: "요청과 응답의 흐름",
-    sequence_hint: "시간은 왼쪽에서 오른쪽으로 흐릅니다. 올라가는 회색 선은 요청, 내려오는 선은 응답입니다. 빈 도형은 이벤트의 예정 시각, 채운 도형은 도착 시각입니다.",
+    sequence_hint: |detail| match detail {
+        Detail::Shapes => {
+            "시간은 왼쪽에서 오른쪽으로 흐릅니다. 올라가는 회색 선은 요청, 내려오는 선은 응답입니다. 빈 도형은 이벤트의 예정 시각, 채운 도형은 도착 시각입니다."
+        }
+        Detail::Wires => {
+            "이벤트가 많아 하나씩 선으로 그립니다. 내려오는 선 끝의 작은 표시가 도착 시각입니다. 서버 선 아래로 드리운 면은 서버에서 대기 중인 이벤트 수, 회색 선은 요청입니다."
+        }
+        Detail::Columns => {
+            "이벤트가 화면의 픽셀보다 많아 개수로 그립니다. 클라이언트 선 위의 면은 도착한 이벤트 수(로그 눈금), 서버 선 아래로 드리운 면은 대기 중인 이벤트 수입니다."
+        }
+    },
     waterfall: "시간에 따른 요청",
-    waterfall_hint: "옅은 색: 열린 요청. 짙은 색: 바이트. 눈금: 청크. 도형: 이벤트.",
+    waterfall_hint: "옅은 색: 열린 요청. 짙은 색: 바이트. 눈금: 청크. 도형: 이벤트(자리가 있을 때). 빈 도형: 빈 응답.",
     distribution: "이벤트 지연 분포",
     distribution_hint: "가로축의 시간 안에 도착한 이벤트의 비율입니다. 실선은 측정값, 파선은 예측값입니다.",
     powers: "로그 눈금",
@@ -148,8 +159,18 @@ pub(super) const TEXT: RaceText = RaceText {
     timing: "타이밍",
     interval: "Polling 주기",
     hold: "Long Polling 대기 시간",
+    path: "서버까지의 경로와 왕복 추가 지연",
+    path_name: |path| match path {
+        PathPreset::Machine => "같은 컴퓨터",
+        PathPreset::City => "같은 도시",
+        PathPreset::Country => "이웃 나라",
+        PathPreset::Continent => "다른 대륙",
+        PathPreset::Mobile => "모바일 네트워크(4G)",
+    },
+    path_own: "직접 입력",
     delay_up: "추가 지연(요청)",
     delay_down: "추가 지연(응답)",
+    delay_none: "지연을 추가하지 않습니다. 지연을 추가하려면 lab 기능의 릴레이가 필요합니다.",
     delay_hint: "릴레이가 지연을 추가하므로 실제 네트워크에서처럼 레인 사이에 차이가 생깁니다.",
     window: "표시 구간",
     reset: "기본값으로 되돌리기",
@@ -177,7 +198,6 @@ pub(super) const TEXT: RaceText = RaceText {
     or_append: "이어서 메시지 추가:",
     no_source_title: "읽을 스트림을 지정하세요",
     no_source: "이 서버는 lab 기능이 꺼져 있어 서버 상태 이벤트와 생성 이벤트가 없습니다. 스트림 이름을 입력하거나 셸에서 새로 만드세요:",
-    gone_title: "서버가 응답하지 않습니다",
     gone: "서버가 실행 중인지 확인하세요. 페이지는 2초마다 다시 요청합니다. 실행 명령:",
     failed_title: "스트림을 읽을 수 없습니다",
     help_title: "화면 설명",

@@ -10,6 +10,8 @@ use crate::app::language::Language;
 use crate::lanes::ReaderPlace;
 use crate::pages::race::model::headline::{Cost, Headline};
 use crate::pages::race::model::lane::LanePhase;
+use crate::pages::race::parts::draw::sequence::Detail;
+use crate::pages::race::parts::presets::PathPreset;
 
 /// What the page says. Sentences with numbers are functions, so that each language has its own order of words.
 #[expect(
@@ -48,7 +50,6 @@ pub struct RaceText {
     pub behind_first: &'static str,
     pub periodic: &'static str,
     pub paused_note: &'static str,
-    pub server_gone: &'static str,
     pub from_tail: fn(u64) -> String,
     // Cards.
     pub lanes: &'static str,
@@ -71,7 +72,7 @@ pub struct RaceText {
     pub needs: fn(Doubt) -> String,
     // Drawings.
     pub sequence: &'static str,
-    pub sequence_hint: &'static str,
+    pub sequence_hint: fn(Detail) -> &'static str,
     pub waterfall: &'static str,
     pub waterfall_hint: &'static str,
     pub distribution: &'static str,
@@ -120,9 +121,13 @@ pub struct RaceText {
     pub timing: &'static str,
     pub interval: &'static str,
     pub hold: &'static str,
+    pub path: &'static str,
+    pub path_name: fn(PathPreset) -> &'static str,
+    pub path_own: &'static str,
     pub delay_up: &'static str,
     pub delay_down: &'static str,
     pub delay_hint: &'static str,
+    pub delay_none: &'static str,
     pub window: &'static str,
     pub reset: &'static str,
     // Publishing.
@@ -143,7 +148,6 @@ pub struct RaceText {
     pub or_append: &'static str,
     pub no_source_title: &'static str,
     pub no_source: &'static str,
-    pub gone_title: &'static str,
     pub gone: &'static str,
     pub failed_title: &'static str,
     // Help.

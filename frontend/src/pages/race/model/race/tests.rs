@@ -15,9 +15,14 @@ const MAPPING: ClockMapping = ClockMapping {
     probes: 40,
 };
 
-/// A race on `lab/host` whose lanes caught up at 0 ms.
+/// A race on `lab/host` without delay, whose lanes caught up at 0 ms.
 fn started() -> RaceState {
-    let mut race = RaceState::new(RaceSettings::default(), 0.0);
+    let settings = RaceSettings {
+        up_ms: 0.0,
+        down_ms: 0.0,
+        ..RaceSettings::default()
+    };
+    let mut race = RaceState::new(settings, 0.0);
     race.open(StreamName::parse("lab/host").ok().as_ref(), 0.0);
     race.stream_state = StreamState::Found;
     race.connection = ServerConnection::Live;
@@ -181,4 +186,22 @@ fn an_unreachable_server_is_reported_before_any_number() {
     );
     race.path = LanePath::LabOff;
     assert_eq!(race.summary(1.0).headline, Headline::NoSource);
+}
+
+#[test]
+fn delay_counts_only_where_the_relay_adds_it() {
+    let mut race = started();
+    let chosen = (50.0, 30.0);
+    (race.settings.up_ms, race.settings.down_ms) = chosen;
+    for (path, delays) in [
+        (LanePath::Relay, chosen),
+        (LanePath::LabOff, (0.0, 0.0)),
+        (LanePath::PortsShut, (0.0, 0.0)),
+    ] {
+        race.path = path;
+        let ways = race.ways().unwrap();
+        let half_ms = MAPPING.round_trip_ms / 2.0;
+        assert!((ways.up_ms - delays.0 - half_ms).abs() < 1e-9);
+        assert!((ways.down_ms - delays.1 - half_ms).abs() < 1e-9);
+    }
 }

@@ -1,0 +1,66 @@
+//! The path between browser and server, in sight of the cards that it changes.
+
+use leptos::prelude::*;
+
+use super::controls::Dial;
+use super::presets::PathPreset;
+use crate::numbers::{self, Unit};
+use crate::pages::race::context::RaceContext;
+use crate::pages::race::model::settings::DELAY_MS;
+use crate::pages::race::model::summary::LanePath;
+
+/// Paths to choose from, and the delay each way.
+#[component]
+pub fn PathDelay() -> impl IntoView {
+    let page = expect_context::<RaceContext>();
+    // Only the relay can add delay.
+    let relayed = Memo::new(move |_| {
+        page.summary
+            .with(|summary| matches!(summary.path, LanePath::Relay | LanePath::Unknown))
+    });
+    let chosen = Memo::new(move |_| {
+        page.settings
+            .with(|settings| PathPreset::with_delays_ms((settings.up_ms, settings.down_ms)))
+    });
+    let hint = move || {
+        let text = page.text();
+        if relayed.get() {
+            text.delay_hint
+        } else {
+            text.delay_none
+        }
+    };
+    let option = move |preset: PathPreset| {
+        let (up_ms, down_ms) = preset.delays_ms();
+        let words = move || {
+            let both = numbers::trimmed(up_ms + down_ms);
+            let both = Unit::Millisecond.of(&both, page.language.get());
+            format!("{}: {both}", (page.text().path_name)(preset))
+        };
+        view! { <option value=preset.name() selected=move || chosen.get() == Some(preset)>{words}</option> }
+    };
+    view! {
+        <fieldset class="path" aria-label=page.say(|text| text.path) disabled=move || !relayed.get()>
+            <label for="path">{page.say(|text| text.path)}</label>
+            <select
+                id="path"
+                data-testid="path"
+                prop:value=move || chosen.get().map_or("", PathPreset::name)
+                on:change=move |event| {
+                    let name = event_target_value(&event);
+                    if let Some(preset) = PathPreset::ALL.into_iter().find(|preset| preset.name() == name) {
+                        page.change(|settings| (settings.up_ms, settings.down_ms) = preset.delays_ms());
+                    }
+                }
+            >
+                {PathPreset::ALL.map(option).collect_view()}
+                <option value="" hidden=true selected=move || chosen.get().is_none()>{page.say(|text| text.path_own)}</option>
+            </select>
+            <Dial id="up" label=|text| text.delay_up unit=Unit::Millisecond limits=DELAY_MS log=false
+                get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
+            <Dial id="down" label=|text| text.delay_down unit=Unit::Millisecond limits=DELAY_MS log=false
+                get=|settings| settings.down_ms set=|settings, value| settings.down_ms = value.round() />
+            <p class="hint">{hint}</p>
+        </fieldset>
+    }
+}
