@@ -38,8 +38,8 @@ fn NotFoundPage() -> impl IntoView {
             <Nav />
             <div class="tools"><Choices /></div>
         </header>
-        <main class="verdict" data-testid="not-found">
-            <h2 class="sentence">{shell.say(|text| text.not_found)}</h2>
+        <main class="not-found" data-testid="not-found">
+            <h2>{shell.say(|text| text.not_found)}</h2>
             <p><code>{browser::path()}</code></p>
             <p>{shell.say(|text| text.not_found_hint)}</p>
             <ul>{links.map(|page| view! { <li><PageLink page /></li> }).collect_view()}</ul>

@@ -90,6 +90,7 @@ pub(super) fn browser(bench: &StepContext<'_>) -> Result<(), TaskFault> {
         "browser/streams.test.mjs",
         "browser/writes.test.mjs",
         "browser/event-source.test.mjs",
+        "browser/access.test.mjs",
     ];
     bench.log.run(&mut bench.node_tests(&files))
 }

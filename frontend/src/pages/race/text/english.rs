@@ -106,7 +106,7 @@ pub(super) const TEXT: RaceText = RaceText {
             "Many events: each is a line down to the small mark where it arrives. The area that hangs from the server's line is how many wait there. Grey lines are requests."
         }
         Detail::Columns => {
-            "More events than pixels, so they are counted. The area on the client's line: how many arrive (logarithmic). The area that hangs from the server's line: how many wait there."
+            "Too many events to draw each: they are counted. The area on the client's line: how many arrive (logarithmic). The area that hangs from the server's line: how many wait there."
         }
     },
     waterfall: "Requests over time",
