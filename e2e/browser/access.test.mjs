@@ -268,6 +268,19 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
     }
   })
 
+  test('a notice lies over the picture, and its button hands the focus on', async () => {
+    const one = await race('?stream=access/new')
+    await one.part('create').click()
+    await one.waitForState('live', SOON_MS)
+    await until('the stage has the focus', SOON_MS, async () => (await focused(one.page)) === 'stage', () => focused(one.page))
+    await one.part('notice').waitFor()
+    const top = () => one.part('sequence').evaluate((canvas) => canvas.getBoundingClientRect().top + window.scrollY)
+    const before = await top()
+    await one.publish('hello')
+    await until('the notice is gone', SOON_MS, async () => (await one.part('notice').count()) === 0)
+    assert.ok(Math.abs(await top() - before) < 1, `the picture moved from ${before} to ${await top()}`)
+  })
+
   test('the legend says what is drawn, at every rate', async () => {
     const legend = (one) => one.page.locator('figure.sequence figcaption .hint').innerText()
     const legends = new Map()
