@@ -85,6 +85,12 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await streams.waitForNames('the same page after a reload', SOON_MS, (names) => names[0] === 'paged/100')
     await streams.part('previous').click()
     await streams.waitForNames('the first page again', SOON_MS, (names) => names[0] === first[0])
+    await streams.part('next').click()
+    await streams.waitForQuery('after', 'paged/049', SOON_MS)
+    await streams.page.goBack()
+    await streams.waitForNames('the way back turns back', SOON_MS, (names) => names[0] === first[0])
+    await streams.page.goForward()
+    await streams.waitForNames('and on again', SOON_MS, (names) => names[0] === 'paged/050')
     await streams.page.keyboard.press('/')
     await until('the search has the focus', SOON_MS, () => streams.page.evaluate(() => document.activeElement.id === 'stream-search'))
     await streams.part('stream-search').fill('PAGED O')
@@ -95,6 +101,127 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await streams.part('empty').getByRole('button').click()
     await streams.waitForNames('everything', SOON_MS, (names) => names.length === 50)
     assert.deepEqual(streams.complaints, [])
+  })
+
+  test('the list counts, hides the lab, sorts by age, and searches for beginnings', async () => {
+    const own = await Server.start(['--store', 'memory'])
+    try {
+      for (const name of ['b/one', 'lab/old', 'a/b', 'c']) {
+        const created = await fetch(own.stream(name), { method: 'PUT', headers: { 'content-type': JSON_TYPE } })
+        assert.equal(created.status, 201)
+      }
+      const streams = await open('', {}, own)
+      const are = (...expected) => (names) => JSON.stringify(names) === JSON.stringify(expected)
+      await streams.waitForNames('all but the lab', SOON_MS, are('a/b', 'b/one', 'c'))
+      assert.match(await streams.part('total').innerText(), /^4 /)
+      await streams.part('sort').selectOption('1')
+      await streams.waitForNames('the newest first', SOON_MS, are('c', 'a/b', 'b/one'))
+      await streams.part('with-lab').check()
+      await streams.waitForNames('the lab, too', SOON_MS, are('c', 'a/b', 'lab/old', 'b/one'))
+      await streams.part('search-by').selectOption('1')
+      await streams.part('stream-search').fill('b')
+      await streams.waitForNames('what begins with it', SOON_MS, are('b/one'))
+      assert.deepEqual(streams.query(), { prefix: 'b', sort: 'newest', lab: 'shown' })
+      await streams.page.reload()
+      await streams.waitForNames('the same after a reload', SOON_MS, are('b/one'))
+      const server = await streams.part('server').innerText()
+      assert.match(server, /^Tailwater \d+\.\d+\.\d+ · up \d+ s · .*memory.*stored/)
+      assert.deepEqual(streams.complaints, [])
+    } finally {
+      await own.stop()
+    }
+  })
+
+  test('of a large stream the last messages are shown with their times, and a click on an offset forks there', async () => {
+    await create('large')
+    const page = JSON.stringify(Array.from({ length: 5_000 }, (_, n) => ({ n, filler: 'x'.repeat(100) })))
+    await append('large', JSON.parse(page))
+    await append('large', ['before the last', 'the last'])
+    const streams = await open('stream=large')
+    await until('the last hundred are shown', SOON_MS, async () => (await streams.messages()).length === 100)
+    assert.deepEqual((await streams.messages()).slice(0, 2), ['"the last"', '"before the last"'])
+    await until('all have times', SOON_MS, async () => (await streams.page.locator('.messages time').count()) === 100)
+    assert.match(await streams.page.title(), /^large — /)
+    const offset = await streams.part('fork-here').nth(1).innerText()
+    await streams.part('fork-here').nth(1).click()
+    assert.equal(await streams.part('fork-at').inputValue(), offset)
+    await until('the name has the focus', SOON_MS, () => streams.page.evaluate(() => document.activeElement.id === 'fork-name'))
+    await streams.page.keyboard.type('large/fork')
+    await streams.page.keyboard.press('Enter')
+    await until('the fork is shown', SOON_MS, async () => (await streams.part('look-name').innerText()) === 'large/fork')
+    await until('it ends with that message', SOON_MS, async () => (await streams.messages())[0] === '"before the last"')
+    await append('large/fork', 'its own')
+    await until('a message that comes later gets its time', SOON_MS, async () => {
+      const first = streams.page.locator('.messages li').first()
+      return (await first.innerText()).includes('its own') && (await first.locator('time').count()) === 1
+    })
+    assert.match(await streams.page.title(), /^large\/fork — /)
+    assert.deepEqual(streams.complaints, [])
+  })
+
+  test('appends of a text stream are shown apart, with their times', async () => {
+    await create('lines', { type: 'text/plain', body: 'one' })
+    for (const body of ['two', 'three']) {
+      assert.ok((await fetch(server.stream('lines'), { method: 'POST', headers: { 'content-type': 'text/plain' }, body })).ok)
+    }
+    const streams = await open('stream=lines')
+    await streams.waitForMessages(SOON_MS, ['three', 'two', 'one'])
+    await until('all have times', SOON_MS, async () => (await streams.page.locator('.messages time').count()) === 3)
+  })
+
+  test('every option of a PUT is in the form, and the curl line does the same', async () => {
+    const streams = await open()
+    await streams.part('new').click()
+    await streams.part('create-name').fill('optional')
+    await streams.part('options').click()
+    await streams.part('create-expires').fill('2099-01-02T03:04')
+    await streams.part('create-keep-bytes').fill('5000')
+    await streams.part('create-keep-seconds').fill('600')
+    await streams.part('create-closed').check()
+    await streams.part('create-first').fill('[1,2]')
+    await streams.part('curl-create').click()
+    const line = await streams.page.locator('.form .curl code').first().innerText()
+    await streams.part('create-send').click()
+    await streams.waitForMessages(SOON_MS, ['2', '1'])
+    const details = await (await fetch(`${server.url}/v1/streams/optional`)).json()
+    const { configuration } = details
+    assert.deepEqual([details.closed, configuration.keepBytes, configuration.keepSeconds], [true, 5000, 600])
+    assert.equal(new Date(configuration.expiresAtMs).getUTCFullYear(), 2099)
+    for (const part of ['stream-expires-at: 2099-', 'stream-retention-bytes: 5000', 'stream-retention-age: 600', 'stream-closed: true', '[1,2]']) {
+      assert.ok(line.includes(part), `${part} in ${line}`)
+    }
+    assert.deepEqual(streams.complaints, [])
+  })
+
+  test('on a phone, a new stream begins in the form, which is in view', async () => {
+    for (let n = 0; n < 30; n += 1) await create(`phone/${n}`)
+    const streams = await open('search=phone/', { viewport: { width: 390, height: 700 } })
+    await streams.waitForNames('the list', SOON_MS, (names) => names.length === 30)
+    await streams.part('new').click()
+    await until('the name has the focus', SOON_MS, () => streams.page.evaluate(() => document.activeElement.id === 'create-name'))
+    const { y } = await streams.part('create-name').boundingBox()
+    assert.ok(y > 0 && y < 400, `at ${y}`)
+  })
+
+  test('a subscription is created, shown with its cursors, and deleted', async () => {
+    await create('jobs/one', { body: '[1]' })
+    await create('wake/jobs')
+    const streams = await open()
+    await streams.part('subscriptions').click()
+    await streams.part('subscription-id').fill('worker pool')
+    await streams.part('subscription-kind').selectOption('pull-wake')
+    await streams.part('subscription-pattern').fill('jobs/**')
+    await streams.part('subscription-target').fill('wake/jobs')
+    await streams.part('subscription-create').click()
+    await streams.part('cursors').getByText('jobs/one').waitFor({ timeout: SOON_MS })
+    assert.match(await streams.part('subscription-state').innerText(), /^active, 1 stream, /)
+    await streams.waitForQuery('subscription', 'worker pool', SOON_MS)
+    await streams.page.reload()
+    await streams.part('cursors').getByText('jobs/one').waitFor({ timeout: SOON_MS })
+    await streams.part('unsubscribe-ask').click()
+    await streams.part('unsubscribe-sure').click()
+    await streams.page.getByRole('alert').filter({ hasText: 'worker pool' }).waitFor({ timeout: SOON_MS })
+    assert.equal((await fetch(`${server.stream('__ds/subscriptions')}/worker%20pool`)).status, 404)
   })
 
   test('a stream is created, appended to with Enter, and followed by every technique', async () => {

@@ -137,6 +137,13 @@ pub fn moment(unix_ms: f64, language: &str) -> String {
     date.to_locale_string(language, &JsValue::UNDEFINED).into()
 }
 
+/// A moment in the person's own time zone, as a `datetime-local` field has it, in UTC and as RFC 3339 writes it.
+pub fn moment_in_utc(local: &str) -> Option<String> {
+    let date = js_sys::Date::new(&JsValue::from_str(local));
+    // `toISOString` throws without one.
+    (!date.get_time().is_nan()).then(|| date.to_iso_string().into())
+}
+
 /// Whether the person asked for less motion.
 pub fn wants_less_motion() -> bool {
     let media = window().match_media("(prefers-reduced-motion: reduce)");

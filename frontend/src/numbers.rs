@@ -142,6 +142,16 @@ pub fn span_s(seconds: u64, language: Language) -> String {
     parts.join(" ")
 }
 
+/// Seconds that have passed, without their fraction.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "of a magnitude, saturating"
+)]
+pub fn whole_seconds(seconds: f64) -> u64 {
+    seconds.max(0.0) as u64
+}
+
 /// Bytes per event, without the unit: whole numbers, thousands apart.
 pub fn bytes(value: f64) -> String {
     if value < 9.95 {

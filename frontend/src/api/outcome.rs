@@ -87,6 +87,8 @@ impl ApiRequest {
                     (502..=504, None) => {
                         Err(ApiError::Unreachable(Problem::in_words(*status, body)))
                     }
+                    // The answer to a HEAD has no body.
+                    (_, None) if self.method == "HEAD" => Err(refused(meaning(*status))),
                     (_, None) => Err(refused(Problem::in_words(*status, body))),
                 }
             }
@@ -94,11 +96,25 @@ impl ApiRequest {
     }
 }
 
+/// What a refusal without words means.
+fn meaning(status: u16) -> String {
+    let means = match status {
+        400 => "the server can't use the name of the stream",
+        401 | 403 => "the server does not let this page do that",
+        404 => "there is no such stream",
+        410 => "the stream was deleted and is only kept for its forks",
+        429 | 503 => "the server is busy or shutting down",
+        _ => "the server gives no reason",
+    };
+    format!("{means} (status {status})")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::name::typed;
-    use crate::api::request::NewStreamForm;
+    use crate::api::new_stream::NewStreamForm;
+    use crate::api::request::ListFilter;
 
     const URL: &str = "http://127.0.0.1:4437/v1/stream/a";
     const AT: &str = "0000000000000042";
@@ -121,7 +137,11 @@ mod tests {
         [
             ApiRequest::create(&new).unwrap(),
             ApiRequest::create_json(&name),
-            ApiRequest::fork(&name, "text/plain", "b", "").unwrap(),
+            ApiRequest::create(&NewStreamForm {
+                source: Some(name.clone()),
+                ..new
+            })
+            .unwrap(),
             ApiRequest::append(&name, "text/plain", "x"),
             ApiRequest::close(&name),
             ApiRequest::delete(&name),
@@ -188,7 +208,7 @@ mod tests {
         let name = typed("a").unwrap();
         let reads = [
             ApiRequest::inspect(&name),
-            ApiRequest::list("", None, 1),
+            ApiRequest::list(&ListFilter::default(), 1),
             ApiRequest::head("", &name),
         ];
         assert_eq!(reads.map(|request| request.follows_redirects()), [true; 3]);
@@ -213,5 +233,10 @@ mod tests {
             ApiError::Status(503, "it is not JSON at byte 3".to_owned())
         );
         assert!(refused(410, b"").is_missing());
+        let head_request = ApiRequest::head("", &typed("a").unwrap());
+        let refusal = head_request.outcome(URL, &head(400, None, false), b"");
+        assert!(
+            matches!(refusal, Err(ApiError::Status(400, words)) if words.contains("the name of the stream"))
+        );
     }
 }

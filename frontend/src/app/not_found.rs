@@ -13,7 +13,7 @@ use crate::widgets::nav::{Choices, Nav, PageLink};
 pub(super) static NOT_FOUND: DashboardPage = DashboardPage {
     name: "",
     label: |language| SharedText::of(language).not_found,
-    title: |language| SharedText::of(language).not_found_title,
+    title: |language, _| SharedText::of(language).not_found_title.to_owned(),
     resumes: false,
     stream_link: None,
     keys: &[],

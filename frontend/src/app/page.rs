@@ -16,8 +16,8 @@ pub struct DashboardPage {
     pub name: &'static str,
     /// What a link to it says.
     pub label: PageText,
-    /// The title of the window.
-    pub title: PageText,
+    /// The title of the window, which may name what is open.
+    pub title: fn(Language, &Query) -> String,
     /// Whether a link leads back to what was open there last, and not to its beginning.
     pub resumes: bool,
     /// How other pages link to a stream on this one, if it can show one.

@@ -258,11 +258,12 @@ fn DashboardFrame() -> impl IntoView {
     }
 }
 
-/// Keeps the title and `<html lang>` in step with the language.
+/// Keeps the title and `<html lang>` in step with the language and what is open.
 fn follow_language(shell: Shell) {
     Effect::new(move || {
         let language = shell.language.get();
-        document().set_title((shell.page().title)(language));
+        let page = shell.page();
+        document().set_title(&(page.title)(language, &shell.query(page.name)));
         if let Some(root) = document().document_element() {
             root.set_attribute("lang", language.name()).ok();
         }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use leptos::prelude::*;
-use tailwater_protocol::inspect::StreamDetails;
+use tailwater_protocol::inspect::{ServerDetails, StreamDetails};
 
 use super::PAGE;
 use super::controller::{Following, StreamsController};
@@ -12,6 +12,7 @@ use super::model::listing::{Fetched, Listing};
 use super::model::tailing::FollowedStream;
 use super::text::StreamsText;
 use crate::app::{HistoryChange, Shell};
+use crate::browser;
 use crate::widgets::connection::ServerConnection;
 
 /// What became of the last action, as it is said.
@@ -44,6 +45,10 @@ pub struct StreamsContext {
     pub address: Memo<StreamsAddress>,
     /// The list.
     pub listing: RwSignal<Listing>,
+    /// What the server runs on.
+    pub server: RwSignal<Option<ServerDetails>>,
+    /// The offset at which the fork form forks; empty for the tail.
+    pub fork_at: RwSignal<String>,
     /// The stream that is looked at.
     pub looked: RwSignal<Fetched<StreamDetails>>,
     /// What was followed.
@@ -66,6 +71,8 @@ impl StreamsContext {
             controller: StoredValue::new_local(controller.clone()),
             address,
             listing: controller.listing.clone().into(),
+            server: controller.server.clone().into(),
+            fork_at: RwSignal::new(String::new()),
             looked: controller.looked.clone().into(),
             tailing: controller.tailing.clone().into(),
             following: controller.following.clone().into(),
@@ -99,6 +106,13 @@ impl StreamsContext {
         let mut address = self.address.get_untracked();
         open(&mut address);
         self.shell.go(PAGE.name, address.to_query(), change);
+    }
+
+    /// Opens the form for a new stream, which gets the focus.
+    pub fn begin_stream(&self) {
+        self.open(HistoryChange::Push, |address| address.stream = None);
+        // Once it is there.
+        request_animation_frame(|| browser::focus("create-name"));
     }
 
     /// A link to the page with something else open.

@@ -10,18 +10,18 @@ use serde::de::DeserializeOwned;
 use tailwater_client::FollowReport;
 use tailwater_client::drivers::browser::{Follower, follow};
 use tailwater_client::reader::FollowOptions;
-use tailwater_protocol::inspect::{StreamDetails, StreamList};
+use tailwater_protocol::inspect::{ServerDetails, StreamDetails, StreamList};
 use tailwater_protocol::{StreamName, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
 use crate::api::name;
 use crate::api::outcome::ApiError;
-use crate::api::request::{ApiRequest, stream_url};
+use crate::api::request::{ApiRequest, ListFilter, stream_url};
 use crate::api::send::send;
 use crate::browser;
 use crate::pages::streams::model::address::StreamsAddress;
 use crate::pages::streams::model::listing::{Fetched, Listing, PAGE};
-use crate::pages::streams::model::tailing::FollowedStream;
+use crate::pages::streams::model::tailing::{FollowStart, FollowedStream, LAST_MESSAGES};
 use crate::widgets::connection::ServerConnection;
 
 /// Between two looks at the stream, and between two attempts while the server is gone.
@@ -34,8 +34,6 @@ const HIDDEN_MS: f64 = 500.0;
 const SHOW_MS: f64 = 100.0;
 /// Between two polls.
 const POLL: Duration = Duration::from_secs(1);
-/// A stream of no more than this is followed from its beginning.
-const SHORT_BYTES: u64 = 256 * 1_024;
 
 /// The usual way to follow.
 pub const USUAL: Technique = Technique::Sse;
@@ -89,6 +87,8 @@ pub struct StreamsController {
     showing: Cell<bool>,
     /// The list.
     pub listing: ArcRwSignal<Listing>,
+    /// What the server runs on.
+    pub server: ArcRwSignal<Option<ServerDetails>>,
     /// The stream that is looked at.
     pub looked: ArcRwSignal<Fetched<StreamDetails>>,
     /// What the follower brought.
@@ -118,6 +118,7 @@ impl StreamsController {
             fresh: RefCell::default(),
             showing: Cell::new(false),
             listing: ArcRwSignal::default(),
+            server: ArcRwSignal::default(),
             looked: ArcRwSignal::default(),
             tailing: ArcRwSignal::default(),
             following: ArcRwSignal::default(),
@@ -138,10 +139,16 @@ impl StreamsController {
     /// Follows what is open on the page.
     pub fn apply(self: &Rc<Self>, address: &StreamsAddress) {
         let before = self.address.replace(address.clone());
-        if address.search != before.search {
-            self.listing.update(Listing::restart);
-        }
-        if (&address.search, &address.after) != (&before.search, &before.after) {
+        if address.filter != before.filter {
+            let is_same_list = ListFilter {
+                after: before.filter.after.clone(),
+                ..address.filter.clone()
+            } == before.filter;
+            self.listing.update(if is_same_list {
+                Listing::wait
+            } else {
+                Listing::restart
+            });
             self.list();
         }
         if address.stream != before.stream {
@@ -169,14 +176,17 @@ impl StreamsController {
 
     async fn list_once(&self) {
         seen().await;
-        let StreamsAddress { search, after, .. } = self.address.borrow().clone();
-        let came: Result<StreamList, ApiError> =
-            read(ApiRequest::list(&search, after.as_deref(), PAGE)).await;
+        let request = ApiRequest::list(&self.address.borrow().filter, PAGE);
+        let came: Result<StreamList, ApiError> = read(request).await;
         let Some(page) = self.heard(came) else {
             return browser::sleep(LOOK_MS).await;
         };
         if self.listing.with_untracked(|listing| listing.page != page) {
             self.listing.update(|listing| listing.page = page);
+        }
+        // What it runs on is shown as far as it is known.
+        if let Ok(server) = read(ApiRequest::server()).await {
+            self.server.set(Some(server));
         }
         browser::sleep(LIST_MS).await;
     }
@@ -202,18 +212,26 @@ impl StreamsController {
 
     async fn look_once(self: &Rc<Self>, name: &StreamName) {
         seen().await;
-        let came: Result<StreamDetails, ApiError> = read(ApiRequest::inspect(name)).await;
+        let request = ApiRequest::inspect_last(name, LAST_MESSAGES);
+        let came: Result<StreamDetails, ApiError> = read(request).await;
         let Some(looked) = self.heard(came) else {
             return;
         };
         let was_here = self.looked.with_untracked(|known| known.here().is_some());
+        if self.looked.with_untracked(|known| *known != looked) {
+            self.looked.set(looked.clone());
+        }
         match looked.here() {
             Some(details) if !was_here => self.follow_at_first(details),
-            Some(_) => {}
+            Some(details) => self.locate(details),
             None => self.unfollow(),
         }
-        if self.looked.with_untracked(|known| *known != looked) {
-            self.looked.set(looked);
+    }
+
+    /// Says of the messages that are shown where they lie.
+    fn locate(self: &Rc<Self>, details: &StreamDetails) {
+        if self.fresh.borrow_mut().know(&details.last_messages) {
+            self.show();
         }
     }
 
@@ -240,11 +258,7 @@ impl StreamsController {
             return;
         }
         let technique = self.address.borrow().technique.unwrap_or(USUAL);
-        let from = if details.kept_bytes <= SHORT_BYTES {
-            Token::beginning()
-        } else {
-            Token::now()
-        };
+        let from = FollowStart::Last.offset(details);
         self.follow(Following { technique, from });
     }
 
@@ -273,6 +287,11 @@ impl StreamsController {
                 controller.take(&report);
             }
         };
+        self.looked.with_untracked(|looked| {
+            if let Some(details) = looked.here() {
+                self.fresh.borrow_mut().know(&details.last_messages);
+            }
+        });
         *self.follower.borrow_mut() = Some(follow(&stream_url("", &name), options, on_report));
         self.following.set(Some(how));
     }
@@ -289,6 +308,10 @@ impl StreamsController {
     /// Takes a report; the page shows it a moment later, ten times a second at most.
     fn take(self: &Rc<Self>, report: &FollowReport) {
         self.fresh.borrow_mut().take(report);
+        self.show();
+    }
+
+    fn show(self: &Rc<Self>) {
         if self.showing.replace(true) {
             return;
         }
@@ -344,7 +367,10 @@ impl StreamsController {
 }
 
 /// Sends a request and decodes the JSON of its response.
-async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, ApiError> {
+///
+/// # Errors
+/// [`ApiError`].
+pub(super) async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, ApiError> {
     send(request).await?.json()
 }
 

@@ -1,7 +1,7 @@
 //! A page of the list of streams with the way back to the pages before it, and who reads a stream.
 
-use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
+use tailwater_protocol::{Technique, Token};
 
 /// Streams on a page of the list.
 pub const PAGE: usize = 50;
@@ -58,8 +58,8 @@ impl<T> Fetched<T> {
 pub struct Listing {
     /// The page.
     pub page: Fetched<StreamList>,
-    /// Where the pages before this one began, the first of them in front.
-    trail: Vec<Option<String>>,
+    /// Where the pages begin that were turned to from here, the first of them in front.
+    starts: Vec<String>,
 }
 
 impl Listing {
@@ -69,17 +69,28 @@ impl Listing {
     }
 
     /// Leaves the page that begins behind `from` for the next one, and says where that begins.
-    pub fn turn_on(&mut self, from: Option<String>) -> Option<String> {
+    pub fn turn_on(&mut self, from: Option<&str>) -> Option<String> {
         let next = self.next()?;
-        self.trail.push(from);
-        self.page = Fetched::Awaited;
+        let known = self.place(from).map_or(0, |place| place + 1);
+        self.starts.truncate(known);
+        self.starts.push(next.clone());
         Some(next)
     }
 
-    /// Goes back to the page before; to the first where the way here is not known, as after a deep link.
-    pub fn turn_back(&mut self) -> Option<String> {
+    /// Where the page before `from` begins; `None` is the first page, also where the way is not known, as after a deep link.
+    pub fn previous(&self, from: Option<&str>) -> Option<String> {
+        let before = self.place(from)?.checked_sub(1)?;
+        self.starts.get(before).cloned()
+    }
+
+    fn place(&self, from: Option<&str>) -> Option<usize> {
+        let is_there = |start: &String| Some(start.as_str()) == from;
+        self.starts.iter().position(is_there)
+    }
+
+    /// Waits for another page.
+    pub fn wait(&mut self) {
         self.page = Fetched::Awaited;
-        self.trail.pop().flatten()
     }
 
     /// Begins anew with another search.
@@ -91,6 +102,16 @@ impl Listing {
     pub fn is_empty(&self) -> bool {
         self.page.here().is_some_and(|page| page.streams.is_empty())
     }
+
+    /// How many streams the server has, as far as it is known.
+    pub fn total(&self) -> Option<usize> {
+        self.page.here().map(|page| page.total)
+    }
+}
+
+/// The bytes before a position, as this server counts them.
+pub fn bytes_before(offset: &Token) -> u64 {
+    offset.as_str().parse().unwrap_or(0)
 }
 
 /// The readers of one technique.
@@ -139,23 +160,23 @@ mod tests {
     }
 
     #[test]
-    fn pages_go_forward_and_back_also_from_a_deep_link() {
+    fn pages_are_turned_on_and_back_also_from_a_deep_link() {
         let mut listing = Listing {
             page: list(Some("b")),
             ..Listing::default()
         };
         assert_eq!(listing.turn_on(None).as_deref(), Some("b"));
-        assert_eq!(listing.page, Fetched::Awaited);
-        assert_eq!(
-            listing.turn_on(Some("b".to_owned())),
-            None,
-            "not before the page is there"
-        );
+        listing.wait();
+        assert_eq!(listing.turn_on(Some("b")), None, "not before it is there");
         listing.page = list(Some("d"));
-        assert_eq!(listing.turn_on(Some("b".to_owned())).as_deref(), Some("d"));
-        assert_eq!(listing.turn_back().as_deref(), Some("b"));
-        assert_eq!(listing.turn_back(), None);
-        let mut linked = Listing::default();
-        assert_eq!(linked.turn_back(), None);
+        assert_eq!(listing.turn_on(Some("b")).as_deref(), Some("d"));
+        assert_eq!(listing.previous(Some("d")).as_deref(), Some("b"));
+        assert_eq!(listing.previous(Some("b")), None);
+        // After the browser's way back to the first page, the way on is a new one.
+        listing.page = list(Some("c"));
+        assert_eq!(listing.turn_on(None).as_deref(), Some("c"));
+        assert_eq!(listing.previous(Some("c")), None);
+        assert_eq!(listing.previous(Some("d")), None);
+        assert_eq!(Listing::default().previous(Some("x")), None);
     }
 }

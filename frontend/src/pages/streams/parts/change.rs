@@ -4,14 +4,13 @@ use leptos::prelude::*;
 use tailwater_protocol::StreamName;
 use tailwater_protocol::inspect::StreamDetails;
 
+use super::create::ForkForm;
 use super::curl::{CurlButton, FieldFault};
-use crate::api::name::typed as typed_name;
 use crate::api::request::ApiRequest;
 use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers::count;
 use crate::pages::streams::context::{LastAction, StreamsContext};
-use crate::widgets::field::TextField;
 
 /// The three.
 #[component]
@@ -38,6 +37,7 @@ pub fn ChangeSection(
                 {move || (!closed.get()).then(|| view! {
                     <Twice
                         id="close"
+                        curl="curl-close"
                         act=Signal::derive(move || streams.text().close)
                         ask=Signal::derive(move || streams.text().close_ask.to_owned())
                         sure=Signal::derive(move || streams.text().close_sure)
@@ -47,6 +47,7 @@ pub fn ChangeSection(
                 })}
                 <Twice
                     id="delete"
+                    curl="curl-delete"
                     act=Signal::derive(move || streams.text().delete)
                     ask=Signal::derive(move || {
                         let text = streams.text();
@@ -70,13 +71,22 @@ pub fn ChangeSection(
 
 /// A button that asks before it acts; the focus goes with the question.
 #[component]
-fn Twice(
+pub fn Twice(
+    /// Its id; that of the panel's `delete` ends what is followed.
     id: &'static str,
+    /// The id of its curl button.
+    curl: &'static str,
+    /// What it does.
     act: Signal<&'static str>,
+    /// The question.
     ask: Signal<String>,
+    /// The answer that acts.
     sure: Signal<&'static str>,
+    /// What is sent.
     request: Memo<ApiRequest>,
-    #[prop(into)] done: Callback<()>,
+    /// What happens afterwards.
+    #[prop(into)]
+    done: Callback<()>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let is_asking = RwSignal::new(false);
@@ -98,7 +108,7 @@ fn Twice(
         let request = request.get_untracked();
         wasm_bindgen_futures::spawn_local(async move {
             let controller = streams.controller();
-            let outcome = if request.method == "DELETE" {
+            let outcome = if id == "delete" {
                 controller.delete(&request).await
             } else {
                 controller.send(&request).await
@@ -107,6 +117,8 @@ fn Twice(
             match outcome {
                 Ok(_) => {
                     is_asking.try_set(false);
+                    // The button that had it may be gone.
+                    browser::focus("chosen");
                     done.run(());
                 }
                 Err(why) => {
@@ -136,103 +148,12 @@ fn Twice(
                         <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=move |_| turn(true)>
                             {move || act.get()}
                         </button>
-                        <CurlButton line id=if id == "close" { "curl-close" } else { "curl-delete" } />
+                        <CurlButton line id=curl />
                     </div>
                 }
                 .into_any()
             }}
             <FieldFault fault />
         </div>
-    }
-}
-
-/// A new stream that begins with this one's messages.
-#[component]
-fn ForkForm(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
-    let streams = expect_context::<StreamsContext>();
-    let typed = RwSignal::new(String::new());
-    let at = RwSignal::new(String::new());
-    let fault = RwSignal::new(String::new());
-    let is_busy = RwSignal::new(false);
-    let content_type = Memo::new(move |_| {
-        details.with(|details| {
-            details
-                .as_ref()
-                .map(|it| it.configuration.content_type.clone())
-                .unwrap_or_default()
-        })
-    });
-    let request = move |typed: &str, at: &str| {
-        name.with_value(|name| {
-            content_type
-                .with_untracked(|content_type| ApiRequest::fork(name, content_type, typed, at))
-        })
-    };
-    let line = Signal::derive(move || {
-        let request = typed.with(|typed| at.with(|at| request(typed, at)));
-        request
-            .map(|request| request.curl(&browser::origin()))
-            .unwrap_or_default()
-    });
-    let fork = move || {
-        if is_busy.get_untracked() {
-            return;
-        }
-        let request = match request(&typed.get_untracked(), &at.get_untracked()) {
-            Ok(request) => request,
-            Err(field) => return fault.set((streams.text().field)(&field)),
-        };
-        let made = typed_name(&typed.get_untracked())
-            .map(|name| name.to_string())
-            .unwrap_or_default();
-        is_busy.set(true);
-        fault.set(String::new());
-        wasm_bindgen_futures::spawn_local(async move {
-            let controller = streams.controller();
-            let outcome = controller.send(&request).await;
-            is_busy.try_set(false);
-            match outcome {
-                Ok(_) => {
-                    streams.said.try_set(Some(LastAction::Forked(made.clone())));
-                    streams.open(HistoryChange::Push, |address| address.stream = Some(made));
-                }
-                Err(why) => {
-                    fault.try_set(why);
-                }
-            }
-        });
-    };
-    view! {
-        <form
-            class="form fork"
-            on:submit=move |event| {
-                event.prevent_default();
-                fork();
-            }
-        >
-            <p class="hint">{streams.say(|text| text.fork_hint)}</p>
-            <div class="row">
-                <TextField
-                    id="fork-name"
-                    value=typed
-                    label=streams.say(|text| text.stream_name)
-                    placeholder=Signal::derive(move || name.with_value(|name| format!("{name}-2")))
-                    typed=move |()| fault.set(String::new())
-                />
-                <TextField
-                    id="fork-at"
-                    class="offset"
-                    numeric=true
-                    value=at
-                    label=streams.say(|text| text.fork_at)
-                    placeholder=Signal::derive(move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail))
-                />
-                <button class="tool wide" type="submit" data-testid="fork-send" disabled=move || is_busy.get()>
-                    {streams.say(|text| text.fork)}
-                </button>
-                <CurlButton line id="curl-fork" />
-            </div>
-            <FieldFault fault />
-        </form>
     }
 }

@@ -11,7 +11,7 @@ use crate::browser;
 use crate::numbers::size;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::controller::{Following, USUAL};
-use crate::pages::streams::model::tailing::ShownMessage;
+use crate::pages::streams::model::tailing::{FollowStart, ShownMessage};
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 
@@ -29,11 +29,18 @@ pub fn FollowSection(
             .address
             .with(|address| address.technique.unwrap_or(USUAL))
     });
-    let from = RwSignal::new(Token::beginning());
-    Effect::new(move || {
-        if let Some(how) = streams.following.get() {
-            from.set(how.from);
-        }
+    let start_at = RwSignal::new(FollowStart::default());
+    // Where the curl line begins: as the page does, or would.
+    let from = Memo::new(move |_| {
+        let now = streams
+            .following
+            .with(|how| how.as_ref().map(|how| how.from.clone()));
+        now.unwrap_or_else(|| {
+            details.with(|details| {
+                let here = details.as_ref();
+                here.map_or_else(Token::beginning, |it| start_at.get().offset(it))
+            })
+        })
     });
     let has_ttl = Memo::new(move |_| {
         details.with(|details| {
@@ -49,7 +56,10 @@ pub fn FollowSection(
     let start = move || {
         let how = Following {
             technique: wished.get_untracked(),
-            from: from.get_untracked(),
+            from: details.with_untracked(|details| {
+                let here = details.as_ref();
+                here.map_or_else(Token::beginning, |it| start_at.get_untracked().offset(it))
+            }),
         };
         streams.controller().follow(how);
     };
@@ -58,19 +68,12 @@ pub fn FollowSection(
             <h3 id="follow-title">{streams.say(|text| text.follow_title)}</h3>
             <Techniques wished />
             <div class="row">
-                <select
-                    data-testid="follow-from"
-                    aria-label=streams.say(|text| text.follow_from)
-                    on:change=move |event| {
-                        from.set(if event_target_value(&event) == "now" { Token::now() } else { Token::beginning() });
-                        if is_on.get_untracked() {
-                            start();
-                        }
+                <StartChoice chosen=move |chosen| {
+                    start_at.set(chosen);
+                    if is_on.get_untracked() {
+                        start();
                     }
-                >
-                    <option value="-1" prop:selected=move || from.get() != Token::now()>{streams.say(|text| text.from_beginning)}</option>
-                    <option value="now" prop:selected=move || from.get() == Token::now()>{streams.say(|text| text.from_now)}</option>
-                </select>
+                } />
                 <button
                     class="tool wide"
                     data-testid="follow-toggle"
@@ -84,6 +87,29 @@ pub fn FollowSection(
             <FollowStatus wished />
             <MessageList />
         </section>
+    }
+}
+
+/// Where to begin.
+#[component]
+fn StartChoice(#[prop(into)] chosen: Callback<FollowStart>) -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let starts = FollowStart::ALL.map(|start| {
+        let name = format!("{start:?}");
+        view! { <option value=name>{move || (streams.text().start_at)(start)}</option> }
+    });
+    view! {
+        <select
+            data-testid="follow-from"
+            aria-label=streams.say(|text| text.follow_from)
+            on:change=move |event| {
+                let value = event_target_value(&event);
+                let start = FollowStart::ALL.into_iter().find(|start| format!("{start:?}") == value);
+                chosen.run(start.unwrap_or_default());
+            }
+        >
+            {starts}
+        </select>
     }
 }
 
@@ -149,17 +175,15 @@ fn FollowStatus(wished: Memo<Technique>) -> impl IntoView {
     view! { <p class="hint" data-testid="follow-state">{says}</p> }
 }
 
-/// The last messages, the newest on top.
+/// The last messages, the newest on top. An entry is made anew when the server tells its time.
 #[component]
 fn MessageList() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let numbers = move || {
+    let keys = move || {
         streams.tailing.with(|tailing| {
-            tailing
-                .messages
-                .iter()
-                .rev()
-                .map(|message| message.number)
+            let newest = tailing.messages.iter().rev();
+            newest
+                .map(|message| (message.number, message.appended_ms))
                 .collect::<Vec<_>>()
         })
     };
@@ -177,7 +201,7 @@ fn MessageList() -> impl IntoView {
     view! {
         <p class="hint" hidden=move || !is_empty.get() || !is_on()>{streams.say(|text| text.nothing_yet)}</p>
         <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=move || is_empty.get()>
-            <For each=numbers key=|number| *number children=move |number| message(number).map(|message| view! { <MessageEntry message /> }) />
+            <For each=keys key=|key| *key children=move |(number, _)| message(number).map(|message| view! { <MessageEntry message /> }) />
         </ol>
     }
 }
@@ -186,9 +210,27 @@ fn MessageList() -> impl IntoView {
 fn MessageEntry(message: ShownMessage) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let whole = move || size(message.bytes as u64, streams.shell.language.get());
+    let next = message.next.map(|next| {
+        let offset = next.to_string();
+        let at = offset.clone();
+        let label = Signal::derive(move || (streams.text().fork_here)(&at));
+        view! {
+            <button class="offset" title=label aria-label=label data-testid="fork-here" on:click=move |_| {
+                streams.fork_at.set(next.to_string());
+                browser::focus("fork-name");
+            }>
+                {offset}
+            </button>
+        }
+        .into_any()
+    });
+    let time = message.appended_ms.map(|ms| {
+        let time = move || browser::moment(ms as f64, streams.shell.language.get().name());
+        view! { <time>{time}</time> }.into_any()
+    });
     view! {
         <li>
-            <span class="offset" aria-hidden="true">{message.next.map(|next| next.to_string())}</span>
+            <span class="place">{next}{time}</span>
             <code>
                 {message.is_hex.then(|| view! { <small>{move || (streams.text().bytes_of)(&whole())} " "</small> }.into_any())}
                 {message.text}

@@ -1,33 +1,38 @@
 //! The list of streams: searched and paged on the server.
 
 use leptos::prelude::*;
-use tailwater_protocol::Token;
 use tailwater_protocol::inspect::StreamSummary;
 
-use crate::api::request::ApiRequest;
+use super::filter::{ListChoices, SearchForm};
+use super::server::ServerLine;
+use crate::api::request::{ApiRequest, ListFilter};
 use crate::app::HistoryChange;
 use crate::app::language::Language;
 use crate::browser;
 use crate::numbers;
 use crate::pages::streams::context::StreamsContext;
-use crate::pages::streams::model::listing::{FetchedKind, Listing, PAGE};
+use crate::pages::streams::model::listing::{FetchedKind, Listing, PAGE, bytes_before};
 use crate::pages::streams::parts::curl::CurlButton;
 use crate::widgets::command::CommandLine;
-use crate::widgets::field::TextField;
 use crate::widgets::nav::is_plain;
-
-/// How long the typing has to rest before the server is asked, ms.
-const REST_MS: u64 = 150;
 
 /// The list with its search.
 #[component]
 pub fn ListSection() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let line = Signal::derive(move || {
-        let (search, after) = streams
+        let request = streams
             .address
-            .with(|address| (address.search.clone(), address.after.clone()));
-        ApiRequest::list(&search, after.as_deref(), PAGE).curl(&browser::origin())
+            .with(|address| ApiRequest::list(&address.filter, PAGE));
+        request.curl(&browser::origin())
+    });
+    let total = Memo::new(move |before: Option<&Option<usize>>| {
+        let now = streams.listing.with(Listing::total);
+        now.or_else(|| before.copied().flatten())
+    });
+    let number = Signal::derive(move || {
+        let total = total.get().map(|total| total as u64);
+        total.map(streams.text().stream_count).unwrap_or_default()
     });
     view! {
         <section class="list" aria-labelledby="list-title">
@@ -37,72 +42,18 @@ pub fn ListSection() -> impl IntoView {
                 <button
                     class="primary"
                     data-testid="new"
-                    on:click=move |_| streams.open(HistoryChange::Push, |address| address.stream = None)
+                    on:click=move |_| streams.begin_stream()
                 >
                     {streams.say(|text| text.new_stream)}
                 </button>
             </header>
             <SearchForm />
+            <ListChoices />
+            <p class="hint" data-testid="total">{number}</p>
             <Rows />
             <PageTurn />
+            <ServerLine />
         </section>
-    }
-}
-
-#[component]
-fn SearchForm() -> impl IntoView {
-    let streams = expect_context::<StreamsContext>();
-    let typed = RwSignal::new(
-        streams
-            .address
-            .with_untracked(|address| address.search.clone()),
-    );
-    // Another address, as by the way back, has another search.
-    Effect::new(move || {
-        let search = streams.address.with(|address| address.search.clone());
-        if search != typed.get_untracked().trim() {
-            typed.set(search);
-        }
-    });
-    let resting = StoredValue::new(None::<TimeoutHandle>);
-    let search = move || {
-        let search = typed.get_untracked().trim().to_owned();
-        streams.open(HistoryChange::Replace, |address| {
-            if search != address.search {
-                address.after = None;
-                address.search = search;
-            }
-        });
-    };
-    let rest = move || {
-        if let Some(timer) = resting.get_value() {
-            timer.clear();
-        }
-        resting.set_value(
-            set_timeout_with_handle(search, std::time::Duration::from_millis(REST_MS)).ok(),
-        );
-    };
-    on_cleanup(move || {
-        if let Some(timer) = resting.get_value() {
-            timer.clear();
-        }
-    });
-    view! {
-        <form
-            role="search"
-            on:submit=move |event| {
-                event.prevent_default();
-                search();
-            }
-        >
-            <label class="spoken" for="stream-search">{streams.say(|text| text.search)}</label>
-            <TextField
-                id="stream-search"
-                value=typed
-                placeholder=Signal::derive(move || format!("{} ( / )", streams.text().search))
-                typed=move |()| rest()
-            />
-        </form>
     }
 }
 
@@ -222,8 +173,8 @@ fn ListRow(name: String) -> impl IntoView {
 }
 
 fn kept(stream: &StreamSummary, language: Language) -> String {
-    let bytes = |token: &Token| token.as_str().parse::<u64>().unwrap_or(0);
-    let kept = bytes(&stream.next_offset).saturating_sub(bytes(&stream.earliest_offset));
+    let kept =
+        bytes_before(&stream.next_offset).saturating_sub(bytes_before(&stream.earliest_offset));
     numbers::size(kept, language)
 }
 
@@ -231,14 +182,15 @@ fn kept(stream: &StreamSummary, language: Language) -> String {
 #[component]
 fn Empty() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let search = Memo::new(move |_| streams.address.with(|address| address.search.clone()));
+    let search = Memo::new(move |_| streams.address.with(|address| address.filter.text.clone()));
+    let has_others = Memo::new(move |_| streams.listing.with(|it| it.total() > Some(0)));
     let line = format!(
         "curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo",
         browser::origin()
     );
     move || {
         let search = search.get();
-        if search.is_empty() {
+        if search.is_empty() && !has_others.get() {
             view! {
                 <div class="empty" data-testid="empty">
                     <h3>{streams.say(|text| text.none_title)}</h3>
@@ -248,14 +200,25 @@ fn Empty() -> impl IntoView {
             }
             .into_any()
         } else {
+            let words = move || {
+                let text = streams.text();
+                if search.is_empty() {
+                    text.only_lab.to_owned()
+                } else {
+                    (text.nothing_found)(&search)
+                }
+            };
             view! {
                 <div class="empty" data-testid="empty">
-                    <p>{move || (streams.text().nothing_found)(&search)}</p>
+                    <p>{words}</p>
                     <button
                         class="tool wide"
                         on:click=move |_| streams.open(HistoryChange::Replace, |address| {
-                            address.search.clear();
-                            address.after = None;
+                            address.filter = ListFilter {
+                                newest: address.filter.newest,
+                                lab: address.filter.lab || address.filter.text.is_empty(),
+                                ..ListFilter::default()
+                            };
                         })
                     >
                         {streams.say(|text| text.show_all)}
@@ -267,44 +230,53 @@ fn Empty() -> impl IntoView {
     }
 }
 
-/// On to the next page and back.
+/// On to the next page and back; each is a step that the way back undoes.
 #[component]
 fn PageTurn() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let has_next = Memo::new(move |_| streams.listing.with(|listing| listing.next().is_some()));
-    let has_previous = Memo::new(move |_| streams.address.with(|address| address.after.is_some()));
-    let turn = move |turn: fn(&mut Listing, Option<String>) -> Option<Option<String>>| {
+    let has_previous = Memo::new(move |_| {
+        streams
+            .address
+            .with(|address| address.filter.after.is_some())
+    });
+    let turn = move |is_on: bool| {
         let from = streams
             .address
-            .with_untracked(|address| address.after.clone());
-        let to = streams
-            .listing
-            .try_update(|listing| turn(listing, from))
-            .flatten();
-        if let Some(after) = to {
-            streams.open(HistoryChange::Replace, |address| address.after = after);
+            .with_untracked(|address| address.filter.after.clone());
+        let mut to = None;
+        streams.listing.update_untracked(|listing| {
+            to = if is_on {
+                listing.turn_on(from.as_deref())
+            } else {
+                listing.previous(from.as_deref())
+            };
+        });
+        if !is_on || to.is_some() {
+            streams.open(HistoryChange::Push, |address| address.filter.after = to);
+        }
+    };
+    let button = move |id: &'static str, is_on: bool, is_there: Memo<bool>| {
+        let label = move || {
+            let text = streams.text();
+            if is_on {
+                text.next_page
+            } else {
+                text.previous_page
+            }
+        };
+        view! {
+            <button class="tool wide" data-testid=id disabled=move || !is_there.get() on:click=move |_| turn(is_on)>
+                {label}
+            </button>
         }
     };
     move || {
         (has_next.get() || has_previous.get()).then(|| {
             view! {
                 <div class="turn">
-                    <button
-                        class="tool wide"
-                        data-testid="previous"
-                        disabled=move || !has_previous.get()
-                        on:click=move |_| turn(|listing, _| Some(listing.turn_back()))
-                    >
-                        {streams.say(|text| text.previous_page)}
-                    </button>
-                    <button
-                        class="tool wide"
-                        data-testid="next"
-                        disabled=move || !has_next.get()
-                        on:click=move |_| turn(|listing, from| listing.turn_on(from).map(Some))
-                    >
-                        {streams.say(|text| text.next_page)}
-                    </button>
+                    {button("previous", false, has_previous)}
+                    {button("next", true, has_next)}
                 </div>
             }
         })

@@ -5,7 +5,7 @@ use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 
 use crate::app::language::Language;
-use crate::numbers::{self, count, size, span_s};
+use crate::numbers::{self, count, size, span_s, whole_seconds};
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::followers;
 use crate::techniques::look;
@@ -150,18 +150,12 @@ fn is_details_open(event: &leptos::ev::Event) -> bool {
 
 #[component]
 fn ReaderRow(language: Language, reader: LiveReader) -> impl IntoView {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "seconds of a connection"
-    )]
-    let seconds = reader.seconds.max(0.0) as u64;
     view! {
         <tr>
             <th scope="row">{look(reader.technique).label.say(language)}</th>
             <td class="offset">{reader.offset.to_string()}</td>
             <td>{size(reader.lag_bytes, language)}</td>
-            <td>{span_s(seconds, language)}</td>
+            <td>{span_s(whole_seconds(reader.seconds), language)}</td>
         </tr>
     }
 }

@@ -1,10 +1,10 @@
 //! What the Streams page says in English.
 
 use super::StreamsText;
-use crate::api::request::InvalidField;
+use crate::api::new_stream::InvalidField;
 use crate::app::language::Language;
-use crate::numbers::{count, size};
-use crate::pages::streams::model::tailing::FollowState;
+use crate::numbers::{count, size, span_s, whole_seconds};
+use crate::pages::streams::model::tailing::{FollowStart, FollowState};
 
 /// English.
 pub(super) const TEXT: StreamsText = StreamsText {
@@ -13,9 +13,43 @@ pub(super) const TEXT: StreamsText = StreamsText {
     skip: "Skip to the stream",
     foot: "Everything here is an ordinary request: each has its curl line. Lists and figures are JSON under /v1/streams.",
     list: "All streams",
+    stream_count: |number| format!("{} in all", plural(number, "stream")),
     search: "Search names",
+    search_by: "How to search",
+    contains: "contains",
+    begins: "begins with",
+    sort: "Order",
+    by_name: "by name",
+    newest_first: "newest first",
+    with_lab: "with lab/",
+    only_lab: "There are only streams of the lab, which are hidden.",
+    server: |server| {
+        let size = |bytes| size(bytes, Language::English);
+        let store = &server.store;
+        let memory = server.resident_bytes;
+        let stored = store.stored_bytes.map(|stored| {
+            let limit = store
+                .limit_bytes
+                .map(|limit| format!(" of {}", size(limit)));
+            format!("{}{} stored", size(stored), limit.unwrap_or_default())
+        });
+        let parts = [
+            Some(format!("Tailwater {}", server.version)),
+            Some(format!(
+                "up {}",
+                span_s(whole_seconds(server.uptime_seconds), Language::English)
+            )),
+            memory.map(|bytes| format!("{} of memory", size(bytes))),
+            stored,
+            store
+                .free_bytes
+                .map(|bytes| format!("{} of disk free", size(bytes))),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    },
+    disk_full: "The disk is full: appends are refused.",
     show_all: "Show all",
-    nothing_found: |search| format!("No stream has “{search}” in its name."),
+    nothing_found: |search| format!("No stream fits “{search}”."),
     none_title: "No streams yet",
     none: "A PUT brings one into being. Create one here, or in a shell:",
     loading: "Asking the server…",
@@ -34,10 +68,13 @@ pub(super) const TEXT: StreamsText = StreamsText {
     content_type: "Content type",
     other_type: "another…",
     ttl: "Ends after idle for",
+    expires_at: "Ends at",
     keep_bytes: "Keep at most",
     keep_seconds: "Keep messages for",
-    limits: "Limits",
+    closed_at_once: "Closed at once",
+    limits: "Options",
     limits_hint: "Empty means without limit. Reading and writing renew the idle time.",
+    fork_limits_hint: "Empty means as in the source. Reading and writing renew the idle time.",
     first: "First content, if any",
     create: "Create",
     field: |field| match field {
@@ -47,7 +84,32 @@ pub(super) const TEXT: StreamsText = StreamsText {
         InvalidField::KeepSeconds => {
             "The time to keep messages is a whole number of seconds, at least 1.".to_owned()
         }
+        InvalidField::ForkBeyond => {
+            "The further messages are a whole number, at least 1.".to_owned()
+        }
     },
+    subscriptions: "Subscriptions",
+    subscriptions_hint: "A subscription wakes a worker when streams have new messages. The server can neither list nor pause subscriptions: one is shown by its ID, and deleted to stop it.",
+    subscription_id: "ID",
+    subscription_kind: "Wakes by",
+    subscription_pattern: "Streams (* is one segment, ** any number)",
+    subscription_target: "URL of the webhook, or name of the wake stream",
+    subscription_show: "Show",
+    subscription_state: |details| {
+        let failure = details.last_error.as_ref().map(|error| {
+            let next = details.next_attempt_at.as_deref().unwrap_or_default();
+            format!(". Last failure: {error}. Next attempt: {next}")
+        });
+        format!(
+            "{}, {}, generation {}{}",
+            details.status,
+            plural(details.streams.len() as u64, "stream"),
+            count(details.generation),
+            failure.unwrap_or_default()
+        )
+    },
+    subscription_ask: "Delete the subscription with its cursors? There is no way back.",
+    acknowledged: "Acknowledged offset",
     facts: "What it is",
     earliest: "Earliest offset",
     tail: "Tail",
@@ -61,6 +123,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
     keeps_all: "everything",
     keeps_bytes: |size| format!("the last {size}"),
     keeps_for: |span| format!("messages for {span}"),
+    created_at: "Created",
     forked_from: "Forked from",
     at_offset: |offset| format!("at {offset}"),
     forks: "Forks",
@@ -94,8 +157,11 @@ pub(super) const TEXT: StreamsText = StreamsText {
     is_closed: "The stream is closed: nothing can be appended any more.",
     follow_title: "Follow live",
     follow_from: "Where to begin",
-    from_beginning: "from the beginning",
-    from_now: "from now on",
+    start_at: |start| match start {
+        FollowStart::Last => "the last messages",
+        FollowStart::Beginning => "from the beginning",
+        FollowStart::Now => "from now on",
+    },
     start: "Follow",
     stop: "Stop",
     stopped: "Not followed.",
@@ -109,13 +175,6 @@ pub(super) const TEXT: StreamsText = StreamsText {
     },
     stands_in: |technique| format!("{technique} stands in"),
     counts: |messages, bytes, requests| {
-        let plural = |number: u64, word: &str| {
-            format!(
-                "{} {word}{}",
-                count(number),
-                if number == 1 { "" } else { "s" }
-            )
-        };
         format!(
             "{}, {}, {}",
             plural(messages, "message"),
@@ -126,11 +185,13 @@ pub(super) const TEXT: StreamsText = StreamsText {
     nothing_yet: "Nothing has come yet.",
     cut: |size| format!("… {size} in all"),
     bytes_of: |size| format!("{size}, no text:"),
+    fork_here: |offset| format!("Fork after this message, at {offset}"),
     change_title: "Change",
     fork: "Fork",
-    fork_hint: "A new stream that begins with this one's messages up to an offset. Nothing is copied.",
+    fork_hint: "A new stream that begins with this one's messages up to an offset: click one above. Nothing is copied.",
     fork_at: "Up to offset",
     fork_tail: "the tail",
+    fork_beyond: "Further messages, or bytes if not JSON",
     close: "Close",
     close_ask: "Nobody can append afterwards, and there is no way back.",
     close_sure: "Close it",
@@ -150,9 +211,10 @@ pub(super) const TEXT: StreamsText = StreamsText {
     forked: |name| format!("{name} is created as a fork."),
     refused: |why| format!("Refused: {why}"),
     help_title: "What can be done here",
-    help_intro: "Every stream of this server, in the order of names. Choose one to see what it is, who reads it and how far behind, and to append, follow, fork, close or delete it.",
+    help_intro: "Every stream of this server. Choose one to see what it is, who reads it and how far behind, and to append, follow, fork, close or delete it.",
     help: &[
         "Figures are asked anew every two seconds while the tab is seen; the list every five.",
+        "A click on the offset of a message fills it into the form for a fork.",
         "Behind counts the bytes between what the server gave a reader and the tail.",
         "A long-poll is a reader only while it waits; a poll never: polls are counted as plain reads.",
         "The export is a file of lines with an end that a cut one lacks; `tailwater import` makes a stream of it.",
@@ -161,3 +223,11 @@ pub(super) const TEXT: StreamsText = StreamsText {
     key_new: "new stream",
     key_append: "to the append box",
 };
+
+fn plural(number: u64, word: &str) -> String {
+    format!(
+        "{} {word}{}",
+        count(number),
+        if number == 1 { "" } else { "s" }
+    )
+}

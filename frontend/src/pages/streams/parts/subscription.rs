@@ -1,0 +1,202 @@
+//! Subscriptions: one is made, shown by its id, and deleted; the server has no list of them.
+
+use leptos::prelude::*;
+
+use super::change::Twice;
+use super::curl::{CurlButton, FieldFault};
+use crate::api::request::ApiRequest;
+use crate::api::subscription::{SubscriptionDetails, SubscriptionForm};
+use crate::app::HistoryChange;
+use crate::browser;
+use crate::pages::streams::context::StreamsContext;
+use crate::pages::streams::controller::read;
+use crate::pages::streams::text::StreamsText;
+use crate::widgets::field::TextField;
+
+/// What is typed, and what the server says.
+#[derive(Clone, Copy)]
+struct SubscriptionState {
+    streams: StreamsContext,
+    id: RwSignal<String>,
+    pulls: RwSignal<bool>,
+    pattern: RwSignal<String>,
+    target: RwSignal<String>,
+    form: Memo<SubscriptionForm>,
+    shown: RwSignal<Option<SubscriptionDetails>>,
+    fault: RwSignal<String>,
+}
+
+impl SubscriptionState {
+    fn new(streams: StreamsContext, id: String) -> Self {
+        let empty = || RwSignal::new(String::new());
+        let (id, pulls) = (RwSignal::new(id), RwSignal::new(false));
+        let (pattern, target) = (empty(), empty());
+        let form = Memo::new(move |_| SubscriptionForm {
+            id: id.get(),
+            pulls: pulls.get(),
+            pattern: pattern.get(),
+            target: target.get(),
+        });
+        Self {
+            streams,
+            id,
+            pulls,
+            pattern,
+            target,
+            form,
+            shown: RwSignal::new(None),
+            fault: empty(),
+        }
+    }
+
+    /// Asks for the one with that id.
+    fn show(self) {
+        let form = self.form.get_untracked();
+        self.streams.open(HistoryChange::Replace, |address| {
+            address.subscription = Some(form.id.trim().to_owned()).filter(|id| !id.is_empty());
+        });
+        self.shown.set(None);
+        self.fault.set(String::new());
+        if !form.is_named() {
+            return;
+        }
+        wasm_bindgen_futures::spawn_local(async move {
+            match read(form.show()).await {
+                Ok(details) => {
+                    self.shown.try_set(details);
+                }
+                Err(why) => {
+                    self.fault.try_set(why.words().to_owned());
+                }
+            }
+        });
+    }
+
+    fn create(self) {
+        let request = self.form.with_untracked(SubscriptionForm::create);
+        wasm_bindgen_futures::spawn_local(async move {
+            match self.streams.controller().send(&request).await {
+                Ok(_) => self.show(),
+                Err(why) => {
+                    self.fault.try_set(why);
+                }
+            }
+        });
+    }
+
+    fn line(self, make: fn(&SubscriptionForm) -> ApiRequest) -> Signal<String> {
+        Signal::derive(move || self.form.with(make).curl(&browser::origin()))
+    }
+
+    fn field(
+        self,
+        id: &'static str,
+        label: fn(&'static StreamsText) -> &'static str,
+        value: RwSignal<String>,
+        hint: &'static str,
+    ) -> AnyView {
+        view! {
+            <label for=id>{self.streams.say(label)}</label>
+            <TextField id value placeholder=hint.to_owned() typed=move |()| self.fault.set(String::new()) />
+        }
+        .into_any()
+    }
+}
+
+/// The form, and in it the subscription with its cursors.
+#[component]
+pub fn SubscriptionSection() -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let opened = streams
+        .address
+        .with_untracked(|address| address.subscription.clone());
+    let is_open = opened.is_some();
+    let state = SubscriptionState::new(streams, opened.unwrap_or_default());
+    if is_open {
+        state.show();
+    }
+    let no_id = move || !state.form.with(SubscriptionForm::is_named);
+    let button = move |id,
+                       label: fn(&'static StreamsText) -> &'static str,
+                       act: fn(SubscriptionState)| {
+        view! {
+            <button class="tool wide" type="button" data-testid=id disabled=no_id on:click=move |_| act(state)>
+                {streams.say(label)}
+            </button>
+        }
+        .into_any()
+    };
+    view! {
+        <details class="part" open=is_open>
+            <summary data-testid="subscriptions">{streams.say(|text| text.subscriptions)}</summary>
+            <p class="hint">{streams.say(|text| text.subscriptions_hint)}</p>
+            <form
+                class="form"
+                on:submit=move |event| {
+                    event.prevent_default();
+                    state.show();
+                }
+            >
+                {state.field("subscription-id", |text| text.subscription_id, state.id, "jobs")}
+                <div class="row">
+                    {button("subscription-show", |text| text.subscription_show, SubscriptionState::show)}
+                    <CurlButton line=state.line(SubscriptionForm::show) id="curl-subscription" />
+                </div>
+                <ShownSubscription shown=state.shown />
+                <label for="subscription-kind">{streams.say(|text| text.subscription_kind)}</label>
+                <select
+                    id="subscription-kind"
+                    data-testid="subscription-kind"
+                    on:change=move |event| state.pulls.set(event_target_value(&event) == "pull-wake")
+                >
+                    <option>"webhook"</option>
+                    <option>"pull-wake"</option>
+                </select>
+                {state.field("subscription-pattern", |text| text.subscription_pattern, state.pattern, "jobs/**")}
+                {state.field("subscription-target", |text| text.subscription_target, state.target, "http://localhost:9000/hook")}
+                <div class="row">
+                    {button("subscription-create", |text| text.create, SubscriptionState::create)}
+                    <CurlButton line=state.line(SubscriptionForm::create) id="curl-subscribe" />
+                </div>
+                <FieldFault fault=state.fault />
+            </form>
+            <Twice
+                id="unsubscribe"
+                curl="curl-unsubscribe"
+                act=streams.say(|text| text.delete)
+                ask=Signal::derive(move || streams.text().subscription_ask.to_owned())
+                sure=streams.say(|text| text.delete)
+                request=Memo::new(move |_| state.form.with(SubscriptionForm::delete))
+                done=move |()| state.show()
+            />
+        </details>
+    }
+}
+
+/// How it stands, and how far it has come in each stream.
+#[component]
+fn ShownSubscription(shown: RwSignal<Option<SubscriptionDetails>>) -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    move || {
+        let details = shown.get()?;
+        let rows = details.streams.iter().map(|cursor| {
+            let (path, offset) = (cursor.path.clone(), cursor.acked_offset.clone());
+            view! { <tr><th scope="row">{path}</th><td class="offset">{offset}</td></tr> }
+        });
+        let rows = rows.collect_view();
+        Some(view! {
+            <p role="status" data-testid="subscription-state">{move || (streams.text().subscription_state)(&details)}</p>
+            <div class="scroll" tabindex="0">
+                <table data-testid="cursors">
+                    <thead>
+                        <tr>
+                            <th scope="col">{streams.say(|text| text.stream_name)}</th>
+                            <th scope="col">{streams.say(|text| text.acknowledged)}</th>
+                        </tr>
+                    </thead>
+                    <tbody>{rows}</tbody>
+                </table>
+            </div>
+        })
+    }
+}
