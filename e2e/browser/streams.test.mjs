@@ -74,9 +74,10 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await create('other/Paged one')
     const streams = await open('search=paged/')
     const first = await streams.waitForNames('the first page', SOON_MS, (names) => names.length === 50)
-    await streams.part('next').click()
+    await streams.part('next').press('Enter')
     const second = await streams.waitForNames('the second page', SOON_MS, (names) => names[0] === 'paged/050')
     assert.equal(second.length, 50)
+    assert.equal(await streams.page.evaluate(() => document.activeElement.dataset.testid), 'next', 'the button keeps the focus')
     await streams.part('next').click()
     await streams.waitForNames('the last page', SOON_MS, (names) => names.length === 20 && names[0] === 'paged/100')
     await until('there is no next page', SOON_MS, () => streams.part('next').isDisabled())
@@ -106,12 +107,18 @@ describe('the Streams page', { timeout: 900_000 }, () => {
   test('the list counts, hides the lab, sorts by age, and searches for beginnings', async () => {
     const own = await Server.start(['--store', 'memory'])
     try {
-      for (const name of ['b/one', 'lab/old', 'a/b', 'c']) {
+      const put = async (name) => {
         const created = await fetch(own.stream(name), { method: 'PUT', headers: { 'content-type': JSON_TYPE } })
         assert.equal(created.status, 201)
       }
-      const streams = await open('', {}, own)
       const are = (...expected) => (names) => JSON.stringify(names) === JSON.stringify(expected)
+      await put('lab/older')
+      const streams = await open('', {}, own)
+      await streams.part('empty').getByRole('button').click()
+      await streams.waitForNames('what was hidden', SOON_MS, are('lab/older'))
+      await streams.part('with-lab').uncheck()
+      assert.equal((await fetch(own.stream('lab/older'), { method: 'DELETE' })).status, 204)
+      for (const name of ['b/one', 'lab/old', 'a/b', 'c']) await put(name)
       await streams.waitForNames('all but the lab', SOON_MS, are('a/b', 'b/one', 'c'))
       assert.match(await streams.part('total').innerText(), /^4 /)
       await streams.part('sort').selectOption('1')

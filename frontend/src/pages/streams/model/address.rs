@@ -51,6 +51,8 @@ impl StreamsAddress {
         } else {
             ("search", !filter.text.is_empty())
         };
+        let subscription = self.subscription.as_deref();
+        let subscription = subscription.filter(|_| self.stream.is_none());
         Query::default()
             .with_some(name, is_kept.then_some(&*filter.text))
             .with_some("sort", filter.newest.then_some("newest"))
@@ -58,7 +60,7 @@ impl StreamsAddress {
             .with_some("after", filter.after.as_deref())
             .with_some("stream", self.stream.as_deref())
             .with_some("live", self.technique.map(Technique::name))
-            .with_some("subscription", self.subscription.as_deref())
+            .with_some("subscription", subscription)
     }
 
     /// The title of the window while that stream is open.
@@ -86,13 +88,14 @@ mod tests {
             },
             stream: Some("logs/a b?".to_owned()),
             technique: Some(Technique::LongPoll),
-            subscription: Some("jobs".to_owned()),
+            subscription: None,
         };
         let beginning = StreamsAddress {
             filter: ListFilter {
                 is_prefix: true,
                 ..ListFilter::default()
             },
+            subscription: Some("jobs".to_owned()),
             ..StreamsAddress::default()
         };
         for address in [StreamsAddress::default(), open, beginning] {

@@ -68,6 +68,11 @@ impl Listing {
         self.page.here().and_then(|page| page.after.clone())
     }
 
+    /// Whether there is a next page; `None` while the page is awaited.
+    pub fn has_next(&self) -> Option<bool> {
+        (self.page != Fetched::Awaited).then(|| self.next().is_some())
+    }
+
     /// Leaves the page that begins behind `from` for the next one, and says where that begins.
     pub fn turn_on(&mut self, from: Option<&str>) -> Option<String> {
         let next = self.next()?;
@@ -166,7 +171,9 @@ mod tests {
             ..Listing::default()
         };
         assert_eq!(listing.turn_on(None).as_deref(), Some("b"));
+        assert_eq!(listing.has_next(), Some(true));
         listing.wait();
+        assert_eq!(listing.has_next(), None);
         assert_eq!(listing.turn_on(Some("b")), None, "not before it is there");
         listing.page = list(Some("d"));
         assert_eq!(listing.turn_on(Some("b")).as_deref(), Some("d"));

@@ -202,10 +202,13 @@ fn Empty() -> impl IntoView {
         } else {
             let words = move || {
                 let text = streams.text();
-                if search.is_empty() {
-                    text.only_lab.to_owned()
-                } else {
-                    (text.nothing_found)(&search)
+                let is_whole = streams
+                    .address
+                    .with(|address| address.filter.hides_lab() && address.filter.after.is_none());
+                match search.as_str() {
+                    "" if is_whole => text.only_lab.to_owned(),
+                    "" => text.nothing_here.to_owned(),
+                    search => (text.nothing_found)(search),
                 }
             };
             view! {
@@ -234,7 +237,13 @@ fn Empty() -> impl IntoView {
 #[component]
 fn PageTurn() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let has_next = Memo::new(move |_| streams.listing.with(|listing| listing.next().is_some()));
+    // What was stays while the next page is awaited, so that the buttons stay the same elements and keep the focus.
+    let has_next = Memo::new(move |before: Option<&bool>| {
+        streams
+            .listing
+            .with(|listing| listing.has_next().or_else(|| before.copied()))
+            .unwrap_or_default()
+    });
     let has_previous = Memo::new(move |_| {
         streams
             .address
@@ -271,8 +280,9 @@ fn PageTurn() -> impl IntoView {
             </button>
         }
     };
+    let has_any = Memo::new(move |_| has_next.get() || has_previous.get());
     move || {
-        (has_next.get() || has_previous.get()).then(|| {
+        has_any.get().then(|| {
             view! {
                 <div class="turn">
                     {button("previous", false, has_previous)}

@@ -22,6 +22,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
     by_name: "by name",
     newest_first: "newest first",
     with_lab: "with lab/",
+    nothing_here: "There are no streams to show here.",
     only_lab: "There are only streams of the lab, which are hidden.",
     server: |server| {
         let size = |bytes| size(bytes, Language::English);

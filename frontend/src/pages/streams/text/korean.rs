@@ -25,6 +25,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
     by_name: "이름순",
     newest_first: "최신순",
     with_lab: "lab/ 포함",
+    nothing_here: "여기에 표시할 스트림이 없습니다.",
     only_lab: "lab 기능의 스트림만 있으며 숨겨져 있습니다.",
     server: |server| {
         let size = |bytes| size(bytes, Language::Korean);

@@ -32,6 +32,7 @@ pub struct StreamsText {
     pub by_name: &'static str,
     pub newest_first: &'static str,
     pub with_lab: &'static str,
+    pub nothing_here: &'static str,
     pub only_lab: &'static str,
     pub server: fn(&ServerDetails) -> String,
     pub disk_full: &'static str,
