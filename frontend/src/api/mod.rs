@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod request;
 #[cfg(target_arch = "wasm32")]
 pub mod send;
+pub mod server;
 #[cfg(target_arch = "wasm32")]
 pub mod stream;
 pub mod subscription;

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use leptos::prelude::*;
-use tailwater_protocol::inspect::{ServerDetails, StreamDetails};
+use tailwater_protocol::inspect::StreamDetails;
 
 use super::PAGE;
 use super::controller::{Following, StreamsController};
@@ -45,8 +45,8 @@ pub struct StreamsContext {
     pub address: Memo<StreamsAddress>,
     /// The list.
     pub listing: RwSignal<Listing>,
-    /// What the server runs on.
-    pub server: RwSignal<Option<ServerDetails>>,
+    /// What the server says of itself, as JSON.
+    pub server: RwSignal<String>,
     /// The offset at which the fork form forks; empty for the tail.
     pub fork_at: RwSignal<String>,
     /// The stream that is looked at.

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tailwater_client::FollowReport;
 use tailwater_client::drivers::browser::{Follower, follow};
 use tailwater_client::reader::FollowOptions;
-use tailwater_protocol::inspect::{ServerDetails, StreamDetails, StreamList};
+use tailwater_protocol::inspect::{StreamDetails, StreamList};
 use tailwater_protocol::{StreamName, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
@@ -87,8 +87,8 @@ pub struct StreamsController {
     showing: Cell<bool>,
     /// The list.
     pub listing: ArcRwSignal<Listing>,
-    /// What the server runs on.
-    pub server: ArcRwSignal<Option<ServerDetails>>,
+    /// What the server says of itself, as JSON.
+    pub server: ArcRwSignal<String>,
     /// The stream that is looked at.
     pub looked: ArcRwSignal<Fetched<StreamDetails>>,
     /// What the follower brought.
@@ -182,11 +182,11 @@ impl StreamsController {
             return browser::sleep(LOOK_MS).await;
         };
         if self.listing.with_untracked(|listing| listing.page != page) {
-            self.listing.update(|listing| listing.page = page);
+            self.listing.update(|listing| listing.show(page));
         }
         // What it runs on is shown as far as it is known.
-        if let Ok(server) = read(ApiRequest::server()).await {
-            self.server.set(Some(server));
+        if let Ok(server) = read_text(ApiRequest::server()).await {
+            self.server.set(server);
         }
         browser::sleep(LIST_MS).await;
     }
@@ -367,11 +367,17 @@ impl StreamsController {
 }
 
 /// Sends a request and decodes the JSON of its response.
+async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, ApiError> {
+    send(request).await?.json()
+}
+
+/// Sends a request and takes the text of its response.
 ///
 /// # Errors
 /// [`ApiError`].
-pub(super) async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, ApiError> {
-    send(request).await?.json()
+pub(super) async fn read_text(request: ApiRequest) -> Result<String, ApiError> {
+    let answer = send(request).await?;
+    Ok(String::from_utf8_lossy(&answer.body).into_owned())
 }
 
 /// Waits until the tab is seen.

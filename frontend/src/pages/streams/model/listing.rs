@@ -58,6 +58,8 @@ impl<T> Fetched<T> {
 pub struct Listing {
     /// The page.
     pub page: Fetched<StreamList>,
+    /// How many streams the server has, once it is known.
+    pub total: Option<u64>,
     /// Where the pages begin that were turned to from here, the first of them in front.
     starts: Vec<String>,
 }
@@ -100,17 +102,19 @@ impl Listing {
 
     /// Begins anew with another search.
     pub fn restart(&mut self) {
-        *self = Self::default();
+        self.starts.clear();
+        self.wait();
+    }
+
+    /// Takes a page that came.
+    pub fn show(&mut self, page: Fetched<StreamList>) {
+        self.total = page.here().map(|page| page.total as u64).or(self.total);
+        self.page = page;
     }
 
     /// Whether nothing exists that could be listed.
     pub fn is_empty(&self) -> bool {
         self.page.here().is_some_and(|page| page.streams.is_empty())
-    }
-
-    /// How many streams the server has, as far as it is known.
-    pub fn total(&self) -> Option<usize> {
-        self.page.here().map(|page| page.total)
     }
 }
 
@@ -166,14 +170,13 @@ mod tests {
 
     #[test]
     fn pages_are_turned_on_and_back_also_from_a_deep_link() {
-        let mut listing = Listing {
-            page: list(Some("b")),
-            ..Listing::default()
-        };
+        let mut listing = Listing::default();
+        assert_eq!(listing.total, None);
+        listing.show(list(Some("b")));
         assert_eq!(listing.turn_on(None).as_deref(), Some("b"));
         assert_eq!(listing.has_next(), Some(true));
         listing.wait();
-        assert_eq!(listing.has_next(), None);
+        assert_eq!((listing.has_next(), listing.total), (None, Some(0)));
         assert_eq!(listing.turn_on(Some("b")), None, "not before it is there");
         listing.page = list(Some("d"));
         assert_eq!(listing.turn_on(Some("b")).as_deref(), Some("d"));

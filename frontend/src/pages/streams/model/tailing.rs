@@ -36,6 +36,21 @@ impl FollowStart {
     /// All, in the order in which they are offered.
     pub const ALL: [Self; 3] = [Self::Last, Self::Beginning, Self::Now];
 
+    /// Its machine-readable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Last => "last",
+            Self::Beginning => "beginning",
+            Self::Now => "now",
+        }
+    }
+
+    /// The one of that name; the usual one if there is none.
+    pub fn from_name(name: &str) -> Self {
+        let named = Self::ALL.into_iter().find(|it| it.name() == name);
+        named.unwrap_or_default()
+    }
+
     /// The offset to begin at in a stream that was found like this.
     pub fn offset(self, details: &StreamDetails) -> Token {
         let tail = bytes_before(&details.next_offset);
@@ -420,6 +435,7 @@ mod tests {
         assert_eq!(at(&details), 6);
         details.last_messages.clear();
         assert_eq!(at(&details), 6 + LAST_BYTES_MAX);
-        assert_eq!(FollowStart::Now.offset(&details), Token::now());
+        assert_eq!(FollowStart::from_name("now").offset(&details), Token::now());
+        assert_eq!(FollowStart::from_name(""), FollowStart::Last);
     }
 }

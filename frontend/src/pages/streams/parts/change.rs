@@ -41,7 +41,7 @@ pub fn ChangeSection(
                         act=Signal::derive(move || streams.text().close)
                         ask=Signal::derive(move || streams.text().close_ask.to_owned())
                         sure=Signal::derive(move || streams.text().close_sure)
-                        request=Memo::new(move |_| close())
+                        request=move |()| close()
                         done=move |()| streams.said.set(Some(LastAction::Closed(name.get_value().to_string())))
                     />
                 })}
@@ -58,7 +58,7 @@ pub fn ChangeSection(
                         }
                     })
                     sure=Signal::derive(move || streams.text().delete_sure)
-                    request=Memo::new(move |_| delete())
+                    request=move |()| delete()
                     done=move |()| {
                         streams.said.set(Some(LastAction::Deleted(name.get_value().to_string())));
                         streams.open(HistoryChange::Push, |address| address.stream = None);
@@ -83,7 +83,8 @@ pub fn Twice(
     /// The answer that acts.
     sure: Signal<&'static str>,
     /// What is sent.
-    request: Memo<ApiRequest>,
+    #[prop(into)]
+    request: Callback<(), ApiRequest>,
     /// What happens afterwards.
     #[prop(into)]
     done: Callback<()>,
@@ -92,7 +93,7 @@ pub fn Twice(
     let is_asking = RwSignal::new(false);
     let is_busy = RwSignal::new(false);
     let fault = RwSignal::new(String::new());
-    let line = Signal::derive(move || request.with(|request| request.curl(&browser::origin())));
+    let line = Signal::derive(move || request.run(()).curl(&browser::origin()));
     let turn = move |to: bool| {
         is_asking.set(to);
         fault.set(String::new());
@@ -105,7 +106,7 @@ pub fn Twice(
             return;
         }
         is_busy.set(true);
-        let request = request.get_untracked();
+        let request = untrack(move || request.run(()));
         wasm_bindgen_futures::spawn_local(async move {
             let controller = streams.controller();
             let outcome = if id == "delete" {

@@ -74,7 +74,7 @@ pub fn SearchForm() -> impl IntoView {
 pub fn ListChoices() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let is = move |part: fn(&ListFilter) -> bool| {
-        Signal::derive(move || streams.address.with(|address| part(&address.filter)))
+        move || streams.address.with(|address| part(&address.filter))
     };
     let choose = move |change: fn(&mut ListFilter, bool), to: bool| {
         streams.open(HistoryChange::Replace, |address| {
@@ -85,7 +85,7 @@ pub fn ListChoices() -> impl IntoView {
     let select = move |id: &'static str,
                        label: Signal<&'static str>,
                        names: [Signal<&'static str>; 2],
-                       is_second: Signal<bool>,
+                       is_second: fn(&ListFilter) -> bool,
                        change: fn(&mut ListFilter, bool)| {
         view! {
             <select
@@ -93,8 +93,8 @@ pub fn ListChoices() -> impl IntoView {
                 aria-label=label
                 on:change=move |event| choose(change, event_target_value(&event) == "1")
             >
-                <option value="0" prop:selected=move || !is_second.get()>{names[0]}</option>
-                <option value="1" prop:selected=is_second>{names[1]}</option>
+                <option value="0">{names[0]}</option>
+                <option value="1" prop:selected=is(is_second)>{names[1]}</option>
             </select>
         }
     };
@@ -105,7 +105,7 @@ pub fn ListChoices() -> impl IntoView {
             streams.say(|text| text.contains),
             streams.say(|text| text.begins),
         ],
-        is(|filter| filter.is_prefix),
+        |filter| filter.is_prefix,
         |filter, to| filter.is_prefix = to,
     );
     let sort = select(
@@ -115,7 +115,7 @@ pub fn ListChoices() -> impl IntoView {
             streams.say(|text| text.by_name),
             streams.say(|text| text.newest_first),
         ],
-        is(|filter| filter.newest),
+        |filter| filter.newest,
         |filter, to| filter.newest = to,
     );
     view! {

@@ -29,19 +29,15 @@ pub fn FollowSection(
             .address
             .with(|address| address.technique.unwrap_or(USUAL))
     });
-    let start_at = RwSignal::new(FollowStart::default());
-    // Where the curl line begins: as the page does, or would.
-    let from = Memo::new(move |_| {
-        let now = streams
-            .following
-            .with(|how| how.as_ref().map(|how| how.from.clone()));
-        now.unwrap_or_else(|| {
-            details.with(|details| {
-                let here = details.as_ref();
-                here.map_or_else(Token::beginning, |it| start_at.get().offset(it))
-            })
+    // The name of a [`FollowStart`].
+    let start_at = RwSignal::new(String::new());
+    let from = move || {
+        let start = FollowStart::from_name(&start_at.get());
+        details.with(|details| {
+            let here = details.as_ref();
+            here.map_or_else(Token::beginning, |it| start.offset(it))
         })
-    });
+    };
     let has_ttl = Memo::new(move |_| {
         details.with(|details| {
             details
@@ -51,15 +47,15 @@ pub fn FollowSection(
     });
     let is_on = Memo::new(move |_| streams.following.with(Option::is_some));
     let line = Signal::derive(move || {
-        name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from.get()))
+        // As the page follows it, or would.
+        let now = streams.following.get().map(|how| how.from);
+        let from = now.unwrap_or_else(from);
+        name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from))
     });
     let start = move || {
         let how = Following {
             technique: wished.get_untracked(),
-            from: details.with_untracked(|details| {
-                let here = details.as_ref();
-                here.map_or_else(Token::beginning, |it| start_at.get_untracked().offset(it))
-            }),
+            from: untrack(from),
         };
         streams.controller().follow(how);
     };
@@ -68,12 +64,7 @@ pub fn FollowSection(
             <h3 id="follow-title">{streams.say(|text| text.follow_title)}</h3>
             <Techniques wished />
             <div class="row">
-                <StartChoice chosen=move |chosen| {
-                    start_at.set(chosen);
-                    if is_on.get_untracked() {
-                        start();
-                    }
-                } />
+                <StartChoice start_at chosen=move |()| if is_on.get_untracked() { start() } />
                 <button
                     class="tool wide"
                     data-testid="follow-toggle"
@@ -92,20 +83,18 @@ pub fn FollowSection(
 
 /// Where to begin.
 #[component]
-fn StartChoice(#[prop(into)] chosen: Callback<FollowStart>) -> impl IntoView {
+fn StartChoice(start_at: RwSignal<String>, #[prop(into)] chosen: Callback<()>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let starts = FollowStart::ALL.map(|start| {
-        let name = format!("{start:?}");
-        view! { <option value=name>{move || (streams.text().start_at)(start)}</option> }
+        view! { <option value=start.name()>{move || (streams.text().start_at)(start)}</option> }
     });
     view! {
         <select
             data-testid="follow-from"
             aria-label=streams.say(|text| text.follow_from)
             on:change=move |event| {
-                let value = event_target_value(&event);
-                let start = FollowStart::ALL.into_iter().find(|start| format!("{start:?}") == value);
-                chosen.run(start.unwrap_or_default());
+                start_at.set(event_target_value(&event));
+                chosen.run(());
             }
         >
             {starts}

@@ -11,7 +11,7 @@ use crate::app::language::Language;
 use crate::browser;
 use crate::numbers;
 use crate::pages::streams::context::StreamsContext;
-use crate::pages::streams::model::listing::{FetchedKind, Listing, PAGE, bytes_before};
+use crate::pages::streams::model::listing::{FetchedKind, PAGE, bytes_before};
 use crate::pages::streams::parts::curl::CurlButton;
 use crate::widgets::command::CommandLine;
 use crate::widgets::nav::is_plain;
@@ -26,12 +26,8 @@ pub fn ListSection() -> impl IntoView {
             .with(|address| ApiRequest::list(&address.filter, PAGE));
         request.curl(&browser::origin())
     });
-    let total = Memo::new(move |before: Option<&Option<usize>>| {
-        let now = streams.listing.with(Listing::total);
-        now.or_else(|| before.copied().flatten())
-    });
     let number = Signal::derive(move || {
-        let total = total.get().map(|total| total as u64);
+        let total = streams.listing.with(|listing| listing.total);
         total.map(streams.text().stream_count).unwrap_or_default()
     });
     view! {
@@ -183,7 +179,7 @@ fn kept(stream: &StreamSummary, language: Language) -> String {
 fn Empty() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let search = Memo::new(move |_| streams.address.with(|address| address.filter.text.clone()));
-    let has_others = Memo::new(move |_| streams.listing.with(|it| it.total() > Some(0)));
+    let has_others = Memo::new(move |_| streams.listing.with(|it| it.total > Some(0)));
     let line = format!(
         "curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo",
         browser::origin()

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use crate::api::server::ServerFacts;
 use crate::pages::streams::context::StreamsContext;
 
 /// Version, uptime, memory and disk.
@@ -10,17 +11,12 @@ pub fn ServerLine() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let line = Signal::derive(move || {
         let text = streams.text();
-        streams.server.with(|server| {
-            let server = server.as_ref()?;
-            let store = &server.store;
-            let is_full = store.free_bytes.is_some() && store.free_bytes <= store.reserved_bytes;
-            let words = (text.server)(server);
-            Some(if is_full {
-                format!("{words}. {}", text.disk_full)
-            } else {
-                words
-            })
-        })
+        let said = streams.server.with(|json| ServerFacts::parse(json));
+        let words = said.map(|server| {
+            let full = if server.is_full { text.disk_full } else { "" };
+            format!("{} {full}", (text.server)(&server))
+        });
+        words.unwrap_or_default()
     });
     view! { <p class="hint server" data-testid="server">{line}</p> }
 }

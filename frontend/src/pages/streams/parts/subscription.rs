@@ -9,7 +9,7 @@ use crate::api::subscription::{SubscriptionDetails, SubscriptionForm};
 use crate::app::HistoryChange;
 use crate::browser;
 use crate::pages::streams::context::StreamsContext;
-use crate::pages::streams::controller::read;
+use crate::pages::streams::controller::read_text;
 use crate::pages::streams::text::StreamsText;
 use crate::widgets::field::TextField;
 
@@ -21,47 +21,48 @@ struct SubscriptionState {
     pulls: RwSignal<bool>,
     pattern: RwSignal<String>,
     target: RwSignal<String>,
-    form: Memo<SubscriptionForm>,
-    shown: RwSignal<Option<SubscriptionDetails>>,
+    /// What the server says of it, as JSON.
+    shown: RwSignal<String>,
     fault: RwSignal<String>,
 }
 
 impl SubscriptionState {
     fn new(streams: StreamsContext, id: String) -> Self {
         let empty = || RwSignal::new(String::new());
-        let (id, pulls) = (RwSignal::new(id), RwSignal::new(false));
-        let (pattern, target) = (empty(), empty());
-        let form = Memo::new(move |_| SubscriptionForm {
-            id: id.get(),
-            pulls: pulls.get(),
-            pattern: pattern.get(),
-            target: target.get(),
-        });
         Self {
             streams,
-            id,
-            pulls,
-            pattern,
-            target,
-            form,
-            shown: RwSignal::new(None),
+            id: RwSignal::new(id),
+            pulls: RwSignal::new(false),
+            pattern: empty(),
+            target: empty(),
+            shown: empty(),
             fault: empty(),
+        }
+    }
+
+    /// All of it; following it when read in a view.
+    fn form(self) -> SubscriptionForm {
+        SubscriptionForm {
+            id: self.id.get(),
+            pulls: self.pulls.get(),
+            pattern: self.pattern.get(),
+            target: self.target.get(),
         }
     }
 
     /// Asks for the one with that id.
     fn show(self) {
-        let form = self.form.get_untracked();
+        let form = untrack(move || self.form());
         self.streams.open(HistoryChange::Replace, |address| {
             address.subscription = Some(form.id.trim().to_owned()).filter(|id| !id.is_empty());
         });
-        self.shown.set(None);
+        self.shown.set(String::new());
         self.fault.set(String::new());
         if !form.is_named() {
             return;
         }
         wasm_bindgen_futures::spawn_local(async move {
-            match read(form.show()).await {
+            match read_text(form.show()).await {
                 Ok(details) => {
                     self.shown.try_set(details);
                 }
@@ -73,7 +74,7 @@ impl SubscriptionState {
     }
 
     fn create(self) {
-        let request = self.form.with_untracked(SubscriptionForm::create);
+        let request = untrack(move || self.form().create());
         wasm_bindgen_futures::spawn_local(async move {
             match self.streams.controller().send(&request).await {
                 Ok(_) => self.show(),
@@ -85,7 +86,7 @@ impl SubscriptionState {
     }
 
     fn line(self, make: fn(&SubscriptionForm) -> ApiRequest) -> Signal<String> {
-        Signal::derive(move || self.form.with(make).curl(&browser::origin()))
+        Signal::derive(move || make(&self.form()).curl(&browser::origin()))
     }
 
     fn field(
@@ -115,7 +116,7 @@ pub fn SubscriptionSection() -> impl IntoView {
     if is_open {
         state.show();
     }
-    let no_id = move || !state.form.with(SubscriptionForm::is_named);
+    let no_id = move || state.id.with(|id| id.trim().is_empty());
     let button = move |id,
                        label: fn(&'static StreamsText) -> &'static str,
                        act: fn(SubscriptionState)| {
@@ -166,7 +167,7 @@ pub fn SubscriptionSection() -> impl IntoView {
                 act=streams.say(|text| text.delete)
                 ask=Signal::derive(move || streams.text().subscription_ask.to_owned())
                 sure=streams.say(|text| text.delete)
-                request=Memo::new(move |_| state.form.with(SubscriptionForm::delete))
+                request=move |()| untrack(move || state.form().delete())
                 done=move |()| state.show()
             />
         </details>
@@ -175,12 +176,11 @@ pub fn SubscriptionSection() -> impl IntoView {
 
 /// How it stands, and how far it has come in each stream.
 #[component]
-fn ShownSubscription(shown: RwSignal<Option<SubscriptionDetails>>) -> impl IntoView {
+fn ShownSubscription(shown: RwSignal<String>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     move || {
-        let details = shown.get()?;
-        let rows = details.streams.iter().map(|cursor| {
-            let (path, offset) = (cursor.path.clone(), cursor.acked_offset.clone());
+        let details = shown.with(|json| SubscriptionDetails::parse(json))?;
+        let rows = details.cursors.clone().into_iter().map(|[path, offset]| {
             view! { <tr><th scope="row">{path}</th><td class="offset">{offset}</td></tr> }
         });
         let rows = rows.collect_view();

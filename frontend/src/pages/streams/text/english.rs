@@ -3,7 +3,7 @@
 use super::StreamsText;
 use crate::api::new_stream::InvalidField;
 use crate::app::language::Language;
-use crate::numbers::{count, size, span_s, whole_seconds};
+use crate::numbers::{count, size, span_s};
 use crate::pages::streams::model::tailing::{FollowStart, FollowState};
 
 /// English.
@@ -26,10 +26,9 @@ pub(super) const TEXT: StreamsText = StreamsText {
     only_lab: "There are only streams of the lab, which are hidden.",
     server: |server| {
         let size = |bytes| size(bytes, Language::English);
-        let store = &server.store;
         let memory = server.resident_bytes;
-        let stored = store.stored_bytes.map(|stored| {
-            let limit = store
+        let stored = server.stored_bytes.map(|stored| {
+            let limit = server
                 .limit_bytes
                 .map(|limit| format!(" of {}", size(limit)));
             format!("{}{} stored", size(stored), limit.unwrap_or_default())
@@ -38,17 +37,17 @@ pub(super) const TEXT: StreamsText = StreamsText {
             Some(format!("Tailwater {}", server.version)),
             Some(format!(
                 "up {}",
-                span_s(whole_seconds(server.uptime_seconds), Language::English)
+                span_s(server.uptime_seconds, Language::English)
             )),
             memory.map(|bytes| format!("{} of memory", size(bytes))),
             stored,
-            store
+            server
                 .free_bytes
                 .map(|bytes| format!("{} of disk free", size(bytes))),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
     },
-    disk_full: "The disk is full: appends are refused.",
+    disk_full: "· The disk is full: appends are refused.",
     show_all: "Show all",
     nothing_found: |search| format!("No stream fits “{search}”."),
     none_title: "No streams yet",
@@ -104,7 +103,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
         format!(
             "{}, {}, generation {}{}",
             details.status,
-            plural(details.streams.len() as u64, "stream"),
+            plural(details.cursors.len() as u64, "stream"),
             count(details.generation),
             failure.unwrap_or_default()
         )

@@ -6,7 +6,7 @@ use super::StreamsText;
 use crate::api::name::NameFault;
 use crate::api::new_stream::InvalidField;
 use crate::app::language::Language;
-use crate::numbers::{count, size, span_s, whole_seconds};
+use crate::numbers::{count, size, span_s};
 use crate::pages::streams::model::tailing::{FollowStart, FollowState};
 
 /// 한국어.
@@ -29,27 +29,28 @@ pub(super) const TEXT: StreamsText = StreamsText {
     only_lab: "lab 기능의 스트림만 있으며 숨겨져 있습니다.",
     server: |server| {
         let size = |bytes| size(bytes, Language::Korean);
-        let store = &server.store;
         let memory = server.resident_bytes;
-        let stored = store.stored_bytes.map(|stored| {
-            let limit = store.limit_bytes.map(|limit| format!(" / {}", size(limit)));
+        let stored = server.stored_bytes.map(|stored| {
+            let limit = server
+                .limit_bytes
+                .map(|limit| format!(" / {}", size(limit)));
             format!("저장된 크기 {}{}", size(stored), limit.unwrap_or_default())
         });
         let parts = [
             Some(format!("Tailwater {}", server.version)),
             Some(format!(
                 "가동 시간 {}",
-                span_s(whole_seconds(server.uptime_seconds), Language::Korean)
+                span_s(server.uptime_seconds, Language::Korean)
             )),
             memory.map(|bytes| format!("메모리 {}", size(bytes))),
             stored,
-            store
+            server
                 .free_bytes
                 .map(|bytes| format!("디스크 여유 공간 {}", size(bytes))),
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
     },
-    disk_full: "디스크가 가득 차서 추가 요청이 거부됩니다.",
+    disk_full: "· 디스크가 가득 차서 추가 요청이 거부됩니다.",
     show_all: "모두 보기",
     nothing_found: |search| format!("‘{search}’ 검색 결과가 없습니다."),
     none_title: "아직 스트림이 없습니다",
@@ -105,7 +106,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
             } else {
                 "실패"
             },
-            details.streams.len(),
+            details.cursors.len(),
             count(details.generation),
             failure.unwrap_or_default()
         )

@@ -3,9 +3,8 @@
 mod english;
 mod korean;
 
-use tailwater_protocol::inspect::ServerDetails;
-
 use crate::api::new_stream::InvalidField;
+use crate::api::server::ServerFacts;
 use crate::api::subscription::SubscriptionDetails;
 use crate::app::language::Language;
 use crate::pages::streams::model::tailing::{FollowStart, FollowState};
@@ -34,7 +33,7 @@ pub struct StreamsText {
     pub with_lab: &'static str,
     pub nothing_here: &'static str,
     pub only_lab: &'static str,
-    pub server: fn(&ServerDetails) -> String,
+    pub server: fn(&ServerFacts) -> String,
     pub disk_full: &'static str,
     pub show_all: &'static str,
     pub nothing_found: fn(&str) -> String,
