@@ -80,7 +80,7 @@ impl SubscriptionForm {
 
     /// Make it.
     pub fn create(&self) -> ApiRequest {
-        let text = |text: &str| Value::from(text.trim()).to_string();
+        let text = |text: &str| serde_json::to_string(text.trim()).unwrap_or_default();
         let (pattern, target) = (text(&self.pattern), text(&self.target));
         let body = if self.pulls {
             format!(r#"{{"type":"pull-wake","pattern":{pattern},"wake_stream":{target}}}"#)
