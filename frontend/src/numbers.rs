@@ -235,6 +235,17 @@ pub fn parse(text: &str) -> Option<f64> {
     Some(sign * number).filter(|number| number.is_finite())
 }
 
+/// As few digits as name it exactly: `0.1`, `2000`, `1e-7`.
+pub fn shortest(value: f64) -> String {
+    let number = serde_json::to_string(&value).unwrap_or_default();
+    number.trim_end_matches(".0").to_owned()
+}
+
+/// A length in a style sheet: `12.5px`.
+pub fn px(value: f64) -> String {
+    shortest(value) + "px"
+}
+
 fn whole(value: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
@@ -297,6 +308,11 @@ mod tests {
             [trimmed(0.1), trimmed(2_000.0), trimmed(12.5)],
             ["0.1", "2000", "12.5"]
         );
+        assert_eq!(
+            [shortest(0.125), shortest(-2_000.0), shortest(1e-7)],
+            ["0.125", "-2000", "1e-7"]
+        );
+        assert_eq!(px(12.5), "12.5px");
     }
 
     /// Each figure in English and in Korean.

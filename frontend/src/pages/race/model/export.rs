@@ -13,6 +13,7 @@ use super::race::RaceState;
 use super::settings::{RaceSource, pattern_name};
 use super::summary::{LanePath, Summary};
 use crate::lanes::ReaderPlace;
+use crate::numbers::shortest;
 
 /// Where and when a result was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -283,10 +284,10 @@ pub fn csv(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Stri
             relay(counts.connections),
             relay(counts.connections_open),
             number(summary.clock.map(|clock| clock.bound_ms)),
-            settings.interval_ms.to_string(),
-            settings.hold_s.to_string(),
-            race.added_delays().0.to_string(),
-            race.added_delays().1.to_string(),
+            shortest(settings.interval_ms),
+            shortest(settings.hold_s),
+            shortest(race.added_delays().0),
+            shortest(race.added_delays().1),
             number(summary.rate_per_s),
             number(Some(summary.run_s)),
             cell(&provenance.at),
@@ -363,7 +364,7 @@ fn round(value: f64) -> f64 {
 
 fn number(value: Option<f64>) -> String {
     value
-        .map(|value| round(value).to_string())
+        .map(|value| shortest(round(value)))
         .unwrap_or_default()
 }
 

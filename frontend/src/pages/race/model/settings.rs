@@ -193,7 +193,7 @@ impl RaceSettings {
             .into_iter()
             .filter(|(_, now, by_default)| now != by_default)
             .fold(query, |query, (name, now, _)| {
-                query.with(name, now.to_string())
+                query.with(name, numbers::shortest(now))
             })
             .with_some("scale", self.log.then_some("log"))
     }

@@ -223,8 +223,8 @@ pub fn Dial(
                     data-testid=id
                     type="number"
                     inputmode="decimal"
-                    min=limits.min.to_string()
-                    max=limits.max.to_string()
+                    min=numbers::shortest(limits.min)
+                    max=numbers::shortest(limits.max)
                     step="any"
                     prop:value=shown
                     on:change=move |event| choose(parse(&event))
@@ -234,10 +234,10 @@ pub fn Dial(
             <input
                 type="range"
                 min="0"
-                max=STEPS.to_string()
+                max=numbers::shortest(STEPS)
                 tabindex="-1"
                 aria-hidden="true"
-                prop:value=move || place().to_string()
+                prop:value=move || numbers::shortest(place())
                 on:input=move |event| dragged.set(Some(from_step(parse(&event), limits, log)))
                 on:change=move |event| choose(from_step(parse(&event), limits, log))
             />

@@ -7,6 +7,7 @@ use super::canvases::RaceCanvases;
 use super::draw::GUTTER;
 use super::draw::sequence::{self, Detail};
 use super::tables::{FigureTable, RequestTable};
+use crate::numbers::px;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::headline::Headline;
 use crate::pages::race::text::RaceText;
@@ -106,7 +107,6 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
             on.map(|lane| lane.technique).collect::<Vec<_>>()
         })
     });
-    let px = |value: f64| format!("{value}px");
     view! {
         <div class="names" style:left=px(GUTTER + 4.0)>
             {move || {
