@@ -8,6 +8,7 @@ use super::text::SharedText;
 use crate::browser;
 use crate::widgets::help::Help;
 use crate::widgets::nav::{Choices, Nav, PageLink};
+use crate::widgets::views::CollectAny;
 
 /// The row of the page that is at no address of its own.
 pub(super) static NOT_FOUND: DashboardPage = DashboardPage {
@@ -42,7 +43,7 @@ fn NotFoundPage() -> impl IntoView {
             <h2>{shell.say(|text| text.not_found)}</h2>
             <p><code>{browser::path()}</code></p>
             <p>{shell.say(|text| text.not_found_hint)}</p>
-            <ul>{links.map(|page| view! { <li><PageLink page /></li> }).collect_view()}</ul>
+            <ul>{links.map(|page| view! { <li><PageLink page /></li> }).collect_any()}</ul>
         </main>
         <Help />
     }

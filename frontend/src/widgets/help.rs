@@ -4,6 +4,7 @@ use leptos::html::Dialog;
 use leptos::prelude::*;
 
 use crate::app::Shell;
+use crate::widgets::views::CollectAny;
 
 /// A modal dialog; Escape closes it.
 #[component]
@@ -30,7 +31,7 @@ pub fn Help() -> impl IntoView {
         of_page
             .chain([("?", shell.text().key_help)])
             .map(|(key, what)| view! { <div><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div> })
-            .collect_view()
+            .collect_any()
     };
     view! {
         <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=move |_| shell.help_is_open.set(false)>
@@ -51,7 +52,7 @@ pub fn Help() -> impl IntoView {
                 />
                 {shell.say(|text| text.shortcuts)}
             </label>
-            <dl class="keys" hidden=move || !shell.shortcuts.get()>{keys}</dl>
+            <dl class="keys" hidden=move || !shell.shortcuts.get()>{move || keys()}</dl>
         </dialog>
     }
 }

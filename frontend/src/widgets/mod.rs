@@ -12,3 +12,5 @@ pub mod field;
 pub mod help;
 #[cfg(target_arch = "wasm32")]
 pub mod nav;
+#[cfg(target_arch = "wasm32")]
+pub mod views;

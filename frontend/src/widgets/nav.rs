@@ -7,6 +7,7 @@ use crate::app::page::DashboardPage;
 use crate::app::preferences::Preferences;
 use crate::app::theme::Theme;
 use crate::app::{HistoryChange, Shell};
+use crate::widgets::views::CollectAny;
 
 /// The name, and a link to each page.
 #[component]
@@ -15,8 +16,8 @@ pub fn Nav() -> impl IntoView {
     let here = move || (shell.page().label)(shell.language.get());
     let links = shell.pages().iter().map(|page| view! { <PageLink page /> });
     view! {
-        <h1 class="brand" id="page-name" tabindex="-1">"Tailwater " <span class="spoken">{here}</span></h1>
-        <nav class="nav" aria-label=shell.say(|text| text.pages)>{links.collect_view()}</nav>
+        <h1 class="brand" id="page-name" tabindex="-1">"Tailwater " <span class="spoken">{move || here()}</span></h1>
+        <nav class="nav" aria-label=shell.say(|text| text.pages)>{links.collect_any()}</nav>
     }
 }
 
@@ -83,7 +84,7 @@ pub fn Choices() -> impl IntoView {
                     shell.choose(Preferences { language, theme: None });
                 }
             >
-                {languages.collect_view()}
+                {languages.collect_any()}
             </select>
             <select
                 data-testid="theme"
@@ -94,7 +95,7 @@ pub fn Choices() -> impl IntoView {
                     shell.choose(Preferences { theme, language: None });
                 }
             >
-                {themes.collect_view()}
+                {themes.collect_any()}
             </select>
             <button
                 class="tool"

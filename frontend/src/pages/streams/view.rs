@@ -73,8 +73,8 @@ fn StreamsStatus() -> impl IntoView {
     view! {
         <ConnectionMark connection />
         <p class="outcome" role="status" data-testid="status" data-state=move || connection.get().name()>
-            <span class="spoken">{state} ". "</span>
-            <span data-testid="said">{said}</span>
+            <span class="spoken">{move || state()} ". "</span>
+            <span data-testid="said">{move || said()}</span>
         </p>
     }
 }
@@ -84,7 +84,7 @@ fn StreamsStatus() -> impl IntoView {
 fn Gone() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let is_gone = Memo::new(move |_| streams.connection.get() == ServerConnection::Lost);
-    move || {
+    let shown = move || {
         is_gone.get().then(|| {
             view! {
                 <section class="notice gone" data-testid="gone">
@@ -93,6 +93,8 @@ fn Gone() -> impl IntoView {
                     <CommandLine line="cargo xtask serve".to_owned() />
                 </section>
             }
+            .into_any()
         })
-    }
+    };
+    view! { {move || shown()} }
 }

@@ -9,6 +9,7 @@ use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::advice::{Answer, Question};
 use crate::techniques::look;
+use crate::widgets::views::CollectAny;
 
 /// Bytes of an hour, in megabytes, of what is counted each second.
 const MB_PER_HOUR: f64 = 3_600.0 / 1e6;
@@ -102,8 +103,8 @@ fn costs(page: RaceContext, answer: &Answer, clients: f64) -> AnyView {
         <div class="scroll" tabindex="0" role="region" aria-label=text.table>
             <table>
                 <caption>{text.table}</caption>
-                <thead><tr>{head.map(|name| view! { <th scope="col">{name}</th> }).collect_view()}</tr></thead>
-                <tbody>{rows.collect_view()}</tbody>
+                <thead><tr>{head.map(|name| view! { <th scope="col">{name}</th> }).collect_any()}</tr></thead>
+                <tbody>{rows.collect_any()}</tbody>
             </table>
         </div>
     }
@@ -115,7 +116,7 @@ fn row(technique: Technique, is_taken: bool, page: RaceContext, cells: [String; 
     view! {
         <tr aria-current=is_taken.to_string()>
             <th scope="row">{name}</th>
-            {cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}
+            {cells.map(|cell| view! { <td>{cell}</td> }).collect_any()}
         </tr>
     }
     .into_any()

@@ -12,6 +12,7 @@ use crate::pages::race::model::summary::Summary;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 use crate::widgets::connection::ServerConnection;
+use crate::widgets::views::CollectAny;
 
 /// Samples from which a 99th percentile is shown.
 const P99_SAMPLES: u64 = 200;
@@ -24,7 +25,7 @@ pub fn Cards() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     view! {
         <section class="cards" aria-label=page.say(|text| text.lanes)>
-            {Technique::ALL.map(|technique| view! { <LaneCard technique /> }).collect_view()}
+            {Technique::ALL.map(|technique| view! { <LaneCard technique /> }).collect_any()}
         </section>
     }
 }
@@ -68,7 +69,7 @@ fn LaneCard(technique: Technique) -> impl IntoView {
             <Lateness technique />
             <Against technique />
             <LaneCounts technique />
-            {fault}
+            {move || fault()}
         </article>
     }
 }
@@ -190,7 +191,7 @@ fn Against(technique: Technique) -> impl IntoView {
             <span class="line">{line}</span>
             // So that they stand apart where they are read aloud or copied, too.
             " "
-            {finding}
+            {move || finding()}
         </p>
     }
 }

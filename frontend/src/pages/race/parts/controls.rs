@@ -12,6 +12,7 @@ use crate::pages::race::model::settings::{
 use crate::pages::race::text::RaceText;
 use crate::widgets::canvas::axis::{by_factors, decade};
 use crate::widgets::field::TextField;
+use crate::widgets::views::CollectAny;
 
 /// All controls.
 #[component]
@@ -151,7 +152,7 @@ fn GeneratorControls() -> impl IntoView {
                                 </option>
                             }
                         })
-                        .collect_view()}
+                        .collect_any()}
                 </select>
             </div>
             <fieldset disabled=move || off.get()>

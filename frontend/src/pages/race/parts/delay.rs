@@ -8,6 +8,7 @@ use crate::numbers::{self, Unit};
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::settings::DELAY_MS;
 use crate::pages::race::model::summary::LanePath;
+use crate::widgets::views::CollectAny;
 
 /// Paths to choose from, and the delay each way.
 #[component]
@@ -37,7 +38,7 @@ pub fn PathDelay() -> impl IntoView {
             let both = Unit::Millisecond.of(&both, page.language.get());
             format!("{}: {both}", (page.text().path_name)(preset))
         };
-        view! { <option value=preset.name() selected=move || chosen.get() == Some(preset)>{words}</option> }
+        view! { <option value=preset.name() selected=move || chosen.get() == Some(preset)>{move || words()}</option> }
     };
     view! {
         <fieldset class="path" aria-label=page.say(|text| text.path) disabled=move || !relayed.get()>
@@ -53,14 +54,14 @@ pub fn PathDelay() -> impl IntoView {
                     }
                 }
             >
-                {PathPreset::ALL.map(option).collect_view()}
+                {PathPreset::ALL.map(option).collect_any()}
                 <option value="" hidden=true selected=move || chosen.get().is_none()>{page.say(|text| text.path_own)}</option>
             </select>
             <Dial id="up" label=|text| text.delay_up unit=Unit::Millisecond limits=DELAY_MS log=false
                 get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
             <Dial id="down" label=|text| text.delay_down unit=Unit::Millisecond limits=DELAY_MS log=false
                 get=|settings| settings.down_ms set=|settings, value| settings.down_ms = value.round() />
-            <p class="hint">{hint}</p>
+            <p class="hint">{move || hint()}</p>
         </fieldset>
     }
 }

@@ -99,7 +99,7 @@ fn Playback() -> impl IntoView {
                 on:click=move |_| page.controller().toggle_pause()
             >
                 <Icon path=Signal::derive(move || if page.paused.get() { PLAY } else { PAUSE }) />
-                {label}
+                {move || label()}
             </button>
             <button class="tool" aria-label=page.say(|text| text.step_back) title="Shift S" on:click=move |_| page.controller().step(false)>
                 <Icon path=Signal::stored(BACK) />

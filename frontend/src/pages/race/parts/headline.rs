@@ -12,6 +12,7 @@ use crate::pages::race::model::lane_summary::Measure;
 use crate::pages::race::model::summary::LanePath;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::ServerConnection;
+use crate::widgets::views::CollectAny;
 
 /// The headline as it was in one second of the run.
 #[derive(Clone, PartialEq)]
@@ -110,7 +111,7 @@ fn MeasurementNotes() -> impl IntoView {
                     .get()
                     .into_iter()
                     .map(|(words, matters)| view! { <li class:matters=move || matters>{words}</li> })
-                    .collect_view()
+                    .collect_any()
             }}
         </ul>
     }

@@ -72,7 +72,7 @@ pub fn Publish() -> impl IntoView {
                 <button class="primary" type="submit" data-testid="publish-send">{page.say(|text| text.send)}</button>
             </div>
             <p class="hint" id="publish-hint">{page.say(|text| text.publish_hint)}</p>
-            <p class="said" role="status" data-testid="published" class:fault=move || matches!(outcome.get(), PublishState::Refused(_))>{said}</p>
+            <p class="said" role="status" data-testid="published" class:fault=move || matches!(outcome.get(), PublishState::Refused(_))>{move || said()}</p>
         </form>
     }
 }
@@ -101,7 +101,7 @@ pub fn Latest() -> impl IntoView {
     view! {
         <section class="latest">
             <h2>{page.say(|text| text.latest)}</h2>
-            <code class="message" tabindex="0">{shown}</code>
+            <code class="message" tabindex="0">{move || shown()}</code>
             {move || (!stream.with(String::is_empty)).then(|| view! { <CommandLine line=line() /> })}
         </section>
     }

@@ -13,6 +13,7 @@ use crate::pages::race::model::headline::Headline;
 use crate::pages::race::text::RaceText;
 use crate::techniques::look;
 use crate::widgets::canvas::surface::Surface;
+use crate::widgets::views::CollectAny;
 
 /// From this width on each lane names both of its life lines.
 const ROOMY: f64 = 480.0;
@@ -126,13 +127,13 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
                         });
                         view! {
                             <span class=format!("t-{}", technique.name()) style:top=px(band.server_y - 17.0)>
-                                <b>{name}</b>
+                                <b>{move || name()}</b>
                                 {server}
                             </span>
                             {client}
                         }
                     })
-                    .collect_view()
+                    .collect_any()
             }}
         </div>
         <p class="stepped">

@@ -12,6 +12,7 @@ use crate::pages::race::model::lane_summary::LaneSummary;
 use crate::pages::race::model::race::RaceState;
 use crate::pages::race::text::RaceText;
 use crate::techniques::look;
+use crate::widgets::views::CollectAny;
 
 /// So many requests of each lane are listed.
 const REQUESTS: usize = 4;
@@ -80,7 +81,7 @@ pub fn RequestTable(
                                     </tr>
                                 }
                             })
-                            .collect_view()
+                            .collect_any()
                     }}
                 </tbody>
             </table>
@@ -129,10 +130,10 @@ pub fn FigureTable() -> impl IntoView {
                 <caption>{page.say(|text| text.table_late)}</caption>
                 <thead>
                     <tr>
-                        {move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_view()}
+                        {move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_any()}
                     </tr>
                 </thead>
-                <tbody>{move || lanes().iter().map(|lane| figure_row(lane, page.language.get())).collect_view()}</tbody>
+                <tbody>{move || lanes().iter().map(|lane| figure_row(lane, page.language.get())).collect_any()}</tbody>
             </table>
         </div>
     }
@@ -192,7 +193,7 @@ fn figure_row(lane: &LaneSummary, language: Language) -> impl IntoView + use<> {
     view! {
         <tr>
             <th scope="row">{look(lane.technique).label.say(language)}</th>
-            {cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}
+            {cells.map(|cell| view! { <td>{cell}</td> }).collect_any()}
         </tr>
     }
 }

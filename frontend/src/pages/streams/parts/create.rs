@@ -15,6 +15,7 @@ use crate::numbers::Unit;
 use crate::pages::streams::context::{LastAction, StreamsContext};
 use crate::pages::streams::text::StreamsText;
 use crate::widgets::field::TextField;
+use crate::widgets::views::CollectAny;
 
 /// Content types offered; any other can be typed.
 const TYPES: [&str; 3] = [
@@ -282,7 +283,7 @@ fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
                 }
             }
         >
-            {TYPES.map(|one| view! { <option value=one>{one}</option> }).collect_view()}
+            {TYPES.map(|one| view! { <option value=one>{one}</option> }).collect_any()}
             <option value="">{streams.say(|text| text.other_type)}</option>
         </select>
         {move || is_other.get().then(|| {

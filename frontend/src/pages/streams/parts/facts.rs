@@ -9,6 +9,7 @@ use crate::numbers::{count, size, span_s};
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::text::StreamsText;
 use crate::widgets::nav::is_plain;
+use crate::widgets::views::CollectAny;
 
 /// The facts, each with its name.
 #[component]
@@ -34,7 +35,7 @@ pub fn StreamFacts(
         view! {
             <div>
                 <dt>{streams.say(label)}</dt>
-                <dd data-testid=id class=class>{value}</dd>
+                <dd data-testid=id class=class>{move || value()}</dd>
             </div>
         }
         .into_any()
@@ -77,7 +78,7 @@ pub fn StreamFacts(
     ];
     view! {
         <dl class="facts" aria-label=streams.say(|text| text.facts)>
-            {facts}
+            {Vec::from(facts)}
             <Family details />
         </dl>
     }
@@ -160,7 +161,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
             if names.is_empty() {
                 return ().into_any();
             }
-            let links = names.into_iter().map(|name| view! { <OtherStreamLink name /> " " }).collect_view();
+            let links = names.into_iter().map(|name| view! { <OtherStreamLink name /> " " }).collect_any();
             view! {
                 <div>
                     <dt>{streams.say(|text| text.forks)}</dt>

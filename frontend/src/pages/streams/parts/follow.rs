@@ -14,6 +14,7 @@ use crate::pages::streams::controller::{Following, USUAL};
 use crate::pages::streams::model::tailing::{FollowStart, ShownMessage};
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
+use crate::widgets::views::CollectAny;
 
 /// The choice of technique, what comes, and what it costs.
 #[component]
@@ -97,7 +98,7 @@ fn StartChoice(start_at: RwSignal<String>, #[prop(into)] chosen: Callback<()>) -
                 chosen.run(());
             }
         >
-            {starts}
+            {starts.collect_any()}
         </select>
     }
 }
@@ -129,7 +130,7 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
                         </label>
                     }
                 })
-                .collect_view()}
+                .collect_any()}
         </div>
     }
 }
@@ -215,7 +216,7 @@ fn MessageEntry(message: ShownMessage) -> impl IntoView {
     });
     let time = message.appended_ms.map(|ms| {
         let time = move || browser::moment(ms as f64, streams.shell.language.get().name());
-        view! { <time>{time}</time> }.into_any()
+        view! { <time>{move || time()}</time> }.into_any()
     });
     view! {
         <li>

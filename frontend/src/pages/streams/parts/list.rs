@@ -78,7 +78,7 @@ fn Rows() -> impl IntoView {
                 .unwrap_or_default()
         })
     };
-    move || match kind.get() {
+    let shown = move || match kind.get() {
         FetchedKind::Awaited => {
             view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any()
         }
@@ -92,7 +92,8 @@ fn Rows() -> impl IntoView {
             </ul>
         }
         .into_any(),
-    }
+    };
+    view! { {move || shown()} }
 }
 
 /// One stream; what it shows follows the list, and the link stays the same element, so that it keeps the focus.
@@ -184,7 +185,7 @@ fn Empty() -> impl IntoView {
         "curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo",
         browser::origin()
     );
-    move || {
+    let shown = move || {
         let search = search.get();
         if search.is_empty() && !has_others.get() {
             view! {
@@ -209,7 +210,7 @@ fn Empty() -> impl IntoView {
             };
             view! {
                 <div class="empty" data-testid="empty">
-                    <p>{words}</p>
+                    <p>{move || words()}</p>
                     <button
                         class="tool wide"
                         on:click=move |_| streams.open(HistoryChange::Replace, |address| {
@@ -226,7 +227,8 @@ fn Empty() -> impl IntoView {
             }
             .into_any()
         }
-    }
+    };
+    view! { {move || shown()} }
 }
 
 /// On to the next page and back; each is a step that the way back undoes.
@@ -272,12 +274,12 @@ fn PageTurn() -> impl IntoView {
         };
         view! {
             <button class="tool wide" data-testid=id disabled=move || !is_there.get() on:click=move |_| turn(is_on)>
-                {label}
+                {move || label()}
             </button>
         }
     };
     let has_any = Memo::new(move |_| has_next.get() || has_previous.get());
-    move || {
+    let shown = move || {
         has_any.get().then(|| {
             view! {
                 <div class="turn">
@@ -285,6 +287,8 @@ fn PageTurn() -> impl IntoView {
                     {button("next", true, has_next)}
                 </div>
             }
+            .into_any()
         })
-    }
+    };
+    view! { {move || shown()} }
 }

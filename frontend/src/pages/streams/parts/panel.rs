@@ -20,6 +20,7 @@ use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{Fetched, FetchedKind};
 use crate::widgets::command::CommandLine;
 use crate::widgets::nav::is_plain;
+use crate::widgets::views::CollectAny;
 
 /// The panel.
 #[component]
@@ -104,7 +105,7 @@ fn OtherViews(name: StoredValue<StreamName>) -> impl IntoView {
                 {streams.say(|text| text.export)}
             </a>
             <CurlButton line=export_line id="curl-export" />
-            {elsewhere.collect_view()}
+            {elsewhere.collect_any()}
         </div>
     }
 }

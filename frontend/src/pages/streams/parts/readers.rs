@@ -10,6 +10,7 @@ use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::followers;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
+use crate::widgets::views::CollectAny;
 
 /// Live readers by technique, and each of them in a table.
 #[component]
@@ -46,12 +47,12 @@ pub fn ReaderSection(
         };
         by().into_iter()
             .map(|one| view! { <ReaderLine language technique=one.technique count=one.count lag=lag(one.lag_bytes) /> })
-            .collect_view()
+            .collect_any()
     };
     view! {
         <section class="part" aria-labelledby="readers-title">
             <h3 id="readers-title">{streams.say(|text| text.readers)}</h3>
-            <ul class="followers" data-testid="readers">{lines}</ul>
+            <ul class="followers" data-testid="readers">{move || lines()}</ul>
             <p class="hint">{words}</p>
             <ReaderTable details />
         </section>
@@ -112,10 +113,10 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
             readers()
                 .into_iter()
                 .map(|reader| view! { <ReaderRow language reader /> })
-                .collect_view()
+                .collect_any()
         })
     };
-    move || {
+    let shown = move || {
         has_any.get().then(|| {
             view! {
                 <details on:toggle=move |event| is_open.set(is_details_open(&event))>
@@ -130,14 +131,16 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
                                     <th scope="col">{streams.say(|text| text.since)}</th>
                                 </tr>
                             </thead>
-                            <tbody>{rows}</tbody>
+                            <tbody>{move || rows()}</tbody>
                         </table>
                     </div>
                     <p class="hint">{more}</p>
                 </details>
             }
+            .into_any()
         })
-    }
+    };
+    view! { {move || shown()} }
 }
 
 fn is_details_open(event: &leptos::ev::Event) -> bool {
@@ -190,7 +193,7 @@ pub fn ProducerSection(
                         <td>{count(one.epoch)}</td>
                         <td>{count(one.seq)}</td>
                     </tr>
-                }).collect_view();
+                }).collect_any();
                 view! {
                     <div class="scroll" tabindex="0">
                         <table data-testid="producers">

@@ -12,6 +12,7 @@ use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::controller::read_text;
 use crate::pages::streams::text::StreamsText;
 use crate::widgets::field::TextField;
+use crate::widgets::views::CollectAny;
 
 /// What is typed, and what the server says.
 #[derive(Clone, Copy)]
@@ -178,13 +179,13 @@ pub fn SubscriptionSection() -> impl IntoView {
 #[component]
 fn ShownSubscription(shown: RwSignal<String>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    move || {
+    let body = move || {
         let details = shown.with(|json| SubscriptionDetails::parse(json))?;
         let rows = details.cursors.clone().into_iter().map(|[path, offset]| {
             view! { <tr><th scope="row">{path}</th><td class="offset">{offset}</td></tr> }
         });
-        let rows = rows.collect_view();
-        Some(view! {
+        let rows = rows.collect_any();
+        let shown = view! {
             <p role="status" data-testid="subscription-state">{move || (streams.text().subscription_state)(&details)}</p>
             <div class="scroll" tabindex="0">
                 <table data-testid="cursors">
@@ -197,6 +198,8 @@ fn ShownSubscription(shown: RwSignal<String>) -> impl IntoView {
                     <tbody>{rows}</tbody>
                 </table>
             </div>
-        })
-    }
+        };
+        Some(shown.into_any())
+    };
+    view! { {move || body()} }
 }
