@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use leptos::prelude::*;
+use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::StreamDetails;
 
 use super::PAGE;
-use super::controller::{Following, StreamsController};
+use super::controller::{Following, StreamsController, USUAL};
 use super::model::address::StreamsAddress;
 use super::model::listing::{Fetched, Listing};
 use super::model::tailing::FollowedStream;
@@ -94,6 +95,12 @@ impl StreamsContext {
     pub fn say(&self, what: fn(&'static StreamsText) -> &'static str) -> Signal<&'static str> {
         let language = self.shell.language;
         Signal::derive(move || what(StreamsText::of(language.get())))
+    }
+
+    /// The technique by which a stream is followed; following it when read in a view.
+    pub fn technique(&self) -> Technique {
+        self.address
+            .with(|address| address.technique.unwrap_or(USUAL))
     }
 
     /// The work behind the page.

@@ -18,20 +18,27 @@ const MB_PER_HOUR: f64 = 3_600.0 / 1e6;
 #[component]
 pub fn AdviceSection() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let question = RwSignal::new(Question::default());
+    let usual = Question::default();
+    let within_ms = RwSignal::new(usual.within_ms);
+    let clients = RwSignal::new(usual.clients);
+    let clients_send = RwSignal::new(usual.clients_send);
     let second = second(page);
     let answer = Memo::new(move |_| {
         second.get();
-        let question = question.get();
+        let question = Question {
+            within_ms: within_ms.get(),
+            clients: clients.get(),
+            clients_send: clients_send.get(),
+        };
         let controller = page.controller();
         controller.with_shown(browser::now_ms(), |race, at_ms| {
             race.answer(&question, at_ms)
         })
     });
-    let change = move |change: fn(&mut Question, f64), event: &leptos::ev::Event| {
+    let change = move |number: RwSignal<f64>, event: &leptos::ev::Event| {
         if let Some(value) = numbers::parse(&event_target_value(event)).filter(|value| *value > 0.0)
         {
-            question.update(|question| change(question, value));
+            number.set(value);
         }
     };
     view! {
@@ -41,18 +48,18 @@ pub fn AdviceSection() -> impl IntoView {
                 <label>
                     {page.say(|text| text.advice.within)}
                     <input type="number" min="1" step="any" data-testid="within"
-                        prop:value=move || numbers::trimmed(question.get().within_ms)
-                        on:change=move |event| change(|question, value| question.within_ms = value, &event) />
+                        prop:value=move || numbers::trimmed(within_ms.get())
+                        on:change=move |event| change(within_ms, &event) />
                 </label>
                 <label>
                     {page.say(|text| text.advice.clients)}
                     <input type="number" min="1" step="1" data-testid="clients"
-                        prop:value=move || numbers::trimmed(question.get().clients)
-                        on:change=move |event| change(|question, value| question.clients = value, &event) />
+                        prop:value=move || numbers::trimmed(clients.get())
+                        on:change=move |event| change(clients, &event) />
                 </label>
                 <label>
                     <input type="checkbox" data-testid="clients-send"
-                        on:change=move |event| question.update(|question| question.clients_send = event_target_checked(&event)) />
+                        on:change=move |event| clients_send.set(event_target_checked(&event)) />
                     {page.say(|text| text.advice.clients_send)}
                 </label>
             </div>
@@ -62,7 +69,7 @@ pub fn AdviceSection() -> impl IntoView {
                     None => page.text().advice.unknown.to_owned(),
                 }}
             </p>
-            {move || answer.get().map(|answer| costs(page, &answer, question.get().clients))}
+            {move || answer.get().map(|answer| costs(page, &answer, clients.get()))}
         </section>
     }
 }

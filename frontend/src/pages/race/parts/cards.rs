@@ -55,7 +55,7 @@ fn LaneCard(technique: Technique) -> impl IntoView {
             let fault = lane.fault.clone()?;
             (!is_told_elsewhere(&fault, lane.phase, summary.connection)).then_some(fault)
         });
-        fault.map(|fault| view! { <p class="fault">{fault}</p> })
+        fault.map(|fault| view! { <p class="fault">{fault}</p> }.into_any())
     };
     let name = technique.name();
     view! {
@@ -184,7 +184,7 @@ fn Against(technique: Technique) -> impl IntoView {
             Finding::Refuted => ("no", (text.judged)(verdict).to_owned()),
             Finding::Inconclusive { why } => ("open", (text.needs)(why)),
         };
-        Some(view! { <span class=format!("finding {class}")>{words}</span> })
+        Some(view! { <span class=format!("finding {class}")>{words}</span> }.into_any())
     };
     view! {
         <p class="against">

@@ -39,10 +39,20 @@ pub fn Controls() -> impl IntoView {
 #[component]
 fn StreamChoice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let source = Memo::new(move |_| page.settings.with(|settings| settings.source.clone()));
+    let is_from =
+        move |source: &RaceSource| page.settings.with(|settings| settings.source == *source);
+    // The stream's name; empty for the usual sources.
+    let named = Memo::new(move |_| {
+        page.settings.with(|settings| match &settings.source {
+            RaceSource::Named(stream) => stream.clone(),
+            RaceSource::Host | RaceSource::Generator => String::new(),
+        })
+    });
+    let is_named = Signal::derive(move || !named.with(String::is_empty));
     let name = RwSignal::new(String::new());
     Effect::new(move || {
-        if let RaceSource::Named(stream) = source.get() {
+        let stream = named.get();
+        if !stream.is_empty() {
             name.set(stream);
         }
     });
@@ -65,24 +75,24 @@ fn StreamChoice() -> impl IntoView {
             <legend>{page.say(|text| text.stream)}</legend>
             <div class="segments" data-testid="source">
                 <Segment
-                    checked=move || source.get() == RaceSource::Host
+                    checked=move || is_from(&RaceSource::Host)
                     label=Signal::derive(move || page.text().source_host)
                     choose=move || page.change(|settings| settings.source = RaceSource::Host)
                 />
                 <Segment
-                    checked=move || source.get() == RaceSource::Generator
+                    checked=move || is_from(&RaceSource::Generator)
                     label=Signal::derive(move || page.text().source_generator)
                     choose=move || page.change(|settings| settings.source = RaceSource::Generator)
                 />
                 <Segment
-                    checked=move || matches!(source.get(), RaceSource::Named(_))
+                    checked=is_named
                     label=Signal::derive(move || page.text().source_named)
                     choose=choose_named
                 />
             </div>
             <form
                 class="row named"
-                class:chosen=move || matches!(source.get(), RaceSource::Named(_))
+                class:chosen=move || is_named.get()
                 on:submit=move |event| {
                     event.prevent_default();
                     follow();
@@ -117,12 +127,17 @@ fn Segment(
 #[component]
 fn GeneratorControls() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let source = Memo::new(move |_| page.settings.with(|settings| settings.source.clone()));
-    let off = Signal::derive(move || source.get() != RaceSource::Generator);
-    let named = Signal::derive(move || matches!(source.get(), RaceSource::Named(_)));
+    let off = Signal::derive(move || {
+        page.settings
+            .with(|settings| settings.source != RaceSource::Generator)
+    });
+    let named = move || {
+        page.settings
+            .with(|settings| matches!(settings.source, RaceSource::Named(_)))
+    };
     let pattern = move || page.settings.with(|settings| settings.pattern);
     view! {
-        <fieldset disabled=move || named.get()>
+        <fieldset disabled=named>
             <legend>{page.say(|text| text.generator)}</legend>
             <fieldset disabled=move || off.get()>
             <Dial id="rate" label=|text| text.rate unit=Unit::PerSecond limits=settings::RATE log=true
@@ -202,17 +217,22 @@ pub fn Dial(
     set: fn(&mut RaceSettings, f64),
 ) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let value = Memo::new(move |_| page.settings.with(get));
     // While a slider is dragged only the field follows; the race changes once, when it is let go.
-    let dragged = RwSignal::new(None::<f64>);
-    let shown = move || numbers::trimmed(dragged.get().unwrap_or_else(|| value.get()));
+    let dragged = RwSignal::new(f64::NAN);
+    let value = Memo::new(move |_| {
+        let dragged = dragged.get();
+        if dragged.is_nan() {
+            page.settings.with(get)
+        } else {
+            dragged
+        }
+    });
     let choose = move |wanted: f64| {
-        dragged.set(None);
+        dragged.set(f64::NAN);
         if wanted.is_finite() {
             page.change(|settings| set(settings, limits.clamp(wanted)));
         }
     };
-    let place = move || to_step(dragged.get().unwrap_or_else(|| value.get()), limits, log);
     let parse =
         |event: &leptos::ev::Event| numbers::parse(&event_target_value(event)).unwrap_or(f64::NAN);
     view! {
@@ -227,7 +247,7 @@ pub fn Dial(
                     min=numbers::shortest(limits.min)
                     max=numbers::shortest(limits.max)
                     step="any"
-                    prop:value=shown
+                    prop:value=move || numbers::trimmed(value.get())
                     on:change=move |event| choose(parse(&event))
                 />
                 <span class="unit">{move || unit.symbol(page.language.get())}</span>
@@ -238,8 +258,8 @@ pub fn Dial(
                 max=numbers::shortest(STEPS)
                 tabindex="-1"
                 aria-hidden="true"
-                prop:value=move || numbers::shortest(place())
-                on:input=move |event| dragged.set(Some(from_step(parse(&event), limits, log)))
+                prop:value=move || numbers::shortest(to_step(value.get(), limits, log))
+                on:input=move |event| dragged.set(from_step(parse(&event), limits, log))
                 on:change=move |event| choose(from_step(parse(&event), limits, log))
             />
         </div>

@@ -15,17 +15,17 @@ use crate::widgets::views::CollectAny;
 pub fn PathDelay() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     // Only the relay can add delay.
-    let relayed = Memo::new(move |_| {
+    let is_relayed = move || {
         page.summary
             .with(|summary| matches!(summary.path, LanePath::Relay | LanePath::Unknown))
-    });
-    let chosen = Memo::new(move |_| {
+    };
+    let chosen = move || {
         page.settings
             .with(|settings| PathPreset::with_delays_ms((settings.up_ms, settings.down_ms)))
-    });
+    };
     let hint = move || {
         let text = page.text();
-        if relayed.get() {
+        if is_relayed() {
             text.delay_hint
         } else {
             text.delay_none
@@ -38,15 +38,15 @@ pub fn PathDelay() -> impl IntoView {
             let both = Unit::Millisecond.of(&both, page.language.get());
             format!("{}: {both}", (page.text().path_name)(preset))
         };
-        view! { <option value=preset.name() selected=move || chosen.get() == Some(preset)>{move || words()}</option> }
+        view! { <option value=preset.name() selected=move || chosen() == Some(preset)>{move || words()}</option> }
     };
     view! {
-        <fieldset class="path" aria-label=page.say(|text| text.path) disabled=move || !relayed.get()>
+        <fieldset class="path" aria-label=page.say(|text| text.path) disabled=move || !is_relayed()>
             <label for="path">{page.say(|text| text.path)}</label>
             <select
                 id="path"
                 data-testid="path"
-                prop:value=move || chosen.get().map_or("", PathPreset::name)
+                prop:value=move || chosen().map_or("", PathPreset::name)
                 on:change=move |event| {
                     let name = event_target_value(&event);
                     if let Some(preset) = PathPreset::ALL.into_iter().find(|preset| preset.name() == name) {
@@ -55,7 +55,7 @@ pub fn PathDelay() -> impl IntoView {
                 }
             >
                 {PathPreset::ALL.map(option).collect_any()}
-                <option value="" hidden=true selected=move || chosen.get().is_none()>{page.say(|text| text.path_own)}</option>
+                <option value="" hidden=true selected=move || chosen().is_none()>{page.say(|text| text.path_own)}</option>
             </select>
             <Dial id="up" label=|text| text.delay_up unit=Unit::Millisecond limits=DELAY_MS log=false
                 get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />

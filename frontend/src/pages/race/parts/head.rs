@@ -32,7 +32,7 @@ pub fn RaceHead() -> impl IntoView {
 #[component]
 fn RaceStatus() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let connection = Memo::new(move |_| page.summary.with(|summary| summary.connection));
+    let connection = Signal::derive(move || page.summary.with(|summary| summary.connection));
     // What is read aloud: the state, the kind of headline and who stands with whom, not every figure.
     let topic = Memo::new(move |_| {
         page.summary.with(|summary| {

@@ -65,7 +65,7 @@ pub fn HeadlineSection() -> impl IntoView {
 #[component]
 fn MeasurementNotes() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let notes = Memo::new(move |_| {
+    let notes = move || {
         let text = page.text();
         page.summary.with(|summary| {
             let mut notes: Vec<(String, bool)> = Vec::new();
@@ -103,14 +103,13 @@ fn MeasurementNotes() -> impl IntoView {
             }
             notes
         })
-    });
+    };
     view! {
         <ul class="notes">
             {move || {
-                notes
-                    .get()
+                notes()
                     .into_iter()
-                    .map(|(words, matters)| view! { <li class:matters=move || matters>{words}</li> })
+                    .map(|(words, matters)| view! { <li class:matters=matters>{words}</li> })
                     .collect_any()
             }}
         </ul>

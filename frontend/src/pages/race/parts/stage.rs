@@ -139,7 +139,11 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
         <p class="stepped">
             {move || {
                 let by = page.stepped_ms.get();
-                (page.paused.get() && by != 0.0).then(|| (page.text().stepped)(by))
+                if page.paused.get() && by != 0.0 {
+                    (page.text().stepped)(by)
+                } else {
+                    String::new()
+                }
             }}
         </p>
     }

@@ -24,9 +24,9 @@ pub fn ChangeSection(
     let closed = Memo::new(move |_| {
         details.with(|details| details.as_ref().is_some_and(|details| details.closed))
     });
-    let forks = Memo::new(move |_| {
-        details.with(|details| details.as_ref().map_or(0, |details| details.fork_count))
-    });
+    let forks = move || {
+        details.with(|details| details.as_ref().map_or(0, |details| details.fork_count)) as u64
+    };
     let close = move || name.with_value(ApiRequest::close);
     let delete = move || name.with_value(ApiRequest::delete);
     view! {
@@ -52,7 +52,7 @@ pub fn ChangeSection(
                     ask=Signal::derive(move || {
                         let text = streams.text();
                         let ask = name.with_value(|name| (text.delete_ask)(name.as_str()));
-                        match forks.get() as u64 {
+                        match forks() {
                             0 => ask,
                             forks => format!("{ask} {}", (text.delete_forks)(&count(forks))),
                         }

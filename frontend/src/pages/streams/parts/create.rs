@@ -306,7 +306,7 @@ fn Number(
             <label for=id>{streams.say(label)}</label>
             <span class="field">
                 <TextField id value placeholder=String::new() numeric=true />
-                <span class="unit">{move || unit.map(|unit| unit.symbol(streams.shell.language.get()))}</span>
+                <span class="unit">{move || unit.map_or("", |unit| unit.symbol(streams.shell.language.get()))}</span>
             </span>
         </div>
     }

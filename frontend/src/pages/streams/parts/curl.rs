@@ -47,7 +47,7 @@ pub fn CurlButton(
             >
                 {move || if copied.get() { streams.shell.text().copied } else { "curl" }}
             </button>
-            {move || shown.get().then(|| view! { <code tabindex="0">{move || line.get()}</code> })}
+            {move || shown.get().then(|| view! { <code tabindex="0">{move || line.get()}</code> }.into_any())}
         </span>
     }
 }

@@ -23,8 +23,8 @@ pub fn StreamFacts(
                      part: fn(&StreamDetails, StreamsContext) -> String| {
         let value = move || {
             details.with(|details| {
-                let details = details.as_ref()?;
-                Some(part(details, streams))
+                let value = details.as_ref().map(|details| part(details, streams));
+                value.unwrap_or_default()
             })
         };
         let class = if matches!(id, "tail" | "earliest") {

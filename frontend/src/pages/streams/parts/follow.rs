@@ -25,11 +25,6 @@ pub fn FollowSection(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let wished = Memo::new(move |_| {
-        streams
-            .address
-            .with(|address| address.technique.unwrap_or(USUAL))
-    });
     // The name of a [`FollowStart`].
     let start_at = RwSignal::new(String::new());
     let from = move || {
@@ -51,11 +46,11 @@ pub fn FollowSection(
         // As the page follows it, or would.
         let now = streams.following.get().map(|how| how.from);
         let from = now.unwrap_or_else(from);
-        name.with_value(|name| follow_line(&browser::origin(), name, wished.get(), &from))
+        name.with_value(|name| follow_line(&browser::origin(), name, streams.technique(), &from))
     });
     let start = move || {
         let how = Following {
-            technique: wished.get_untracked(),
+            technique: untrack(move || streams.technique()),
             from: untrack(from),
         };
         streams.controller().follow(how);
@@ -63,7 +58,7 @@ pub fn FollowSection(
     view! {
         <section class="part" aria-labelledby="follow-title">
             <h3 id="follow-title">{streams.say(|text| text.follow_title)}</h3>
-            <Techniques wished />
+            <Techniques />
             <div class="row">
                 <StartChoice start_at chosen=move |()| if is_on.get_untracked() { start() } />
                 <button
@@ -76,7 +71,7 @@ pub fn FollowSection(
                 <CurlButton line id="curl-follow" />
             </div>
             <p class="hint" hidden=move || !has_ttl.get()>{streams.say(|text| text.renews)}</p>
-            <FollowStatus wished />
+            <FollowStatus />
             <MessageList />
         </section>
     }
@@ -105,7 +100,7 @@ fn StartChoice(start_at: RwSignal<String>, #[prop(into)] chosen: Callback<()>) -
 
 /// The five, of which one is chosen.
 #[component]
-fn Techniques(wished: Memo<Technique>) -> impl IntoView {
+fn Techniques() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     view! {
         <div class="techniques" role="radiogroup" aria-label=streams.shell.say(|text| text.technique)>
@@ -118,7 +113,7 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
                                 class="spoken"
                                 name="follow-technique"
                                 data-testid=format!("by-{}", technique.name())
-                                prop:checked=move || wished.get() == technique
+                                prop:checked=move || streams.technique() == technique
                                 on:change=move |_| {
                                     streams.open(HistoryChange::Replace, |address| {
                                         address.technique = Some(technique).filter(|one| *one != USUAL);
@@ -137,7 +132,7 @@ fn Techniques(wished: Memo<Technique>) -> impl IntoView {
 
 /// How the follower stands, and what came so far.
 #[component]
-fn FollowStatus(wished: Memo<Technique>) -> impl IntoView {
+fn FollowStatus() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let says = Signal::derive(move || {
         let text = streams.text();
@@ -147,7 +142,7 @@ fn FollowStatus(wished: Memo<Technique>) -> impl IntoView {
         streams.tailing.with(|tailing| {
             let other = tailing
                 .technique
-                .filter(|one| *one != wished.get() && *one != Technique::Poll);
+                .filter(|one| *one != streams.technique() && *one != Technique::Poll);
             let parts = [
                 Some((text.standing)(&tailing.standing)),
                 other.map(|other| {

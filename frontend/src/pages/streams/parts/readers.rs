@@ -108,13 +108,12 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     });
     let rows = move || {
         // A table that nobody sees is not built.
-        is_open.get().then(|| {
-            let language = streams.shell.language.get();
-            readers()
-                .into_iter()
-                .map(|reader| view! { <ReaderRow language reader /> })
-                .collect_any()
-        })
+        let readers = if is_open.get() { readers() } else { Vec::new() };
+        let language = streams.shell.language.get();
+        readers
+            .into_iter()
+            .map(|reader| view! { <ReaderRow language reader /> })
+            .collect_any()
     };
     let shown = move || {
         has_any.get().then(|| {
