@@ -76,17 +76,17 @@ fn StreamChoice() -> impl IntoView {
             <div class="segments" data-testid="source">
                 <Segment
                     checked=move || is_from(&RaceSource::Host)
-                    label=Signal::derive(move || page.text().source_host)
+                    label=page.say(|text| text.source_host)
                     choose=move || page.change(|settings| settings.source = RaceSource::Host)
                 />
                 <Segment
                     checked=move || is_from(&RaceSource::Generator)
-                    label=Signal::derive(move || page.text().source_generator)
+                    label=page.say(|text| text.source_generator)
                     choose=move || page.change(|settings| settings.source = RaceSource::Generator)
                 />
                 <Segment
                     checked=is_named
-                    label=Signal::derive(move || page.text().source_named)
+                    label=page.say(|text| text.source_named)
                     choose=choose_named
                 />
             </div>
@@ -119,7 +119,7 @@ fn Segment(
     view! {
         <label>
             <input type="radio" name="source" prop:checked=move || checked.get() on:change=move |_| choose() />
-            <span>{move || label.get()}</span>
+            <span>{label}</span>
         </label>
     }
 }
@@ -237,7 +237,7 @@ pub fn Dial(
         |event: &leptos::ev::Event| numbers::parse(&event_target_value(event)).unwrap_or(f64::NAN);
     view! {
         <div class="dial">
-            <label for=id>{move || label(page.text())}</label>
+            <label for=id>{page.say(label)}</label>
             <span class="field">
                 <input
                     id=id

@@ -152,7 +152,7 @@ pub fn Notice() -> impl IntoView {
             browser::refocus("stage");
         }
     });
-    view! { {move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream acted /> })} }
+    view! { {move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream acted /> }.into_any())} }
 }
 
 #[component]

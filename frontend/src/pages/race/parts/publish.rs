@@ -62,7 +62,7 @@ pub fn Publish() -> impl IntoView {
                     autocomplete="off"
                     maxlength="4000"
                     aria-describedby="publish-hint"
-                    placeholder=Signal::derive(move || page.text().publish_placeholder.to_owned())
+                    placeholder=page.say(|text| text.publish_placeholder)
                     prop:value=move || message.get()
                     on:input=move |event| {
                         message.set(event_target_value(&event));
@@ -102,7 +102,7 @@ pub fn Latest() -> impl IntoView {
         <section class="latest">
             <h2>{page.say(|text| text.latest)}</h2>
             <code class="message" tabindex="0">{move || shown()}</code>
-            {move || (!stream.with(String::is_empty)).then(|| view! { <CommandLine line=line() /> })}
+            {move || (!stream.with(String::is_empty)).then(|| view! { <CommandLine line=line() /> }.into_any())}
         </section>
     }
 }

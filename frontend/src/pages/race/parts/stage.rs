@@ -80,7 +80,7 @@ fn DrawingFigure(
     view! {
         <figure class=format!("figure {test_id}")>
             <figcaption>
-                <h2>{move || title(page.text())}</h2>
+                <h2>{page.say(title)}</h2>
                 <p class="hint">{hint}</p>
                 {tools.run()}
             </figcaption>

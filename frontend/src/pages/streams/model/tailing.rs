@@ -88,6 +88,13 @@ pub struct ShownMessage {
     pub is_cut: bool,
 }
 
+impl ShownMessage {
+    /// Tells entries apart; it changes when the server tells the message's time.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.number, self.appended_ms.unwrap_or_default())
+    }
+}
+
 /// How the follower stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum FollowState {

@@ -38,17 +38,17 @@ pub fn ChangeSection(
                     <Twice
                         id="close"
                         curl="curl-close"
-                        act=Signal::derive(move || streams.text().close)
+                        act=streams.say(|text| text.close)
                         ask=Signal::derive(move || streams.text().close_ask.to_owned())
-                        sure=Signal::derive(move || streams.text().close_sure)
+                        sure=streams.say(|text| text.close_sure)
                         request=move |()| close()
                         done=move |()| streams.said.set(Some(LastAction::Closed(name.get_value().to_string())))
                     />
-                })}
+                }.into_any())}
                 <Twice
                     id="delete"
                     curl="curl-delete"
-                    act=Signal::derive(move || streams.text().delete)
+                    act=streams.say(|text| text.delete)
                     ask=Signal::derive(move || {
                         let text = streams.text();
                         let ask = name.with_value(|name| (text.delete_ask)(name.as_str()));
@@ -57,7 +57,7 @@ pub fn ChangeSection(
                             forks => format!("{ask} {}", (text.delete_forks)(&count(forks))),
                         }
                     })
-                    sure=Signal::derive(move || streams.text().delete_sure)
+                    sure=streams.say(|text| text.delete_sure)
                     request=move |()| delete()
                     done=move |()| {
                         streams.said.set(Some(LastAction::Deleted(name.get_value().to_string())));
@@ -132,10 +132,10 @@ pub fn Twice(
         <div class="twice" on:keydown=move |event| if event.key() == "Escape" && is_asking.get_untracked() { turn(false) }>
             {move || if is_asking.get() {
                 view! {
-                    <p role="alert">{move || ask.get()}</p>
+                    <p role="alert">{ask}</p>
                     <div class="row">
                         <button class="danger" data-testid=format!("{id}-sure") disabled=move || is_busy.get() on:click=go>
-                            {move || sure.get()}
+                            {sure}
                         </button>
                         <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=move |_| turn(false)>
                             {streams.say(|text| text.keep)}
@@ -147,7 +147,7 @@ pub fn Twice(
                 view! {
                     <div class="row">
                         <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=move |_| turn(true)>
-                            {move || act.get()}
+                            {act}
                         </button>
                         <CurlButton line id=curl />
                     </div>

@@ -237,7 +237,7 @@ fn StreamFields(typed: Typed) -> impl IntoView {
         <details class="limits">
             <summary data-testid="options">{streams.say(|text| text.limits)}</summary>
             <p class="hint">{move || if is_fork { streams.text().fork_limits_hint } else { streams.text().limits_hint }}</p>
-            {is_fork.then(|| view! { <Number id="fork-beyond" value=typed.fork_beyond label=|text| text.fork_beyond unit=None /> })}
+            {is_fork.then(|| view! { <Number id="fork-beyond" value=typed.fork_beyond label=|text| text.fork_beyond unit=None /> }.into_any())}
             <Number id="create-ttl" value=typed.ttl_seconds label=|text| text.ttl unit=Some(Unit::Second) />
             <div class="dial">
                 <label for="create-expires">{streams.say(|text| text.expires_at)}</label>
@@ -288,7 +288,7 @@ fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
         </select>
         {move || is_other.get().then(|| {
             let label = streams.say(|text| text.content_type);
-            view! { <TextField id="create-other-type" value=content_type placeholder=String::new() label /> }
+            view! { <TextField id="create-other-type" value=content_type placeholder=String::new() label /> }.into_any()
         })}
     }
 }

@@ -14,7 +14,7 @@ use crate::pages::streams::controller::{Following, USUAL};
 use crate::pages::streams::model::tailing::{FollowStart, ShownMessage};
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
-use crate::widgets::views::CollectAny;
+use crate::widgets::views::{CollectAny, KeyedViews};
 
 /// The choice of technique, what comes, and what it costs.
 #[component]
@@ -167,26 +167,24 @@ fn MessageList() -> impl IntoView {
     let keys = move || {
         streams.tailing.with(|tailing| {
             let newest = tailing.messages.iter().rev();
-            newest
-                .map(|message| (message.number, message.appended_ms))
-                .collect::<Vec<_>>()
+            newest.map(ShownMessage::key).collect::<Vec<_>>()
         })
     };
-    let message = move |number: u64| {
-        streams.tailing.with_untracked(|tailing| {
-            tailing
-                .messages
-                .iter()
-                .find(|message| message.number == number)
-                .cloned()
-        })
+    let entry = move |key: String| {
+        let message = streams.tailing.with_untracked(|tailing| {
+            let mut messages = tailing.messages.iter();
+            messages.find(|message| message.key() == key).cloned()
+        });
+        message
+            .map(|message| view! { <MessageEntry message /> })
+            .into_any()
     };
     let is_empty = Memo::new(move |_| streams.tailing.with(|tailing| tailing.messages.is_empty()));
     let is_on = move || streams.following.with(Option::is_some);
     view! {
         <p class="hint" hidden=move || !is_empty.get() || !is_on()>{streams.say(|text| text.nothing_yet)}</p>
         <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=move || is_empty.get()>
-            <For each=keys key=|key| *key children=move |(number, _)| message(number).map(|message| view! { <MessageEntry message /> }) />
+            <KeyedViews keys=move |()| keys() view=entry />
         </ol>
     }
 }

@@ -15,6 +15,7 @@ use crate::pages::streams::model::listing::{FetchedKind, PAGE, bytes_before};
 use crate::pages::streams::parts::curl::CurlButton;
 use crate::widgets::command::CommandLine;
 use crate::widgets::nav::is_plain;
+use crate::widgets::views::KeyedViews;
 
 /// The list with its search.
 #[component]
@@ -78,7 +79,8 @@ fn Rows() -> impl IntoView {
                 .unwrap_or_default()
         })
     };
-    let shown = move || match kind.get() {
+    let shown = move || {
+        match kind.get() {
         FetchedKind::Awaited => {
             view! { <p class="hint">{streams.say(|text| text.loading)}</p> }.into_any()
         }
@@ -88,10 +90,11 @@ fn Rows() -> impl IntoView {
         FetchedKind::Missing => view! { <Empty /> }.into_any(),
         FetchedKind::Here => view! {
             <ul class="rows" data-testid="rows">
-                <For each=rows key=String::clone children=|name| view! { <ListRow name /> } />
+                <KeyedViews keys=move |()| rows() view=|name| view! { <ListRow name /> }.into_any() />
             </ul>
         }
         .into_any(),
+    }
     };
     view! { {move || shown()} }
 }

@@ -42,7 +42,7 @@ pub fn StreamPanel(
             <Back />
             <header class="look">
                 <h2 id="look-title" data-testid="look-name">{title}</h2>
-                {move || name.filter(|_| kind.get() == FetchedKind::Here).map(|name| view! { <OtherViews name /> })}
+                {move || name.filter(|_| kind.get() == FetchedKind::Here).map(|name| view! { <OtherViews name /> }.into_any())}
             </header>
             {move || match (kind.get(), name) {
                 (FetchedKind::Refused(why), _) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
