@@ -18,7 +18,11 @@ use crate::widgets::nav::{Choices, Nav};
 pub fn StreamsPage() -> impl IntoView {
     let streams = StreamsContext::start(expect_context::<Shell>());
     provide_context(streams);
-    let chosen = Memo::new(move |_| streams.address.with(|address| address.stream.clone()));
+    // The stream's name; empty while none is chosen.
+    let chosen = Memo::new(move |_| {
+        let stream = streams.address.with(|address| address.stream.clone());
+        stream.unwrap_or_default()
+    });
     Effect::new(move |before: Option<()>| {
         // Read, not tracked: a memo that nobody has read does not notify.
         chosen.get();
@@ -34,13 +38,17 @@ pub fn StreamsPage() -> impl IntoView {
             <StreamsStatus />
             <div class="tools"><Choices /></div>
         </header>
-        <main class="shelf" data-chosen=move || chosen.get().is_some().to_string()>
+        <main class="shelf" data-chosen=move || (!chosen.with(String::is_empty)).to_string()>
             <Gone />
             <ListSection />
             <div class="detail" id="chosen" tabindex="-1">
-                {move || match chosen.get() {
-                    Some(name) => view! { <StreamPanel name /> }.into_any(),
-                    None => view! { <Create /> }.into_any(),
+                {move || {
+                    let name = chosen.get();
+                    if name.is_empty() {
+                        view! { <Create /> }.into_any()
+                    } else {
+                        view! { <StreamPanel name /> }.into_any()
+                    }
                 }}
             </div>
         </main>

@@ -77,17 +77,17 @@ fn StreamChoice() -> impl IntoView {
                 <Segment
                     checked=move || is_from(&RaceSource::Host)
                     label=page.say(|text| text.source_host)
-                    choose=move || page.change(|settings| settings.source = RaceSource::Host)
+                    choose=move |()| page.change(|settings| settings.source = RaceSource::Host)
                 />
                 <Segment
                     checked=move || is_from(&RaceSource::Generator)
                     label=page.say(|text| text.source_generator)
-                    choose=move || page.change(|settings| settings.source = RaceSource::Generator)
+                    choose=move |()| page.change(|settings| settings.source = RaceSource::Generator)
                 />
                 <Segment
                     checked=is_named
                     label=page.say(|text| text.source_named)
-                    choose=choose_named
+                    choose=move |()| choose_named()
                 />
             </div>
             <form
@@ -114,11 +114,11 @@ fn StreamChoice() -> impl IntoView {
 fn Segment(
     #[prop(into)] checked: Signal<bool>,
     #[prop(into)] label: Signal<&'static str>,
-    choose: impl Fn() + 'static,
+    #[prop(into)] choose: Callback<()>,
 ) -> impl IntoView {
     view! {
         <label>
-            <input type="radio" name="source" prop:checked=move || checked.get() on:change=move |_| choose() />
+            <input type="radio" name="source" prop:checked=move || checked.get() on:change=move |_| choose.run(()) />
             <span>{label}</span>
         </label>
     }

@@ -4,8 +4,10 @@ use leptos::prelude::*;
 
 use crate::browser;
 use crate::pages::race::context::RaceContext;
-use crate::pages::race::model::export;
+use crate::pages::race::model::export::{self, Provenance};
 use crate::pages::race::model::headline::Headline;
+use crate::pages::race::model::race::RaceState;
+use crate::pages::race::model::summary::Summary;
 use crate::widgets::connection::ConnectionMark;
 use crate::widgets::nav::{Choices, Nav};
 
@@ -44,14 +46,14 @@ fn RaceStatus() -> impl IntoView {
         })
     });
     let spoken = RwSignal::new(String::new());
-    let spoke_ms = StoredValue::new(f64::NEG_INFINITY);
+    let spoke_ms = RwSignal::new(f64::NEG_INFINITY);
     Effect::new(move || {
         // Read, not tracked: a memo that nobody has read does not notify.
         topic.get();
         let text = page.text();
-        let wait_ms = (spoke_ms.get_value() + SPEAK_MS - browser::now_ms()).max(0.0);
+        let wait_ms = (spoke_ms.get_untracked() + SPEAK_MS - browser::now_ms()).max(0.0);
         let say = move || {
-            spoke_ms.set_value(browser::now_ms());
+            spoke_ms.set(browser::now_ms());
             let summary = page.summary.get_untracked();
             let headline = match summary.headline {
                 Headline::Connecting => String::new(),
@@ -135,37 +137,26 @@ fn Exports() -> impl IntoView {
             .with_untracked(|summary| summary.stream.replace('/', "-"));
         format!("tailwater-{stream}{ending}")
     };
-    let save = move |ending: &str, media_type: &str, content: &str| {
-        browser::download(&name(ending), media_type, content).ok();
+    let button = move |id: &'static str,
+                       label,
+                       ending: &'static str,
+                       media_type: &'static str,
+                       write: fn(&RaceState, &Summary, &Provenance) -> String| {
+        let save = move |_| {
+            let content = page.controller().export(write);
+            browser::download(&name(ending), media_type, &content).ok();
+        };
+        view! {
+            <button class="tool wide" data-testid=id title=page.say(|text| text.export) on:click=save>
+                {page.say(label)}
+            </button>
+        }
     };
     view! {
         <div class="group" role="group" aria-label=page.say(|text| text.export)>
-            <button
-                class="tool wide"
-                data-testid="export-json"
-                title=page.say(|text| text.export)
-                on:click=move |_| save(".json", "application/json", &page.controller().export(export::json))
-            >
-                {page.say(|text| text.export_json)}
-            </button>
-            <button
-                class="tool wide"
-                data-testid="export-csv"
-                title=page.say(|text| text.export)
-                on:click=move |_| save(".csv", "text/csv", &page.controller().export(export::csv))
-            >
-                {page.say(|text| text.export_csv)}
-            </button>
-            <button
-                class="tool wide"
-                data-testid="export-samples"
-                title=page.say(|text| text.export)
-                on:click=move |_| {
-                    save("-samples.csv", "text/csv", &page.controller().export(|race, _, _| export::samples_csv(race)));
-                }
-            >
-                {page.say(|text| text.export_samples)}
-            </button>
+            {button("export-json", |text| text.export_json, ".json", "application/json", export::json)}
+            {button("export-csv", |text| text.export_csv, ".csv", "text/csv", export::csv)}
+            {button("export-samples", |text| text.export_samples, "-samples.csv", "text/csv", |race, _, _| export::samples_csv(race))}
         </div>
     }
 }

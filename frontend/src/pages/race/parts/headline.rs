@@ -145,10 +145,11 @@ pub fn Notice() -> impl IntoView {
         })
     });
     // Whether its button was pressed, which goes with it.
-    let acted = StoredValue::new(false);
+    let acted = RwSignal::new(false);
     Effect::new(move || {
         kind.get();
-        if acted.try_update_value(std::mem::take) == Some(true) {
+        if acted.get_untracked() {
+            acted.set(false);
             browser::refocus("stage");
         }
     });
@@ -156,7 +157,7 @@ pub fn Notice() -> impl IntoView {
 }
 
 #[component]
-fn NoticeBox(kind: NoticeKind, stream: String, acted: StoredValue<bool>) -> impl IntoView {
+fn NoticeBox(kind: NoticeKind, stream: String, acted: RwSignal<bool>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let url = format!("{}/v1/stream/{}", browser::origin(), encode_path(&stream));
     let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
@@ -169,7 +170,7 @@ fn NoticeBox(kind: NoticeKind, stream: String, acted: StoredValue<bool>) -> impl
         let controller = page.controller();
         wasm_bindgen_futures::spawn_local(async move {
             match controller.create().await {
-                Ok(()) => acted.set_value(true),
+                Ok(()) => acted.set(true),
                 Err(why) => problem.set(why),
             }
         });

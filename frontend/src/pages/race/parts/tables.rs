@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
-use crate::app::language::Language;
 use crate::browser;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
@@ -18,16 +17,8 @@ use crate::widgets::views::CollectAny;
 const REQUESTS: usize = 4;
 
 /// Rises once a second while figures move: tables that change faster can't be read.
-pub(super) fn second(page: RaceContext) -> Memo<u64> {
-    Memo::new(move |_| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "seconds of a run"
-        )]
-        let second = page.summary.with(|summary| summary.run_s.max(0.0)) as u64;
-        second
-    })
+pub(super) fn second(page: RaceContext) -> Memo<f64> {
+    Memo::new(move |_| page.summary.with(|summary| summary.run_s.floor()))
 }
 
 struct RequestRow {
@@ -53,40 +44,85 @@ pub fn RequestTable(
         page.controller()
             .with_shown(browser::now_ms(), request_rows)
     };
+    let rows = move || {
+        rows()
+            .into_iter()
+            .map(|request| {
+                let cells = [
+                    numbers::fixed(request.ago_s, 1),
+                    if request.status == 0 {
+                        "…".to_owned()
+                    } else {
+                        request.status.to_string()
+                    },
+                    numbers::count(request.bytes),
+                    request
+                        .lasted_ms
+                        .map_or_else(|| page.text().still_open.to_owned(), numbers::ms),
+                ];
+                row(page, request.technique, false, cells.into())
+            })
+            .collect::<Vec<_>>()
+    };
+    let caption = page.say(|text| text.open_requests);
+    table(page, page.say(of), caption, request_columns, rows.into())
+}
+
+fn request_columns(page: RaceContext) -> Vec<&'static str> {
+    let text = page.text();
+    vec![
+        page.shell.text().technique,
+        text.since,
+        text.answer,
+        text.body_column,
+        text.lasted,
+    ]
+}
+
+/// A table in a box that scrolls.
+///
+/// - `label`: names the box.
+/// - `columns`: their names.
+pub(super) fn table(
+    page: RaceContext,
+    label: Signal<&'static str>,
+    caption: Signal<&'static str>,
+    columns: fn(RaceContext) -> Vec<&'static str>,
+    rows: Callback<(), Vec<AnyView>>,
+) -> AnyView {
+    let names = move || {
+        let names = columns(page).into_iter();
+        names
+            .map(|name| view! { <th scope="col">{name}</th> })
+            .collect_any()
+    };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=move || of(page.text())>
+        <div class="scroll" tabindex="0" role="region" aria-label=label>
             <table>
-                <caption>{page.say(|text| text.open_requests)}</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">{page.shell.say(|text| text.technique)}</th>
-                        <th scope="col">{page.say(|text| text.since)}</th>
-                        <th scope="col">{page.say(|text| text.answer)}</th>
-                        <th scope="col">{page.say(|text| text.body_column)}</th>
-                        <th scope="col">{page.say(|text| text.lasted)}</th>
-                    </tr>
-                </thead>
-                <tbody>
-                    {move || {
-                        rows()
-                            .into_iter()
-                            .map(|row| {
-                                view! {
-                                    <tr>
-                                        <th scope="row">{look(row.technique).label.say(page.language.get())}</th>
-                                        <td>{numbers::fixed(row.ago_s, 1)}</td>
-                                        <td>{if row.status == 0 { "…".to_owned() } else { row.status.to_string() }}</td>
-                                        <td>{numbers::count(row.bytes)}</td>
-                                        <td>{row.lasted_ms.map_or_else(|| page.text().still_open.to_owned(), numbers::ms)}</td>
-                                    </tr>
-                                }
-                            })
-                            .collect_any()
-                    }}
-                </tbody>
+                <caption>{caption}</caption>
+                <thead><tr>{move || names()}</tr></thead>
+                <tbody>{move || rows.run(())}</tbody>
             </table>
         </div>
     }
+    .into_any()
+}
+
+/// A technique's row.
+pub(super) fn row(
+    page: RaceContext,
+    technique: Technique,
+    is_current: bool,
+    cells: Vec<String>,
+) -> AnyView {
+    let name = look(technique).label.say(page.language.get());
+    view! {
+        <tr aria-current=is_current.to_string()>
+            <th scope="row">{name}</th>
+            {cells.into_iter().map(|cell| view! { <td>{cell}</td> }).collect_any()}
+        </tr>
+    }
+    .into_any()
 }
 
 fn request_rows(race: &RaceState, at_ms: f64) -> Vec<RequestRow> {
@@ -124,24 +160,18 @@ pub fn FigureTable() -> impl IntoView {
         second.get();
         page.summary.with_untracked(|summary| summary.lanes.clone())
     };
-    view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=page.say(|text| text.table_late)>
-            <table>
-                <caption>{page.say(|text| text.table_late)}</caption>
-                <thead>
-                    <tr>
-                        {move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_any()}
-                    </tr>
-                </thead>
-                <tbody>{move || lanes().iter().map(|lane| figure_row(lane, page.language.get())).collect_any()}</tbody>
-            </table>
-        </div>
-    }
+    let rows = move || {
+        let lanes = lanes();
+        let rows = lanes.iter().map(|lane| figure_row(page, lane));
+        rows.collect::<Vec<_>>()
+    };
+    let label = page.say(|text| text.table_late);
+    table(page, label, label, figure_columns, rows.into())
 }
 
-fn columns(page: RaceContext) -> [&'static str; 18] {
+fn figure_columns(page: RaceContext) -> Vec<&'static str> {
     let text = page.text();
-    [
+    vec![
         page.shell.text().technique,
         text.samples,
         text.minimum,
@@ -163,7 +193,7 @@ fn columns(page: RaceContext) -> [&'static str; 18] {
     ]
 }
 
-fn figure_row(lane: &LaneSummary, language: Language) -> impl IntoView + use<> {
+fn figure_row(page: RaceContext, lane: &LaneSummary) -> AnyView {
     let ms = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), numbers::ms);
     let counts = lane.counts;
     let bytes = |take: fn(&tailwater_protocol::lab::LaneCounts) -> u64| {
@@ -190,10 +220,5 @@ fn figure_row(lane: &LaneSummary, language: Language) -> impl IntoView + use<> {
         bytes(|counts| counts.cross_origin_bytes),
         bytes(|counts| counts.connections_open),
     ];
-    view! {
-        <tr>
-            <th scope="row">{look(lane.technique).label.say(language)}</th>
-            {cells.map(|cell| view! { <td>{cell}</td> }).collect_any()}
-        </tr>
-    }
+    row(page, lane.technique, false, cells.into())
 }
