@@ -39,7 +39,7 @@ pub enum PageMessage {
 }
 
 /// One of the two readers of a lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReaderSeat {
     /// The lane, and the technique by which its readers follow.
     pub lane: Technique,
@@ -48,7 +48,7 @@ pub struct ReaderSeat {
 }
 
 /// What a reader is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReaderRole {
     /// It is the lane.
     Lane,

@@ -1,7 +1,6 @@
 //! The page's side: the readers of each lane, in a worker or, where there is none, here.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use tailwater_protocol::Technique;
@@ -16,6 +15,7 @@ use crate::browser;
 /// A reader that runs.
 #[derive(Debug)]
 struct RunningReader {
+    seat: ReaderSeat,
     run: u32,
     /// The reader itself, if it runs on this thread.
     here: Option<LaneReader>,
@@ -28,7 +28,8 @@ pub struct LaneReaders {
     /// None where the readers run on the page's thread.
     workers: RefCell<Vec<WorkerThread>>,
     place: Cell<ReaderPlace>,
-    running: RefCell<HashMap<ReaderSeat, RunningReader>>,
+    /// Two for each lane at most.
+    running: RefCell<Vec<RunningReader>>,
     runs: Cell<u32>,
 }
 
@@ -97,9 +98,11 @@ impl LaneReaders {
     /// Whether a lane's own reader runs.
     pub fn is_running(&self, lane: Technique) -> bool {
         let role = ReaderRole::Lane;
+        let seat = ReaderSeat { lane, role };
         self.running
             .borrow()
-            .contains_key(&ReaderSeat { lane, role })
+            .iter()
+            .any(|reader| reader.seat == seat)
     }
 
     /// Begins to follow a stream; a former reader in the same place ends.
@@ -125,16 +128,16 @@ impl LaneReaders {
             });
             LaneReader::start(seat, url, options, 0.0, on_report)
         });
-        self.running
-            .borrow_mut()
-            .insert(seat, RunningReader { run, here });
+        let reader = RunningReader { seat, run, here };
+        self.running.borrow_mut().push(reader);
     }
 
     /// Polls at another interval.
     pub fn set_poll_interval(&self, lane: Technique, interval_ms: f64) {
         self.with_worker(lane, || PageMessage::PollInterval { lane, interval_ms });
         let (running, role) = (self.running.borrow(), ReaderRole::Lane);
-        let reader = running.get(&ReaderSeat { lane, role });
+        let seat = ReaderSeat { lane, role };
+        let reader = running.iter().find(|reader| reader.seat == seat);
         if let Some(here) = reader.and_then(|reader| reader.here.as_ref()) {
             here.set_poll_interval(interval_ms);
         }
@@ -148,16 +151,25 @@ impl LaneReaders {
     }
 
     fn stop(&self, seat: ReaderSeat) {
-        let former = self.running.borrow_mut().remove(&seat);
-        if former.is_some() {
+        let index = self
+            .running
+            .borrow()
+            .iter()
+            .position(|one| one.seat == seat);
+        if let Some(index) = index {
+            let _former = self.running.borrow_mut().swap_remove(index);
             self.with_worker(seat.lane, || PageMessage::Stop { seat });
         }
     }
 
     /// Passes on what a reader reports, unless another one has taken its place.
     fn take(&self, seat: ReaderSeat, run: u32, report: ReaderReport) {
-        let running = self.running.borrow().get(&seat).map(|reader| reader.run);
-        if running == Some(run) {
+        let is_present = self
+            .running
+            .borrow()
+            .iter()
+            .any(|reader| reader.seat == seat && reader.run == run);
+        if is_present {
             (self.on_report)(seat.lane, report);
         }
     }

@@ -1,7 +1,6 @@
 //! Inside of a worker: its readers, and the batches in which they hand over what happened.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use js_sys::Uint8Array;
@@ -24,7 +23,7 @@ pub fn scope() -> Option<DedicatedWorkerGlobalScope> {
 
 /// Does what the page asks for, until it ends the worker.
 pub fn run(scope: &DedicatedWorkerGlobalScope) {
-    let readers = RefCell::new(HashMap::new());
+    let readers = RefCell::new(Vec::new());
     let page = scope.clone();
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         let bytes = event.data().unchecked_into::<Uint8Array>().to_vec();
@@ -41,7 +40,7 @@ pub fn run(scope: &DedicatedWorkerGlobalScope) {
 
 fn take(
     page: &DedicatedWorkerGlobalScope,
-    readers: &mut HashMap<ReaderSeat, LaneReader>,
+    readers: &mut Vec<(ReaderSeat, LaneReader)>,
     message: PageMessage,
 ) {
     match message {
@@ -56,16 +55,18 @@ fn take(
             let ahead_ms = browser::performance().time_origin() - page_origin_ms;
             let on_report = Rc::new(move |report| outbox.put(report));
             let reader = LaneReader::start(seat, &url, &options, ahead_ms, on_report);
-            readers.insert(seat, reader);
+            readers.retain(|(one, _)| *one != seat);
+            readers.push((seat, reader));
         }
         PageMessage::PollInterval { lane, interval_ms } => {
             let role = ReaderRole::Lane;
-            if let Some(reader) = readers.get(&ReaderSeat { lane, role }) {
+            let seat = ReaderSeat { lane, role };
+            if let Some((_, reader)) = readers.iter().find(|(one, _)| *one == seat) {
                 reader.set_poll_interval(interval_ms);
             }
         }
         PageMessage::Stop { seat } => {
-            readers.remove(&seat);
+            readers.retain(|(one, _)| *one != seat);
         }
     }
 }
