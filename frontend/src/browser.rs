@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use js_sys::Array;
+use js_sys::{Array, Reflect};
 use tailwater_client::drivers::browser::Sleep;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
+use web_sys::{Performance, PerformanceResourceTiming};
 
 /// The page's window.
 ///
@@ -14,11 +15,43 @@ pub fn window() -> web_sys::Window {
     leptos::prelude::window()
 }
 
-/// Milliseconds on the page's monotonic clock.
+/// `performance` of the window or of the worker that this runs in.
+pub fn performance() -> Performance {
+    let performance = Reflect::get(&js_sys::global(), &JsValue::from_str("performance"));
+    performance.unwrap_or_default().unchecked_into()
+}
+
+/// Milliseconds on this thread's monotonic clock.
 pub fn now_ms() -> f64 {
-    window()
-        .performance()
-        .map_or(0.0, |performance| performance.now())
+    performance().now()
+}
+
+/// How many processors the browser says that there are; 1 if it does not say.
+pub fn processors() -> u32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small whole number"
+    )]
+    let processors = window().navigator().hardware_concurrency() as u32;
+    processors.max(1)
+}
+
+/// The network's times of the completed requests that this thread has not read yet, oldest first; what the browser does not
+/// tell is left out. A request is in it some milliseconds after its answer has been read.
+///
+/// - `url`: only of requests whose URLs begin with it.
+pub fn timings(url: &str) -> Vec<PerformanceResourceTiming> {
+    let performance = performance();
+    let entries = performance.get_entries_by_type("resource");
+    // The buffer holds 250 entries; what has been read is not needed again.
+    performance.clear_resource_timings();
+    let timings = entries.iter().filter_map(|entry| entry.dyn_into().ok());
+    timings
+        .filter(|timing: &PerformanceResourceTiming| {
+            timing.name().starts_with(url) && timing.request_start() > 0.0
+        })
+        .collect()
 }
 
 /// Waits `ms` milliseconds; dropping the future cancels the timer.
@@ -81,23 +114,34 @@ pub fn push_query(query: &str) {
     }
 }
 
-/// The page's own path with another query, for the address bar and for links.
+/// The dashboard's path with a query, for the address bar and for links.
 pub fn address(query: &str) -> String {
-    let path = window()
+    if query.is_empty() {
+        "/".to_owned()
+    } else {
+        format!("/?{query}")
+    }
+}
+
+/// `location.pathname`.
+pub fn path() -> String {
+    window()
         .location()
         .pathname()
-        .unwrap_or_else(|_| "/".to_owned());
-    if query.is_empty() {
-        path
-    } else {
-        format!("{path}?{query}")
-    }
+        .unwrap_or_else(|_| "/".to_owned())
 }
 
 /// A point in time in the format of `language`, in the person's time zone.
 pub fn moment(unix_ms: f64, language: &str) -> String {
     let date = js_sys::Date::new(&JsValue::from_f64(unix_ms));
     date.to_locale_string(language, &JsValue::UNDEFINED).into()
+}
+
+/// A moment in the person's own time zone, as a `datetime-local` field has it, in UTC and as RFC 3339 writes it.
+pub fn moment_in_utc(local: &str) -> Option<String> {
+    let date = js_sys::Date::new(&JsValue::from_str(local));
+    // `toISOString` throws without one.
+    (!date.get_time().is_nan()).then(|| date.to_iso_string().into())
 }
 
 /// Whether the person prefers reduced motion.
@@ -145,6 +189,16 @@ pub async fn copy(text: &str) -> bool {
     JsFuture::from(window().navigator().clipboard().write_text(text))
         .await
         .is_ok()
+}
+
+/// Once the page has changed: if what had the focus is gone, moves it to the element of that id.
+pub fn refocus(id: &'static str) {
+    leptos::prelude::request_animation_frame(move || {
+        let active = leptos::prelude::document().active_element();
+        if active.is_none_or(|element| element.tag_name() == "BODY") {
+            focus(id);
+        }
+    });
 }
 
 /// Moves the focus to the element `id`.

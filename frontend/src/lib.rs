@@ -11,6 +11,7 @@ pub mod api;
 pub mod app;
 #[cfg(target_arch = "wasm32")]
 pub mod browser;
+pub mod lanes;
 pub mod language;
 pub mod numbers;
 pub mod pages;

@@ -142,6 +142,16 @@ pub fn span_s(seconds: u64, language: Language) -> String {
     parts.join(" ")
 }
 
+/// Seconds that have passed, without their fraction.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "of a magnitude, saturating"
+)]
+pub fn whole_seconds(seconds: f64) -> u64 {
+    seconds.max(0.0) as u64
+}
+
 /// Bytes per event, without the unit: one decimal below 10, none above, with thousands separators.
 pub fn bytes(value: f64) -> String {
     if value < 9.95 {
@@ -196,11 +206,44 @@ pub fn trimmed(value: f64) -> String {
 }
 
 /// Parses a finite number: `-12.5`, `1e3`.
+///
+/// The parser of the standard library rounds better beyond 15 digits, but weighs more than a page of the dashboard.
 pub fn parse(text: &str) -> Option<f64> {
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|number: &f64| number.is_finite())
+    let text = text.trim();
+    let (sign, size) = match text.strip_prefix('-') {
+        Some(size) => (-1.0, size),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (digits, power) = size.split_once(['e', 'E']).unwrap_or((size, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    let mut number = 0.0;
+    for digit in whole.chars().chain(fraction.chars()) {
+        number = number * 10.0 + f64::from(digit.to_digit(10)?);
+    }
+    let places = i32::try_from(fraction.len()).ok()?;
+    let power = i32::from(power.parse::<i16>().ok()?) - places;
+    // A tenth is no binary fraction: dividing by ten rounds once, multiplying by a tenth twice.
+    let scale = 10_f64.powi(power.abs());
+    number = if power < 0 {
+        number / scale
+    } else {
+        number * scale
+    };
+    Some(sign * number).filter(|number| number.is_finite())
+}
+
+/// As few digits as name it exactly: `0.1`, `2000`, `1e-7`.
+pub fn shortest(value: f64) -> String {
+    let number = serde_json::to_string(&value).unwrap_or_default();
+    number.trim_end_matches(".0").to_owned()
+}
+
+/// A length in a style sheet: `12.5px`.
+pub fn px(value: f64) -> String {
+    shortest(value) + "px"
 }
 
 fn whole(value: f64) -> String {
@@ -265,6 +308,11 @@ mod tests {
             [trimmed(0.1), trimmed(2_000.0), trimmed(12.5)],
             ["0.1", "2000", "12.5"]
         );
+        assert_eq!(
+            [shortest(0.125), shortest(-2_000.0), shortest(1e-7)],
+            ["0.125", "-2000", "1e-7"]
+        );
+        assert_eq!(px(12.5), "12.5px");
     }
 
     /// Each figure in English and in Korean.

@@ -131,7 +131,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
         shape: Shape::Hexagon,
         hue: ThemeColour {
             property: "--hue-websocket",
-            light: "#0b86b3",
+            light: "#0a7aa3",
             dark: "#58c8f2",
         },
         description: Bilingual {

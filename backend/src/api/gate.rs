@@ -14,9 +14,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use tailwater_protocol::headers;
 
-/// Response headers that a web page may read, besides those that are always readable.
-static EXPOSED: LazyLock<String> =
-    LazyLock::new(|| list(&["etag", "location", "retry-after"], &headers::IN_RESPONSES));
+/// Response headers that a web page may read: all of them.
+///
+/// To requests with credentials this means a header of that name; but no page can read a response to
+/// such a request, as no response has `Access-Control-Allow-Credentials`.
+///
+/// Source: Fetch standard, section "CORS protocol and credentials".
+const EXPOSED: &str = "*";
 const METHODS: &str = "GET, HEAD, PUT, POST, PATCH, DELETE";
 /// Request headers that a web page may send.
 static REQUEST_HEADERS: LazyLock<String> = LazyLock::new(|| {
@@ -42,6 +46,8 @@ const UNCOUNTED_MAX: usize = 64;
 /// Allows pages of other origins, which have to use CORS, to show responses.
 pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
+/// Allows pages of other origins, whose requests have an `Origin`, to see when a response came.
+const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 
 /// Who may use the server, derived from the configuration.
 #[derive(Debug)]
@@ -252,20 +258,37 @@ impl Drop for CountedConnection {
     }
 }
 
-/// The header fields of every response.
+/// The header fields of every response except those to preflights and handshakes.
 ///
-/// - `allowed`: the origin that may read it, if any.
+/// - `allowed`: the origin that may read it and its timing, if any.
 pub fn common_fields(allowed: Option<&str>) -> Fields {
+    let mut fields = preflight_fields(allowed);
+    if allowed.is_some() {
+        fields.put(&ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        fields.put(&TIMING_ALLOW_ORIGIN, "*");
+    }
+    fields.shrink_to_fit();
+    fields
+}
+
+/// The header fields of every response to a preflight, which only the browser reads.
+///
+/// - `allowed`: the origin that may send the request, if any.
+pub fn preflight_fields(allowed: Option<&str>) -> Fields {
     let mut fields = Fields::default();
     fields.put(&header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     fields.put(&CROSS_ORIGIN_RESOURCE_POLICY, "cross-origin");
     fields.put(&header::VARY, "Origin");
     if let Some(origin) = allowed {
         fields.put(&ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        fields.put(&ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED.as_str());
     }
-    fields.shrink_to_fit();
     fields
+}
+
+/// The header fields of every response that accepts a WebSocket handshake, to which CORS does not
+/// apply.
+pub fn upgrade_fields() -> Fields {
+    preflight_fields(None)
 }
 
 /// The response to a preflight. Whether the origin is allowed is in `Access-Control-Allow-Origin`,

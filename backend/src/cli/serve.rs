@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 /// File descriptors besides clients' connections, webhooks, workers and the store: listeners,
 /// standard streams, connections being refused, the lab's relays.
-const OTHER_FILES: usize = 256;
+const OTHER_FILES: usize = 512;
 /// File descriptors of a worker: its epoll instance, a duplicate of it, and its waker.
 const WORKER_FILES: usize = 4;
 

@@ -3,8 +3,9 @@
 //! The build script (`backend/build.rs`, feature `dashboard`) compresses the files that Trunk left
 //! in `dist/` and writes the table that this module serves. Files whose names contain a hash of
 //! their content are cached indefinitely; the page itself is revalidated each time, and answered
-//! with 304 when it is unchanged. Paths without an extension are routes of the dashboard and get
-//! the page; `/v1` is excluded, so that a wrong URL of the protocol gets a problem document.
+//! with 304 when it is unchanged. The dashboard's pages are all at `/`. Any other path without an
+//! extension gets the page, too, with 404: it says that there is nothing, and links to what there
+//! is. `/v1` is excluded, so that a wrong URL of the protocol gets a problem document.
 
 use super::answer::no_store;
 use actix_web::dev::RequestHead;
@@ -48,7 +49,7 @@ static EMBEDDED: Option<Dashboard> = Some(include!(concat!(env!("OUT_DIR"), "/da
 #[cfg(not(feature = "dashboard"))]
 static EMBEDDED: Option<Dashboard> = None;
 
-/// The page served for paths without an extension.
+/// The page served at `/` and, with 404, for other paths without an extension.
 const PAGE: &str = "index.html";
 
 /// The page served at `/` by a server without a dashboard.
@@ -93,31 +94,43 @@ fn is_served_by(dashboard: Option<&'static Dashboard>, head: &RequestHead) -> bo
 }
 
 impl Dashboard {
-    /// The file at a path, the page for a route of the dashboard, or `None`.
-    fn find(&self, path: &str) -> Option<&'static File> {
+    /// What is served at a path, and with which status: a file, or the page; `None` for what is left to others.
+    fn find(&self, path: &str) -> Option<(StatusCode, &'static File)> {
         let path = path.strip_prefix('/')?;
         if path == "v1" || path.starts_with("v1/") {
             return None;
         }
         let named = |name: &str| self.files.iter().find(|file| file.path == name);
-        let is_page_route = !path.rsplit('/').next().unwrap_or_default().contains('.');
-        named(path).or_else(|| is_page_route.then(|| named(PAGE))?)
+        if path.is_empty() {
+            return named(PAGE).map(|page| (StatusCode::OK, page));
+        }
+        if let Some(file) = named(path) {
+            return Some((StatusCode::OK, file));
+        }
+        let has_extension = path.rsplit('/').next().unwrap_or_default().contains('.');
+        let page = (!has_extension).then(|| named(PAGE))?;
+        page.map(|page| (StatusCode::NOT_FOUND, page))
     }
 
     fn answer(&self, request: &HttpRequest) -> HttpResponse {
-        let Some(file) = self.find(request.path()) else {
+        let Some((status, file)) = self.find(request.path()) else {
             return HttpResponse::NotFound().finish();
         };
         let (encoding, body) = file.encoded_for(request);
         let tag = EntityTag::new_strong(format!("{}-{}", file.tag, encoding.as_str()));
-        if is_unchanged(request, &tag) {
+        let is_found = status == StatusCode::OK;
+        // A 404 is never "not modified": conditions are for what is there.
+        if is_found && is_unchanged(request, &tag) {
             return self
                 .head(StatusCode::NOT_MODIFIED, file)
                 .insert_header(ETag(tag))
                 .finish();
         }
-        let mut head = self.head(StatusCode::OK, file);
-        head.insert_header(ETag(tag)).content_type(file.media_type);
+        let mut head = self.head(status, file);
+        head.content_type(file.media_type);
+        if is_found {
+            head.insert_header(ETag(tag));
+        }
         if encoding != ContentEncoding::Identity {
             head.insert_header(encoding);
         }
@@ -259,33 +272,38 @@ mod tests {
     }
 
     #[test]
-    fn routes_get_the_page_and_unknown_files_fall_through() {
+    fn unknown_paths_get_the_page_with_404_and_unknown_files_fall_through() {
         let cases = [
-            ("/", "text/html; charset=utf-8"),
-            ("/?stream=logs/demo", "text/html; charset=utf-8"),
-            ("/race", "text/html; charset=utf-8"),
-            ("/streams/logs/demo", "text/html; charset=utf-8"),
-            ("/v10", "text/html; charset=utf-8"),
-            ("/icon.png", "image/png"),
-            ("/app-0123abcd_bg.wasm", "application/wasm"),
-            ("/v1", "default"),
-            ("/v1/", "default"),
-            ("/v1/nothing", "default"),
-            ("/missing.js", "default"),
-            ("/../Cargo.toml", "default"),
+            ("/", StatusCode::OK, "text/html; charset=utf-8"),
+            (
+                "/?stream=logs/demo",
+                StatusCode::OK,
+                "text/html; charset=utf-8",
+            ),
+            ("/index.html", StatusCode::OK, "text/html; charset=utf-8"),
+            ("/icon.png", StatusCode::OK, "image/png"),
+            ("/app-0123abcd_bg.wasm", StatusCode::OK, "application/wasm"),
+            ("/race", StatusCode::NOT_FOUND, "text/html; charset=utf-8"),
+            (
+                "/streams/logs/demo",
+                StatusCode::NOT_FOUND,
+                "text/html; charset=utf-8",
+            ),
+            ("/v10", StatusCode::NOT_FOUND, "text/html; charset=utf-8"),
+            ("/v1", StatusCode::NOT_FOUND, ""),
+            ("/v1/", StatusCode::NOT_FOUND, ""),
+            ("/v1/nothing", StatusCode::NOT_FOUND, ""),
+            ("/missing.js", StatusCode::NOT_FOUND, ""),
+            ("/../Cargo.toml", StatusCode::NOT_FOUND, ""),
         ];
         rt::System::new().block_on(async {
-            for (path, expected) in cases {
+            for (path, status, media_type) in cases {
                 let response = ask(Some(&DASHBOARD), get(path)).await;
-                let kind = header_of(&response, "content-type");
-                if expected == "default" {
+                let found = (response.status(), header_of(&response, "content-type"));
+                if media_type.is_empty() {
                     assert_eq!(read_body(response).await, "default", "{path}");
                 } else {
-                    assert_eq!(
-                        (response.status(), kind.as_str()),
-                        (StatusCode::OK, expected),
-                        "{path}"
-                    );
+                    assert_eq!(found, (status, media_type.to_owned()), "{path}");
                 }
             }
             let post = ask(Some(&DASHBOARD), TestRequest::post().uri("/")).await;
@@ -373,6 +391,11 @@ mod tests {
                 ask(Some(&DASHBOARD), parted).await.status(),
                 StatusCode::NOT_MODIFIED
             );
+            let elsewhere = get("/race")
+                .insert_header(("accept-encoding", "br"))
+                .insert_header(("if-none-match", &*tag));
+            let elsewhere = ask(Some(&DASHBOARD), elsewhere).await;
+            assert_eq!(elsewhere.status(), StatusCode::NOT_FOUND);
             let other = ask(Some(&DASHBOARD), again("gzip", tag)).await;
             assert_eq!(other.status(), StatusCode::OK);
             assert_eq!(read_body(other).await, "gzip");

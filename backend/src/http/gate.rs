@@ -38,11 +38,13 @@ pub async fn guard(
         let map = ActixHeaders(request.headers());
         let head = gate_head(request.request(), &map);
         let admission = gate.admit(&head);
-        (
-            gate::common_fields(admission.allowed),
-            admission.checked,
-            head.is_preflight(),
-        )
+        let is_preflight = head.is_preflight();
+        let common = if is_preflight {
+            gate::preflight_fields(admission.allowed)
+        } else {
+            gate::common_fields(admission.allowed)
+        };
+        (common, admission.checked, is_preflight)
     };
     let body_was_read = watch_end_of_body(&mut request);
     let mut response = match checked {
@@ -69,7 +71,11 @@ pub async fn guard(
     let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let closes = is_stopping && !is_upgrade || !body_was_read.get();
     set_connection(response.response_mut(), request_version, closes);
-    put_common_fields(response.headers_mut(), &common);
+    if is_upgrade {
+        put_common_fields(response.headers_mut(), &gate::upgrade_fields());
+    } else {
+        put_common_fields(response.headers_mut(), &common);
+    }
     let may_reuse = response
         .request()
         .extensions_mut()

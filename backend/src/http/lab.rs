@@ -13,7 +13,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tailwater_protocol::lab::{ClockReading, RaceChange, RaceRequest, SourceRequest};
+use tailwater_protocol::lab::{ClockReading, RaceChange, RaceRequest, SourceLeaseRequest};
 use tailwater_protocol::{document, percent};
 
 /// Path of the clock.
@@ -232,7 +232,7 @@ async fn handle(
         LabRoute::Clock => Ok(clock(&app)),
         LabRoute::Source(lab) => {
             let example = r#"{"kind":"host"} or {"kind":"generator","pattern":"poisson","rate":5,"size":64,"seed":1}"#;
-            let request_body: SourceRequest = read(&request, payload, &app, example).await?;
+            let request_body: SourceLeaseRequest = read(&request, payload, &app, example).await?;
             answer(
                 HttpResponse::Ok(),
                 &lab.sources.start_or_renew(&request_body).await?,
@@ -266,10 +266,7 @@ async fn handle(
 
 fn clock(app: &App) -> HttpResponse {
     let received_us = app.clock.now_us();
-    // Lets pages of other origins measure the round trip with Resource Timing.
-    let mut response = no_store(HttpResponse::Ok());
-    response.insert_header(("timing-allow-origin", "*"));
-    response.json(ClockReading {
+    no_store(HttpResponse::Ok()).json(ClockReading {
         received_us,
         sent_us: app.clock.now_us(),
     })

@@ -11,6 +11,7 @@ mod head;
 mod import;
 #[cfg(feature = "lab")]
 pub mod lab;
+mod server_details;
 mod stream;
 mod streams;
 mod subscriptions;

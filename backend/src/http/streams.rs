@@ -1,30 +1,42 @@
-//! The list of streams, the details of a stream, and routes to export and import.
+//! The list of streams, the details of a stream and of the server, and routes to export and import.
 
 use super::Methods;
 use super::answer::no_store;
 use super::export::export;
 use super::head::ActixHeaders;
 use super::import::{IMPORT_PREFIX, import};
+use super::server_details::server_details;
+use crate::api::gate::Gate;
 use crate::api::{App, Headers, Refusal, check_uncoded, set_once};
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
-use tailwater_core::{Accepted, ListQuery, Log, ProducerId, ReaderStatus, StreamName};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tailwater_core::store::StoredMessage;
+use tailwater_core::{
+    Accepted, ListOrder, ListQuery, Log, ProducerId, ReaderStatus, StreamId, StreamName,
+};
 use tailwater_protocol::inspect::{
-    LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, NAMED_MAX, Origin, ProducerPosition, StreamDetails,
-    StreamList, StreamSummary,
+    LAST_MAX, LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, MessagePlace, NAMED_MAX, Origin,
+    ProducerPosition, StreamDetails, StreamList, StreamSummary,
 };
 use tailwater_protocol::{Technique, Token};
+
+/// Path of the server's details.
+const SERVER: &str = "/v1/server";
 
 /// What a request besides the streams asks for.
 #[derive(Debug)]
 pub(super) enum StreamsRoute {
     /// The methods of the path.
     Methods(Methods),
+    /// The details of the server.
+    Server,
     /// A page of the list.
     List(ListQuery),
-    /// The details of a stream.
-    Inspect(Arc<Log>),
+    /// The details of a stream, with so many of its last messages.
+    Inspect(Arc<Log>, usize),
     /// An export of a stream.
     Export(Arc<Log>),
     /// An import of a stream with this name.
@@ -49,6 +61,13 @@ impl StreamsRoute {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         let otherwise = || Methods::of(method, "GET, HEAD, OPTIONS").map(Self::Methods);
         let name_after = |prefix| path.strip_prefix(prefix);
+        if path == SERVER {
+            return if is_read {
+                Ok(Self::Server)
+            } else {
+                otherwise()
+            };
+        }
         if path == "/v1/streams" {
             return if is_read {
                 parse_query(query).map(Self::List)
@@ -58,7 +77,8 @@ impl StreamsRoute {
         }
         if let Some(name) = name_after("/v1/streams/") {
             return if is_read {
-                app.log(name).map(Self::Inspect)
+                let log = app.log(name)?;
+                last_of(query).map(|last| Self::Inspect(log, last))
             } else {
                 otherwise()
             };
@@ -85,6 +105,7 @@ impl StreamsRoute {
 /// Registers the routes; the state is a `web::Data<App>`.
 pub(super) fn configure(service: &mut web::ServiceConfig) {
     for path in [
+        "/server",
         "/streams",
         "/streams/{name:.*}",
         "/export/{name:.*}",
@@ -98,6 +119,7 @@ async fn handle(
     request: HttpRequest,
     payload: web::Payload,
     app: web::Data<App>,
+    gate: web::Data<Gate>,
 ) -> Result<HttpResponse, Refusal> {
     let map = ActixHeaders(request.headers());
     match StreamsRoute::of(
@@ -108,8 +130,11 @@ async fn handle(
         &map,
     )? {
         StreamsRoute::Methods(methods) => Ok(methods.answer()),
+        StreamsRoute::Server => {
+            Ok(no_store(HttpResponse::Ok()).json(server_details(&app, &gate).await))
+        }
         StreamsRoute::List(wanted) => Ok(list(&app, &wanted).await),
-        StreamsRoute::Inspect(log) => Ok(inspect(&app, &log).await),
+        StreamsRoute::Inspect(log, last) => inspect(&app, &log, last).await,
         StreamsRoute::Export(log) => export(&app, log).await,
         StreamsRoute::Import(name) => import(&request, payload, &app, &name).await,
     }
@@ -117,21 +142,24 @@ async fn handle(
 
 async fn list(app: &App, wanted: &ListQuery) -> HttpResponse {
     let (logs, has_more) = app.streams.list(wanted).await;
-    let after = logs
-        .last()
-        .filter(|_| has_more)
-        .map(|log| log.name().to_string());
+    let last = logs.last().filter(|_| has_more);
+    let after = last.map(|log| match wanted.order {
+        ListOrder::Name(_) => log.name().to_string(),
+        ListOrder::Newest(_) => log.id().0.to_string(),
+    });
     no_store(HttpResponse::Ok()).json(&StreamList {
         streams: logs.iter().map(|log| summary(log)).collect(),
         after,
+        total: app.streams.count(),
     })
 }
 
-async fn inspect(app: &App, log: &Log) -> HttpResponse {
+async fn inspect(app: &App, log: &Log, last: usize) -> Result<HttpResponse, Refusal> {
     let forks = app.streams.forks_of(log, NAMED_MAX).await;
     // Readers first, then the tail, so that no reader is ahead of it.
     let whereabouts = log.readers().statuses(NAMED_MAX);
     let tail = log.tail_now();
+    let last_messages = log.last_messages(tail.next, last).await?;
     let earliest = log.earliest();
     let lag_bytes = |at: ReaderStatus| tail.next.bytes().saturating_sub(at.at.bytes());
     let reader = |it: &ReaderStatus| LiveReader {
@@ -142,11 +170,17 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
     };
     let producers = log.producers();
     let waiting = Technique::waiting();
-    no_store(HttpResponse::Ok()).json(&StreamDetails {
+    let place = |message: &StoredMessage| MessagePlace {
+        offset: log.offset(message.at).into(),
+        next_offset: log.offset(message.end).into(),
+        appended_ms: since_1970_ms(message.time),
+    };
+    Ok(no_store(HttpResponse::Ok()).json(&StreamDetails {
         name: log.name().to_string(),
         configuration: log.config().into(),
         earliest_offset: log.offset(earliest).into(),
         next_offset: tail.offset().into(),
+        created_ms: since_1970_ms(log.created()),
         kept_bytes: tail.next.bytes().saturating_sub(earliest.bytes()),
         closed: tail.closed(),
         forked_from: log.config().fork.as_ref().map(Origin::from),
@@ -159,7 +193,8 @@ async fn inspect(app: &App, log: &Log) -> HttpResponse {
         readers: whereabouts.iter().map(reader).collect(),
         producer_count: producers.len(),
         producers: producers.iter().take(NAMED_MAX).map(position).collect(),
-    })
+        last_messages: last_messages.iter().map(place).collect(),
+    }))
 }
 
 fn position((id, at): &(ProducerId, Accepted)) -> ProducerPosition {
@@ -177,6 +212,7 @@ fn summary(log: &Log) -> StreamSummary {
         content_type: log.config().content_type.to_string(),
         earliest_offset: Token::from(log.offset(log.earliest())),
         next_offset: tail.offset().into(),
+        created_ms: since_1970_ms(log.created()),
         closed: tail.closed(),
         readers: log.readers().live(),
         forked_from: log
@@ -187,36 +223,80 @@ fn summary(log: &Log) -> StreamSummary {
     }
 }
 
-fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
+/// Milliseconds since 1970.
+fn since_1970_ms(time: SystemTime) -> u64 {
+    let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The values of parameters, in the order of `names`; others are ignored.
+fn parameters<const N: usize>(
+    query: &str,
+    names: [&str; N],
+) -> Result<[Option<String>; N], Refusal> {
     let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
         .map_err(|error| Refusal::Query(format!("malformed query: {error}")))?;
-    let (mut prefix, mut search, mut after, mut limit) = (None, None, None, None);
+    let mut values = [const { None }; N];
     for (name, value) in pairs.into_inner() {
-        let slot = match name.as_str() {
-            "prefix" => &mut prefix,
-            "search" => &mut search,
-            "after" => &mut after,
-            "limit" => &mut limit,
-            _ => continue,
+        let Some(at) = names.iter().position(|known| *known == name) else {
+            continue;
         };
-        set_once(slot, &name, value)?;
+        set_once(&mut values[at], &name, value)?;
     }
-    let limit = match limit {
-        None => LIST_LIMIT,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=LIST_LIMIT_MAX).contains(limit))
-            .ok_or_else(|| {
-                Refusal::Query(format!(
-                    "limit={text} is out of range, expected 1 to {LIST_LIMIT_MAX}"
-                ))
-            })?,
+    Ok(values)
+}
+
+/// The value of a parameter that counts; `otherwise` without one.
+fn count_of(
+    name: &str,
+    text: Option<String>,
+    otherwise: usize,
+    allowed: RangeInclusive<usize>,
+) -> Result<usize, Refusal> {
+    let Some(text) = text else {
+        return Ok(otherwise);
+    };
+    let count = text.parse().ok().filter(|count| allowed.contains(count));
+    count.ok_or_else(|| {
+        let (least, most) = (allowed.start(), allowed.end());
+        Refusal::Query(format!(
+            "{name}={text} is out of range, expected {least} to {most}"
+        ))
+    })
+}
+
+/// How many of the last messages an inspection lists.
+fn last_of(query: &str) -> Result<usize, Refusal> {
+    let [last] = parameters(query, ["last"])?;
+    count_of("last", last, 0, 0..=LAST_MAX)
+}
+
+fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
+    let names = ["prefix", "search", "exclude", "sort", "after", "limit"];
+    let [prefix, search, exclude, sort, after, limit] = parameters(query, names)?;
+    let limit = count_of("limit", limit, LIST_LIMIT, 1..=LIST_LIMIT_MAX)?;
+    let after = after.filter(|after| !after.is_empty());
+    let order = match sort.as_deref() {
+        None | Some("name") => ListOrder::Name(after),
+        Some("newest") => {
+            let number = after.map(|text| {
+                let number = text.parse().map(StreamId);
+                let expected = "expected the `after` of a page with sort=newest";
+                number.map_err(|_| Refusal::Query(format!("after={text} is invalid, {expected}")))
+            });
+            ListOrder::Newest(number.transpose()?)
+        }
+        Some(other) => {
+            return Err(Refusal::Query(format!(
+                "sort={other} is unknown, expected name or newest"
+            )));
+        }
     };
     Ok(ListQuery {
         prefix: prefix.unwrap_or_default(),
         search: search.unwrap_or_default(),
-        after: after.filter(|after| !after.is_empty()),
+        exclude: exclude.unwrap_or_default(),
+        order,
         limit,
     })
 }

@@ -1,4 +1,6 @@
-//! Races: one relay for each lane, until the race's lease expires.
+//! Races: one relay for each lane and one for control, until the race's lease expires.
+//!
+//! The control relay never delays. What passes it belongs to no lane.
 
 use super::relay::{ByteMeter, Delays, Relay, RelayLimits};
 use crate::lab::WrongField;
@@ -21,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 pub struct RaceLimits {
     /// Concurrent races; beyond it 503.
     pub races: usize,
-    /// Lanes of one race.
+    /// Lanes of one race; it has one port more, for control.
     pub lanes: usize,
     /// Time after its last request at which a race ends.
     pub lease: Duration,
@@ -34,7 +36,7 @@ pub struct RaceLimits {
 impl Default for RaceLimits {
     fn default() -> Self {
         Self {
-            races: 8,
+            races: 16,
             lanes: 8,
             lease: Duration::from_secs(30),
             delay: Duration::from_millis(500),
@@ -83,6 +85,7 @@ struct RaceTable {
 #[derive(Debug)]
 struct Running {
     lanes: Vec<(Technique, u16, ByteMeter)>,
+    control_port: u16,
     delays: Arc<Delays>,
     expires: Arc<Mutex<Instant>>,
     task: AbortHandle,
@@ -129,19 +132,17 @@ impl Races {
             self.delay("delay_down_ms", request.delay_down_ms)?,
         );
         let slot = RaceSlot::take(&self.0)?;
-        let mut relays = Vec::with_capacity(request.techniques.len());
+        let mut relays = Vec::with_capacity(request.techniques.len() + 1);
+        let mut lanes = Vec::with_capacity(request.techniques.len());
         for technique in &request.techniques {
-            let relay = Relay::bind(self.0.upstream, Arc::clone(&delays), limits.relay)
-                .await
-                .map_err(|error| RaceError::System(error.to_string()))?;
-            relays.push((*technique, relay));
+            let relay = self.bind(&delays).await?;
+            lanes.push((*technique, relay.port(), relay.meter()));
+            relays.push(relay);
         }
+        let control = self.bind(&Arc::default()).await?;
+        let control_port = control.port();
+        relays.push(control);
         let expires = Arc::new(Mutex::new(Instant::now() + limits.lease));
-        let lanes = relays
-            .iter()
-            .map(|(technique, relay)| (*technique, relay.port(), relay.meter()))
-            .collect();
-        let relays = relays.into_iter().map(|(_, relay)| relay).collect();
         let running = Arc::downgrade(&self.0);
         let task = self.0.runtime.spawn(run_until_expired(
             relays,
@@ -151,11 +152,18 @@ impl Races {
         ));
         let id = slot.fill(Running {
             lanes,
+            control_port,
             delays,
             expires,
             task: task.abort_handle(),
         });
         self.inspect(&id)
+    }
+
+    async fn bind(&self, delays: &Arc<Delays>) -> Result<Relay, RaceError> {
+        Relay::bind(self.0.upstream, Arc::clone(delays), self.0.limits.relay)
+            .await
+            .map_err(|error| RaceError::System(error.to_string()))
     }
 
     /// The state of a race; renews its lease.
@@ -180,6 +188,7 @@ impl Races {
             at_us: self.0.clock.now_us(),
             delay_up_ms: running.delays.up().as_secs_f64() * 1e3,
             delay_down_ms: running.delays.down().as_secs_f64() * 1e3,
+            control_port: running.control_port,
             lanes: running.lanes.iter().map(lane).collect(),
         })
     }
@@ -280,7 +289,7 @@ impl Drop for RaceSlot {
     }
 }
 
-/// Runs the lanes until the lease expires, then removes the race.
+/// Runs the relays until the lease expires, then removes the race.
 async fn run_until_expired(
     relays: Vec<Relay>,
     expires: Arc<Mutex<Instant>>,
@@ -377,11 +386,11 @@ mod tests {
             Err(RaceError::Unknown(_))
         ));
         assert_eq!(races.count(), 0);
-        for lane in race.lanes {
+        let lanes = race.lanes.iter().map(|lane| lane.port);
+        for port in lanes.chain([race.control_port]) {
             assert!(
-                std::net::TcpStream::connect(("127.0.0.1", lane.port)).is_err(),
-                "port {} is closed",
-                lane.port
+                std::net::TcpStream::connect(("127.0.0.1", port)).is_err(),
+                "port {port} is closed"
             );
         }
     }

@@ -6,6 +6,7 @@
 //! socket. When one side closes, the other is closed after the delay. A lane's connections end with
 //! the lane.
 
+mod cross_origin;
 mod frames;
 mod message;
 mod observer;
@@ -39,7 +40,7 @@ pub struct RelayLimits {
 impl Default for RelayLimits {
     fn default() -> Self {
         Self {
-            connections: 64,
+            connections: 32,
             in_flight_bytes: 4 << 20,
         }
     }

@@ -1,7 +1,8 @@
 //! Sources: write known events into ordinary streams, by the same appends as any client.
 //!
 //! A source starts at its first request and runs until its lease expires; requests and readers of
-//! its stream renew it. Its sequence number is in its stream: a source that restarts reads its last
+//! its stream renew it. A client that names itself can leave a source; when all have left, it stops
+//! at once, so that a client that changes its settings never uses more than one. Its sequence number is in its stream: a source that restarts reads its last
 //! event and continues from there, so that the number never decreases. Streams retain only their
 //! newest part. Beyond a limit, the generators that stopped first are forgotten and their streams
 //! deleted.
@@ -11,26 +12,25 @@
 
 mod generator;
 mod host;
+mod running;
 mod schedule;
+mod writer;
 
 use crate::lab::WrongField;
 use generator::EventGenerator;
 use host::Host;
-use serde_json::value::RawValue;
+use running::{RunningSource, SourceLease};
 use std::collections::HashMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 use tailwater_core::clock::Clock;
-use tailwater_core::{
-    Append, AppendError, CreateError, Log, NameError, Payload, PayloadError, ReadError, ReadStart,
-    StreamConfig, StreamName, Streams, TailState,
-};
-use tailwater_protocol::lab::{EventStamps, SourceAnswer, SourceRequest};
-use tailwater_protocol::{Technique, document};
+use tailwater_core::{CreateError, NameError, ReadError, StreamConfig, StreamName, Streams};
+use tailwater_protocol::lab::{SourceAnswer, SourceLeaseRequest, SourceRequest};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
+use writer::{SourceFeed, SourceWriter, next_seq};
 
 /// Limits of sources.
 #[derive(Debug, Clone, Copy)]
@@ -48,20 +48,18 @@ pub struct SourceLimits {
 impl Default for SourceLimits {
     fn default() -> Self {
         Self {
-            running: 8,
-            known: 16,
+            running: 32,
+            known: 48,
             lease: Duration::from_secs(30),
             keep_bytes: 8 << 20,
         }
     }
 }
 
-/// Maximum events of one append.
-const EVENTS_MAX: usize = 1024;
-/// Interval at which a waiting source checks its lease.
-const LEASE_CHECK_PERIOD: Duration = Duration::from_millis(500);
-/// Maximum bytes of one read during the search for the last event.
-const PAGE_BYTES: usize = 1 << 20;
+/// Time limit for a stopped source to complete its last append.
+const STOP_MAX: Duration = Duration::from_secs(5);
+/// Allowed bytes of a client's name.
+const HOLDER_BYTES: std::ops::RangeInclusive<usize> = 1..=64;
 
 /// Why a source does not run.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +69,7 @@ pub enum SourceError {
     Field(#[from] WrongField),
     /// The limit of sources is reached (503).
     #[error(
-        "{limit} sources are running, which is the limit; an unused one stops within {lease_s} s"
+        "{limit} sources are running, which is the limit; an unused one stops within {lease_s} s, or when `replaces` names its stream"
     )]
     TooMany {
         /// Sources allowed.
@@ -114,38 +112,11 @@ pub struct SourceTable {
     known: tokio::sync::Mutex<HashMap<StreamName, Arc<RunningSource>>>,
 }
 
-/// A running or stopped source, shared with its thread.
-#[derive(Debug)]
-struct RunningSource {
-    log: Arc<Log>,
-    lease: SourceLease,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// The end of a source's lease, on the server's clock.
-#[derive(Debug)]
-struct SourceLease {
-    until_us: AtomicU64,
-    is_stopped: AtomicBool,
-}
-
-impl RunningSource {
-    fn is_running(&self) -> bool {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        thread.as_ref().is_some_and(|thread| !thread.is_finished())
-    }
-
-    fn stop(&self) {
-        self.lease.is_stopped.store(true, Ordering::Relaxed);
-        if let Some(thread) = &*self.thread.lock().unwrap_or_else(PoisonError::into_inner) {
-            thread.thread().unpark();
-        }
-    }
-}
-
 impl Drop for SourceTable {
     fn drop(&mut self) {
-        self.known.get_mut().values().for_each(|known| known.stop());
+        let now_us = self.clock.now_us();
+        let known = self.known.get_mut().values();
+        known.for_each(|known| known.stop(now_us));
     }
 }
 
@@ -163,46 +134,47 @@ impl SourceTable {
         }
     }
 
-    /// Starts a source, or renews its lease if it is running.
+    /// Starts a source, or renews its lease if it is running; first leaves the one that it replaces.
     ///
     /// # Errors
     /// All of [`SourceError`].
     pub async fn start_or_renew(
         &self,
-        request: &SourceRequest,
+        request: &SourceLeaseRequest,
     ) -> Result<SourceAnswer, SourceError> {
-        let name = StreamName::parse(&match request {
-            SourceRequest::Host => host::STREAM.to_owned(),
+        let name = StreamName::parse(&match &request.source {
+            SourceRequest::Host(request) => host::stream_name(request.pattern).to_owned(),
             SourceRequest::Generator(request) => {
                 generator::check(request)?;
                 generator::stream_name(request)
             }
         })?;
+        let holder = check_holder(request)?;
         let mut known = self.known.lock().await;
+        if let (Some(holder), Some(left)) = (holder, &request.replaces)
+            && left != name.as_str()
+        {
+            self.leave(&known, left, holder).await;
+        }
         let answer = SourceAnswer {
             stream: name.to_string(),
             lease_s: self.limits.lease.as_secs(),
         };
-        let log = self.streams.find(&name);
-        let same =
-            |known: &RunningSource| log.as_ref().is_some_and(|log| Arc::ptr_eq(log, &known.log));
-        if let Some(known) = known
-            .get(&name)
-            .filter(|known| known.is_running() && same(known))
-        {
-            known
-                .lease
-                .until_us
-                .store(self.lease_end_us(), Ordering::Relaxed);
-            // It may have stopped just before the renewal.
-            if known.is_running() {
+        if let Some(source) = known.get(&name) {
+            let log = self.streams.find(&name);
+            let is_same = log.is_some_and(|log| Arc::ptr_eq(&log, &source.log));
+            let until_us = self.lease_end_us();
+            // One whose thread has panicked has ended without its lease.
+            if is_same && source.is_running() && source.lease.renew(until_us, holder) {
                 return Ok(answer);
             }
+            // No two may write to one stream.
+            if !self.stop(source).await {
+                let reason = "the source is stopping; its last append is not complete";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, reason).into());
+            }
+            known.remove(&name);
         }
-        known
-            .remove(&name)
-            .iter()
-            .for_each(|previous| previous.stop());
         if known.values().filter(|known| known.is_running()).count() >= self.limits.running {
             return Err(SourceError::TooMany {
                 limit: self.limits.running,
@@ -210,9 +182,31 @@ impl SourceTable {
             });
         }
         self.forget_oldest(&mut known).await;
-        let started = self.start(&name, request).await?;
+        let started = self.start(&name, &request.source, holder).await?;
         known.insert(name, started);
         Ok(answer)
+    }
+
+    /// Removes a client from a source, and stops the source if it was the only one left.
+    async fn leave(
+        &self,
+        known: &HashMap<StreamName, Arc<RunningSource>>,
+        stream: &str,
+        holder: &str,
+    ) {
+        let source = known.iter().find(|(name, _)| name.as_str() == stream);
+        if let Some((_, source)) = source
+            && source.lease.leave(holder)
+        {
+            // One that does not stop in time counts as running until it does.
+            let _ended = self.stop(source).await;
+        }
+    }
+
+    /// Stops a source and waits for its end; whether it came within [`STOP_MAX`].
+    async fn stop(&self, source: &RunningSource) -> bool {
+        source.stop(self.clock.now_us());
+        source.has_ended_within(STOP_MAX).await
     }
 
     /// Number of running sources.
@@ -227,11 +221,9 @@ impl SourceTable {
 
     /// Stops all sources; their streams remain.
     pub async fn stop_all(&self) {
-        self.known
-            .lock()
-            .await
-            .values()
-            .for_each(|known| known.stop());
+        let now_us = self.clock.now_us();
+        let known = self.known.lock().await;
+        known.values().for_each(|known| known.stop(now_us));
     }
 
     fn lease_end_us(&self) -> u64 {
@@ -246,7 +238,7 @@ impl SourceTable {
             let oldest = known
                 .iter()
                 .filter(|(_, known)| !known.is_running())
-                .min_by_key(|(_, known)| known.lease.until_us.load(Ordering::Relaxed))
+                .min_by_key(|(_, known)| known.lease.until_us())
                 .map(|(name, _)| name.clone());
             let Some(name) = oldest else { return };
             known.remove(&name);
@@ -260,6 +252,7 @@ impl SourceTable {
         &self,
         name: &StreamName,
         request: &SourceRequest,
+        holder: Option<&str>,
     ) -> Result<Arc<RunningSource>, SourceError> {
         let config = StreamConfig {
             keep_bytes: Some(self.limits.keep_bytes),
@@ -278,189 +271,64 @@ impl SourceTable {
             })?;
         let log = created.log;
         let seq = next_seq(&log).await?;
-        let now_us = self.clock.now_us();
         let feed = match request {
-            SourceRequest::Host => SourceFeed::Host(Box::new(Host::new(now_us)?)),
+            SourceRequest::Host(request) => SourceFeed::Host(Box::new(Host::new(
+                request.pattern,
+                rand::random(),
+                || self.clock.now_us(),
+            )?)),
             SourceRequest::Generator(request) => {
-                SourceFeed::Generator(EventGenerator::new(request, now_us))
+                SourceFeed::Generator(EventGenerator::new(request, self.clock.now_us()))
             }
         };
-        let lease = SourceLease {
-            until_us: AtomicU64::new(self.lease_end_us()),
-            is_stopped: AtomicBool::new(false),
-        };
-        let known = Arc::new(RunningSource {
-            log: Arc::clone(&log),
-            lease,
-            thread: Mutex::default(),
-        });
+        let (alive, ended) = watch::channel(());
+        let lease = SourceLease::new(self.lease_end_us(), holder);
+        let source = Arc::new(RunningSource::new(log, lease, ended));
         let writer = SourceWriter {
-            log,
             feed,
             seq,
             clock: self.clock,
-            lease_us: micros(self.limits.lease),
-            known: Arc::clone(&known),
+            lease: self.limits.lease,
+            source: Arc::clone(&source),
             plain_reads: 0,
+            alive,
         };
         let runtime = self.runtime.clone();
         let thread = thread::Builder::new()
             .name("source".to_owned())
             .spawn(move || writer.run(&runtime))?;
-        *known.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        Ok(known)
+        source.runs_on(thread.thread());
+        Ok(source)
     }
 }
 
-/// One more than the sequence number of the last event, or 0 in an empty stream.
+/// The name that a client gave itself.
 ///
-/// Messages between the source's own, published by others, are skipped.
-async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
-    let foreign = |reason: &str| SourceError::Foreign {
-        stream: log.name().to_string(),
-        reason: reason.to_owned(),
+/// # Errors
+/// [`WrongField`] when it is no name, or missing although the client leaves a source.
+fn check_holder(request: &SourceLeaseRequest) -> Result<Option<&str>, WrongField> {
+    let wrong = |beside: &str, received: String| WrongField {
+        field: "holder",
+        allowed: format!(
+            "{} to {} visible ASCII characters{beside}",
+            HOLDER_BYTES.start(),
+            HOLDER_BYTES.end()
+        ),
+        received,
     };
-    let mut from = log.resolve(ReadStart::Beginning);
-    let (mut last, mut is_empty) = (None, true);
-    loop {
-        let batch = log.read(from, PAGE_BYTES).await?;
-        if batch.data.is_empty() {
-            break;
-        }
-        is_empty = false;
-        last = last_stamps(&batch.data).or(last);
-        from = batch.next;
-    }
-    match last {
-        None if is_empty => Ok(0),
-        None => Err(foreign("no message has seq, due_us and sent_us")),
-        Some(stamps) => stamps
-            .seq
-            .checked_add(1)
-            .ok_or_else(|| foreign("its last seq is the maximum")),
-    }
-}
-
-/// The stamps of the last message that has them; JSON messages are stored with one comma after
-/// each.
-fn last_stamps(page: &[u8]) -> Option<EventStamps> {
-    let array = [b"[", page.strip_suffix(b",").unwrap_or(page), b"]"].concat();
-    let messages: Vec<&RawValue> = serde_json::from_slice(&array).ok()?;
-    messages
-        .iter()
-        .rev()
-        .find_map(|message| document::read(message.get().as_bytes()).ok())
-}
-
-/// A source's events.
-#[derive(Debug)]
-enum SourceFeed {
-    Host(Box<Host>),
-    Generator(EventGenerator),
-}
-
-impl SourceFeed {
-    fn next_due_us(&self) -> u64 {
-        match self {
-            Self::Host(host) => host.next_due_us(),
-            Self::Generator(generator) => generator.next_due_us(),
-        }
-    }
-
-    /// Writes all events due by now, at most [`EVENTS_MAX`], as one JSON array; returns their
-    /// number.
-    fn write_due(&mut self, first_seq: u64, clock: &Clock) -> (u64, Vec<u8>) {
-        match self {
-            Self::Host(host) => {
-                let mut body = Vec::with_capacity(512);
-                host.write(first_seq, || clock.now_us(), &mut body);
-                (1, body)
-            }
-            Self::Generator(generator) => {
-                let now_us = clock.now_us();
-                let (mut events, mut body) = (0, String::from("["));
-                while generator.next_due_us() <= now_us && events < EVENTS_MAX as u64 {
-                    body.push_str(if events > 0 { "," } else { "" });
-                    generator.write(first_seq + events, now_us, &mut body);
-                    events += 1;
-                }
-                body.push(']');
-                (events, body.into_bytes())
-            }
-        }
-    }
-}
-
-/// The state of a source's thread.
-#[derive(Debug)]
-struct SourceWriter {
-    log: Arc<Log>,
-    feed: SourceFeed,
-    seq: u64,
-    clock: Clock,
-    lease_us: u64,
-    known: Arc<RunningSource>,
-    plain_reads: usize,
-}
-
-/// Why a source could not write.
-#[derive(Debug, thiserror::Error)]
-enum WriteError {
-    #[error(transparent)]
-    Payload(#[from] PayloadError),
-    #[error(transparent)]
-    Append(#[from] AppendError),
-}
-
-impl SourceWriter {
-    /// Writes events when due, until the lease expires or a write fails.
-    fn run(mut self, runtime: &Handle) {
-        while self.is_lease_valid() {
-            let wait_us = self.feed.next_due_us().saturating_sub(self.clock.now_us());
-            if wait_us > 0 {
-                thread::park_timeout(Duration::from_micros(wait_us).min(LEASE_CHECK_PERIOD));
-                continue;
-            }
-            let (events, body) = self.feed.write_due(self.seq, &self.clock);
-            if events == 0 {
-                continue;
-            }
-            if let Err(error) = runtime.block_on(self.append(body)) {
-                tracing::info!(stream = %self.log.name(), %error, "the source stops: its events can't be written");
-                return;
-            }
-            self.seq += events;
-        }
-    }
-
-    async fn append(&self, body: Vec<u8>) -> Result<(), WriteError> {
-        let payload = Payload::parse(self.log.kind(), body.into())?;
-        self.log
-            .append(Append {
-                payload: Some(payload),
-                ..Append::default()
-            })
-            .await?;
-        Ok(())
-    }
-
-    /// Whether the lease is valid; renews it if there is a reader, or was one since the last call.
-    fn is_lease_valid(&mut self) -> bool {
-        let lease = &self.known.lease;
-        if lease.is_stopped.load(Ordering::Relaxed) || self.log.tail_now().state != TailState::Open
+    match &request.holder {
+        None if request.replaces.is_some() => Err(wrong(" beside `replaces`", "absent".to_owned())),
+        None => Ok(None),
+        Some(holder)
+            if HOLDER_BYTES.contains(&holder.len())
+                && holder.bytes().all(|byte| byte.is_ascii_graphic()) =>
         {
-            return false;
+            Ok(Some(holder))
         }
-        let readers = self.log.readers();
-        let plain_reads = readers.count(Technique::Poll);
-        let now_us = self.clock.now_us();
-        if readers.live() > 0 || plain_reads != self.plain_reads {
-            self.plain_reads = plain_reads;
-            lease
-                .until_us
-                .fetch_max(now_us.saturating_add(self.lease_us), Ordering::Relaxed);
-        }
-        lease.until_us.load(Ordering::Relaxed) > now_us
+        Some(holder) => Err(wrong(
+            "",
+            holder.chars().take(*HOLDER_BYTES.end()).collect(),
+        )),
     }
 }
 

@@ -129,6 +129,7 @@ async fn options_without_cors_gets_204_with_the_methods() {
         ("/v1/export/text", &["GET", "HEAD", "OPTIONS"]),
         ("/v1/import/new", &["PUT", "OPTIONS"]),
         ("/v1/clock", &["GET", "HEAD", "OPTIONS"]),
+        ("/v1/server", &["GET", "HEAD", "OPTIONS"]),
         ("/v1/lab/sources", &["POST", "OPTIONS"]),
         ("/v1/lab/races", &["POST", "OPTIONS"]),
         (

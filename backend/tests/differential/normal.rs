@@ -1,5 +1,5 @@
-//! Replaces what may differ between two servers: dates, addresses, cursors, and the values of
-//! entity tags.
+//! Replaces what may differ between two servers: dates, addresses, cursors, the values of entity tags,
+//! and in a list when a stream was created and how many others there are.
 
 use super::recorded::{Recorded, RecordedBody, RecordedResponse, find};
 use std::net::SocketAddr;
@@ -67,20 +67,10 @@ impl Normalizer {
     }
 
     fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
-        const KEY: &[u8] = b"\"streamCursor\":\"";
-        let mut out = Vec::with_capacity(bytes.len());
-        let mut rest = bytes;
-        while let Some(at) = find(rest, KEY) {
-            let (before, value) = rest.split_at(at + KEY.len());
-            let end = value
-                .iter()
-                .position(|byte| *byte == b'"')
-                .unwrap_or(value.len());
-            out.extend_from_slice(before);
-            out.extend_from_slice(cursor(&String::from_utf8_lossy(&value[..end])).as_bytes());
-            rest = &value[end..];
+        let mut out = replaced(bytes, b"\"streamCursor\":\"", b"\"", cursor);
+        for key in [&b"\"createdMs\":"[..], b"\"total\":"] {
+            out = replaced(&out, key, b",}", number);
         }
-        out.extend_from_slice(rest);
         match String::from_utf8(out) {
             Ok(text) => {
                 let text = text.replace(&self.address, "SERVER");
@@ -95,6 +85,31 @@ impl Normalizer {
             }
             Err(binary) => binary.into_bytes(),
         }
+    }
+}
+
+/// The same bytes with another value behind each `key`, up to one of `ends`.
+fn replaced(bytes: &[u8], key: &[u8], ends: &[u8], with: fn(&str) -> String) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = find(rest, key) {
+        let (before, value) = rest.split_at(at + key.len());
+        let end = value
+            .iter()
+            .position(|byte| ends.contains(byte))
+            .unwrap_or(value.len());
+        out.extend_from_slice(before);
+        out.extend_from_slice(with(&String::from_utf8_lossy(&value[..end])).as_bytes());
+        rest = &value[end..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
+
+fn number(value: &str) -> String {
+    match value.parse::<u64>() {
+        Ok(_) => "a number".to_owned(),
+        Err(_) => value.to_owned(),
     }
 }
 

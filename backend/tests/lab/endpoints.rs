@@ -2,6 +2,7 @@
 
 use crate::raw::{connect, parts, request, start, start_with, sums};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 use tailwater::config::Config;
 use tailwater_harness::RawConnection;
 use tailwater_harness::wait::eventually;
@@ -15,12 +16,13 @@ async fn post(client: &mut RawConnection, path: &str, body: &Value) -> (u16, Str
 }
 
 #[tokio::test]
-async fn the_clock_never_goes_back_and_allows_any_page_to_time_it() {
+async fn the_clock_never_goes_back_and_may_be_timed_by_pages_of_other_ports() {
     let server = start();
     let mut client = connect(server.address.port()).await;
     let mut before = 0;
     for _ in 0..5 {
-        let answer = client.ask(&request("GET", "/v1/clock", "", "")).await;
+        let origin = "Origin: http://localhost:8080\r\n";
+        let answer = client.ask(&request("GET", "/v1/clock", origin, "")).await;
         assert!(
             answer.header("cache-control") == Some("no-store")
                 && answer.header("timing-allow-origin") == Some("*"),
@@ -114,8 +116,96 @@ async fn a_race_counts_its_lanes_apart_and_ends_on_request() {
         ),
         (404, "#no-race")
     );
-    let closed = || std::net::TcpStream::connect(("127.0.0.1", race.lanes[0].port)).is_err();
-    eventually("the lane's port to close", closed).await;
+    for port in [race.lanes[0].port, race.control_port] {
+        let closed = || std::net::TcpStream::connect(("127.0.0.1", port)).is_err();
+        eventually("the port to close", closed).await;
+    }
+}
+
+#[tokio::test]
+async fn nine_people_who_change_their_settings_do_not_lock_each_other_out() {
+    let server = start();
+    let mut client = connect(server.address.port()).await;
+    let mut streams: [Option<String>; 9] = Default::default();
+    for change in 1..=10 {
+        for (person, stream) in (0..).zip(&mut streams) {
+            let mut asked = json!({"kind": "generator", "pattern": "periodic", "rate": change, "size": 100,
+                                   "seed": person, "holder": format!("person-{person}")});
+            if let Some(stream) = stream {
+                asked["replaces"] = json!(stream);
+            }
+            let (status, body) = post(&mut client, "/v1/lab/sources", &asked).await;
+            assert_eq!(status, 200, "person {person}, change {change}: {body}");
+            *stream = Some(serde_json::from_str::<SourceAnswer>(&body).unwrap().stream);
+        }
+    }
+    for _ in 0..9 {
+        let asked = json!({"techniques": ["poll", "sse"]});
+        let (status, body) = post(&mut client, "/v1/lab/races", &asked).await;
+        assert_eq!(status, 201, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_source_beyond_the_limit_is_refused_in_words() {
+    let server = start();
+    let mut client = connect(server.address.port()).await;
+    let asked = |seed: u32| {
+        json!({"kind": "generator", "pattern": "poisson", "rate": 0.1, "size": 100, "seed": seed})
+            .to_string()
+    };
+    for seed in 0..32 {
+        let asked = request("POST", "/v1/lab/sources", "", &asked(seed));
+        assert_eq!(client.ask(asked).await.status, 200);
+    }
+    let answer = client
+        .ask(request("POST", "/v1/lab/sources", "", &asked(32)))
+        .await;
+    let problem = answer.refuses(503);
+    assert_eq!(problem.kind, "#too-many-sources");
+    assert_eq!(
+        problem.detail,
+        "32 sources are running, which is the limit; an unused one stops within 30 s, or when `replaces` names its stream"
+    );
+    assert_eq!(answer.header("retry-after"), Some("30"));
+}
+
+/// How long the clock's answer takes through `port`.
+async fn probe(port: u16) -> Duration {
+    let mut client = connect(port).await;
+    let started = Instant::now();
+    let answer = client.ask(&request("GET", "/v1/clock", "", "")).await;
+    assert_eq!(answer.status, 200);
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn the_control_port_is_neither_delayed_nor_counted() {
+    let server = start();
+    let mut client = connect(server.address.port()).await;
+    let asked = json!({"techniques": ["poll"], "delay_up_ms": 500, "delay_down_ms": 500});
+    let (status, body) = post(&mut client, "/v1/lab/races", &asked).await;
+    assert_eq!(status, 201, "{body}");
+    let race: RaceStatus = serde_json::from_str(&body).unwrap();
+    let path = format!("/v1/lab/races/{}", race.id);
+    let change = json!({"delay_up_ms": 400, "delay_down_ms": 400}).to_string();
+    client.ask(&request("PATCH", &path, "", &change)).await;
+    let lane = probe(race.lanes[0].port).await;
+    assert!(lane >= Duration::from_millis(800), "{lane:?}");
+    // The fastest of several: this test is about delays, not about a busy machine.
+    let mut fastest = Duration::MAX;
+    for _ in 0..5 {
+        fastest = fastest.min(probe(race.control_port).await);
+    }
+    assert!(fastest < Duration::from_millis(400), "{fastest:?}");
+    let (_, body) = parts(&client.ask(&request("GET", &path, "", "")).await);
+    let seen: RaceStatus = serde_json::from_str(&body).unwrap();
+    assert_eq!(seen.control_port, race.control_port);
+    assert_eq!(
+        (seen.lanes.len(), seen.lanes[0].counts.requests),
+        (1, 1),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
@@ -135,6 +225,11 @@ async fn refusals_name_the_field_the_range_and_the_value() {
             "`size` is `8`, expected 64 to 65536 bytes",
         ),
         ("sources", json!({"kind": "moon"}), "unknown variant `moon`"),
+        (
+            "sources",
+            json!({"kind": "host", "replaces": "lab/host"}),
+            "`holder` is `absent`, expected 1 to 64 visible ASCII characters beside `replaces`",
+        ),
         (
             "races",
             json!({"techniques": []}),
@@ -165,13 +260,13 @@ async fn refusals_name_the_field_the_range_and_the_value() {
 }
 
 #[tokio::test]
-async fn the_ninth_race_is_refused_until_one_ends() {
+async fn the_race_beyond_the_limit_is_refused_until_one_ends() {
     let server = start();
     let mut client = connect(server.address.port()).await;
     let asked = json!({"techniques": ["poll"]}).to_string();
     let ask = request("POST", "/v1/lab/races", "", &asked);
     let mut last = String::new();
-    for _ in 0..8 {
+    for _ in 0..16 {
         let (status, body) = parts(&client.ask(&ask).await);
         assert_eq!(status, 201, "{body}");
         last = serde_json::from_str::<RaceStatus>(&body).unwrap().id;

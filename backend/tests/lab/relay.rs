@@ -7,6 +7,7 @@ use tailwater::lab::relay::{ByteMeter, Delays, Relay, RelayLimits};
 use tailwater_harness::RawConnection;
 use tailwater_harness::wait::{eventually, within};
 use tailwater_harness::websocket::{UPGRADE, client_frame};
+use tailwater_protocol::Technique;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -240,6 +241,46 @@ async fn a_websocket_is_counted_in_frames_both_ways() {
         (counts.response_framing_bytes, counts.response_body_bytes),
         (heads + 2, payloads + 2)
     );
+}
+
+/// Bytes of the heads of a request and of its response through `port`.
+async fn head_bytes(port: u16, path: &str, headers: &str) -> u64 {
+    let mut client = connect(port).await;
+    let asked = request("GET", path, headers, "");
+    client.send(asked.as_bytes()).await;
+    client.head().await;
+    (asked.len() + client.head_text().len()) as u64
+}
+
+#[tokio::test]
+async fn cross_origin_bytes_are_what_the_same_request_to_the_own_origin_saves() {
+    let server = start();
+    let mut writer = connect(server.address.port()).await;
+    for (method, body) in [("PUT", ""), ("POST", "[1]")] {
+        status_of(&mut writer, &request(method, "/v1/stream/it", JSON, body)).await;
+    }
+    let origin = "Origin: http://127.0.0.1:4437\r\n";
+    for technique in Technique::ALL {
+        let live = technique.live().map(|live| format!("&live={live}"));
+        let path = format!("/v1/stream/it?offset=-1{}", live.unwrap_or_default());
+        let is_handshake = technique == Technique::Websocket;
+        let own = if is_handshake {
+            // Handshakes have an origin in any case.
+            format!("{UPGRADE}{origin}")
+        } else {
+            String::new()
+        };
+        let other = if is_handshake { &*own } else { origin };
+        let lane = lane(server.address, RelayLimits::default()).await;
+        let without = head_bytes(server.address.port(), &path, &own).await;
+        let with = head_bytes(lane.port, &path, other).await;
+        let expected = if is_handshake { 0 } else { 31 + 52 + 34 + 24 };
+        assert_eq!(with - without, expected, "{technique}");
+        eventually("the count", || {
+            lane.meter.counts().cross_origin_bytes == expected
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The list of streams and the inspection of one: pages, searches, readers with their lag,
-//! producers.
+//! The list of streams and the inspection of one: pages, searches, readers with their lag, producers;
+//! the inspection of the server.
 
 use super::live::StreamingReader;
 use super::local_server::{JSON, LocalServer, TEXT};
@@ -7,7 +7,7 @@ use reqwest::Method;
 use tailwater_harness::Response;
 use tailwater_harness::wait::{until, within};
 use tailwater_protocol::Technique;
-use tailwater_protocol::inspect::{StreamDetails, StreamList};
+use tailwater_protocol::inspect::{ServerDetails, StreamDetails, StreamList};
 
 async fn list(server: &LocalServer, query: &str) -> StreamList {
     parse(
@@ -82,6 +82,9 @@ async fn the_list_is_paged_by_name_without_gaps() {
         "limit=-1",
         "limit=1&limit=2",
         "search=a&search=b",
+        "sort=bytes",
+        "sort=newest&after=b/two",
+        "sort=newest&sort=newest",
     ] {
         server
             .ask(Method::GET, &format!("/v1/streams?{wrong}"))
@@ -89,6 +92,39 @@ async fn the_list_is_paged_by_name_without_gaps() {
             .refuses(400);
     }
     server.ask(Method::POST, "/v1/streams").await.refuses(405);
+}
+
+#[tokio::test]
+async fn the_list_hides_a_prefix_shows_the_newest_first_and_counts_all() {
+    let server = LocalServer::start();
+    for name in ["b", "lab/host", "a", "lab/x", "c"] {
+        server.stream(name, TEXT).await;
+    }
+    let shown = list(&server, "?exclude=lab/&limit=2").await;
+    assert_eq!(
+        (names(&shown), shown.after.as_deref(), shown.total),
+        (vec!["a", "b"], Some("b"), 5)
+    );
+    assert_eq!(names(&list(&server, "?exclude=lab/&after=b").await), ["c"]);
+    let newest = list(&server, "?sort=newest&exclude=lab/&limit=2").await;
+    assert_eq!(names(&newest), ["c", "a"]);
+    let created: Vec<u64> = newest.streams.iter().map(|it| it.created_ms).collect();
+    assert!(created[0] >= created[1] && created[1] > 1_700_000_000_000);
+    let after = newest.after.unwrap();
+    let rest = list(&server, &format!("?sort=newest&exclude=lab/&after={after}")).await;
+    assert_eq!((names(&rest), &rest.after), (vec!["b"], &None));
+    assert_eq!(
+        names(&list(&server, "?sort=newest&prefix=lab/").await),
+        ["lab/x", "lab/host"]
+    );
+    assert_eq!(
+        names(&list(&server, "?sort=name&search=LAB").await),
+        ["lab/host", "lab/x"]
+    );
+    assert_eq!(
+        inspect(&server, "a").await.created_ms,
+        newest.streams[1].created_ms
+    );
 }
 
 #[tokio::test]
@@ -242,7 +278,12 @@ async fn an_unknown_stream_is_404_and_inspection_passes_the_gate() {
         .ask(Method::DELETE, "/v1/streams/none")
         .await
         .refuses(405);
-    for path in ["/v1/streams", "/v1/streams/it", "/v1/export/it"] {
+    for path in [
+        "/v1/server",
+        "/v1/streams",
+        "/v1/streams/it",
+        "/v1/export/it",
+    ] {
         let foreign = server
             .http
             .get(server.url(path))
@@ -318,4 +359,99 @@ async fn forks_and_sources_name_each_other_and_hidden_are_unlisted() {
         .ask(Method::GET, "/v1/streams/a/source")
         .await
         .refuses(410);
+}
+
+async fn look_at_server(server: &LocalServer) -> ServerDetails {
+    parse(&server.ask(Method::GET, "/v1/server").await)
+}
+
+#[tokio::test]
+async fn the_server_says_what_it_runs_on() {
+    let server = LocalServer::with(|config| config.memory_max = 1 << 30);
+    let before = look_at_server(&server).await;
+    assert_eq!(before.version, env!("CARGO_PKG_VERSION"));
+    assert_eq!((before.stream_count, before.live_readers), (0, 0));
+    assert!(before.connections >= Some(1), "{before:?}");
+    if cfg!(target_os = "linux") {
+        assert!(before.resident_bytes > Some(1 << 20), "{before:?}");
+    }
+    assert_eq!(
+        (before.store.kind.as_str(), before.store.limit_bytes),
+        ("memory", Some(1 << 30))
+    );
+    assert_eq!(before.store.free_bytes, None);
+    let stream = server.stream("it", TEXT).await;
+    stream.append(vec![b'x'; 100_000]).await;
+    let first = "0000000000100000";
+    let mut live = StreamingReader::open(&stream, Technique::Sse, "-1").await;
+    assert_eq!(live.frame().await.unwrap().next.as_str(), first);
+    let after = look_at_server(&server).await;
+    assert_eq!((after.stream_count, after.live_readers), (1, 1));
+    assert!(
+        after.store.stored_bytes.unwrap() >= before.store.stored_bytes.unwrap() + 100_000,
+        "{after:?}"
+    );
+    assert!(after.uptime_seconds >= before.uptime_seconds);
+    drop(live);
+    until("no readers", || async {
+        (look_at_server(&server).await.live_readers == 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_last_messages_are_listed_with_their_places_and_times() {
+    let server = LocalServer::start();
+    let stream = server.stream("it", JSON).await;
+    assert_eq!(inspect(&server, "it?last=5").await.last_messages, []);
+    stream.append("[1,22]").await;
+    stream.append("333").await;
+    let details = inspect(&server, "it?last=2").await;
+    let places: Vec<_> = details
+        .last_messages
+        .iter()
+        .map(|it| (it.offset.as_str(), it.next_offset.as_str()))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("0000000000000002", "0000000000000005"),
+            ("0000000000000005", "0000000000000009")
+        ]
+    );
+    let times = details.last_messages.iter().map(|it| it.appended_ms);
+    assert!(times.is_sorted_by(|a, b| details.created_ms <= *a && a <= b));
+    let read = server
+        .ask(Method::GET, "/v1/stream/it?offset=0000000000000002")
+        .await;
+    assert_eq!(read.text(), "[22,333]", "the same messages");
+    assert_eq!(
+        inspect(&server, "it?last=1000").await.last_messages.len(),
+        3
+    );
+    assert_eq!(inspect(&server, "it").await.last_messages, []);
+    for wrong in ["last=1001", "last=x", "last=-1", "last=1&last=1"] {
+        let target = format!("/v1/streams/it?{wrong}");
+        server.ask(Method::GET, &target).await.refuses(400);
+    }
+
+    let fork = server
+        .http
+        .put(server.url("/v1/stream/fork"))
+        .header("content-type", JSON)
+        .header("stream-forked-from", "/v1/stream/it")
+        .header("stream-fork-offset", "0000000000000005");
+    assert_eq!(server.send(fork).await.status, 201);
+    let inherited = inspect(&server, "fork?last=9").await.last_messages;
+    let all = inspect(&server, "it?last=9").await.last_messages;
+    assert_eq!(inherited, all[..2]);
+    let append = server
+        .http
+        .post(server.url("/v1/stream/fork"))
+        .header("content-type", JSON)
+        .body("4444");
+    assert_eq!(server.send(append).await.status, 204);
+    let both = inspect(&server, "fork?last=2").await.last_messages;
+    assert_eq!((&both[0], both.len()), (&all[1], 2));
+    assert_eq!(both[1].offset, both[0].next_offset);
 }

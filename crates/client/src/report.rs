@@ -1,5 +1,6 @@
 //! The reports of a follower: requests, responses, chunks and batches, each with its time.
 
+use serde::{Deserialize, Serialize};
 use tailwater_protocol::{Data, Technique, Token};
 
 /// Messages that arrived together, and the offset after them.
@@ -18,9 +19,9 @@ pub struct ReceivedBatch {
 /// An event of following a stream, reported in order.
 ///
 /// `at_ms` is milliseconds on the follower's own monotonic clock (`performance.now()` in a browser). `id` counts requests
-/// (for WebSocket: connections) from 0.
-#[derive(Debug, Clone, PartialEq)]
-pub enum FollowReport {
+/// (for WebSocket: connections) from 0. `B` is a batch: its messages, or what [`FollowReport::map_batch`] makes of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum FollowReport<B = ReceivedBatch> {
     /// A request was sent.
     Requested {
         /// Which request.
@@ -55,7 +56,7 @@ pub enum FollowReport {
         /// When.
         at_ms: f64,
         /// The messages.
-        batch: ReceivedBatch,
+        batch: B,
     },
     /// The response ended.
     Ended {
@@ -93,4 +94,50 @@ pub enum FollowReport {
         /// The error text; `None` for a closed stream that was read to its end.
         fault: Option<String>,
     },
+}
+
+impl<B> FollowReport<B> {
+    /// The same report with another kind of batch.
+    pub fn map_batch<C>(self, map: impl FnOnce(B) -> C) -> FollowReport<C> {
+        match self {
+            Self::Batch { id, at_ms, batch } => FollowReport::Batch {
+                id,
+                at_ms,
+                batch: map(batch),
+            },
+            Self::Requested {
+                id,
+                at_ms,
+                technique,
+            } => FollowReport::Requested {
+                id,
+                at_ms,
+                technique,
+            },
+            Self::Responded { id, at_ms, status } => FollowReport::Responded { id, at_ms, status },
+            Self::Chunk { id, at_ms, bytes } => FollowReport::Chunk { id, at_ms, bytes },
+            Self::Ended { id, at_ms, fault } => FollowReport::Ended { id, at_ms, fault },
+            Self::Waiting {
+                at_ms,
+                for_ms,
+                after_fault,
+            } => FollowReport::Waiting {
+                at_ms,
+                for_ms,
+                after_fault,
+            },
+            Self::Changed {
+                at_ms,
+                from,
+                to,
+                fault,
+            } => FollowReport::Changed {
+                at_ms,
+                from,
+                to,
+                fault,
+            },
+            Self::Finished { at_ms, fault } => FollowReport::Finished { at_ms, fault },
+        }
+    }
 }

@@ -19,6 +19,6 @@ pub use model::{
     StreamId, StreamLimits, StreamName, StreamSeq, Tail, TailState, ValueError, value,
 };
 pub use registry::{
-    Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, ListQuery, PendingImport,
-    Streams,
+    Absent, CreateError, Created, ForkError, ForkPoint, ForkRequest, ListOrder, ListQuery,
+    PendingImport, Streams,
 };

@@ -1,12 +1,22 @@
 //! Numbers as decimal text.
 
 /// `value` with a fixed number of decimals; a value that rounds to zero has no sign.
-pub fn fixed(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
-    match text.strip_prefix('-') {
-        Some(zero) if zero.bytes().all(|digit| matches!(digit, b'0' | b'.')) => zero.to_owned(),
-        _ => text,
-    }
+///
+/// Formatted as an integer: core's formatter of fractions would add 5 kB to the compressed dashboard.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "of a magnitude, saturating"
+)]
+pub fn fixed(value: f64, decimals: u8) -> String {
+    let scale = 10_f64.powi(i32::from(decimals));
+    let scaled = (value.abs() * scale).round_ties_even() as u64;
+    let decimals = usize::from(decimals);
+    let digits = format!("{scaled:0width$}", width = decimals + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - decimals);
+    let sign = if value < 0.0 && scaled > 0 { "-" } else { "" };
+    let point = if decimals > 0 { "." } else { "" };
+    format!("{sign}{whole}{point}{fraction}")
 }
 
 #[cfg(test)]

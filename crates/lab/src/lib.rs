@@ -2,6 +2,7 @@
 //!
 //! The dashboard runs this crate in the browser; the tests run it natively.
 
+pub mod advice;
 pub mod clock;
 pub mod digits;
 pub mod distribution;
@@ -9,6 +10,7 @@ pub mod histogram;
 pub mod theory;
 pub mod verdict;
 
+pub use advice::{Advice, AdviceReason, Needs, TechniqueCost, advise};
 pub use clock::{ClockEstimate, ClockEstimator, ClockProbe, ProbeOutcome};
 pub use distribution::LatencyDistribution;
 pub use histogram::Latencies;

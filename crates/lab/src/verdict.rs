@@ -1,8 +1,9 @@
 //! Whether a measurement confirms a prediction: confirmed, refuted or inconclusive, with the numbers.
 //!
-//! δ = max(clock bound, twice the clock's resolution, 5 % of the prediction). Confirmed: the prediction lies within the
-//! 95 % interval of the measurement widened by δ. Refuted: it lies outside. Inconclusive: the interval is wider than half
-//! the claimed effect, or the run was disturbed. The `Display` text of [`Verdict`] is in English.
+//! δ = max(clock bound, twice the clock's resolution, 5 % of the prediction, for times 1 % of the claimed effect). Confirmed:
+//! the prediction lies within the 95 % interval of the measurement widened by δ. Refuted: it lies outside. Inconclusive: the
+//! interval is wider than half the claimed effect, the client's own time exceeds the effect that could be seen, or the run
+//! was disturbed. The `Display` text of [`Verdict`] is in English.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -170,6 +171,8 @@ pub struct Guards {
     pub hidden: bool,
     /// One of the clocks was set or suspended during the run.
     pub clock_stepped: bool,
+    /// 99th percentile of the client's own time for an event, milliseconds: what the browser or the machine adds.
+    pub client_ms: f64,
     /// The smallest latency, milliseconds; the clocks are wrong if it is below minus the bound. `None` without latencies.
     pub smallest_latency_ms: Option<f64>,
 }
@@ -202,6 +205,16 @@ pub enum Doubt {
         /// 99th percentile in milliseconds.
         late_ms: f64,
     },
+    /// The client itself took longer than what would have to be told apart.
+    ClientBusy {
+        /// 99th percentile of its own time in milliseconds.
+        client_ms: f64,
+    },
+}
+
+impl Doubt {
+    /// From this on a client counts as busy; below, what it takes is what any client takes.
+    pub const BUSY_MS: f64 = 5.0;
 }
 
 /// The conclusion of a verdict.
@@ -236,19 +249,24 @@ pub struct Verdict {
 
 /// The least δ, as a share of the prediction.
 const RELATIVE: f64 = 0.05;
+/// The share of the claimed effect that is always allowed for in times: less is not what is claimed.
+const OF_EFFECT: f64 = 0.01;
 
 /// Compares `sample` with `claim`.
 ///
 /// - `samples_per_s`: observations per second, for the time still needed; 0 if unknown.
 pub fn judge(claim: Claim, sample: Measurement, guards: Guards, samples_per_s: f64) -> Verdict {
-    let clocks = if claim.quantity.needs_clocks() {
-        guards.clock_bound_ms.max(2.0 * guards.resolution_ms)
+    let timed = if claim.quantity.needs_clocks() {
+        guards
+            .clock_bound_ms
+            .max(2.0 * guards.resolution_ms)
+            .max(OF_EFFECT * claim.effect.abs())
     } else {
         0.0
     };
-    let delta = clocks.max(RELATIVE * claim.predicted.abs());
+    let delta = timed.max(RELATIVE * claim.predicted.abs());
     let allowed = sample.ci95 + delta + claim.spread;
-    let finding = match doubt(&claim, &sample, &guards, delta, samples_per_s) {
+    let finding = match doubt(&claim, &sample, &guards, (delta, allowed), samples_per_s) {
         Some(why) => Finding::Inconclusive { why },
         None if (sample.value - claim.predicted).abs() <= allowed => Finding::Confirmed,
         None => Finding::Refuted,
@@ -267,7 +285,7 @@ fn doubt(
     claim: &Claim,
     sample: &Measurement,
     guards: &Guards,
-    delta: f64,
+    (delta, allowed): (f64, f64),
     samples_per_s: f64,
 ) -> Option<Doubt> {
     if guards.hidden {
@@ -295,9 +313,14 @@ fn doubt(
             });
         }
     }
-    (sample.n == 0 || sample.ci95 > half_effect).then(|| Doubt::TooFew {
-        more_s: more_seconds(claim, sample, samples_per_s),
-    })
+    if sample.n == 0 || sample.ci95 > half_effect {
+        return Some(Doubt::TooFew {
+            more_s: more_seconds(claim, sample, samples_per_s),
+        });
+    }
+    let client_ms = guards.client_ms;
+    (claim.quantity.needs_clocks() && client_ms > allowed)
+        .then_some(Doubt::ClientBusy { client_ms })
 }
 
 /// The time until the interval is half the effect, at a constant rate of observations.
@@ -374,6 +397,14 @@ impl fmt::Display for Doubt {
             }
             Self::SourceLate { late_ms } => {
                 write!(f, "the source was late by {} ms (p99)", fixed(*late_ms, 1))
+            }
+            Self::ClientBusy { client_ms } if *client_ms < Self::BUSY_MS => write!(
+                f,
+                "too close to tell: the client itself takes up to {} ms",
+                fixed(*client_ms, 1)
+            ),
+            Self::ClientBusy { client_ms } => {
+                write!(f, "the client was busy (p99 {} ms)", fixed(*client_ms, 1))
             }
         }
     }

@@ -1,4 +1,5 @@
-//! The responses about streams without their content: the list of streams, and the details of one.
+//! The responses about a server and its streams without their content: the server, the list of streams, and the details of
+//! one.
 
 use crate::{Technique, Token};
 use serde::{Deserialize, Serialize};
@@ -8,19 +9,67 @@ use std::collections::BTreeMap;
 pub const LIST_LIMIT: usize = 100;
 /// The maximum number of streams on a page of the list.
 pub const LIST_LIMIT_MAX: usize = 1_000;
+/// The maximum number of messages whose positions an inspection lists.
+pub const LAST_MAX: usize = 1_000;
 /// The maximum number of readers, producers and forks that an inspection lists. Their total numbers
 /// are always included.
 pub const NAMED_MAX: usize = 100;
 
-/// `GET /v1/streams?prefix=&search=&after=&limit=`: a page of the list, in the byte order of names.
+/// `GET /v1/server`: what the server runs on. Numbers that it can't know are absent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerDetails {
+    /// The server's version.
+    pub version: String,
+    /// Seconds since it started.
+    pub uptime_seconds: f64,
+    /// Memory of its process that is not swapped out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resident_bytes: Option<u64>,
+    /// Where its streams are stored.
+    pub store: StoreDetails,
+    /// Streams, those included that are kept for their forks only.
+    pub stream_count: usize,
+    /// Live readers of all streams, by any technique that waits.
+    pub live_readers: usize,
+    /// Open TCP connections; absent in an application that mounts the streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<usize>,
+}
+
+/// Where a server stores its streams.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreDetails {
+    /// `disk` or `memory`; empty for a store of an embedding application that does not say.
+    pub kind: String,
+    /// Bytes that are stored, bookkeeping included: files, or memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_bytes: Option<u64>,
+    /// Bytes that may be stored (`--memory-max`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_bytes: Option<u64>,
+    /// Bytes that are free on the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free_bytes: Option<u64>,
+    /// Those of them that stay free (`--disk-reserve`): with no more, appends are refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_bytes: Option<u64>,
+}
+
+/// `GET /v1/streams?prefix=&search=&exclude=&sort=&after=&limit=`: a page of the list, in the byte order of names or, with
+/// `sort=newest`, the last created first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamList {
     /// The streams.
     pub streams: Vec<StreamSummary>,
-    /// The `after` of the next page; absent on the last.
+    /// The `after` of the next page, with the same `sort`; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+    /// All streams of the server, whatever was asked for; those included that are kept for their forks only.
+    #[serde(default)]
+    pub total: usize,
 }
 
 /// A stream in the list.
@@ -35,6 +84,9 @@ pub struct StreamSummary {
     pub earliest_offset: Token,
     /// The offset after the last message.
     pub next_offset: Token,
+    /// When it was created, milliseconds since 1970 UTC.
+    #[serde(default)]
+    pub created_ms: u64,
     /// Whether the stream is closed for appends.
     pub closed: bool,
     /// The current number of live readers, by all techniques except polling.
@@ -77,7 +129,7 @@ pub struct Origin {
     pub sub_offset: u64,
 }
 
-/// `GET /v1/streams/{name}`: the details of one stream without its content.
+/// `GET /v1/streams/{name}?last=`: the details of one stream without its content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamDetails {
@@ -89,6 +141,9 @@ pub struct StreamDetails {
     pub earliest_offset: Token,
     /// The offset after the last message.
     pub next_offset: Token,
+    /// When it was created, milliseconds since 1970 UTC.
+    #[serde(default)]
+    pub created_ms: u64,
     /// The number of stored bytes between the two offsets.
     pub kept_bytes: u64,
     /// Whether the stream is closed for appends.
@@ -111,6 +166,21 @@ pub struct StreamDetails {
     pub producer_count: usize,
     /// The first [`NAMED_MAX`] producers, ordered by identifier.
     pub producers: Vec<ProducerPosition>,
+    /// The last messages, in order and without gaps up to `next_offset`; only with `last=COUNT`, and fewer where they are long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_messages: Vec<MessagePlace>,
+}
+
+/// Where a message lies, and when it was appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessagePlace {
+    /// The position before it: reading from here begins with it.
+    pub offset: Token,
+    /// The position after it: a fork that leaves here ends with it.
+    pub next_offset: Token,
+    /// When it was appended, milliseconds since 1970 UTC.
+    pub appended_ms: u64,
 }
 
 /// A reader that uses a technique other than polling.
@@ -163,6 +233,7 @@ mod tests {
             },
             earliest_offset: "0000000000000003".parse().unwrap(),
             next_offset: "0000000000000009".parse().unwrap(),
+            created_ms: 1_795_996_800_123,
             kept_bytes: 6,
             closed: false,
             forked_from: Some(Origin {
@@ -186,11 +257,17 @@ mod tests {
                 epoch: 1,
                 seq: 7,
             }],
+            last_messages: vec![MessagePlace {
+                offset: "0000000000000003".parse().unwrap(),
+                next_offset: "0000000000000009".parse().unwrap(),
+                appended_ms: 1_795_996_800_456,
+            }],
         };
         let text = serde_json::to_string(&details).unwrap();
         for part in [
             r#""configuration":{"contentType":"text/plain","keepSeconds":60}"#,
             r#""forkedFrom":{"stream":"a","offset":"0000000000000003"}"#,
+            r#""lastMessages":[{"offset":"0000000000000003","nextOffset":"0000000000000009","appendedMs":1795996800456}]"#,
             r#""readerCounts":{"long-poll":1}"#,
             r#""readers":[{"technique":"long-poll","offset":"0000000000000009","lagBytes":0,"seconds":1.5}]"#,
         ] {

@@ -12,17 +12,65 @@ pub struct ClockReading {
     pub sent_us: u64,
 }
 
-/// `POST /v1/lab/sources`: starts a source, or renews the lease of a running one.
+/// `POST /v1/lab/sources`: start a source, or go on with it; asking again renews the lease.
+///
+/// In JSON the members of the source stand beside the others: `{"kind":"host","holder":"a-random-text"}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceLeaseRequest {
+    /// Which source.
+    #[serde(flatten)]
+    pub source: SourceRequest,
+    /// Tells this client from others that use the same source: 1 to 64 visible ASCII characters, hard to guess, the same in all
+    /// of its requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
+    /// The stream of a source that this holder no longer needs. The source stops at once, before the new one starts, unless others
+    /// have asked for it and not left. Needs `holder`; without effect on any other stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
+}
+
+impl From<SourceRequest> for SourceLeaseRequest {
+    /// A request that names no client.
+    fn from(source: SourceRequest) -> Self {
+        Self {
+            source,
+            holder: None,
+            replaces: None,
+        }
+    }
+}
+
+/// What a source is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum SourceRequest {
-    /// Measurements of the host (CPU, memory, load, network), several times a second.
-    Host,
-    /// Generated events at a configured rate.
+    /// This machine's own pulse: CPU, memory, load, network, four times a second on average.
+    Host(HostRequest),
+    /// Seeded events at a known rate.
     Generator(GeneratorRequest),
 }
 
-/// The settings of a generator.
+/// When the host is measured; each pattern has a stream of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRequest {
+    /// When measurements fall due.
+    #[serde(default)]
+    pub pattern: HostPattern,
+}
+
+/// When the host's measurements fall due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostPattern {
+    /// Exponential gaps, so that the phase of a technique's own clock does not matter.
+    #[default]
+    Poisson,
+    /// Equal gaps, beginning at a random phase.
+    Periodic,
+}
+
+/// What a generator writes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorRequest {
     /// The distribution of the events' due times.
@@ -58,7 +106,7 @@ pub struct SourceAnswer {
 }
 
 /// `POST /v1/lab/races`: opens a race with one lane per technique. Each lane has its own listener
-/// in front of this server.
+/// in front of this server, and there is one for control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RaceRequest {
     /// The techniques; one lane is opened for each.
@@ -93,6 +141,9 @@ pub struct RaceStatus {
     pub delay_up_ms: f64,
     /// Delay added from server to client, in ms.
     pub delay_down_ms: f64,
+    /// TCP port on 127.0.0.1 of one more relay, without delay and without counts: for probes of the clock, and for readers
+    /// whose transit shall be known.
+    pub control_port: u16,
     /// One lane per technique, in the order of the request.
     pub lanes: Vec<RaceLane>,
 }
@@ -135,6 +186,12 @@ pub struct LaneCounts {
     pub response_body_bytes: u64,
     /// Chunk framing of response bodies, and heads of WebSocket frames to the client.
     pub response_framing_bytes: u64,
+    /// Of the request and response heads, the lines that are there only because the lane's port makes it another origin than the
+    /// page's: `Origin` of GET and HEAD requests (except WebSocket handshakes, which always have it), `Access-Control-*` and
+    /// `Timing-Allow-Origin` of responses, and the whole heads of a preflight and its response. Not the lines that a request to
+    /// the page's own origin and its response have as well: `Referer`, `Sec-Fetch-Site`, `Vary`, `Cross-Origin-Resource-Policy`.
+    #[serde(default)]
+    pub cross_origin_bytes: u64,
 }
 
 /// The timestamps and the sequence number in a lab event, which may have other fields as well.
@@ -148,4 +205,54 @@ pub struct EventStamps {
     /// When the server appended the event, in microseconds of the same clock. `sent_us - due_us` is
     /// the delay of the source itself.
     pub sent_us: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document;
+
+    #[test]
+    fn the_host_is_measured_at_poisson_times_unless_asked_otherwise() {
+        for (text, pattern) in [
+            (r#"{"kind":"host"}"#, HostPattern::Poisson),
+            (
+                r#"{"kind":"host","pattern":"poisson"}"#,
+                HostPattern::Poisson,
+            ),
+            (
+                r#"{"kind":"host","pattern":"periodic"}"#,
+                HostPattern::Periodic,
+            ),
+        ] {
+            let request: SourceRequest = document::read(text.as_bytes()).unwrap();
+            assert_eq!(
+                request,
+                SourceRequest::Host(HostRequest { pattern }),
+                "{text}"
+            );
+        }
+        assert!(document::read::<SourceRequest>(br#"{"kind":"host","pattern":"burst"}"#).is_err());
+    }
+
+    #[test]
+    fn a_client_names_itself_and_what_it_leaves_beside_the_source() {
+        let request = SourceLeaseRequest {
+            source: SourceRequest::Generator(GeneratorRequest {
+                pattern: Pattern::Burst,
+                rate: 5.0,
+                size: 64,
+                seed: u64::MAX,
+            }),
+            holder: Some("a".to_owned()),
+            replaces: Some("lab/host".to_owned()),
+        };
+        let text = r#"{"kind":"generator","pattern":"burst","rate":5.0,"size":64,"seed":18446744073709551615,"holder":"a","replaces":"lab/host"}"#;
+        assert_eq!(serde_json::to_string(&request).unwrap(), text);
+        let read: SourceLeaseRequest = document::read(text.as_bytes()).unwrap();
+        assert_eq!(read, request);
+        let host = SourceRequest::Host(HostRequest::default());
+        let read: SourceLeaseRequest = document::read(br#"{"kind":"host"}"#).unwrap();
+        assert_eq!(read, host.into());
+    }
 }

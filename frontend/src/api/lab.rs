@@ -1,7 +1,9 @@
 //! Requests to the lab: sources and races.
 
 use serde::Serialize;
-use tailwater_protocol::lab::{RaceChange, RaceRequest, RaceStatus, SourceAnswer, SourceRequest};
+use tailwater_protocol::lab::{
+    RaceChange, RaceRequest, RaceStatus, SourceAnswer, SourceLeaseRequest,
+};
 use wasm_bindgen::JsValue;
 
 use crate::api::outcome::ApiError;
@@ -21,7 +23,7 @@ fn with_json(method: &'static str, target: String, body: &impl Serialize) -> Api
 ///
 /// # Errors
 /// [`ApiError`]; 404 when the server's lab is off.
-pub async fn source(request: &SourceRequest) -> Result<SourceAnswer, ApiError> {
+pub async fn source(request: &SourceLeaseRequest) -> Result<SourceAnswer, ApiError> {
     send(with_json("POST", "/v1/lab/sources".to_owned(), request))
         .await?
         .json()

@@ -5,9 +5,12 @@ pub mod clock;
 #[cfg(target_arch = "wasm32")]
 pub mod lab;
 pub mod name;
+pub mod new_stream;
 pub mod outcome;
 pub mod request;
 #[cfg(target_arch = "wasm32")]
 pub mod send;
+pub mod server;
 #[cfg(target_arch = "wasm32")]
 pub mod stream;
+pub mod subscription;

@@ -83,11 +83,13 @@ impl ApiRequest {
             _ => {
                 let problem = Problem::parse(body).map(|problem| problem.detail);
                 match (status, problem) {
-                    // A proxy (trunk serve) responds when the server can't be reached.
-                    (502..=504, problem) => {
-                        Err(ApiError::Unreachable(problem.unwrap_or_else(|| Problem::describe(*status, body))))
-                    }
                     (_, Some(detail)) => Err(ApiError::Status(*status, detail)),
+                    // A proxy (trunk serve) responds when the server can't be reached.
+                    (502..=504, None) => {
+                        Err(ApiError::Unreachable(Problem::describe(*status, body)))
+                    }
+                    // The response to a HEAD has no body.
+                    (_, None) if self.method == "HEAD" => Err(refused(meaning(*status))),
                     (_, None) => Err(refused(Problem::describe(*status, body))),
                 }
             }
@@ -95,11 +97,25 @@ impl ApiRequest {
     }
 }
 
+/// What a refusal without words means.
+fn meaning(status: u16) -> String {
+    let means = match status {
+        400 => "the server can't use the name of the stream",
+        401 | 403 => "the server does not let this page do that",
+        404 => "there is no such stream",
+        410 => "the stream was deleted and is only kept for its forks",
+        429 | 503 => "the server is busy or shutting down",
+        _ => "the server gives no reason",
+    };
+    format!("{means} (status {status})")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::name::typed;
-    use crate::api::request::NewStreamForm;
+    use crate::api::new_stream::NewStreamForm;
+    use crate::api::request::ListFilter;
 
     const URL: &str = "http://127.0.0.1:4437/v1/stream/a";
     const AT: &str = "0000000000000042";
@@ -122,7 +138,11 @@ mod tests {
         [
             ApiRequest::create(&new).unwrap(),
             ApiRequest::create_json(&name),
-            ApiRequest::fork(&name, "text/plain", "b", "").unwrap(),
+            ApiRequest::create(&NewStreamForm {
+                source: Some(name.clone()),
+                ..new
+            })
+            .unwrap(),
             ApiRequest::append(&name, "text/plain", "x"),
             ApiRequest::close(&name),
             ApiRequest::delete(&name),
@@ -189,7 +209,7 @@ mod tests {
         let name = typed("a").unwrap();
         let reads = [
             ApiRequest::inspect(&name),
-            ApiRequest::list("", None, 1),
+            ApiRequest::list(&ListFilter::default(), 1),
             ApiRequest::head("", &name),
         ];
         assert_eq!(reads.map(|request| request.follows_redirects()), [true; 3]);
@@ -211,6 +231,15 @@ mod tests {
         assert!(
             matches!(refused(502, b""), ApiError::Unreachable(message) if message.contains("502"))
         );
+        assert_eq!(
+            refused(503, problem),
+            ApiError::Status(503, "it is not JSON at byte 3".to_owned())
+        );
         assert!(refused(410, b"").is_missing());
+        let head_request = ApiRequest::head("", &typed("a").unwrap());
+        let refusal = head_request.outcome(URL, &head(400, None, false), b"");
+        assert!(
+            matches!(refusal, Err(ApiError::Status(400, message)) if message.contains("the name of the stream"))
+        );
     }
 }

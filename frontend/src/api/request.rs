@@ -4,8 +4,6 @@ use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::percent::encode_value;
 use tailwater_protocol::{StreamName, Technique, Token};
 
-use crate::api::name::{self, NameFault};
-
 /// A request to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiRequest {
@@ -36,37 +34,32 @@ pub enum Confirmation {
     NoContent,
 }
 
-/// A stream that is to be made, as a person types it.
+/// What the names of the lab's streams begin with.
+const LAB: &str = "lab/";
+
+/// Which streams the list shows, and in which order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NewStreamForm {
-    /// Its name.
-    pub name: String,
-    /// Its content type.
-    pub content_type: String,
-    /// Seconds of idleness after which it ends; empty for never.
-    pub ttl_seconds: String,
-    /// Bytes to keep; empty for all.
-    pub keep_bytes: String,
-    /// Seconds for which messages are kept; empty for ever.
-    pub keep_seconds: String,
-    /// Its first content; may be empty.
-    pub first: String,
+pub struct ListFilter {
+    /// What the names have to contain, or to begin with; all when empty.
+    pub text: String,
+    /// Whether they have to begin with it.
+    pub is_prefix: bool,
+    /// Whether the last created come first, and not the order of names.
+    pub newest: bool,
+    /// Whether the streams of the lab are shown, too.
+    pub lab: bool,
+    /// The page of the list begins behind this; the server says what.
+    pub after: Option<String>,
 }
 
-/// A field that can't be sent as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InvalidField {
-    /// The name is missing, or none that a stream can have.
-    Name(NameFault),
-    /// The time to live is not a whole number of seconds.
-    Ttl,
-    /// The bytes to keep are not a whole number.
-    KeepBytes,
-    /// The time to keep messages is not a whole number of seconds.
-    KeepSeconds,
+impl ListFilter {
+    /// Whether the streams of the lab stay out: they are neither asked for nor searched by name.
+    pub fn hides_lab(&self) -> bool {
+        !self.lab && !self.text.trim().starts_with(LAB)
+    }
 }
 
-fn below(what: &str, name: &StreamName) -> String {
+pub(super) fn below(what: &str, name: &StreamName) -> String {
     format!("/v1/{what}/{}", name.to_path())
 }
 
@@ -89,7 +82,11 @@ impl ApiRequest {
     }
 
     /// A request about a stream.
-    fn about(method: &'static str, name: &StreamName, confirmation: Confirmation) -> Self {
+    pub(super) fn about(
+        method: &'static str,
+        name: &StreamName,
+        confirmation: Confirmation,
+    ) -> Self {
         Self {
             confirmation,
             ..Self::new(method, below("stream", name))
@@ -117,68 +114,9 @@ impl ApiRequest {
         self
     }
 
-    /// Make a stream.
-    ///
-    /// # Errors
-    /// The first [`InvalidField`] that can't be sent.
-    pub fn create(new: &NewStreamForm) -> Result<Self, InvalidField> {
-        let name = name::typed(&new.name).map_err(InvalidField::Name)?;
-        let mut request = Self::about("PUT", &name, Confirmation::Position)
-            .with("content-type", new.content_type.trim());
-        for (header, typed, field) in [
-            (headers::STREAM_TTL, &new.ttl_seconds, InvalidField::Ttl),
-            (
-                headers::STREAM_RETENTION_BYTES,
-                &new.keep_bytes,
-                InvalidField::KeepBytes,
-            ),
-            (
-                headers::STREAM_RETENTION_AGE,
-                &new.keep_seconds,
-                InvalidField::KeepSeconds,
-            ),
-        ] {
-            match typed.trim() {
-                "" => {}
-                number => {
-                    let number = number
-                        .parse::<u64>()
-                        .ok()
-                        .filter(|number| *number > 0)
-                        .ok_or(field)?;
-                    request = request.with(header, number.to_string());
-                }
-            }
-        }
-        request.body = Some(new.first.clone()).filter(|first| !first.is_empty());
-        Ok(request)
-    }
-
     /// Create an empty JSON stream.
     pub fn create_json(name: &StreamName) -> Self {
         Self::about("PUT", name, Confirmation::Position).with("content-type", "application/json")
-    }
-
-    /// Make a stream that begins with what another one holds before `at`.
-    ///
-    /// - `at`: a position; empty for the tail.
-    ///
-    /// # Errors
-    /// [`InvalidField::Name`] when the new one has none that it can have.
-    pub fn fork(
-        source: &StreamName,
-        content_type: &str,
-        name: &str,
-        at: &str,
-    ) -> Result<Self, InvalidField> {
-        let name = name::typed(name).map_err(InvalidField::Name)?;
-        let request = Self::about("PUT", &name, Confirmation::Position)
-            .with("content-type", content_type)
-            .with(headers::STREAM_FORKED_FROM, below("stream", source));
-        Ok(match at.trim() {
-            "" => request,
-            at => request.with(headers::STREAM_FORK_OFFSET, at),
-        })
     }
 
     /// Append a body.
@@ -219,14 +157,35 @@ impl ApiRequest {
         Self::new("GET", below("export", name))
     }
 
+    /// The same, with the places of the last messages.
+    pub fn inspect_last(name: &StreamName, count: usize) -> Self {
+        Self::new("GET", format!("{}?last={count}", below("streams", name)))
+    }
+
+    /// What the server runs on.
+    pub fn server() -> Self {
+        Self::new("GET", "/v1/server".to_owned())
+    }
+
     /// List streams, a page at a time.
-    pub fn list(search: &str, after: Option<&str>, limit: usize) -> Self {
+    pub fn list(filter: &ListFilter, limit: usize) -> Self {
         let mut target = format!("/v1/streams?limit={limit}");
+        let text = filter.text.trim();
+        let (search, prefix) = if filter.is_prefix {
+            ("", text)
+        } else {
+            (text, "")
+        };
+        let exclude = if filter.hides_lab() { LAB } else { "" };
+        let sort = if filter.newest { "newest" } else { "" };
         for (key, value) in [
-            ("search", Some(search).filter(|search| !search.is_empty())),
-            ("after", after),
+            ("search", search),
+            ("prefix", prefix),
+            ("exclude", exclude),
+            ("sort", sort),
+            ("after", filter.after.as_deref().unwrap_or_default()),
         ] {
-            if let Some(value) = value {
+            if !value.is_empty() {
                 target.push_str(&format!("&{key}={}", encode_value(value)));
             }
         }
@@ -307,71 +266,12 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::name;
 
     const ORIGIN: &str = "http://127.0.0.1:4437";
 
     fn named(name: &str) -> StreamName {
         name::named(name).unwrap()
-    }
-
-    fn new(name: &str) -> NewStreamForm {
-        NewStreamForm {
-            name: name.to_owned(),
-            content_type: "text/plain".to_owned(),
-            ..NewStreamForm::default()
-        }
-    }
-
-    #[test]
-    fn the_form_becomes_headers_and_an_equal_curl_command() {
-        let typed = NewStreamForm {
-            ttl_seconds: " 60 ".to_owned(),
-            keep_bytes: "1000".to_owned(),
-            first: "it's\nme".to_owned(),
-            ..new("/a b/c/")
-        };
-        let request = ApiRequest::create(&typed).unwrap();
-        assert_eq!(request.target, "/v1/stream/a%20b/c");
-        assert_eq!(
-            request.curl(ORIGIN),
-            "curl -X PUT -H 'content-type: text/plain' -H 'stream-ttl: 60' -H 'stream-retention-bytes: 1000' \
-             --data-raw 'it'\\''s\nme' http://127.0.0.1:4437/v1/stream/a%20b/c"
-        );
-    }
-
-    #[test]
-    fn an_invalid_field_is_named() {
-        let wrong = |change: fn(&mut NewStreamForm)| {
-            let mut typed = new("a");
-            change(&mut typed);
-            ApiRequest::create(&typed).unwrap_err()
-        };
-        assert_eq!(
-            wrong(|typed| typed.name = " / ".to_owned()),
-            InvalidField::Name(NameFault::Missing)
-        );
-        assert!(matches!(
-            wrong(|typed| typed.name = "a/../b".to_owned()),
-            InvalidField::Name(NameFault::Wrong(_))
-        ));
-        assert_eq!(
-            wrong(|typed| typed.ttl_seconds = "1.5".to_owned()),
-            InvalidField::Ttl
-        );
-        assert_eq!(
-            wrong(|typed| typed.keep_bytes = "0".to_owned()),
-            InvalidField::KeepBytes
-        );
-        assert_eq!(
-            wrong(|typed| typed.keep_seconds = "-1".to_owned()),
-            InvalidField::KeepSeconds
-        );
-        for (to, fault) in [("", NameFault::Missing), ("__ds/b", NameFault::Reserved)] {
-            assert_eq!(
-                ApiRequest::fork(&named("a"), "text/plain", to, "").unwrap_err(),
-                InvalidField::Name(fault)
-            );
-        }
     }
 
     #[test]
@@ -389,21 +289,14 @@ mod tests {
             line(ApiRequest::append(&named("a"), "text/plain", "")),
             "curl -H 'content-type: text/plain' --data-raw '' O/v1/stream/a"
         );
-        let fork =
-            ApiRequest::fork(&named("a/ü"), "text/plain", "b", " 0000000000000003 ").unwrap();
-        assert_eq!(
-            line(fork),
-            "curl -X PUT -H 'content-type: text/plain' -H 'stream-forked-from: /v1/stream/a/%C3%BC' \
-             -H 'stream-fork-offset: 0000000000000003' O/v1/stream/b"
-        );
         assert_eq!(
             line(ApiRequest::inspect(&named("a"))),
             "curl O/v1/streams/a"
         );
         assert_eq!(line(ApiRequest::export(&named("a"))), "curl O/v1/export/a");
         assert_eq!(
-            line(ApiRequest::list("x y", Some("b"), 50)),
-            "curl 'O/v1/streams?limit=50&search=x%20y&after=b'"
+            line(ApiRequest::inspect_last(&named("a"), 9)),
+            "curl 'O/v1/streams/a?last=9'"
         );
         let now = Token::now();
         assert_eq!(
@@ -422,6 +315,32 @@ mod tests {
                 &Token::beginning()
             ),
             "tailwater tail 'a b' --server O --live websocket --from -1"
+        );
+    }
+
+    #[test]
+    fn the_list_is_asked_for_what_is_shown() {
+        let asked = |text: &str, change: fn(&mut ListFilter)| {
+            let mut filter = ListFilter {
+                text: text.to_owned(),
+                ..ListFilter::default()
+            };
+            change(&mut filter);
+            let request = ApiRequest::list(&filter, 50);
+            request.target.replace("/v1/streams?limit=50", "")
+        };
+        assert_eq!(asked("", |_| {}), "&exclude=lab%2F");
+        assert_eq!(asked("", |filter| filter.lab = true), "");
+        assert_eq!(
+            asked(" lab/gen", |filter| filter.is_prefix = true),
+            "&prefix=lab%2Fgen"
+        );
+        assert_eq!(
+            asked("x y", |filter| {
+                filter.newest = true;
+                filter.after = Some("7".to_owned());
+            }),
+            "&search=x%20y&exclude=lab%2F&sort=newest&after=7"
         );
     }
 }

@@ -63,13 +63,34 @@ mod tests {
                     page,
                     query: Query::parse(query),
                     preferences: Preferences {
-                        theme: Theme::Dark,
+                        theme: Some(Theme::Dark),
                         language: Some(Language::Korean),
                     },
                 };
                 assert_eq!(Address::parse(&address.to_search(&PAGES), &PAGES), address);
             }
         }
+    }
+
+    #[test]
+    fn a_link_counts_before_the_own_choice_and_only_for_what_it_names() {
+        let own = Preferences {
+            theme: Some(Theme::Dark),
+            language: Some(Language::English),
+        };
+        let link = Address::parse("?lang=ko", &PAGES).preferences;
+        let expected = Preferences {
+            theme: Some(Theme::Dark),
+            language: Some(Language::Korean),
+        };
+        assert_eq!(link.or(own), expected);
+        assert_eq!(
+            Address::parse("?theme=auto", &PAGES)
+                .preferences
+                .or(own)
+                .theme,
+            Some(Theme::Auto)
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! The help: what the page that is shown says about itself, and its keys.
+//! The help: what the page that is shown says about itself, its keys, and whether they do anything.
 
 use leptos::html::Dialog;
 use leptos::prelude::*;
 
 use super::Shell;
+use crate::widgets::views::CollectAny;
 
 /// A modal dialog; Escape closes it.
 #[component]
@@ -30,7 +31,7 @@ pub fn Help() -> impl IntoView {
         of_page
             .chain([("?", shell.text().key_help)])
             .map(|(key, what)| view! { <div><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div> })
-            .collect_view()
+            .collect_any()
     };
     view! {
         <dialog class="help" node_ref=dialog aria-labelledby="help-title" on:close=move |_| shell.help_is_open.set(false)>
@@ -40,7 +41,18 @@ pub fn Help() -> impl IntoView {
             </header>
             {move || (shell.page().help)()}
             <h3>{shell.localized(|text| text.keys_title)}</h3>
-            <dl class="keys">{keys}</dl>
+            <label class="choice">
+                <input
+                    type="checkbox"
+                    role="switch"
+                    class="switch"
+                    data-testid="shortcuts"
+                    prop:checked=move || shell.shortcuts.get()
+                    on:change=move |event| shell.use_shortcuts(event_target_checked(&event))
+                />
+                {shell.localized(|text| text.shortcuts)}
+            </label>
+            <dl class="keys" hidden=move || !shell.shortcuts.get()>{move || keys()}</dl>
         </dialog>
     }
 }

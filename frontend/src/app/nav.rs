@@ -3,9 +3,11 @@
 use leptos::prelude::*;
 
 use crate::app::page::DashboardPage;
+use crate::app::preferences::Preferences;
 use crate::app::{HistoryChange, Shell};
 use crate::language::Language;
 use crate::theme::Theme;
+use crate::widgets::views::CollectAny;
 
 /// The name, and a link to each page.
 #[component]
@@ -14,13 +16,17 @@ pub fn Nav() -> impl IntoView {
     let here = move || (shell.page().label)(shell.language.get());
     let links = shell.pages().iter().map(|page| view! { <PageLink page /> });
     view! {
-        <h1 class="brand">"Tailwater " <span class="visually-hidden">{here}</span></h1>
-        <nav class="nav" aria-label=shell.localized(|text| text.pages)>{links.collect_view()}</nav>
+        <h1 class="brand" id="page-name" tabindex="-1">"Tailwater " <span class="visually-hidden">{move || here()}</span></h1>
+        <nav class="nav" aria-label=shell.localized(|text| text.pages)>{links.collect_any()}</nav>
     }
 }
 
+/// A link to a page.
 #[component]
-fn PageLink(page: &'static DashboardPage) -> impl IntoView {
+pub fn PageLink(
+    /// Where it leads.
+    page: &'static DashboardPage,
+) -> impl IntoView {
     let shell = expect_context::<Shell>();
     let is_current = move || shell.page() == page;
     let there = move || shell.reopened(page);
@@ -54,7 +60,6 @@ pub fn is_plain(event: &web_sys::MouseEvent) -> bool {
 #[component]
 pub fn Choices() -> impl IntoView {
     let shell = expect_context::<Shell>();
-    let theme = move || shell.preferences.with(|chosen| chosen.theme);
     let languages = Language::ALL.map(|language| {
         let is_chosen = move || shell.language.get() == language;
         view! {
@@ -63,7 +68,7 @@ pub fn Choices() -> impl IntoView {
     });
     let themes = Theme::ALL.map(|one| {
         view! {
-            <option value=one.name() selected=move || theme() == one>
+            <option value=one.name() selected=move || shell.theme.get() == one>
                 {move || (shell.text().theme_name)(one)}
             </option>
         }
@@ -75,20 +80,22 @@ pub fn Choices() -> impl IntoView {
                 aria-label=shell.localized(|text| text.language)
                 prop:value=move || shell.language.get().name()
                 on:change=move |event| {
-                    shell.choose(|chosen| chosen.language = Language::from_name(&event_target_value(&event)));
+                    let language = Language::from_name(&event_target_value(&event));
+                    shell.choose(Preferences { language, theme: None });
                 }
             >
-                {languages.collect_view()}
+                {languages.collect_any()}
             </select>
             <select
                 data-testid="theme"
                 aria-label=shell.localized(|text| text.theme)
-                prop:value=move || theme().name()
+                prop:value=move || shell.theme.get().name()
                 on:change=move |event| {
-                    shell.choose(|chosen| chosen.theme = Theme::from_name(&event_target_value(&event)).unwrap_or_default());
+                    let theme = Theme::from_name(&event_target_value(&event));
+                    shell.choose(Preferences { theme, language: None });
                 }
             >
-                {themes.collect_view()}
+                {themes.collect_any()}
             </select>
             <button
                 class="tool"

@@ -12,12 +12,12 @@ pub type PageText = fn(Language) -> &'static str;
 /// A page of the dashboard.
 #[derive(Debug)]
 pub struct DashboardPage {
-    /// Its name in the address (`?page=streams`) and in the ids that tests use.
+    /// Its name in the address (`?page=streams`) and in the ids that tests use; the page for unknown addresses has none.
     pub name: &'static str,
     /// The text of a link to it.
     pub label: PageText,
-    /// The title of the window.
-    pub title: PageText,
+    /// The title of the window, which may name what is open.
+    pub title: fn(Language, &Query) -> String,
     /// Whether a link opens what was last open on the page, instead of its start.
     pub resumes: bool,
     /// How other pages link to a stream on this one, if it can show one.

@@ -9,12 +9,12 @@ pub(super) const THEME: &str = "theme";
 /// The query parameter of the language.
 pub(super) const LANGUAGE: &str = "lang";
 
-/// What was chosen for all pages.
+/// Theme and language, as far as an address or a person asks for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Preferences {
     /// Light, dark, or the system's setting.
-    pub theme: Theme,
-    /// The language that the address asks for, if it does.
+    pub theme: Option<Theme>,
+    /// The language of all texts.
     pub language: Option<Language>,
 }
 
@@ -24,7 +24,7 @@ impl Preferences {
         let mut preferences = Self::default();
         for (name, value) in query.pairs() {
             match name {
-                THEME => preferences.theme = Theme::from_name(value).unwrap_or(preferences.theme),
+                THEME => preferences.theme = Theme::from_name(value).or(preferences.theme),
                 LANGUAGE => {
                     preferences.language = Language::from_name(value).or(preferences.language);
                 }
@@ -34,11 +34,18 @@ impl Preferences {
         preferences
     }
 
-    /// The query with these preferences behind it: only what departs from the default.
+    /// The query with these preferences behind it: only what is asked for.
     pub fn add_to(self, query: Query) -> Query {
-        let theme = (self.theme != Theme::default()).then(|| self.theme.name());
         query
-            .with_some(THEME, theme)
+            .with_some(THEME, self.theme.map(Theme::name))
             .with_some(LANGUAGE, self.language.map(Language::name))
+    }
+
+    /// These preferences, and `other` where they ask for nothing.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            theme: self.theme.or(other.theme),
+            language: self.language.or(other.language),
+        }
     }
 }

@@ -6,6 +6,7 @@ use wasm_bindgen::closure::Closure;
 
 use super::address::Address;
 use super::keys;
+use super::not_found::{self, NOT_FOUND};
 use super::page::{DashboardPage, KeyPress};
 use super::pages::PAGES;
 use super::preferences::Preferences;
@@ -18,6 +19,9 @@ use crate::widgets::command::CopyLabels;
 
 const LANGUAGE_KEY: &str = "tailwater.language";
 const THEME_KEY: &str = "tailwater.theme";
+const SHORTCUTS_KEY: &str = "tailwater.shortcuts";
+/// What is stored while single keys do nothing.
+const OFF: &str = "off";
 
 /// State shared by all pages: the current page, what is open on each page, theme and language.
 #[derive(Clone, Copy, Debug)]
@@ -25,10 +29,16 @@ pub struct Shell {
     page: RwSignal<&'static DashboardPage>,
     /// What is open on each page, in the order of the table.
     queries: RwSignal<Vec<Query>>,
-    /// Theme and language as chosen; change them with [`Shell::choose`].
-    pub preferences: RwSignal<Preferences>,
+    /// Theme and language as the address has them; they hold for this visit.
+    asked: RwSignal<Preferences>,
+    /// The person's own choice of theme and language, which is kept for the next visit.
+    own: RwSignal<Preferences>,
+    /// The theme in use.
+    pub theme: Memo<Theme>,
     /// The language in use.
     pub language: Memo<Language>,
+    /// Whether single keys do something; change it with [`Shell::use_shortcuts`].
+    pub shortcuts: RwSignal<bool>,
     /// Whether the help is open.
     pub help_is_open: RwSignal<bool>,
     /// Notifies when colours have changed, after the style sheet applies them.
@@ -88,7 +98,7 @@ impl Shell {
         let address = Address {
             page: index(page),
             query: query.clone(),
-            preferences: self.preferences.get(),
+            preferences: self.asked.get(),
         };
         browser::address(&address.to_search(&names()))
     }
@@ -114,14 +124,26 @@ impl Shell {
         });
     }
 
-    /// Changes theme or language.
-    pub fn choose(&self, change: impl FnOnce(&mut Preferences)) {
-        let mut preferences = self.preferences.get_untracked();
-        change(&mut preferences);
-        if preferences != self.preferences.get_untracked() {
-            self.preferences.set(preferences);
-            self.show(self.page.get_untracked(), HistoryChange::Replace);
+    /// The person's own choice of theme or language: it is kept, and links have it from now on.
+    pub fn choose(&self, chosen: Preferences) {
+        if let Some(theme) = chosen.theme {
+            browser::store(THEME_KEY, theme.name());
         }
+        if let Some(language) = chosen.language {
+            browser::store(LANGUAGE_KEY, language.name());
+        }
+        self.own.update(|own| *own = chosen.or(*own));
+        self.asked.update(|asked| *asked = chosen.or(*asked));
+        let page = self.page.get_untracked();
+        if page != &NOT_FOUND {
+            self.show(page, HistoryChange::Replace);
+        }
+    }
+
+    /// Switches single keys on or off, for the next visit, too.
+    pub fn use_shortcuts(&self, on: bool) {
+        browser::store(SHORTCUTS_KEY, if on { "on" } else { OFF });
+        self.shortcuts.set(on);
     }
 
     /// Runs the current page's action for a key, and returns whether there is one.
@@ -138,7 +160,7 @@ impl Shell {
         let address = untrack(|| Address {
             page: index(page.name),
             query: self.query(page.name),
-            preferences: self.preferences.get(),
+            preferences: self.asked.get(),
         });
         let search = address.to_search(&names());
         match change {
@@ -150,21 +172,34 @@ impl Shell {
     fn set_page(&self, page: &'static DashboardPage) {
         if self.page.get_untracked() != page {
             self.page.set(page);
+            // The link that led here is gone with its page.
+            browser::refocus("page-name");
         }
     }
 
     /// Applies an address that Back, Forward or typing changed.
     fn follow_address(&self) {
         let address = Address::parse(&browser::query(), &names());
-        let page = &PAGES[address.page];
-        self.preferences.set(address.preferences);
-        self.remember(page.name, address.query);
+        let page = page_at(&address);
+        self.asked.set(address.preferences);
+        if page != &NOT_FOUND {
+            self.remember(page.name, address.query);
+        }
         self.set_page(page);
     }
 }
 
 fn names() -> [&'static str; PAGES.len()] {
     PAGES.each_ref().map(|page| page.name)
+}
+
+/// The page that is shown at an address.
+fn page_at(address: &Address) -> &'static DashboardPage {
+    if not_found::is_known(&browser::path()) {
+        &PAGES[address.page]
+    } else {
+        &NOT_FOUND
+    }
 }
 
 /// Index of a page in the table; 0 for an unknown name.
@@ -185,31 +220,30 @@ pub fn mount() {
 
 #[component]
 fn DashboardFrame() -> impl IntoView {
-    let Address {
-        page,
-        query,
-        mut preferences,
-    } = Address::parse(&browser::query(), &names());
-    if preferences.theme == Theme::Auto {
-        preferences.theme = browser::stored(THEME_KEY)
-            .and_then(|name| Theme::from_name(&name))
-            .unwrap_or_default();
-    }
-    let usual = browser::stored(LANGUAGE_KEY).and_then(|name| Language::from_name(&name));
-    let usual = usual
-        .unwrap_or_else(|| Language::first_of(browser::languages().iter().map(String::as_str)));
-    let preferences = RwSignal::new(preferences);
-    let language = move || preferences.with(|chosen| chosen.language).unwrap_or(usual);
+    let address = Address::parse(&browser::query(), &names());
+    let page = page_at(&address);
+    let asked = RwSignal::new(address.preferences);
+    let own = RwSignal::new(Preferences {
+        theme: browser::stored(THEME_KEY).and_then(|name| Theme::from_name(&name)),
+        language: browser::stored(LANGUAGE_KEY).and_then(|name| Language::from_name(&name)),
+    });
+    let of_browser = Language::first_of(browser::languages().iter().map(String::as_str));
+    let chosen = move || asked.get().or(own.get());
     let shell = Shell {
-        page: RwSignal::new(&PAGES[page]),
+        page: RwSignal::new(page),
         queries: RwSignal::new(vec![Query::default(); PAGES.len()]),
-        preferences,
-        language: Memo::new(move |_| language()),
+        asked,
+        own,
+        theme: Memo::new(move |_| chosen().theme.unwrap_or_default()),
+        language: Memo::new(move |_| chosen().language.unwrap_or(of_browser)),
+        shortcuts: RwSignal::new(browser::stored(SHORTCUTS_KEY).as_deref() != Some(OFF)),
         help_is_open: RwSignal::new(false),
         colours: RwSignal::new(()),
         owner: StoredValue::new(None),
     };
-    shell.remember(PAGES[page].name, query);
+    if page != &NOT_FOUND {
+        shell.remember(page.name, address.query);
+    }
     provide_context(shell);
     provide_context(CopyLabels {
         copy: shell.localized(|text| text.copy),
@@ -228,42 +262,36 @@ fn DashboardFrame() -> impl IntoView {
     }
 }
 
-/// Keeps the title, `<html lang>` and the next visit in step with the language.
+/// Keeps the title and `<html lang>` in step with the language and what is open.
 fn follow_language(shell: Shell) {
     Effect::new(move || {
         let language = shell.language.get();
-        document().set_title((shell.page().title)(language));
+        let page = shell.page();
+        document().set_title(&(page.title)(language, &shell.query(page.name)));
         if let Some(root) = document().document_element() {
             root.set_attribute("lang", language.name()).ok();
-        }
-        if shell
-            .preferences
-            .with_untracked(|chosen| chosen.language.is_some())
-        {
-            browser::store(LANGUAGE_KEY, language.name());
         }
     });
 }
 
-/// Keeps `<html data-theme>` and the next visit in step with the theme.
+/// Keeps `<html data-theme>` in step with the theme.
 fn follow_theme(shell: Shell) {
-    let theme = Memo::new(move |_| shell.preferences.with(|chosen| chosen.theme));
-    Effect::new(move |before: Option<()>| {
-        let theme = theme.get();
+    Effect::new(move || {
+        let theme = shell.theme.get();
         if let Some(root) = document().document_element() {
             root.set_attribute("data-theme", theme.name()).ok();
         }
-        if before.is_some() {
-            browser::store(THEME_KEY, theme.name());
-        }
         shell.colours.notify();
     });
-    // `auto` follows the system while the page is open.
-    if let Ok(Some(dark)) = browser::window().match_media("(prefers-color-scheme: dark)") {
-        let on_change = Closure::<dyn Fn()>::new(move || shell.colours.notify());
-        dark.add_event_listener_with_callback("change", on_change.as_ref().unchecked_ref())
-            .ok();
-        // As long as the page lives.
-        on_change.forget();
+    // `auto` follows the system while the page is open, and so do forced colours.
+    let on_change = Closure::<dyn Fn()>::new(move || shell.colours.notify());
+    for media in ["(prefers-color-scheme: dark)", "(forced-colors: active)"] {
+        if let Ok(Some(media)) = browser::window().match_media(media) {
+            media
+                .add_event_listener_with_callback("change", on_change.as_ref().unchecked_ref())
+                .ok();
+        }
     }
+    // As long as the page lives.
+    on_change.forget();
 }

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
+use crate::numbers::fixed;
 use crate::techniques::{Shape, look};
 
 /// The badge of `technique`, hidden from screen readers: the name of the technique is beside it.
@@ -15,7 +16,7 @@ pub fn TechniqueBadge(
     let points: Vec<String> = shape
         .corners()
         .iter()
-        .map(|(x, y)| format!("{:.2},{:.2}", x * 8.5, y * 8.5))
+        .map(|(x, y)| format!("{},{}", fixed(x * 8.5, 2), fixed(y * 8.5, 2)))
         .collect();
     let outline = if points.is_empty() {
         view! { <circle r="8.5" /> }.into_any()

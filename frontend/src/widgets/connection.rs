@@ -11,6 +11,8 @@ pub enum ServerConnection {
     Connecting,
     /// The server responds, and the readers are at the tail.
     Live,
+    /// It answers, and the stream is closed: all of it has been read.
+    Closed,
     /// The picture is paused; measuring continues.
     Paused,
     /// The server does not respond.
@@ -25,6 +27,7 @@ impl ServerConnection {
         match self {
             Self::Connecting => "connecting",
             Self::Live => "live",
+            Self::Closed => "closed",
             Self::Paused => "paused",
             Self::Lost => "lost",
             Self::Reconnecting => "reconnecting",

@@ -8,3 +8,5 @@ pub mod command;
 pub mod connection;
 #[cfg(target_arch = "wasm32")]
 pub mod field;
+#[cfg(target_arch = "wasm32")]
+pub mod views;

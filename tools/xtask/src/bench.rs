@@ -13,8 +13,11 @@ use crate::tools::{Need, Tools};
 
 /// The benchmark that counts instructions.
 const INSTRUCTIONS: &str = "instructions";
-/// The benchmark of the page in a browser.
-const PAGE: &str = "page";
+/// The measurements of the page in a browser, and their scripts.
+const PAGE: [(&str, &str); 2] = [
+    ("page", "bench/page.mjs"),
+    ("verdicts", "bench/verdicts.mjs"),
+];
 
 /// Builds server and benchmark in release and replaces this process by the benchmark; `arguments` are passed to it.
 ///
@@ -22,8 +25,9 @@ const PAGE: &str = "page";
 /// When they can't be built or started.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     let checkout = Checkout::find()?;
-    if arguments.first().is_some_and(|what| what == PAGE) {
-        return page(&checkout, arguments.get(1..).unwrap_or_default());
+    let what = arguments.first().map(String::as_str);
+    if let Some((_, script)) = PAGE.iter().find(|(name, _)| Some(*name) == what) {
+        return page(&checkout, script, arguments.get(1..).unwrap_or_default());
     }
     if arguments.first().is_some_and(|what| what == INSTRUCTIONS) {
         valgrind(&Tools::new(&checkout))?;
@@ -91,8 +95,8 @@ fn build(checkout: &Checkout, profile: &str, packages: &[&str]) -> Command {
     build
 }
 
-/// Builds dashboard and server like `cargo xtask serve` and measures the page; `arguments` are passed to e2e/bench/page.mjs.
-fn page(checkout: &Checkout, arguments: &[String]) -> Result<(), TaskFault> {
+/// Builds dashboard and server as `cargo xtask serve` does and measures the page; `arguments` are those of the script.
+fn page(checkout: &Checkout, script: &str, arguments: &[String]) -> Result<(), TaskFault> {
     let needs: Vec<Need> = Need::SERVE
         .into_iter()
         .chain([Need::Browser, Need::Node])
@@ -103,15 +107,27 @@ fn page(checkout: &Checkout, arguments: &[String]) -> Result<(), TaskFault> {
         build::dashboard_done(checkout)?;
     }
     child::run(&mut ServerBuild::Release.command(checkout))?;
-    let mut script = child::command("node");
-    script
-        .arg("bench/page.mjs")
+    let mut judge = child::command(cargo());
+    judge.current_dir(&checkout.root).args([
+        "build",
+        "--package",
+        "tailwater-lab",
+        "--example",
+        "judge",
+    ]);
+    child::run(&mut judge)?;
+    let mut node = child::command("node");
+    node.arg(script)
         .args(arguments)
         .current_dir(checkout.e2e())
         .env("PATH", &tools.path);
-    script.env("TAILWATER_BIN", ServerBuild::Release.binary(checkout));
+    node.env("TAILWATER_BIN", ServerBuild::Release.binary(checkout));
+    node.env(
+        "TAILWATER_JUDGE",
+        checkout.target.join("debug/examples/judge"),
+    );
     if let Some(chromium) = &tools.chromium {
-        script.env("CHROMIUM", chromium);
+        node.env("CHROMIUM", chromium);
     }
-    child::run(&mut script)
+    child::run(&mut node)
 }

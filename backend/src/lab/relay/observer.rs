@@ -4,6 +4,7 @@
 //! The observer never changes the bytes. Unknown bytes count as body, so that the six byte counts
 //! always add up to all bytes.
 
+use super::cross_origin;
 use super::message::{BodyExtent, Complete, MessageSequence, TakenBytes};
 use std::collections::VecDeque;
 use tailwater_protocol::lab::LaneCounts;
@@ -13,12 +14,16 @@ const PIPELINED_MAX: usize = 1024;
 /// Maximum headers of one head.
 const HEADERS_MAX: usize = 128;
 
-/// A request's method, as far as it affects the response.
+/// A request's method, as far as it affects what is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ObservedRequest {
+pub(super) enum ObservedRequest {
     Get,
+    /// A GET that asks for a WebSocket.
+    Handshake,
     Head,
     Connect,
+    /// A CORS preflight.
+    Preflight,
     Other,
 }
 
@@ -64,6 +69,7 @@ impl TrafficObserver {
             if let Complete::Head(head) = complete {
                 counts.requests += 1;
                 let (requested, extent) = read_request(&head);
+                counts.cross_origin_bytes += cross_origin::in_request(&head, requested) as u64;
                 if self.requested.len() < PIPELINED_MAX {
                     self.requested.push_back(requested);
                 }
@@ -106,13 +112,14 @@ impl TrafficObserver {
             self.responses.body(BodyExtent::UntilClose);
             return;
         };
+        counts.cross_origin_bytes += cross_origin::in_response(head, requested) as u64;
         let interim = (100..200).contains(&answer.status) && answer.status != 101;
         if !interim {
             self.requested.pop_front();
             counts.responses += 1;
         }
         self.answer = ObservedAnswer {
-            is_read: requested == ObservedRequest::Get
+            is_read: matches!(requested, ObservedRequest::Get | ObservedRequest::Handshake)
                 && (answer.status == 304 || (200..300).contains(&answer.status)),
             status: answer.status,
             ..ObservedAnswer::default()
@@ -156,10 +163,15 @@ fn read_request(head: &[u8]) -> (ObservedRequest, BodyExtent) {
     if !matches!(request.parse(head), Ok(httparse::Status::Complete(_))) {
         return (ObservedRequest::Other, BodyExtent::UntilClose);
     }
+    let has = |name| value(request.headers, name);
     let requested = match request.method {
+        Some("GET") if has("upgrade").is_some_and(is_websocket) => ObservedRequest::Handshake,
         Some("GET") => ObservedRequest::Get,
         Some("HEAD") => ObservedRequest::Head,
         Some("CONNECT") => ObservedRequest::Connect,
+        Some("OPTIONS") if has("access-control-request-method").is_some() => {
+            ObservedRequest::Preflight
+        }
         _ => ObservedRequest::Other,
     };
     let extent = match coding(request.headers) {
@@ -199,9 +211,7 @@ fn read_response(head: &[u8], requested: ObservedRequest) -> Option<ResponseHead
         })
     };
     if status == 101 {
-        let websocket = value(response.headers, "upgrade")
-            .is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
-        let extent = if websocket {
+        let extent = if value(response.headers, "upgrade").is_some_and(is_websocket) {
             BodyExtent::Frames
         } else {
             BodyExtent::UntilClose
@@ -242,6 +252,11 @@ fn coding(headers: &[httparse::Header<'_>]) -> Option<bool> {
             .next()
             .is_some_and(|last| last.trim().eq_ignore_ascii_case("chunked")),
     )
+}
+
+/// Whether the value of an `Upgrade` names the WebSocket protocol.
+fn is_websocket(protocol: &str) -> bool {
+    protocol.eq_ignore_ascii_case("websocket")
 }
 
 fn length(headers: &[httparse::Header<'_>]) -> Option<u64> {

@@ -1,23 +1,35 @@
-//! The host source: this machine's CPU, memory, load and network, four times a second.
+//! The host source: this machine's CPU, memory, load and network, four times a second on average.
 
+use super::schedule::Schedule;
 use serde::Serialize;
+use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
-use sysinfo::{MemoryRefreshKind, Networks, System};
-use tailwater_protocol::lab::EventStamps;
+use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, MemoryRefreshKind, Networks, System};
+use tailwater_protocol::lab::{EventStamps, HostPattern, Pattern};
 
-/// The stream's name.
-pub(super) const STREAM: &str = "lab/host";
-/// Interval between two measurements; the system updates CPU times every 200 ms.
-pub(super) const PERIOD: Duration = Duration::from_millis(250);
+/// Mean measurements per second.
+const RATE_PER_S: f64 = 4.0;
+/// The shortest time that figures per time are measured over. Measurements may follow each other at
+/// once, and within a millisecond a core is busy or idle, and nothing between.
+const WINDOW: Duration = MINIMUM_CPU_UPDATE_INTERVAL;
+
+/// The stream's name: each pattern has its own.
+pub(super) fn stream_name(pattern: HostPattern) -> &'static str {
+    match pattern {
+        HostPattern::Poisson => "lab/host",
+        HostPattern::Periodic => "lab/host-periodic",
+    }
+}
 
 /// Measures the host, and stores the last values from which differences are computed.
 #[derive(Debug)]
 pub(super) struct Host {
     system: System,
     networks: Option<Networks>,
-    measured: Instant,
-    next_due_us: u64,
+    traffic: TrafficHistory,
+    schedule: Schedule,
+    began_us: u64,
 }
 
 /// One event: stamps, then the measurements. Values that the system does not provide are `null`.
@@ -25,7 +37,8 @@ pub(super) struct Host {
 struct HostEvent {
     #[serde(flatten)]
     stamps: EventStamps,
-    /// Busy share of all cores together, 0 to 100.
+    /// Busy share of all cores together, 0 to 100, over at least [`WINDOW`]; it is measured anew
+    /// once the last measurement is as old as that.
     cpu_percent: f64,
     cores: usize,
     memory_used_bytes: u64,
@@ -39,41 +52,83 @@ struct HostEvent {
     loopback_bytes_per_s: Option<f64>,
 }
 
-/// Bytes per second since the last measurement: in, out, loopback.
-type Traffic = (f64, f64, f64);
+/// Bytes since the system started: in, out, loopback.
+type TrafficTotals = [u64; 3];
+
+/// What was counted at the last measurements, back to the newest that is at least [`WINDOW`] old.
+#[derive(Debug, Default)]
+struct TrafficHistory(VecDeque<(Instant, TrafficTotals)>);
+
+impl TrafficHistory {
+    /// Adds a measurement.
+    ///
+    /// - Returns bytes per second since the newest measurement that is at least [`WINDOW`] older;
+    ///   `None` if there is none.
+    fn add(&mut self, now: Instant, totals: TrafficTotals) -> Option<[f64; 3]> {
+        let is_old = |at: &Instant| now.saturating_duration_since(*at) >= WINDOW;
+        while self.0.get(1).is_some_and(|(at, _)| is_old(at)) {
+            self.0.pop_front();
+        }
+        let rates = self
+            .0
+            .front()
+            .filter(|(at, _)| is_old(at))
+            .map(|(at, before)| {
+                let elapsed_s = now.saturating_duration_since(*at).as_secs_f64();
+                // An interface that was removed takes its count along.
+                let rate = |at: usize| totals[at].saturating_sub(before[at]) as f64 / elapsed_s;
+                [rate(0), rate(1), rate(2)]
+            });
+        self.0.push_back((now, totals));
+        rates
+    }
+}
 
 impl Host {
-    /// - `now_us`: the server's clock; the first event is one period later, since rates need two
+    /// - `seed`: of the schedule.
+    /// - `now_us`: the server's clock. The schedule begins [`WINDOW`] later, since rates need two
     ///   measurements.
     ///
     /// # Errors
     /// The system can't be measured.
-    pub(super) fn new(now_us: u64) -> io::Result<Self> {
+    pub(super) fn new(
+        pattern: HostPattern,
+        seed: u64,
+        now_us: impl Fn() -> u64,
+    ) -> io::Result<Self> {
         let mut system = System::new().map_err(io::Error::other)?;
         system.refresh_cpu_usage();
-        let networks = Networks::new_with_refreshed_list().ok();
-        Ok(Self {
+        let pattern = match pattern {
+            HostPattern::Poisson => Pattern::Poisson,
+            HostPattern::Periodic => Pattern::Periodic,
+        };
+        let mut host = Self {
             system,
-            networks,
-            measured: Instant::now(),
-            next_due_us: now_us + period_us(),
-        })
+            networks: Networks::new_with_refreshed_list().ok(),
+            traffic: TrafficHistory::default(),
+            schedule: Schedule::new(pattern, RATE_PER_S, seed),
+            began_us: 0,
+        };
+        host.measure_traffic();
+        host.began_us = now_us().saturating_add(super::micros(WINDOW));
+        Ok(host)
     }
 
     /// When the next measurement is due, on the server's clock.
     pub(super) fn next_due_us(&self) -> u64 {
-        self.next_due_us
+        self.began_us.saturating_add(self.schedule.next_us())
     }
 
     /// Measures and writes an event, whose due time is that of the measurement.
     ///
-    /// Missed measurements are skipped.
+    /// Measurements that fell due meanwhile are skipped.
     pub(super) fn write(&mut self, seq: u64, now_us: impl Fn() -> u64, out: &mut Vec<u8>) {
         self.system.refresh_cpu_usage();
         self.system
             .refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-        let traffic = self.traffic();
+        let traffic = self.measure_traffic();
         let measured_us = now_us();
+        let rate = |at: usize| traffic.map(|rates| rounded(rates[at]));
         let event = HostEvent {
             stamps: EventStamps {
                 seq,
@@ -85,37 +140,32 @@ impl Host {
             memory_used_bytes: self.system.used_memory(),
             memory_total_bytes: self.system.total_memory(),
             load_1min: System::load_average().ok().map(|load| load.one),
-            network_in_bytes_per_s: traffic.map(|(into, _, _)| rounded(into)),
-            network_out_bytes_per_s: traffic.map(|(_, out, _)| rounded(out)),
-            loopback_bytes_per_s: traffic.map(|(_, _, loopback)| rounded(loopback)),
+            network_in_bytes_per_s: rate(0),
+            network_out_bytes_per_s: rate(1),
+            loopback_bytes_per_s: rate(2),
         };
         // Serializing numbers to memory can't fail.
         let _ = serde_json::to_writer(&mut *out, &event);
-        let missed = measured_us.saturating_sub(self.next_due_us) / period_us();
-        self.next_due_us += (missed + 1) * period_us();
+        while self.next_due_us() <= measured_us {
+            self.schedule.advance();
+        }
     }
 
-    fn traffic(&mut self) -> Option<Traffic> {
+    fn measure_traffic(&mut self) -> Option<[f64; 3]> {
         let networks = self.networks.as_mut()?;
         networks.refresh(true);
-        let elapsed_s = self.measured.elapsed().as_secs_f64().max(1e-3);
-        self.measured = Instant::now();
-        let (mut into, mut out, mut loopback) = (0.0, 0.0, 0.0);
+        let mut totals = TrafficTotals::default();
         for (name, data) in networks.iter() {
             if name == "lo" || name == "lo0" {
                 // Bytes sent over loopback are also received there: they are counted once.
-                loopback += data.received() as f64;
+                totals[2] += data.total_received();
             } else {
-                into += data.received() as f64;
-                out += data.transmitted() as f64;
+                totals[0] += data.total_received();
+                totals[1] += data.total_transmitted();
             }
         }
-        Some((into / elapsed_s, out / elapsed_s, loopback / elapsed_s))
+        self.traffic.add(Instant::now(), totals)
     }
-}
-
-fn period_us() -> u64 {
-    u64::try_from(PERIOD.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Rounds to a tenth: more digits are noise.
@@ -127,16 +177,21 @@ fn rounded(value: f64) -> f64 {
 mod tests {
     use super::*;
 
+    fn host(pattern: HostPattern, seed: u64, now_us: u64) -> Host {
+        Host::new(pattern, seed, || now_us).unwrap()
+    }
+
     #[test]
     fn a_host_event_is_plausible_and_names_its_units() {
-        let mut host = Host::new(1_000).unwrap();
-        assert_eq!(host.next_due_us(), 251_000);
+        let mut host = host(HostPattern::Poisson, 1, 1_000);
+        let due_us = host.next_due_us();
+        assert!(due_us >= 201_000, "{due_us}");
         let mut out = Vec::new();
-        host.write(3, || 251_500, &mut out);
+        host.write(3, || due_us + 500, &mut out);
         let event: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(
             (event["seq"].as_u64(), event["due_us"].as_u64()),
-            (Some(3), Some(251_500))
+            (Some(3), Some(due_us + 500))
         );
         assert!(
             (0.0..=100.0).contains(&event["cpu_percent"].as_f64().unwrap()),
@@ -149,10 +204,71 @@ mod tests {
         assert!(event["cores"].as_u64() > Some(0), "{event}");
     }
 
+    /// The first due times, each measured when due.
+    fn due_us(pattern: HostPattern, seed: u64, count: usize) -> Vec<u64> {
+        let mut host = host(pattern, seed, 0);
+        let mut next = || {
+            let due_us = host.next_due_us();
+            host.write(0, || due_us, &mut Vec::new());
+            due_us
+        };
+        (0..count).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn the_gaps_are_exponential_or_equal_with_a_mean_of_250_ms() {
+        for (pattern, spread) in [(HostPattern::Poisson, 1.0), (HostPattern::Periodic, 0.0)] {
+            let due_us = due_us(pattern, 7, 401);
+            let gaps: Vec<f64> = due_us
+                .windows(2)
+                .map(|pair| (pair[1] - pair[0]) as f64)
+                .collect();
+            let mean = gaps.iter().sum::<f64>() / 400.0;
+            let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / 400.0;
+            let varies = variance.sqrt() / mean;
+            assert!(
+                (mean / 250_000.0 - 1.0).abs() < 0.15,
+                "{pattern:?}, seed 7: {mean}"
+            );
+            assert!(
+                (varies - spread).abs() < 0.2,
+                "{pattern:?}, seed 7: {varies}"
+            );
+        }
+    }
+
+    #[test]
+    fn periodic_measurements_begin_at_a_random_phase() {
+        let phases: Vec<u64> = (0..40)
+            .map(|seed| host(HostPattern::Periodic, seed, 0).next_due_us() - 200_000)
+            .collect();
+        assert!(phases.iter().all(|phase| *phase < 250_000), "{phases:?}");
+        let quarters = phases.iter().map(|phase| phase / 62_500);
+        let found: std::collections::BTreeSet<u64> = quarters.collect();
+        assert_eq!(found.len(), 4, "{phases:?}");
+    }
+
     #[test]
     fn missed_measurements_are_skipped_without_a_shift() {
-        let mut host = Host::new(0).unwrap();
-        host.write(0, || 1_010_000, &mut Vec::new());
-        assert_eq!(host.next_due_us(), 1_250_000);
+        let mut host = host(HostPattern::Periodic, 3, 0);
+        let first_us = host.next_due_us();
+        host.write(0, || first_us + 1_010_000, &mut Vec::new());
+        assert_eq!(host.next_due_us(), first_us + 1_250_000);
+    }
+
+    #[test]
+    fn figures_per_second_are_measured_over_a_whole_window() {
+        let (start, mut history) = (Instant::now(), TrafficHistory::default());
+        let mut at = |ms: u64, bytes: u64| {
+            let rates = history.add(start + Duration::from_millis(ms), [bytes, 0, 0]);
+            rates.map(|rates| rates[0].round())
+        };
+        assert_eq!(at(0, 1_000), None);
+        assert_eq!(at(199, 1_000), None);
+        assert_eq!(at(200, 3_000), Some(10_000.0));
+        // A millisecond later, after 1,000 bytes: not 1,000,000 per second.
+        assert_eq!(at(201, 4_000), Some(14_925.0));
+        assert_eq!(at(400, 4_000), Some(5_000.0), "since 200 ms");
+        assert_eq!(at(1_000, 500), Some(0.0), "an interface was removed");
     }
 }

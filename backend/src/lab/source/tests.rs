@@ -1,14 +1,26 @@
 //! Sources writing to real streams: sequence numbers, restarts, leases, limits.
 
+mod replacing;
+
+use super::writer::{EVENTS_MAX, PAGE_BYTES};
 use super::*;
 use bytes::Bytes;
-use tailwater_core::ReaderGuard;
+use serde_json::value::RawValue;
 use tailwater_core::store::MemoryStore;
-use tailwater_protocol::Offset;
-use tailwater_protocol::lab::{GeneratorRequest, Pattern};
+use tailwater_core::{Log, Payload, ReadStart, ReaderGuard};
+use tailwater_protocol::lab::EventStamps;
+use tailwater_protocol::lab::{GeneratorRequest, HostPattern, HostRequest, Pattern};
+use tailwater_protocol::{Offset, Technique};
 use tokio::time::{sleep, timeout};
 
 const SHORT: Duration = Duration::from_millis(150);
+const HOST: SourceLeaseRequest = SourceLeaseRequest {
+    source: SourceRequest::Host(HostRequest {
+        pattern: HostPattern::Poisson,
+    }),
+    holder: None,
+    replaces: None,
+};
 
 fn streams() -> Arc<Streams> {
     Arc::new(Streams::new(Arc::new(MemoryStore::new(64 << 20)), 100))
@@ -18,13 +30,14 @@ fn sources(streams: &Arc<Streams>, limits: SourceLimits) -> SourceTable {
     SourceTable::new(Arc::clone(streams), Clock::new(), Handle::current(), limits)
 }
 
-fn generator(rate: f64, seed: u64) -> SourceRequest {
-    SourceRequest::Generator(GeneratorRequest {
+fn generator(rate: f64, seed: u64) -> SourceLeaseRequest {
+    let generator = GeneratorRequest {
         pattern: Pattern::Poisson,
         rate,
         size: 80,
         seed,
-    })
+    };
+    SourceRequest::Generator(generator).into()
 }
 
 fn find(streams: &Streams, answer: &SourceAnswer) -> Arc<Log> {
@@ -116,7 +129,7 @@ async fn a_generator_writes_sized_events_in_order_and_on_time() {
 async fn the_host_source_writes_events() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
-    let answer = sources.start_or_renew(&SourceRequest::Host).await.unwrap();
+    let answer = sources.start_or_renew(&HOST).await.unwrap();
     assert_eq!(
         answer,
         SourceAnswer {
@@ -133,6 +146,24 @@ async fn the_host_source_writes_events() {
             .collect::<Vec<_>>(),
         [0, 1, 2]
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn each_pattern_of_the_host_has_its_own_stream() {
+    let streams = streams();
+    let sources = sources(&streams, SourceLimits::default());
+    let periodic = SourceRequest::Host(HostRequest {
+        pattern: HostPattern::Periodic,
+    })
+    .into();
+    let mut names = Vec::new();
+    for request in [&HOST, &periodic] {
+        let answer = sources.start_or_renew(request).await.unwrap();
+        messages(&find(&streams, &answer), 2).await;
+        names.push(answer.stream);
+    }
+    assert_eq!(names, ["lab/host", "lab/host-periodic"]);
+    assert_eq!(sources.running().await, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -263,7 +294,7 @@ async fn sources_are_limited_and_a_renewal_counts_once() {
         .unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "1 sources are running, which is the limit; an unused one stops within 30 s"
+        "1 sources are running, which is the limit; an unused one stops within 30 s, or when `replaces` names its stream"
     );
     assert_eq!(streams.count(), 1);
 }
@@ -310,11 +341,7 @@ async fn a_stream_that_no_source_wrote_is_not_touched() {
         .create(&name, json, Some(first), false)
         .await
         .unwrap();
-    let refused = sources
-        .start_or_renew(&SourceRequest::Host)
-        .await
-        .unwrap_err()
-        .to_string();
+    let refused = sources.start_or_renew(&HOST).await.unwrap_err().to_string();
     assert!(
         refused.starts_with(
             "the stream `lab/host` exists and was not written by a source: no message"
@@ -326,10 +353,7 @@ async fn a_stream_that_no_source_wrote_is_not_touched() {
         .create(&name, StreamConfig::new("text/plain"), None, false)
         .await
         .unwrap();
-    let refused = sources
-        .start_or_renew(&SourceRequest::Host)
-        .await
-        .unwrap_err();
+    let refused = sources.start_or_renew(&HOST).await.unwrap_err();
     assert!(matches!(refused, SourceError::Foreign { .. }), "{refused}");
     assert_eq!(sources.running().await, 0);
 }
@@ -350,7 +374,7 @@ async fn messages_by_others_do_not_stop_a_source() {
         .create(&name, config, Some(first), false)
         .await
         .unwrap();
-    let answer = sources.start_or_renew(&SourceRequest::Host).await.unwrap();
+    let answer = sources.start_or_renew(&HOST).await.unwrap();
     let all = messages(&find(&streams, &answer), 4).await;
     let stamps: EventStamps = serde_json::from_str(&all[3]).unwrap();
     assert_eq!(stamps.seq, 8);

@@ -36,13 +36,26 @@ pub fn follow(
     options: FollowOptions,
     on_report: impl FnMut(FollowReport) + 'static,
 ) -> Follower {
+    follow_from(stream_url, options, Duration::ZERO, on_report)
+}
+
+/// As [`follow`], with times on another thread's clock.
+///
+/// - `ahead`: added to `performance.now()`: by how much this thread's `performance.timeOrigin` is later than the other's.
+pub fn follow_from(
+    stream_url: &str,
+    options: FollowOptions,
+    ahead: Duration,
+    on_report: impl FnMut(FollowReport) + 'static,
+) -> Follower {
     // Boxed, so that the client is compiled once and not for each type of callback.
-    follow_boxed(stream_url, options, Box::new(on_report))
+    follow_boxed(stream_url, options, ahead, Box::new(on_report))
 }
 
 fn follow_boxed(
     stream_url: &str,
     options: FollowOptions,
+    ahead: Duration,
     mut on_report: Box<dyn FnMut(FollowReport)>,
 ) -> Follower {
     let (follower, control) = Follower::new();
@@ -53,6 +66,7 @@ fn follow_boxed(
     let browser = BrowserTransport {
         stream_url: absolute(stream_url),
         performance: global("performance").unchecked_into(),
+        ahead,
     };
     wasm_bindgen_futures::spawn_local(drive::drive(
         browser,
@@ -67,6 +81,7 @@ fn follow_boxed(
 struct BrowserTransport {
     stream_url: String,
     performance: web_sys::Performance,
+    ahead: Duration,
 }
 
 impl Transport for BrowserTransport {
@@ -74,7 +89,7 @@ impl Transport for BrowserTransport {
     type Sleep = Sleep;
 
     fn now(&self) -> Duration {
-        Duration::from_secs_f64(self.performance.now().max(0.0) / 1_000.0)
+        self.ahead + Duration::from_secs_f64(self.performance.now().max(0.0) / 1_000.0)
     }
 
     fn sleep_until(&self, at: Duration) -> Self::Sleep {

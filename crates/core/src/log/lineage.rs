@@ -3,7 +3,7 @@
 use super::{Log, ReadError};
 use crate::model::StreamId;
 use crate::model::TailState;
-use crate::store::{Cut, StoreError};
+use crate::store::{Cut, StoreError, StoredMessage};
 use bytes::{Bytes, BytesMut};
 use tailwater_protocol::Offset;
 
@@ -156,6 +156,43 @@ impl Log {
             | StoreError::Unreadable(_)
             | StoreError::Damaged(_)) => ReadError::Store(other),
         }
+    }
+
+    /// The last messages that begin before `until`, in order and without gaps.
+    ///
+    /// - `count`: at most so many; fewer where they are long.
+    ///
+    /// # Errors
+    /// [`ReadError::Deleted`] (404), [`ReadError::Gone`] (410), [`ReadError::Store`].
+    pub async fn last_messages(
+        &self,
+        until: Offset,
+        count: usize,
+    ) -> Result<Vec<StoredMessage>, ReadError> {
+        let earliest = self.earliest();
+        let mut found: Vec<StoredMessage> = Vec::new();
+        for span in self.lineage.spans(self.id, until).rev() {
+            let from = span.from.max(earliest);
+            let left = count - found.len();
+            if left == 0 || span.until <= earliest {
+                break;
+            }
+            if span.until <= span.from {
+                continue;
+            }
+            let part = self
+                .store
+                .last_messages(span.stream, span.until, left)
+                .await
+                .map_err(|error| self.read_error(from, span.stream, error))?;
+            found.extend(part.iter().rev().filter(|message| message.at >= from));
+            // Otherwise there would be a gap.
+            if part.first().is_none_or(|first| first.at > span.from) {
+                break;
+            }
+        }
+        found.reverse();
+        Ok(found)
     }
 
     /// The position of a cut, searched in the stream's own messages and then in the inherited ones.

@@ -113,7 +113,7 @@ impl PendingImport<'_> {
             .logs
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        logs.insert(name, Arc::clone(&self.log));
+        logs.insert(Arc::clone(&self.log));
         drop(logs);
         self.streams.observed.notify(self.log.name());
         self.is_published = true;

@@ -1,8 +1,8 @@
-//! Pages of the list of streams, ordered by name.
+//! Pages of the list of streams, ordered by name or by creation.
 
 use super::Streams;
 use crate::log::Log;
-use std::ops::Bound;
+use crate::model::StreamId;
 use std::sync::{Arc, PoisonError};
 
 /// The number of names that are searched before the lock on the streams is released, so that
@@ -16,39 +16,91 @@ pub struct ListQuery {
     pub prefix: String,
     /// Selects names that contain this text, ignoring case; all if it is empty.
     pub search: String,
-    /// Selects names after this one in byte order; all if it is `None`.
-    pub after: Option<String>,
-    /// The maximum number of streams, at least 1.
+    /// Not those that begin with this; all when empty.
+    pub exclude: String,
+    /// In which order, and behind which stream.
+    pub order: ListOrder,
+    /// How many at most, at least 1.
     pub limit: usize,
 }
 
-impl Streams {
-    /// A page of streams in byte order of their names, and whether more streams follow.
+/// The order of a list, and where its page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListOrder {
+    /// The byte order of names, behind this one; `None` from the first on. The name need not exist.
+    Name(Option<String>),
+    /// The last created first, behind the stream with this number, which need not exist; `None` from the last on.
+    Newest(Option<StreamId>),
+}
+
+impl Default for ListOrder {
+    fn default() -> Self {
+        Self::Name(None)
+    }
+}
+
+impl ListOrder {
+    /// The same order behind `log`.
+    #[must_use]
+    pub fn behind(&self, log: &Log) -> Self {
+        match self {
+            Self::Name(_) => Self::Name(Some(log.name().to_string())),
+            Self::Newest(_) => Self::Newest(Some(log.id())),
+        }
+    }
+}
+
+impl ListQuery {
+    /// Whether a stream belongs to the list.
     ///
-    /// The cost of a prefix query is proportional to the page; a search examines every name after
-    /// `after` until the page is full. Streams that are created or deleted meanwhile may or may not be
-    /// included; all others are included exactly once.
-    pub async fn list(&self, query: &ListQuery) -> (Vec<Arc<Log>>, bool) {
-        let search = query.search.to_lowercase();
-        let mut page = Vec::new();
-        let mut after = query.after.clone();
-        let at_once = if search.is_empty() {
-            query.limit.saturating_add(1).min(NAMES_AT_ONCE)
-        } else {
-            NAMES_AT_ONCE
+    /// - `search`: in lower case.
+    fn shows(&self, log: &Log, search: &str) -> bool {
+        let name = log.name().as_str();
+        !log.is_hidden()
+            && !log.is_expired()
+            && name.starts_with(&self.prefix)
+            && (self.exclude.is_empty() || !name.starts_with(&self.exclude))
+            && (search.is_empty() || name.to_lowercase().contains(search))
+    }
+
+    /// Streams to look at before the lock is released: no more than are shown where all that are looked at are shown.
+    fn looked_at_once(&self) -> usize {
+        let is_filtered = match self.order {
+            ListOrder::Name(_) => !self.search.is_empty(),
+            ListOrder::Newest(_) => [&self.search, &self.prefix, &self.exclude]
+                .iter()
+                .any(|filter| !filter.is_empty()),
         };
+        if is_filtered {
+            NAMES_AT_ONCE
+        } else {
+            self.limit.saturating_add(1).min(NAMES_AT_ONCE)
+        }
+    }
+}
+
+impl Streams {
+    /// A page of streams in the order asked for, and whether there are more behind it.
+    ///
+    /// In the order of names, what a prefix selects or excludes costs what is shown. A search, and any selection among the
+    /// newest, looks at streams until the page is full. What is created or deleted meanwhile may or may not be in it;
+    /// nothing else is missing or there twice.
+    pub async fn list(&self, wanted: &ListQuery) -> (Vec<Arc<Log>>, bool) {
+        let search = wanted.search.to_lowercase();
+        let mut page = Vec::new();
+        let mut order = wanted.order.clone();
+        let at_once = wanted.looked_at_once();
         loop {
-            let seen = self.scan(&query.prefix, after.as_deref(), at_once);
+            let seen = self.look(wanted, &order, at_once);
             let is_end = seen.len() < at_once;
-            after = seen.last().map(|log| log.name().to_string());
+            if let Some(last) = seen.last() {
+                order = order.behind(last);
+            }
             for log in seen {
-                if log.is_hidden() || log.is_expired() {
+                if !wanted.shows(&log, &search) {
                     continue;
                 }
-                if !search.is_empty() && !log.name().as_str().to_lowercase().contains(&search) {
-                    continue;
-                }
-                if page.len() == query.limit {
+                if page.len() == wanted.limit {
                     return (page, true);
                 }
                 page.push(log);
@@ -64,9 +116,9 @@ impl Streams {
     pub async fn forks_of(&self, source: &Log, limit: usize) -> Vec<String> {
         let wanted = source.forks().min(limit);
         let mut names = Vec::new();
-        let mut after: Option<String> = None;
+        let mut order = ListOrder::default();
         while names.len() < wanted {
-            let seen = self.scan("", after.as_deref(), NAMES_AT_ONCE);
+            let seen = self.look(&ListQuery::default(), &order, NAMES_AT_ONCE);
             let forks = seen.iter().filter(|log| {
                 log.config()
                     .fork
@@ -78,27 +130,26 @@ impl Streams {
                     .map(|log| log.name().to_string())
                     .take(wanted - names.len()),
             );
-            if seen.len() < NAMES_AT_ONCE {
+            let Some(last) = seen.last().filter(|_| seen.len() == NAMES_AT_ONCE) else {
                 break;
-            }
-            after = seen.last().map(|log| log.name().to_string());
+            };
+            order = order.behind(last);
             tokio::task::yield_now().await;
         }
         names
     }
 
-    /// The first `at_once` streams after `after` whose name starts with `prefix`.
-    fn scan(&self, prefix: &str, after: Option<&str>, at_once: usize) -> Vec<Arc<Log>> {
-        let from = match after {
-            Some(after) if after >= prefix => Bound::Excluded(after),
-            _ => Bound::Included(prefix),
-        };
+    /// The first streams in `order`, of which the query may leave out some; fewer than `at_once` only at the end.
+    fn look(&self, query: &ListQuery, order: &ListOrder, at_once: usize) -> Vec<Arc<Log>> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
-        logs.range::<str, _>((from, Bound::Unbounded))
-            .take_while(|(name, _)| name.as_str().starts_with(prefix))
-            .take(at_once)
-            .map(|(_, log)| Arc::clone(log))
-            .collect()
+        match order {
+            ListOrder::Name(after) => logs
+                .by_name(&query.prefix, &query.exclude, after.as_deref())
+                .take(at_once)
+                .cloned()
+                .collect(),
+            ListOrder::Newest(after) => logs.newest(*after).take(at_once).cloned().collect(),
+        }
     }
 }
 
@@ -132,8 +183,9 @@ mod tests {
         ListQuery {
             prefix: prefix.to_owned(),
             search: search.to_owned(),
-            after: after.map(str::to_owned),
+            order: ListOrder::Name(after.map(str::to_owned)),
             limit,
+            ..ListQuery::default()
         }
     }
 
@@ -195,5 +247,103 @@ mod tests {
         }
         assert_eq!(all.len(), NAMES_AT_ONCE * 2 + 7);
         assert!(all.is_sorted());
+    }
+
+    #[tokio::test]
+    async fn an_excluded_prefix_is_skipped_wherever_a_page_begins() {
+        let streams = streams(
+            ["a", "lab", "lab.", "lab/1", "lab/2", "lab0", "lab0/1", "m"].map(str::to_owned),
+        )
+        .await;
+        let check = async |prefix: &str, exclude: &str, after: Option<&str>, expected: &[&str]| {
+            let mut query = wanted(prefix, "", after, 9);
+            query.exclude = exclude.to_owned();
+            let mut pages = Vec::new();
+            // Pages of one, of two and of all join to the same list.
+            for limit in [1, 2, 9] {
+                let mut joined: Vec<String> = Vec::new();
+                let mut query = ListQuery {
+                    limit,
+                    ..query.clone()
+                };
+                loop {
+                    let (page, has_more) = streams.list(&query).await;
+                    joined.extend(page.iter().map(|log| log.name().to_string()));
+                    let Some(last) = page.last().filter(|_| has_more) else {
+                        break;
+                    };
+                    query.order = query.order.behind(last);
+                }
+                pages.push(joined);
+            }
+            for page in pages {
+                assert_eq!(page, expected, "{prefix} {exclude} {after:?}");
+            }
+        };
+        let others = ["a", "lab", "lab.", "lab0", "lab0/1", "m"];
+        check("", "lab/", None, &others).await;
+        check("", "lab/", Some("lab/1"), &others[3..]).await;
+        check("", "lab/", Some("lab."), &others[3..]).await;
+        check("", "lab/", Some("lab0"), &others[4..]).await;
+        check("lab", "lab/", None, &others[1..5]).await;
+        check("lab/", "lab/", None, &[]).await;
+        check("m", "lab/", None, &["m"]).await;
+        check("a", "lab/", None, &["a"]).await;
+        check("lab/", "lab/2", None, &["lab/1"]).await;
+        check("", "l", None, &["a", "m"]).await;
+    }
+
+    #[tokio::test]
+    async fn the_last_created_comes_first_on_pages_that_join() {
+        let streams = streams(["b", "lab/1", "c", "a", "lab/2", "d"].map(str::to_owned)).await;
+        let gone = StreamName::parse("c").unwrap();
+        for (prefix, search, exclude, expected) in [
+            ("", "", "", &["d", "lab/2", "a", "c", "lab/1", "b"][..]),
+            ("", "", "lab/", &["d", "a", "c", "b"]),
+            ("lab/", "", "", &["lab/2", "lab/1"]),
+            ("", "B", "", &["lab/2", "lab/1", "b"]),
+        ] {
+            for limit in [1, 2, 6] {
+                let mut query = ListQuery {
+                    exclude: exclude.to_owned(),
+                    order: ListOrder::Newest(None),
+                    ..wanted(prefix, search, None, limit)
+                };
+                let mut joined: Vec<String> = Vec::new();
+                loop {
+                    let (page, has_more) = streams.list(&query).await;
+                    joined.extend(page.iter().map(|log| log.name().to_string()));
+                    let Some(last) = page.last().filter(|_| has_more) else {
+                        break;
+                    };
+                    query.order = query.order.behind(last);
+                }
+                assert_eq!(joined, expected, "{prefix} {search} {exclude} {limit}");
+            }
+        }
+        let query = ListQuery {
+            order: ListOrder::Newest(None),
+            ..wanted("", "", None, 3)
+        };
+        let (page, _) = streams.list(&query).await;
+        let behind_a = ListOrder::Newest(Some(page[2].id()));
+        assert!(streams.delete(&gone).await.unwrap());
+        assert!(streams.delete(page[2].name()).await.unwrap());
+        streams
+            .create(&gone, StreamConfig::new("text/plain"), None, false)
+            .await
+            .unwrap();
+        let rest = ListQuery {
+            order: behind_a,
+            limit: 9,
+            ..ListQuery::default()
+        };
+        assert_eq!(
+            names(&streams, rest).await,
+            (vec!["lab/1".to_owned(), "b".to_owned()], false),
+            "behind a stream that is gone"
+        );
+        let (page, _) = streams.list(&query).await;
+        assert_eq!(page[0].name(), &gone, "a new stream of an old name is new");
     }
 }

@@ -4,11 +4,12 @@ mod deleted;
 mod deletion;
 mod fork;
 mod import;
+mod index;
 mod list;
 
 pub use fork::{ForkError, ForkPoint, ForkRequest};
 pub use import::PendingImport;
-pub use list::ListQuery;
+pub use list::{ListOrder, ListQuery};
 
 use crate::clock::WallClock;
 use crate::log::observer::{ObserverSlot, StreamObserver};
@@ -18,8 +19,9 @@ use crate::model::{Payload, PayloadError, StreamConfig, StreamLimits, StreamName
 use crate::store::{Change, Commit, Recovery, Store, StoreError, StreamCreation};
 use bytes::Bytes;
 use deleted::DeletedNames;
+use index::StreamIndex;
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -87,9 +89,7 @@ pub enum Absent {
 #[derive(Debug, Clone)]
 pub struct Streams {
     store: Arc<dyn Store>,
-    /// Ordered by name, so that the cost of a page of the list does not depend on the number of
-    /// streams.
-    logs: Arc<RwLock<BTreeMap<StreamName, Arc<Log>>>>,
+    logs: Arc<RwLock<StreamIndex>>,
     name_locks: Arc<NameLocks>,
     deleted: Arc<DeletedNames>,
     next_id: Arc<AtomicU64>,
@@ -163,12 +163,7 @@ impl Streams {
         }
         let streams = Self {
             store,
-            logs: Arc::new(RwLock::new(
-                by_id
-                    .into_values()
-                    .map(|log| (log.name().clone(), log))
-                    .collect(),
-            )),
+            logs: Arc::new(RwLock::new(by_id.into_values().collect())),
             name_locks: Arc::default(),
             deleted,
             next_id: Arc::new(AtomicU64::new(
@@ -351,7 +346,7 @@ impl Streams {
                     let source = source.and_then(fork::ForkReservation::keep);
                     let log = Log::open(known, source, Arc::clone(&streams.store), streams.wall);
                     let log = Arc::new(log.with_observer(&streams.observed, &streams.limits));
-                    streams.write().insert(log.name().clone(), Arc::clone(&log));
+                    streams.write().insert(Arc::clone(&log));
                     streams.observed.notify(log.name());
                     log
                 });
@@ -367,7 +362,7 @@ impl Streams {
         StreamId(self.next_id.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, BTreeMap<StreamName, Arc<Log>>> {
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, StreamIndex> {
         self.logs.write().unwrap_or_else(PoisonError::into_inner)
     }
 

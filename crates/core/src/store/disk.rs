@@ -47,7 +47,8 @@ pub use open::DiskOpenError;
 use super::notes::NoteSizes;
 use super::page::{SealedPage, distance, nanos, page};
 use super::{
-    Commit, CommitCallback, Cut, CutFuture, ReadFuture, Recovery, Store, StoreError, StreamId,
+    Commit, CommitCallback, Cut, CutFuture, Listing, ReadFuture, Recovery, Store, StoreError,
+    StoreUsage, StreamId,
 };
 use bytes::Bytes;
 use commit::Committer;
@@ -123,6 +124,8 @@ pub struct DiskStore {
     queue: Arc<Queue>,
     sweeps: Arc<Sweeps>,
     counts: Arc<StoreCounts>,
+    /// Bytes of the medium that are left free.
+    reserve: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Locked until the store is dropped; must be the last field.
     directory: Arc<Directory>,
@@ -177,6 +180,7 @@ impl DiskStore {
             read_cache: Arc::default(),
             queue: Arc::default(),
             counts: Arc::default(),
+            reserve: options.reserve,
             threads: Mutex::default(),
             current: Arc::new(CurrentEngine::new(Arc::clone(&directory), engine)),
             streams,
@@ -316,9 +320,44 @@ impl Store for DiskStore {
         }
     }
 
+    fn last_messages(&self, id: StreamId, until: Offset, count: usize) -> Listing<'_> {
+        let looked = self.streams.find(id).and_then(|stream| {
+            let looked = stream.last_messages(until, count)?;
+            Ok((stream, looked))
+        });
+        let (stream, (mut found, [end, earliest])) = match looked {
+            Ok(looked) => looked,
+            Err(refusal) => return Box::pin(ready(Err(refusal))),
+        };
+        if found.len() == count || end <= earliest {
+            found.reverse();
+            return Box::pin(ready(Ok(found)));
+        }
+        Box::pin(self.read_disk(&stream, move |engine, stream| {
+            let rest = engine.last_messages(stream.id, [earliest, end], count - found.len());
+            // What was swept away meanwhile is not damage.
+            stream.check(if rest.is_ok() { Offset::MAX } else { earliest })?;
+            found.extend(rest?);
+            found.reverse();
+            Ok(found)
+        }))
+    }
+
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {
         self.queue
             .push(QueuedWork::Note(key.to_owned(), value), done);
+    }
+
+    fn usage(&self) -> StoreUsage {
+        let engine = self.current.get();
+        let space = space::file_system_space(self.directory.path());
+        StoreUsage {
+            kind: "disk",
+            stored_bytes: engine.ok().map(|engine| engine.disk_bytes()),
+            limit_bytes: None,
+            free_bytes: space.ok().map(|(_, free)| free),
+            reserved_bytes: Some(self.reserve),
+        }
     }
 
     fn close(&self) {

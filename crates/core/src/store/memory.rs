@@ -4,12 +4,13 @@ use super::notes::NoteSizes;
 use super::page::Record;
 use super::tail_pages::TailPages;
 use super::{
-    Change, Commit, CommitCallback, Cut, CutFuture, ReadFuture, Store, StoreError, StreamCreation,
-    StreamId, WriterProgress,
+    Change, Commit, CommitCallback, Cut, CutFuture, Listing, ReadFuture, Store, StoreError,
+    StoreUsage, StreamCreation, StreamId, WriterProgress,
 };
 use crate::model::ProducerId;
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
+use std::future::ready;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tailwater_protocol::Offset;
@@ -241,13 +242,31 @@ impl Store for MemoryStore {
         let page = self
             .stream(stream)
             .and_then(|kept| lock(&kept).pages.page(from, until, max_bytes));
-        Box::pin(std::future::ready(page))
+        Box::pin(ready(page))
     }
 
     fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_> {
-        Box::pin(std::future::ready(
+        Box::pin(ready(
             self.stream(stream).map(|kept| lock(&kept).pages.cut(cut)),
         ))
+    }
+
+    fn last_messages(&self, stream: StreamId, until: Offset, count: usize) -> Listing<'_> {
+        let found = self.stream(stream).map(|kept| {
+            let mut found = lock(&kept).pages.last_messages(until, count);
+            found.reverse();
+            found
+        });
+        Box::pin(ready(found))
+    }
+
+    fn usage(&self) -> StoreUsage {
+        StoreUsage {
+            kind: "memory",
+            stored_bytes: Some(self.kept_bytes()),
+            limit_bytes: Some(self.limit_bytes),
+            ..StoreUsage::default()
+        }
     }
 
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback) {

@@ -236,6 +236,36 @@ pub type ReadFuture<'a> = Pin<Box<dyn Future<Output = Result<Bytes, StoreError>>
 /// The future of [`Store::cut`].
 pub type CutFuture<'a> = Pin<Box<dyn Future<Output = Result<Offset, StoreError>> + Send + 'a>>;
 
+/// How much room a store takes, and how much there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreUsage {
+    /// What the store calls itself; empty when it does not say.
+    pub kind: &'static str,
+    /// Bytes that it takes, bookkeeping included.
+    pub stored_bytes: Option<u64>,
+    /// Bytes that it may take, if it has a limit of its own.
+    pub limit_bytes: Option<u64>,
+    /// Bytes that are free on its medium.
+    pub free_bytes: Option<u64>,
+    /// Those of them that it leaves free.
+    pub reserved_bytes: Option<u64>,
+}
+
+/// Where a message lies, and when it was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredMessage {
+    /// The position before its first byte.
+    pub at: Offset,
+    /// The position after its last byte.
+    pub end: Offset,
+    /// When it was appended.
+    pub time: SystemTime,
+}
+
+/// A look for messages under way.
+pub type Listing<'a> =
+    Pin<Box<dyn Future<Output = Result<Vec<StoredMessage>, StoreError>> + Send + 'a>>;
+
 /// Stores streams; see the module documentation for the guarantees.
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Makes a change durable and readable, then calls `done`. Does not block.
@@ -265,11 +295,28 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError::NoStream`], [`StoreError::Damaged`].
     fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_>;
 
+    /// The last messages that begin before `until`, in order and without gaps; none before the earliest position kept.
+    ///
+    /// - `count`: at most so many. A store gives fewer where they are long, so that the cost has a limit, and none if it does
+    ///   not know when they were appended.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStream`], [`StoreError::Damaged`].
+    fn last_messages(&self, stream: StreamId, until: Offset, count: usize) -> Listing<'_> {
+        let _unknown = (stream, until, count);
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// Stores or removes a note: a small document of the server under a key.
     ///
     /// A note is as durable as a commit, and changes of notes take effect in the order of submission.
     /// The stored notes are returned in [`Recovery::notes`].
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback);
+
+    /// How much room it takes, and how much there is; may wait for the system.
+    fn usage(&self) -> StoreUsage {
+        StoreUsage::default()
+    }
 
     /// Refuses further changes, and returns when all submitted changes are durable. Reads remain
     /// possible.

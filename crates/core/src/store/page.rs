@@ -1,10 +1,10 @@
 //! Pages: the contiguous bytes of consecutive appends, with the ends of messages and appends; and reads across pages.
 
-use super::StoreError;
+use super::{StoreError, StoredMessage};
 use crate::model::Payload;
 use bytes::{Bytes, BytesMut};
 use std::ops::Range;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tailwater_protocol::Offset;
 
 /// The maximum length of an append in bytes, limited by the integers of an [`Index`].
@@ -155,6 +155,35 @@ impl Index {
                 .checked_sub(1)
                 .map_or(0, |before| self.appends[before] as usize),
         )
+    }
+
+    /// The messages that begin before `until`, the last one first.
+    ///
+    /// - `at`: the position before the first byte.
+    pub(super) fn last_messages(
+        &self,
+        at: Offset,
+        until: Offset,
+    ) -> impl Iterator<Item = StoredMessage> + '_ {
+        let until = distance(at, until);
+        let messages = self.messages();
+        let begins = move |index: usize| {
+            index
+                .checked_sub(1)
+                .map_or(0, |before| messages[before] as usize)
+        };
+        let passed = messages.partition_point(|&end| (end as usize) < until);
+        let count = if until == 0 { 0 } else { passed + 1 };
+        (0..count.min(messages.len())).rev().map(move |index| {
+            let end = messages[index];
+            let append = self.appends.partition_point(|&passed| passed < end);
+            let position = |bytes| at.advance(bytes).unwrap_or(Offset::MAX);
+            StoredMessage {
+                at: position(begins(index)),
+                end: position((end as usize).min(until)),
+                time: UNIX_EPOCH + Duration::from_nanos(self.times[append]),
+            }
+        })
     }
 
     /// The number of bytes in memory, including unused capacity.
@@ -355,7 +384,7 @@ mod tests {
     fn append(at: u64, time: u64, body: &'static str) -> SealedPage {
         let payload =
             Payload::parse(ContentKind::Json, Bytes::from_static(body.as_bytes())).unwrap();
-        let time = UNIX_EPOCH + std::time::Duration::from_nanos(time);
+        let time = UNIX_EPOCH + Duration::from_nanos(time);
         SealedPage::of(Record {
             at: Offset::new(at).unwrap(),
             time,

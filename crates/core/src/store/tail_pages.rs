@@ -6,7 +6,7 @@
 //! page is copied once, and shared by all readers at that position until the next append.
 
 use super::page::{APPEND_BYTES_MAX, Index, PageView, Record, SealedPage, distance, nanos, page};
-use super::{Cut, StoreError};
+use super::{Cut, StoreError, StoredMessage};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -205,6 +205,18 @@ impl TailPages {
             }
         }
         found
+    }
+
+    /// The last messages that begin before `until`, the last one first.
+    pub(super) fn last_messages(&self, until: Offset, count: usize) -> Vec<StoredMessage> {
+        let pages = self.pages.iter().rev().map(|page| (page.at, &page.index));
+        [(self.open.at, &self.open.index)]
+            .into_iter()
+            .chain(pages)
+            .flat_map(|(at, index)| index.last_messages(at, until))
+            .take_while(|message| message.at >= self.begins)
+            .take(count)
+            .collect()
     }
 
     /// Removes the messages before a message boundary. The memory of a page is released when more than

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 use tailwater_core::StreamId;
 use tailwater_core::store::{
-    Change, Commit, Cut, Store, StoreError, StreamCreation, WriterProgress,
+    Change, Commit, Cut, Store, StoreError, StoredMessage, StreamCreation, WriterProgress,
 };
 use tailwater_core::{Payload, StreamConfig, StreamName};
 use tailwater_protocol::Offset;
@@ -27,6 +27,23 @@ pub(crate) fn json(body: &str) -> Payload {
 
 pub(crate) fn offset(bytes: u64) -> Offset {
     Offset::new(bytes).unwrap()
+}
+
+pub(crate) fn last_messages(
+    store: &dyn Store,
+    stream: StreamId,
+    until: u64,
+    count: usize,
+) -> Result<Vec<StoredMessage>, StoreError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        tokio::time::timeout(DEADLINE, store.last_messages(stream, offset(until), count))
+            .await
+            .expect("messages")
+    })
 }
 
 /// Submits a change; the receiver gets its outcome exactly once.

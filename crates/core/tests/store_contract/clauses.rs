@@ -1,14 +1,16 @@
 //! Test cases for each clause of the contract.
 
 use crate::calls::{
-    DEADLINE, NEXT_ID, NOW, addition, append, commit, create, creation, json, offset, outcome,
-    read, seek, submit,
+    DEADLINE, NEXT_ID, NOW, addition, append, commit, create, creation, json, last_messages,
+    offset, outcome, read, seek, submit,
 };
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tailwater_core::StreamId;
-use tailwater_core::store::{Change, Commit, Cut, Store, StoreError, WriterProgress};
+use tailwater_core::store::{
+    Change, Commit, Cut, Store, StoreError, StoredMessage, WriterProgress,
+};
 use tailwater_protocol::Offset;
 
 pub(crate) fn appends_take_effect_in_the_order_of_submission(store: &dyn Store) {
@@ -245,6 +247,52 @@ pub(crate) fn a_cut_lies_between_appends(store: &dyn Store) {
         seek(store, id, Cut::AtMost(offset(4))),
         Err(StoreError::NoStream)
     );
+}
+
+pub(crate) fn the_last_messages_have_their_places_and_times(store: &dyn Store) {
+    let id = create(store, None);
+    assert_eq!(last_messages(store, id, 0, 9), Ok(Vec::new()));
+    // Each append has one to three messages of 100 bytes with their comma; its time is its number.
+    let (mut all, mut end) = (Vec::new(), 0);
+    for (number, count) in (0..40).zip([1, 2, 3].into_iter().cycle()) {
+        let messages = vec!["1".repeat(99); count];
+        let change = Change::Append {
+            at: offset(end),
+            payload: Some(json(&format!("[{}]", messages.join(",")))),
+            close: false,
+            progress: WriterProgress::default(),
+            now: NOW + Duration::from_nanos(number),
+        };
+        commit(store, id, change).unwrap();
+        for _ in messages {
+            all.push(StoredMessage {
+                at: offset(end),
+                end: offset(end + 100),
+                time: NOW + Duration::from_nanos(number),
+            });
+            end += 100;
+        }
+    }
+    let check = |until: u64, count: usize, expected: &[StoredMessage]| {
+        let found = last_messages(store, id, until, count);
+        assert_eq!(found.as_deref(), Ok(expected), "{count} before {until}");
+    };
+    for count in [1, 2, 3, 4, 5, 30, all.len(), 999] {
+        let first = all.len().saturating_sub(count);
+        check(end, count, &all[first..]);
+        let first = 50_usize.saturating_sub(count);
+        check(5_000, count, &all[first..50]);
+    }
+    check(end, 0, &[]);
+    let mut cut = all[49];
+    cut.end = offset(4_950);
+    check(4_950, 2, &[all[48], cut]);
+    let before = offset(end - 700);
+    commit(store, id, Change::Trim { before }).unwrap();
+    check(end, 999, &all[all.len() - 7..]);
+    check(end - 700, 999, &[]);
+    commit(store, id, Change::delete()).unwrap();
+    assert_eq!(last_messages(store, id, end, 9), Err(StoreError::NoStream));
 }
 
 pub(crate) fn a_deleted_stream_is_gone_and_its_id_is_not_reused(store: &dyn Store) {

@@ -14,6 +14,7 @@ const QUIET: Guards = Guards {
     source_late_ms: 1.0,
     hidden: false,
     clock_stepped: false,
+    client_ms: 1.0,
     smallest_latency_ms: Some(20.0),
 };
 
@@ -216,4 +217,55 @@ fn a_rate_has_a_poisson_error() {
     let sample = Measurement::of_count(400, 100.0);
     assert!((sample.value - 4.0).abs() < 1e-9);
     assert!((sample.ci95 - 0.392).abs() < 1e-9);
+}
+
+#[test]
+fn a_busy_client_neither_refutes_nor_confirms() {
+    let streaming = Claim {
+        predicted: 51.0,
+        ..POLLING
+    };
+    let busy = Guards {
+        client_ms: 12.0,
+        ..QUIET
+    };
+    for mean_ms in [51.0, 62.0] {
+        let verdict = judge(streaming, Measurement::exact(mean_ms, 600), busy, 1.0);
+        let why = Doubt::ClientBusy { client_ms: 12.0 };
+        assert_eq!(verdict.finding, Finding::Inconclusive { why });
+        assert!(
+            verdict
+                .to_string()
+                .ends_with("the client was busy (p99 12.0 ms)")
+        );
+    }
+    // Half an interval is far more than what the client takes.
+    let verdict = judge(POLLING, polling(512.0, 600), busy, 1.0);
+    assert_eq!(verdict.finding, Finding::Confirmed);
+    let verdict = judge(streaming, Measurement::exact(550.0, 600), QUIET, 1.0);
+    assert_eq!(verdict.finding, Finding::Refuted);
+}
+
+#[test]
+fn less_than_a_hundredth_of_the_effect_is_not_what_is_claimed() {
+    let streaming = Claim {
+        predicted: 1.1,
+        ..POLLING
+    };
+    let late = |mean_ms| judge(streaming, Measurement::exact(mean_ms, 600), QUIET, 1.0).finding;
+    assert_eq!(late(5.9), Finding::Confirmed);
+    assert_eq!(late(6.3), Finding::Refuted);
+    let fine = Claim {
+        effect: 10.0,
+        ..streaming
+    };
+    let close = Guards {
+        client_ms: 3.0,
+        ..QUIET
+    };
+    let verdict = judge(fine, Measurement::exact(3.9, 600), close, 1.0);
+    assert!(
+        verdict.to_string().contains("too close to tell"),
+        "{verdict}"
+    );
 }

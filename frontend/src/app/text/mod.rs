@@ -26,7 +26,11 @@ pub struct SharedText {
     pub copied: &'static str,
     pub keys_title: &'static str,
     pub key_help: &'static str,
+    pub shortcuts: &'static str,
     pub technique: &'static str,
+    pub not_found: &'static str,
+    pub not_found_title: &'static str,
+    pub not_found_hint: &'static str,
     pub connection: fn(ServerConnection) -> &'static str,
 }
 

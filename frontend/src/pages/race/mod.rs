@@ -27,7 +27,7 @@ use {
 pub const PAGE: DashboardPage = DashboardPage {
     name: "race",
     label: |language| RaceText::of(language).name,
-    title: |language| RaceText::of(language).title,
+    title: |language, _| RaceText::of(language).title.to_owned(),
     resumes: true,
     stream_link: Some(StreamLink {
         label: |language| RaceText::of(language).stream_link,

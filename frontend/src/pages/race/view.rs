@@ -5,8 +5,10 @@ use leptos::prelude::*;
 use super::context::RaceContext;
 use crate::app::Shell;
 use crate::app::help::Help;
+use crate::pages::race::parts::advice::AdviceSection;
 use crate::pages::race::parts::cards::Cards;
 use crate::pages::race::parts::controls::Controls;
+use crate::pages::race::parts::delay::PathDelay;
 use crate::pages::race::parts::head::RaceHead;
 use crate::pages::race::parts::headline::{HeadlineSection, Notice};
 use crate::pages::race::parts::publish::{Latest, Publish};
@@ -22,11 +24,13 @@ pub fn RacePage() -> impl IntoView {
         <RaceHead />
         <main>
             <HeadlineSection />
+            <PathDelay />
             <Cards />
             <div class="bench">
                 <div class="stage" id="stage" tabindex="-1">
                     <Notice />
                     <StageView />
+                    <AdviceSection />
                 </div>
                 <aside class="side" aria-label=page.localized(|text| text.controls)>
                     <Publish />

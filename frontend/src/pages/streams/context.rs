@@ -3,15 +3,17 @@
 use std::rc::Rc;
 
 use leptos::prelude::*;
+use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::StreamDetails;
 
 use super::PAGE;
-use super::controller::{Following, StreamsController};
+use super::controller::{DEFAULT_TECHNIQUE, Following, StreamsController};
 use super::model::address::StreamsAddress;
 use super::model::listing::{Fetched, Listing};
 use super::model::tailing::FollowedStream;
 use super::text::StreamsText;
 use crate::app::{HistoryChange, Shell};
+use crate::browser;
 use crate::widgets::connection::ServerConnection;
 
 /// The result of the last action, which the status shows.
@@ -44,6 +46,10 @@ pub struct StreamsContext {
     pub address: Memo<StreamsAddress>,
     /// The list.
     pub listing: RwSignal<Listing>,
+    /// What the server says of itself, as JSON.
+    pub server: RwSignal<String>,
+    /// The offset at which the fork form forks; empty for the tail.
+    pub fork_at: RwSignal<String>,
     /// The details of the open stream.
     pub inspected: RwSignal<Fetched<StreamDetails>>,
     /// The followed messages.
@@ -66,6 +72,8 @@ impl StreamsContext {
             controller: StoredValue::new_local(controller.clone()),
             address,
             listing: controller.listing.clone().into(),
+            server: controller.server.clone().into(),
+            fork_at: RwSignal::new(String::new()),
             inspected: controller.inspected.clone().into(),
             tailing: controller.tailing.clone().into(),
             following: controller.following.clone().into(),
@@ -92,6 +100,12 @@ impl StreamsContext {
         Signal::derive(move || text(StreamsText::of(language.get())))
     }
 
+    /// The technique by which a stream is followed; following it when read in a view.
+    pub fn technique(&self) -> Technique {
+        self.address
+            .with(|address| address.technique.unwrap_or(DEFAULT_TECHNIQUE))
+    }
+
     /// The page's controller.
     pub fn controller(&self) -> Rc<StreamsController> {
         self.controller.get_value()
@@ -102,6 +116,13 @@ impl StreamsContext {
         let mut address = self.address.get_untracked();
         open(&mut address);
         self.shell.go(PAGE.name, address.to_query(), change);
+    }
+
+    /// Opens the form for a new stream, which gets the focus.
+    pub fn begin_stream(&self) {
+        self.open(HistoryChange::Push, |address| address.stream = None);
+        // Once it is there.
+        request_animation_frame(|| browser::focus("create-name"));
     }
 
     /// The URL of the page with a change of what is open.

@@ -16,12 +16,12 @@ use wasm_bindgen_futures::spawn_local;
 
 use crate::api::name;
 use crate::api::outcome::ApiError;
-use crate::api::request::{ApiRequest, stream_url};
+use crate::api::request::{ApiRequest, ListFilter, stream_url};
 use crate::api::send::send;
 use crate::browser;
 use crate::pages::streams::model::address::StreamsAddress;
 use crate::pages::streams::model::listing::{Fetched, Listing, PAGE};
-use crate::pages::streams::model::tailing::FollowedStream;
+use crate::pages::streams::model::tailing::{FollowStart, FollowedStream, LAST_MESSAGES};
 use crate::widgets::connection::ServerConnection;
 
 /// Poll interval of the open stream, and the delay of an attempt while the server can't be reached.
@@ -34,8 +34,6 @@ const HIDDEN_MS: f64 = 500.0;
 const SHOW_MS: f64 = 100.0;
 /// Poll interval of the technique polling.
 const POLL: Duration = Duration::from_secs(1);
-/// A stream of no more than this is followed from its beginning.
-const SHORT_BYTES: u64 = 256 * 1_024;
 
 /// The technique by which a stream is followed unless another one is chosen.
 pub const DEFAULT_TECHNIQUE: Technique = Technique::Sse;
@@ -89,6 +87,8 @@ pub struct StreamsController {
     showing: Cell<bool>,
     /// The list.
     pub listing: ArcRwSignal<Listing>,
+    /// What the server says of itself, as JSON.
+    pub server: ArcRwSignal<String>,
     /// The details of the open stream.
     pub inspected: ArcRwSignal<Fetched<StreamDetails>>,
     /// The messages of the follower that are shown.
@@ -118,6 +118,7 @@ impl StreamsController {
             fresh: RefCell::default(),
             showing: Cell::new(false),
             listing: ArcRwSignal::default(),
+            server: ArcRwSignal::default(),
             inspected: ArcRwSignal::default(),
             tailing: ArcRwSignal::default(),
             following: ArcRwSignal::default(),
@@ -138,10 +139,16 @@ impl StreamsController {
     /// Applies a change of what is open on the page.
     pub fn apply(self: &Rc<Self>, address: &StreamsAddress) {
         let before = self.address.replace(address.clone());
-        if address.search != before.search {
-            self.listing.update(Listing::restart);
-        }
-        if (&address.search, &address.after) != (&before.search, &before.after) {
+        if address.filter != before.filter {
+            let is_same_list = ListFilter {
+                after: before.filter.after.clone(),
+                ..address.filter.clone()
+            } == before.filter;
+            self.listing.update(if is_same_list {
+                Listing::wait
+            } else {
+                Listing::restart
+            });
             self.list();
         }
         if address.stream != before.stream {
@@ -169,14 +176,17 @@ impl StreamsController {
 
     async fn list_once(&self) {
         visible().await;
-        let StreamsAddress { search, after, .. } = self.address.borrow().clone();
-        let result: Result<StreamList, ApiError> =
-            read(ApiRequest::list(&search, after.as_deref(), PAGE)).await;
+        let request = ApiRequest::list(&self.address.borrow().filter, PAGE);
+        let result: Result<StreamList, ApiError> = read(request).await;
         let Some(page) = self.record(result) else {
             return browser::sleep(INSPECT_MS).await;
         };
         if self.listing.with_untracked(|listing| listing.page != page) {
-            self.listing.update(|listing| listing.page = page);
+            self.listing.update(|listing| listing.show(page));
+        }
+        // What it runs on is shown as far as it is known.
+        if let Ok(server) = read_text(ApiRequest::server()).await {
+            self.server.set(server);
         }
         browser::sleep(LIST_MS).await;
     }
@@ -202,20 +212,28 @@ impl StreamsController {
 
     async fn inspect_once(self: &Rc<Self>, name: &StreamName) {
         visible().await;
-        let result: Result<StreamDetails, ApiError> = read(ApiRequest::inspect(name)).await;
+        let request = ApiRequest::inspect_last(name, LAST_MESSAGES);
+        let result: Result<StreamDetails, ApiError> = read(request).await;
         let Some(inspected) = self.record(result) else {
             return;
         };
         let was_loaded = self
             .inspected
             .with_untracked(|known| known.loaded().is_some());
+        if self.inspected.with_untracked(|known| *known != inspected) {
+            self.inspected.set(inspected.clone());
+        }
         match inspected.loaded() {
             Some(details) if !was_loaded => self.follow_at_first(details),
-            Some(_) => {}
+            Some(details) => self.locate(details),
             None => self.unfollow(),
         }
-        if self.inspected.with_untracked(|known| *known != inspected) {
-            self.inspected.set(inspected);
+    }
+
+    /// Says of the messages that are shown where they lie.
+    fn locate(self: &Rc<Self>, details: &StreamDetails) {
+        if self.fresh.borrow_mut().know(&details.last_messages) {
+            self.show();
         }
     }
 
@@ -242,11 +260,7 @@ impl StreamsController {
             return;
         }
         let technique = self.address.borrow().technique.unwrap_or(DEFAULT_TECHNIQUE);
-        let from = if details.kept_bytes <= SHORT_BYTES {
-            Token::beginning()
-        } else {
-            Token::now()
-        };
+        let from = FollowStart::Last.offset(details);
         self.follow(Following { technique, from });
     }
 
@@ -275,6 +289,11 @@ impl StreamsController {
                 controller.take(&report);
             }
         };
+        self.inspected.with_untracked(|inspected| {
+            if let Some(details) = inspected.loaded() {
+                self.fresh.borrow_mut().know(&details.last_messages);
+            }
+        });
         *self.follower.borrow_mut() = Some(follow(&stream_url("", &name), options, on_report));
         self.following.set(Some(how));
     }
@@ -291,6 +310,10 @@ impl StreamsController {
     /// Processes a report; the page shows its messages with a delay, at most ten times a second.
     fn take(self: &Rc<Self>, report: &FollowReport) {
         self.fresh.borrow_mut().take(report);
+        self.show();
+    }
+
+    fn show(self: &Rc<Self>) {
         if self.showing.replace(true) {
             return;
         }
@@ -348,6 +371,15 @@ impl StreamsController {
 /// Sends a request and decodes the JSON of its response.
 async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, ApiError> {
     send(request).await?.json()
+}
+
+/// Sends a request and takes the text of its response.
+///
+/// # Errors
+/// [`ApiError`].
+pub(super) async fn read_text(request: ApiRequest) -> Result<String, ApiError> {
+    let response = send(request).await?;
+    Ok(String::from_utf8_lossy(&response.body).into_owned())
 }
 
 /// Waits until the tab is visible.

@@ -4,9 +4,7 @@ use leptos::prelude::*;
 
 use super::context::StreamsContext;
 use super::text::StreamsText;
-use crate::app::HistoryChange;
 use crate::app::page::{KeyPress, PageKey};
-use crate::browser;
 
 /// In the order of the help.
 pub(super) const KEYS: [PageKey; 3] = [
@@ -30,10 +28,7 @@ pub(super) const KEYS: [PageKey; 3] = [
 fn begin_stream(press: &KeyPress) -> bool {
     let is_new = press.key == "n";
     if is_new {
-        let streams = expect_context::<StreamsContext>();
-        streams.open(HistoryChange::Push, |address| address.stream = None);
-        // Once it is there.
-        request_animation_frame(|| browser::focus("create-name"));
+        expect_context::<StreamsContext>().begin_stream();
     }
     is_new
 }

@@ -14,14 +14,19 @@ pub mod text;
 pub mod view;
 
 #[cfg(target_arch = "wasm32")]
-use {crate::app::page::DashboardPage, leptos::prelude::*, text::StreamsText};
+use {
+    crate::app::page::DashboardPage, leptos::prelude::*, model::address::StreamsAddress,
+    text::StreamsText,
+};
 
 /// Its row in the table of pages.
 #[cfg(target_arch = "wasm32")]
 pub const PAGE: DashboardPage = DashboardPage {
     name: "streams",
     label: |language| StreamsText::of(language).name,
-    title: |language| StreamsText::of(language).title,
+    title: |language, query| {
+        StreamsAddress::from_query(query).title(StreamsText::of(language).title)
+    },
     resumes: false,
     stream_link: None,
     keys: &keys::KEYS,

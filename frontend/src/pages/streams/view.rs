@@ -9,6 +9,7 @@ use super::parts::panel::StreamPanel;
 use crate::app::Shell;
 use crate::app::help::Help;
 use crate::app::nav::{Choices, Nav};
+use crate::browser;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::{ConnectionMark, ServerConnection};
 
@@ -17,7 +18,19 @@ use crate::widgets::connection::{ConnectionMark, ServerConnection};
 pub fn StreamsPage() -> impl IntoView {
     let streams = StreamsContext::start(expect_context::<Shell>());
     provide_context(streams);
-    let chosen = Memo::new(move |_| streams.address.with(|address| address.stream.clone()));
+    // The stream's name; empty while none is chosen.
+    let chosen = Memo::new(move |_| {
+        let stream = streams.address.with(|address| address.stream.clone());
+        stream.unwrap_or_default()
+    });
+    Effect::new(move |before: Option<()>| {
+        // Read, not tracked: a memo that nobody has read does not notify.
+        chosen.get();
+        streams.last_action.track();
+        if before.is_some() {
+            browser::refocus("chosen");
+        }
+    });
     view! {
         <a class="skip" href="#chosen">{streams.localized(|text| text.skip)}</a>
         <header class="head">
@@ -25,13 +38,17 @@ pub fn StreamsPage() -> impl IntoView {
             <StreamsStatus />
             <div class="tools"><Choices /></div>
         </header>
-        <main class="shelf" data-chosen=move || chosen.get().is_some().to_string()>
+        <main class="shelf" data-chosen=move || (!chosen.with(String::is_empty)).to_string()>
             <Unreachable />
             <ListSection />
             <div class="detail" id="chosen" tabindex="-1">
-                {move || match chosen.get() {
-                    Some(name) => view! { <StreamPanel name /> }.into_any(),
-                    None => view! { <Create /> }.into_any(),
+                {move || {
+                    let name = chosen.get();
+                    if name.is_empty() {
+                        view! { <Create /> }.into_any()
+                    } else {
+                        view! { <StreamPanel name /> }.into_any()
+                    }
                 }}
             </div>
         </main>
@@ -64,8 +81,8 @@ fn StreamsStatus() -> impl IntoView {
     view! {
         <ConnectionMark connection label=Signal::derive(state) />
         <p class="outcome" role="status" data-testid="status" data-state=move || connection.get().name()>
-            <span class="visually-hidden">{state} ". "</span>
-            <span data-testid="said">{outcome}</span>
+            <span class="visually-hidden">{move || state()} ". "</span>
+            <span data-testid="said">{move || outcome()}</span>
         </p>
     }
 }
@@ -75,7 +92,7 @@ fn StreamsStatus() -> impl IntoView {
 fn Unreachable() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let is_unreachable = Memo::new(move |_| streams.connection.get() == ServerConnection::Lost);
-    move || {
+    let shown = move || {
         is_unreachable.get().then(|| {
             view! {
                 <section class="notice gone" data-testid="gone">
@@ -84,6 +101,8 @@ fn Unreachable() -> impl IntoView {
                     <CommandLine line="cargo xtask serve".to_owned() />
                 </section>
             }
+            .into_any()
         })
-    }
+    };
+    view! { {move || shown()} }
 }

@@ -2,6 +2,7 @@
 
 use super::palette::{Ink, Palette};
 use super::scene::{Align, Dash, Scene, Series, SeriesKind};
+use crate::numbers::px;
 use crate::techniques::look;
 use std::f64::consts::TAU;
 use tailwater_protocol::Technique;
@@ -39,8 +40,8 @@ impl Surface {
             self.canvas.set_height(down);
             let style = self.canvas.style();
             // Fails only for an unknown property; the browser then scales the drawing.
-            drop(style.set_property("width", &format!("{width}px")));
-            drop(style.set_property("height", &format!("{height}px")));
+            drop(style.set_property("width", &px(width)));
+            drop(style.set_property("height", &px(height)));
         }
         drop(
             self.context
@@ -64,7 +65,7 @@ pub fn paint(context: &CanvasRenderingContext2d, scene: &Scene, palette: &Palett
         if font != (label.size, label.bold) {
             font = (label.size, label.bold);
             let weight = if label.bold { "700 " } else { "" };
-            context.set_font(&format!("{weight}{}px {}", label.size, palette.font));
+            context.set_font(&format!("{weight}{} {}", px(label.size), palette.font));
         }
         context.set_text_align(match label.align {
             Align::Start => "start",

@@ -85,9 +85,11 @@ pub(super) fn browser(step: &StepContext<'_>) -> Result<(), TaskFault> {
     step.build(ServerBuild::DevWithDashboard)?;
     let files = [
         "browser/page.test.mjs",
+        "browser/truth.test.mjs",
         "browser/streams.test.mjs",
         "browser/writes.test.mjs",
         "browser/event-source.test.mjs",
+        "browser/access.test.mjs",
     ];
     step.log.run(&mut step.node_tests(&files))
 }

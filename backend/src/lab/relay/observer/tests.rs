@@ -284,6 +284,56 @@ fn bytes_that_are_not_http_count_as_body() {
     check(&[up(GET), down(broken)], [0, 0, 3, 4], [1, 1, 0]);
 }
 
+/// Checks the count of cross-origin bytes, whole and split.
+fn check_cross_origin(turns: &[TestedDirection], bytes: usize) {
+    for cuts in [&[1_000_000][..], &[1], &[7, 1, 64]] {
+        let counts = count(turns, cuts);
+        assert_eq!(
+            counts.cross_origin_bytes, bytes as u64,
+            "{turns:?} in {cuts:?}"
+        );
+    }
+}
+
+#[test]
+fn lines_that_another_origin_costs_are_counted_in_both_heads() {
+    let ask = "GET /x HTTP/1.1\r\nOrigin: http://localhost:4437\r\nReferer: http://localhost:4437/\r\nSec-Fetch-Site: same-site\r\n\r\n";
+    let answer = "HTTP/1.1 200 OK\r\nvary: Origin\r\naccess-control-allow-origin: http://localhost:4437\r\naccess-control-expose-headers: *\r\ntiming-allow-origin: *\r\nContent-Length: 2\r\n\r\n[]";
+    let each = 31 + 52 + 34 + 24;
+    check_cross_origin(&[up(ask), down(answer)], each);
+    check_cross_origin(&[up(ask), down(answer), up(ask), down(answer)], 2 * each);
+    check_cross_origin(
+        &[
+            up(GET),
+            down("HTTP/1.1 200 OK\r\nvary: Origin\r\nContent-Length: 0\r\n\r\n"),
+        ],
+        0,
+    );
+}
+
+#[test]
+fn a_handshake_and_an_append_have_an_origin_in_any_case() {
+    let ask = "GET /x HTTP/1.1\r\nOrigin: http://localhost:4437\r\nUpgrade: websocket\r\n\r\n";
+    let agree = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
+    let event = TestedDirection::Down([&[0x81, 8][..], b"Origin:\n"].concat());
+    check_cross_origin(&[up(ask), down(agree), event], 0);
+    let append =
+        "POST /x HTTP/1.1\r\nOrigin: http://localhost:4437\r\nContent-Length: 8\r\n\r\nOrigin:\n";
+    let done =
+        "HTTP/1.1 204 No Content\r\naccess-control-allow-origin: http://localhost:4437\r\n\r\n";
+    check_cross_origin(&[up(append), down(done)], 52);
+}
+
+#[test]
+fn a_preflight_counts_as_a_whole() {
+    let ask = "OPTIONS /x HTTP/1.1\r\nOrigin: http://localhost:4437\r\nAccess-Control-Request-Method: PUT\r\n\r\n";
+    let answer =
+        "HTTP/1.1 204 No Content\r\nvary: Origin\r\naccess-control-allow-methods: PUT\r\n\r\n";
+    check_cross_origin(&[up(ask), down(answer)], ask.len() + answer.len());
+    let options = "OPTIONS /x HTTP/1.1\r\n\r\n";
+    check_cross_origin(&[up(options), down("HTTP/1.1 204 No Content\r\n\r\n")], 0);
+}
+
 /// A request with its response, and its counts: request body and framing, response body and
 /// framing, empties.
 fn exchange() -> impl Strategy<Value = (Vec<TestedDirection>, [u64; 5])> {

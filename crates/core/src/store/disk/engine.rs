@@ -1,6 +1,7 @@
 //! The key-value engine of the disk store: fjall, its spaces and limits, and the mapping of its errors.
 
 mod limits;
+mod listing;
 
 pub(super) use limits::{check_key, check_value};
 

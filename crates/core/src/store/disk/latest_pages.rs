@@ -2,7 +2,7 @@
 
 use super::super::page::Record;
 use super::super::tail_pages::TailPages;
-use super::super::{StoreError, StreamId};
+use super::super::{StoreError, StoredMessage, StreamId};
 use super::codec::StateMetadata;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
@@ -95,6 +95,21 @@ impl DiskStream {
             return MemoryLookup::OnDisk { end: kept.end() };
         }
         MemoryLookup::Found(kept.latest.page(from, until, max_bytes))
+    }
+
+    /// Those of the last messages that are in memory, the last one first; then those that are only on disk end at or before
+    /// the first position and begin at or after the second.
+    pub(super) fn last_messages(
+        &self,
+        until: Offset,
+        count: usize,
+    ) -> Result<(Vec<StoredMessage>, [Offset; 2]), StoreError> {
+        let kept = self.kept();
+        let earliest = kept.state.earliest;
+        kept.check(earliest)?;
+        let mut found = kept.latest.last_messages(until, count);
+        found.retain(|message| message.at >= earliest);
+        Ok((found, [kept.latest.begins().min(until), earliest]))
     }
 
     /// Checks that the stream exists and `from` is retained.

@@ -1,26 +1,25 @@
-//! Joins the followers to the race: sets the lanes up, hands on what they report, tends leases, counts and clocks.
+//! Joins the readers to the race: sets the lanes up, hands on what they report, tends leases, counts and clocks.
 
+mod lanes;
 mod picture;
 mod probe;
 mod publish;
 mod relay;
 mod setup_error;
+mod source;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
-use std::rc::Rc;
-use std::time::Duration;
+use std::rc::{Rc, Weak};
 
 use leptos::prelude::*;
-use tailwater_client::drivers::browser::{Follower, follow};
-use tailwater_client::reader::FollowOptions;
 use tailwater_protocol::{StreamOffset, Technique, Token};
 use wasm_bindgen_futures::spawn_local;
 
 use crate::api::name;
-use crate::api::outcome::ApiError;
-use crate::api::request::stream_url;
 use crate::api::{clock, lab, stream};
 use crate::browser;
+use crate::lanes::readers::LaneReaders;
+use crate::pages::race::model::export::Provenance;
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::race::{RaceState, StreamState};
 use crate::pages::race::model::settings::{RaceSettings, RaceSource};
@@ -41,7 +40,7 @@ const PROBES: u32 = 40;
 const PROBES_FIRST: u32 = 3;
 /// Time after the start of a run in which figures are updated more often.
 const FRESH_S: f64 = 2.0;
-/// What followers that were dropped need to abort their requests.
+/// What readers that were stopped need to abort their requests.
 const ENDING_MS: f64 = 100.0;
 /// A named stream of no more than this is read from its beginning.
 const SHORT_BYTES: u64 = 256 * 1_024;
@@ -53,17 +52,20 @@ struct PausedPicture {
     summary: Summary,
     /// The right end of the drawings.
     at_ms: f64,
+    /// When it was stopped, and what the address was then.
+    provenance: Provenance,
 }
 
 /// The controller of the Race page.
 pub struct RaceController {
     race: RefCell<RaceState>,
-    followers: RefCell<[Option<Follower>; Technique::COUNT]>,
+    readers: Rc<LaneReaders>,
     frozen: RefCell<Option<PausedPicture>>,
     relay_ports: RefCell<RelayPorts>,
     prober: RefCell<ClockProber>,
     start: RefCell<Token>,
-    content_type: RefCell<String>,
+    /// The stream of the source that this page uses.
+    source_stream: RefCell<Option<String>>,
     /// Incremented with every change of stream; tasks of an earlier epoch end.
     epoch: Cell<u32>,
     seed: u64,
@@ -97,14 +99,14 @@ impl RaceController {
             reason = "any number will do"
         )]
         let seed = (js_sys::Math::random() * f64::from(u32::MAX)) as u64;
-        let controller = Rc::new(Self {
+        let controller = Rc::new_cyclic(|controller: &Weak<Self>| Self {
             race: RefCell::new(race),
-            followers: RefCell::default(),
+            readers: lanes::lane_readers(controller),
             frozen: RefCell::default(),
             relay_ports: RefCell::default(),
             prober: RefCell::new(prober),
             start: RefCell::new(Token::now()),
-            content_type: RefCell::default(),
+            source_stream: RefCell::default(),
             epoch: Cell::new(0),
             seed,
             summary: ArcRwSignal::default(),
@@ -126,17 +128,9 @@ impl RaceController {
     /// Sets everything up again, with the stream of the settings.
     fn restart(self: &Rc<Self>) {
         self.epoch.set(self.epoch.get() + 1);
-        self.drop_followers();
+        self.stop_readers();
         let (controller, epoch) = (self.clone(), self.epoch.get());
         spawn_local(async move { controller.run(epoch).await });
-    }
-
-    fn drop_followers(&self) {
-        let now_ms = browser::now_ms();
-        for technique in Technique::ALL {
-            drop(self.followers.borrow_mut()[technique.index()].take());
-            self.race_mut().stop_lane(technique, now_ms);
-        }
     }
 
     async fn run(self: &Rc<Self>, epoch: u32) {
@@ -172,7 +166,8 @@ impl RaceController {
 
     async fn set_up(self: &Rc<Self>, epoch: u32) -> Result<(), RaceSetupError> {
         self.prober.borrow_mut().forget();
-        self.probe(PROBES_FIRST).await?;
+        // The ports of an earlier race may be gone with its server.
+        self.probe("", PROBES_FIRST).await?;
         self.current(epoch)?;
         let settings = self.race().settings.clone();
         let stream = match self.request_source(&settings).await {
@@ -196,63 +191,28 @@ impl RaceController {
             .await
             .map_err(RaceSetupError::from)?;
         self.current(epoch)?;
+        if path == LanePath::Relay {
+            // Probes and null readers go through the relay as the lanes do, but without its delays.
+            self.prober.borrow_mut().forget();
+            self.probe(&self.control_origin(), PROBES_FIRST).await?;
+            self.lease_host().await;
+            self.current(epoch)?;
+        }
         {
             let mut race = self.race_mut();
             race.path = path;
+            race.readers = self.readers.place();
             race.stream_state = StreamState::Found;
             race.begin_run(browser::now_ms());
             let (start, skipped) = beginning(&settings.source, &head.tail);
             race.skipped_bytes = skipped;
             *self.start.borrow_mut() = start;
-            *self.content_type.borrow_mut() = head.content_type;
+            race.content_type = head.content_type;
         }
         for technique in settings.lanes_on() {
             self.start_lane(technique, None);
         }
         Ok(())
-    }
-
-    /// Asks for the source that the settings name; the stream to follow.
-    async fn request_source(&self, settings: &RaceSettings) -> Result<String, ApiError> {
-        use tailwater_protocol::lab::SourceRequest;
-        let request = match &settings.source {
-            RaceSource::Host => SourceRequest::Host,
-            RaceSource::Generator => SourceRequest::Generator(settings.generator(self.seed)),
-            RaceSource::Named(name) => return Ok(name.clone()),
-        };
-        lab::source(&request).await.map(|source| source.stream)
-    }
-
-    /// Starts a lane at `from`, which is so many messages after the common start; without it, where the others are.
-    fn start_lane(self: &Rc<Self>, technique: Technique, from: Option<(Token, u64)>) {
-        let index = technique.index();
-        let (url, options) = {
-            let mut race = self.race_mut();
-            let (from, position) = from.unwrap_or_else(|| race.beginning(&self.start.borrow()));
-            race.lanes[index].start(from.clone(), position);
-            let options = FollowOptions {
-                technique,
-                from,
-                poll_interval: Duration::from_secs_f64(race.settings.interval_ms / 1_000.0),
-                hold: Some(Duration::from_secs_f64(race.settings.hold_s)),
-                // A lane is its technique: if that can't work here, the lane says so.
-                fallback: false,
-                seed: self.seed + index as u64,
-                ..FollowOptions::default()
-            };
-            let Some(stream) = &race.stream else { return };
-            (
-                stream_url(&self.relay_ports.borrow().origin(index), stream),
-                options,
-            )
-        };
-        let controller = Rc::downgrade(self);
-        let follower = follow(&url, options, move |report| {
-            if let Some(controller) = controller.upgrade() {
-                controller.race_mut().report(technique, &report);
-            }
-        });
-        self.followers.borrow_mut()[index] = Some(follower);
     }
 
     /// Runs the lanes until they have to be set up again.
@@ -267,20 +227,23 @@ impl RaceController {
                 return;
             }
             match seen {
-                Ok(()) => self.race_mut().connection = self.reached(),
+                Ok(()) => {
+                    self.restart_left_behind();
+                    self.race_mut().connection = self.reached();
+                }
                 Err(RaceSetupError::Unreachable | RaceSetupError::Refused(_)) => {
                     self.race_mut().connection = ServerConnection::Lost;
                 }
                 Err(RaceSetupError::Missing | RaceSetupError::Outdated) => {
                     self.race_mut().connection = ServerConnection::Reconnecting;
-                    self.drop_followers();
+                    self.stop_readers();
                     return;
                 }
             }
             let responds = self.race().connection != ServerConnection::Lost;
             if responds && now_ms - probed_ms > PROBE_EVERY_MS {
                 probed_ms = now_ms;
-                self.probe(PROBES).await.ok();
+                self.probe(&self.control_origin(), PROBES).await.ok();
             }
             if responds && now_ms - renewed_ms > relay::RENEW_MS {
                 renewed_ms = now_ms;
@@ -304,7 +267,7 @@ impl RaceController {
             // The page was left, which freed its ports, and was returned to.
             return Err(RaceSetupError::Missing);
         } else {
-            self.probe(1).await?;
+            self.probe("", 1).await?;
         }
         let race = self.race();
         let mut on = race
@@ -331,6 +294,14 @@ impl RaceController {
             )
         };
         let all_settled = race.lanes.iter().all(|lane| settled(lane.phase));
+        let mut on = race
+            .lanes
+            .iter()
+            .filter(|lane| lane.phase != LanePhase::Off)
+            .peekable();
+        if on.peek().is_some() && on.all(|lane| lane.phase == LanePhase::Ended) {
+            return ServerConnection::Closed;
+        }
         match race.connection {
             ServerConnection::Lost | ServerConnection::Reconnecting if !all_settled => {
                 ServerConnection::Reconnecting
@@ -344,11 +315,17 @@ impl RaceController {
         }
     }
 
-    async fn probe(&self, count: u32) -> Result<(), RaceSetupError> {
+    /// Where the clock is probed: through the relay, as the lanes go, if there is one.
+    fn control_origin(&self) -> String {
+        let origin = self.relay_ports.borrow().control_origin();
+        origin.unwrap_or_default()
+    }
+
+    async fn probe(&self, origin: &str, count: u32) -> Result<(), RaceSetupError> {
         for _ in 0..count {
             let number = self.prober.borrow_mut().next();
-            let (probe, script_ms) = clock::probe(number).await?;
-            if self.prober.borrow_mut().take(probe, script_ms) {
+            let probe = clock::probe(origin, number).await?;
+            if self.prober.borrow_mut().take(probe) {
                 return Err(RaceSetupError::Missing);
             }
         }
@@ -369,10 +346,9 @@ impl RaceController {
         if settings.changes_the_run(&before) {
             self.race_mut().begin_run(browser::now_ms());
         }
-        if settings.interval_ms != before.interval_ms
-            && let Some(poll) = &self.followers.borrow()[Technique::Poll.index()]
-        {
-            poll.set_poll_interval(Duration::from_secs_f64(settings.interval_ms / 1_000.0));
+        if settings.interval_ms != before.interval_ms {
+            let interval_ms = settings.interval_ms;
+            self.readers.set_poll_interval(Technique::Poll, interval_ms);
         }
         if (settings.up_ms, settings.down_ms) != (before.up_ms, before.down_ms) {
             relay::delay(&self.relay_ports, (settings.up_ms, settings.down_ms));
@@ -382,12 +358,11 @@ impl RaceController {
         }
         for technique in Technique::ALL {
             let index = technique.index();
-            let runs = self.followers.borrow()[index].is_some();
+            let runs = self.readers.is_running(technique);
             let rearms = technique == Technique::LongPoll && settings.hold_s != before.hold_s;
             let place = runs.then(|| self.race().lanes[index].place()).flatten();
             if runs && (!settings.lanes[index] || rearms) {
-                drop(self.followers.borrow_mut()[index].take());
-                self.race_mut().stop_lane(technique, browser::now_ms());
+                self.stop_lane(technique);
             }
             if settings.lanes[index] && (!runs || rearms) {
                 self.start_lane(technique, place);
@@ -408,10 +383,10 @@ impl RaceController {
     /// Ends every request and then frees the lanes' ports, as another page is shown.
     pub fn end(self: &Rc<Self>) {
         self.epoch.set(self.epoch.get() + 1);
-        self.drop_followers();
+        self.stop_readers();
         let controller = self.clone();
         spawn_local(async move {
-            // The followers' requests are aborted first; a port that closes under them would look like a fault.
+            // The readers' requests are aborted first; a port that closes under them would look like a fault.
             browser::sleep(ENDING_MS).await;
             controller.leave();
         });

@@ -24,6 +24,7 @@ impl RaceController {
             race,
             summary,
             at_ms,
+            provenance: provenance(),
         });
         self.stepped_ms.set(0.0);
         self.paused.set(true);
@@ -51,12 +52,7 @@ impl RaceController {
             self.pause();
         }
         let mut frozen = self.frozen.borrow_mut();
-        let Some(PausedPicture {
-            race,
-            summary: _,
-            at_ms,
-        }) = frozen.as_mut()
-        else {
+        let Some(PausedPicture { race, at_ms, .. }) = frozen.as_mut() else {
             return;
         };
         let next = if forward {
@@ -77,6 +73,7 @@ impl RaceController {
 
     /// Updates the figures, unless the picture is paused.
     pub fn summarise(&self) {
+        self.race_mut().settle(browser::now_ms());
         if self.frozen.borrow().is_none() {
             self.summary.set(self.race().summary(browser::now_ms()));
         }
@@ -100,20 +97,21 @@ impl RaceController {
         &self,
         write: impl FnOnce(&RaceState, &Summary, &Provenance) -> String,
     ) -> String {
-        let provenance = Provenance {
-            at: String::from(js_sys::Date::new_0().to_iso_string()),
-            url: browser::window().location().href().unwrap_or_default(),
-            user_agent: browser::window()
-                .navigator()
-                .user_agent()
-                .unwrap_or_default(),
-        };
         match self.frozen.borrow().as_ref() {
-            Some(frozen) => write(&frozen.race, &frozen.summary, &provenance),
+            Some(frozen) => write(&frozen.race, &frozen.summary, &frozen.provenance),
             None => {
                 let race = self.race();
-                write(&race, &race.summary(browser::now_ms()), &provenance)
+                write(&race, &race.summary(browser::now_ms()), &provenance())
             }
         }
+    }
+}
+
+fn provenance() -> Provenance {
+    let window = browser::window();
+    Provenance {
+        at: String::from(js_sys::Date::new_0().to_iso_string()),
+        url: window.location().href().unwrap_or_default(),
+        user_agent: window.navigator().user_agent().unwrap_or_default(),
     }
 }

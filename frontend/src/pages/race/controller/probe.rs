@@ -4,16 +4,11 @@ use tailwater_lab::{ClockEstimator, ClockProbe, ProbeOutcome};
 
 use crate::browser;
 use crate::pages::race::model::clock::ClockMapping;
-use crate::pages::race::model::ring::Ring;
-
-/// So many delays from network to script are kept for their mean.
-const SCRIPT_MAX: usize = 64;
 
 /// Collects probes.
 #[derive(Debug)]
 pub(super) struct ClockProber {
     estimator: ClockEstimator,
-    script_ms: Ring<f64>,
     /// The server's clock at the last probe, µs.
     last_us: u64,
     sent: u32,
@@ -25,7 +20,6 @@ impl ClockProber {
         let estimator = ClockEstimator::new(resolution_ms);
         Self {
             estimator,
-            script_ms: Ring::new(SCRIPT_MAX),
             last_us: 0,
             sent: 0,
             resolution_ms,
@@ -47,12 +41,9 @@ impl ClockProber {
     }
 
     /// Adds a probe, and returns whether the server was restarted since the last one.
-    pub(super) fn take(&mut self, probe: ClockProbe, script_ms: Option<f64>) -> bool {
+    pub(super) fn take(&mut self, probe: ClockProbe) -> bool {
         let began_anew = probe.received_us < self.last_us;
         self.last_us = probe.received_us;
-        if let Some(script_ms) = script_ms {
-            self.script_ms.push(script_ms);
-        }
         let outcome = self.estimator.add(probe);
         began_anew && outcome == ProbeOutcome::Stepped
     }
@@ -65,7 +56,6 @@ impl ClockProber {
             bound_ms: estimate.bound_ms,
             round_trip_ms: estimate.round_trip_ms,
             probes: estimate.probes,
-            script_ms: self.script_ms.iter().sum::<f64>() / self.script_ms.len().max(1) as f64,
         })
     }
 }

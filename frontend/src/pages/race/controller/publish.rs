@@ -20,7 +20,7 @@ impl RaceController {
             .clock
             .map(|clock| clock.to_server_us(browser::now_ms()));
         let name = self.shown()?;
-        let known = self.content_type.borrow().clone();
+        let known = self.race().content_type.clone();
         let content_type = if known.is_empty() {
             "application/json".to_owned()
         } else {

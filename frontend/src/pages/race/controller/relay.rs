@@ -27,6 +27,13 @@ impl RelayPorts {
         self.race.as_ref().map(|race| race.id.clone())
     }
 
+    /// Where probes and null readers ask; `None` without a relay.
+    pub(super) fn control_origin(&self) -> Option<String> {
+        self.race
+            .as_ref()
+            .map(|race| lane_origin(race.control_port))
+    }
+
     /// The origin of a lane's requests: its own port, or the page's origin.
     pub(super) fn origin(&self, index: usize) -> String {
         let lane = self.race.as_ref().and_then(|race| {

@@ -11,8 +11,6 @@ pub struct ClockMapping {
     pub round_trip_ms: f64,
     /// Number of probes.
     pub probes: usize,
-    /// From an answer's first byte in the browser to the page's script, ms: the mean over the last probes.
-    pub script_ms: f64,
 }
 
 impl ClockMapping {

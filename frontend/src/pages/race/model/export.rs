@@ -6,11 +6,14 @@ use tailwater_lab::Verdict;
 use tailwater_protocol::Technique;
 use tailwater_protocol::lab::LaneCounts;
 
+use super::lane::SAMPLES_MAX;
 use super::lane_summary::{LaneSummary, Measure};
 use super::meter::total_bytes;
 use super::race::RaceState;
 use super::settings::{RaceSource, pattern_name};
 use super::summary::{LanePath, Summary};
+use crate::lanes::ReaderPlace;
+use crate::numbers::shortest;
 
 /// Where and when a result was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,13 +38,13 @@ pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Str
         stream: &summary.stream,
         measure: measure_name(race.measure()),
         path: path_name(summary.path),
+        readers: readers_name(summary.readers),
         run_seconds: round(summary.run_s),
         events_per_second: summary.rate_per_s.map(round),
         clock: summary.clock.map(|clock| ClockDocument {
             offset_ms: clock.ahead_ms,
             bound_ms: clock.bound_ms,
             round_trip_ms: clock.round_trip_ms,
-            script_ms: clock.script_ms,
             probes: clock.probes,
             resolution_ms: race.resolution_ms,
         }),
@@ -56,8 +59,8 @@ pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Str
             size: generated.then_some(settings.size),
             poll_interval_ms: settings.interval_ms,
             hold_seconds: settings.hold_s,
-            delay_up_ms: settings.up_ms,
-            delay_down_ms: settings.down_ms,
+            delay_up_ms: race.added_delays().0,
+            delay_down_ms: race.added_delays().1,
         },
         lanes: summary
             .lanes
@@ -79,6 +82,7 @@ struct ResultDocument<'a> {
     stream: &'a str,
     measure: &'static str,
     path: &'static str,
+    readers: &'static str,
     run_seconds: f64,
     events_per_second: Option<f64>,
     clock: Option<ClockDocument>,
@@ -92,7 +96,6 @@ struct ClockDocument {
     offset_ms: f64,
     bound_ms: f64,
     round_trip_ms: f64,
-    script_ms: f64,
     probes: usize,
     resolution_ms: f64,
 }
@@ -125,19 +128,34 @@ struct LaneDocument<'a> {
     lost: u64,
     repeated: u64,
     requests: u64,
+    catch_up_requests: u64,
     empty_answers: u64,
     faults: u64,
     payload_bytes: u64,
     body_bytes: u64,
+    /// Without `cross_origin_per_event`.
     bytes_per_event: Option<f64>,
+    cross_origin_per_event: Option<f64>,
+    counted_events: Option<u64>,
     relay: Option<LaneCounts>,
     rearm_ms: Option<f64>,
+    client_ms: ClientDocument,
     latency_ms: LatencyDocument,
     predicted_mean_ms: Option<f64>,
     verdict: Option<VerdictDocument>,
     discarded: DiscardedDocument,
     sample_columns: [&'static str; 4],
+    /// Only the last of a lane's samples are kept.
+    samples_max: usize,
     samples: Vec<Box<RawValue>>,
+}
+
+/// What the browser itself takes.
+#[derive(Serialize)]
+struct ClientDocument {
+    up: f64,
+    down: f64,
+    p99: f64,
 }
 
 #[derive(Serialize)]
@@ -163,6 +181,7 @@ struct DiscardedDocument {
     hidden: u64,
     warm_up: u64,
     catch_up: u64,
+    before_run: u64,
 }
 
 fn lane_document<'a>(race: &RaceState, lane: &'a LaneSummary) -> LaneDocument<'a> {
@@ -181,13 +200,21 @@ fn lane_document<'a>(race: &RaceState, lane: &'a LaneSummary) -> LaneDocument<'a
         lost: lane.lost,
         repeated: lane.repeated,
         requests: lane.requests,
+        catch_up_requests: lane.catch_up_requests,
         empty_answers: lane.empty,
         faults: lane.faults,
         payload_bytes: lane.payload_bytes,
         body_bytes: lane.body_bytes,
         bytes_per_event: lane.bytes_per_event.map(round),
+        cross_origin_per_event: lane.cross_origin_per_event.map(round),
+        counted_events: lane.counted_events,
         relay: lane.counts,
         rearm_ms: lane.rearm_ms.map(round),
+        client_ms: ClientDocument {
+            up: round(lane.client_up_ms),
+            down: round(lane.client_down_ms),
+            p99: round(lane.client_p99_ms),
+        },
         latency_ms: LatencyDocument {
             n: lane.samples,
             p50: lane.p50_ms.map(round),
@@ -206,8 +233,10 @@ fn lane_document<'a>(race: &RaceState, lane: &'a LaneSummary) -> LaneDocument<'a
             hidden: lane.discarded.hidden,
             warm_up: lane.discarded.warm_up,
             catch_up: lane.discarded.catch_up,
+            before_run: lane.discarded.before_run,
         },
         sample_columns: ["seq", "dueMs", "atMs", "lateMs"],
+        samples_max: SAMPLES_MAX,
         samples: samples.collect(),
     }
 }
@@ -228,6 +257,7 @@ pub fn csv(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Stri
             lane.lost.to_string(),
             lane.repeated.to_string(),
             lane.requests.to_string(),
+            lane.catch_up_requests.to_string(),
             lane.empty.to_string(),
             lane.faults.to_string(),
             lane.samples.to_string(),
@@ -238,20 +268,26 @@ pub fn csv(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Stri
             number(lane.min_ms),
             number(lane.max_ms),
             number(lane.predicted_ms),
+            number(Some(lane.client_down_ms)),
+            number(Some(lane.client_p99_ms)),
             lane.payload_bytes.to_string(),
             lane.body_bytes.to_string(),
             number(lane.bytes_per_event),
+            number(lane.cross_origin_per_event),
+            lane.counted_events
+                .map_or_else(String::new, |events| events.to_string()),
             relay(total_bytes(&counts)),
             relay(counts.request_head_bytes),
             relay(counts.response_head_bytes),
             relay(counts.request_framing_bytes + counts.response_framing_bytes),
             relay(counts.request_body_bytes + counts.response_body_bytes),
             relay(counts.connections),
+            relay(counts.connections_open),
             number(summary.clock.map(|clock| clock.bound_ms)),
-            settings.interval_ms.to_string(),
-            settings.hold_s.to_string(),
-            settings.up_ms.to_string(),
-            settings.down_ms.to_string(),
+            shortest(settings.interval_ms),
+            shortest(settings.hold_s),
+            shortest(race.added_delays().0),
+            shortest(race.added_delays().1),
             number(summary.rate_per_s),
             number(Some(summary.run_s)),
             cell(&provenance.at),
@@ -261,7 +297,7 @@ pub fn csv(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Stri
     rows.join("\r\n") + "\r\n"
 }
 
-const LANE_COLUMNS: [&str; 35] = [
+const LANE_COLUMNS: [&str; 41] = [
     "technique",
     "stream",
     "measure",
@@ -270,6 +306,7 @@ const LANE_COLUMNS: [&str; 35] = [
     "lost",
     "repeated",
     "requests",
+    "catch_up_requests",
     "empty_answers",
     "faults",
     "samples",
@@ -280,15 +317,20 @@ const LANE_COLUMNS: [&str; 35] = [
     "min_ms",
     "max_ms",
     "predicted_mean_ms",
+    "client_down_ms",
+    "client_p99_ms",
     "payload_bytes",
     "body_bytes",
     "bytes_per_event",
+    "cross_origin_per_event",
+    "counted_events",
     "wire_bytes",
     "request_head_bytes",
     "response_head_bytes",
     "framing_bytes",
     "wire_body_bytes",
     "connections",
+    "connections_open",
     "clock_bound_ms",
     "poll_interval_ms",
     "hold_s",
@@ -322,7 +364,7 @@ fn round(value: f64) -> f64 {
 
 fn number(value: Option<f64>) -> String {
     value
-        .map(|value| round(value).to_string())
+        .map(|value| shortest(round(value)))
         .unwrap_or_default()
 }
 
@@ -339,6 +381,14 @@ fn measure_name(measure: Measure) -> &'static str {
     match measure {
         Measure::FromDue => "from-due",
         Measure::BehindFirst => "behind-first-lane",
+    }
+}
+
+fn readers_name(place: ReaderPlace) -> &'static str {
+    match place {
+        ReaderPlace::OwnWorkers => "own-workers",
+        ReaderPlace::OneWorker => "one-worker",
+        ReaderPlace::Page => "page",
     }
 }
 

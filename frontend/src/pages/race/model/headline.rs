@@ -9,8 +9,10 @@ use super::lane_summary::{LaneSummary, Measure};
 pub struct LaneGroup {
     /// The techniques, in the order of all lanes.
     pub techniques: Vec<Technique>,
-    /// Mean of their medians, ms.
-    pub late_ms: f64,
+    /// The least of their medians, ms.
+    pub from_ms: f64,
+    /// The greatest of their medians, ms.
+    pub to_ms: f64,
 }
 
 /// The headline.
@@ -32,6 +34,11 @@ pub enum Headline {
     Closed {
         /// Messages in each lane.
         events: u64,
+    },
+    /// Bytes come, but no line has ended: nothing can be counted yet.
+    Unfinished {
+        /// Bytes of the line so far.
+        bytes: usize,
     },
     /// The lanes are at the tail, and no new message has arrived.
     Waiting {
@@ -55,16 +62,40 @@ pub enum Headline {
         lost: u64,
         /// Messages that it repeated.
         repeated: u64,
+        /// Whether it was slower than the server keeps events.
+        fell_behind: bool,
     },
-    /// From the fastest to the slowest.
-    Ranking {
-        /// Counted from when.
-        measure: Measure,
-        /// Groups of lanes, fastest first.
-        lane_groups: Vec<LaneGroup>,
-        /// The poll interval, ms: it belongs beside the poll lane's number.
-        interval_ms: f64,
-    },
+    /// How late each lane shows an event.
+    Ranking(Ranking),
+}
+
+/// The lanes from the fastest to the slowest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ranking {
+    /// Counted from when.
+    pub measure: Measure,
+    /// Lanes that can't be read.
+    pub failed: Vec<Technique>,
+    /// Groups of lanes, fastest first.
+    pub lane_groups: Vec<LaneGroup>,
+    /// Lanes without figures yet.
+    pub silent: Vec<Technique>,
+    /// The poll interval, ms: it belongs beside the poll lane's number.
+    pub interval_ms: f64,
+}
+
+impl Headline {
+    /// Who stands with whom, fastest first; empty for all but [`Headline::Ladder`].
+    pub fn groups(&self) -> Vec<Vec<Technique>> {
+        let lane_groups = match self {
+            Self::Ranking(ranking) => &ranking.lane_groups[..],
+            _ => &[],
+        };
+        lane_groups
+            .iter()
+            .map(|group| group.techniques.clone())
+            .collect()
+    }
 }
 
 /// The cost of an event in bytes, for the cheapest and for the most expensive technique.
@@ -78,12 +109,16 @@ pub struct Cost {
     pub empty_polls: Option<f64>,
 }
 
-/// Medians within this factor and this many ms of the fastest in their group are told as one.
-const SAME_FACTOR: f64 = 1.6;
-const SAME_MS: f64 = 1.0;
+/// Lanes that stand apart join when they are closer than this share of their errors; those that stand together part beyond
+/// the other one. In between they stay as they are, so that the sentence does not flicker.
+const JOIN: f64 = 0.8;
+const PART: f64 = 1.25;
 
-/// What the lanes say together; `interval_ms` is the poll interval.
-pub fn headline(lanes: &[LaneSummary], interval_ms: f64) -> Headline {
+/// What the lanes say together.
+///
+/// - `interval_ms`: the poll interval.
+/// - `before`: the groups of the sentence before; receives those of this one.
+pub fn headline(lanes: &[LaneSummary], interval_ms: f64, before: &mut Vec<LaneGroup>) -> Headline {
     let on: Vec<&LaneSummary> = lanes.iter().filter(|lane| lane.is_on()).collect();
     if on.is_empty() {
         return Headline::NoLanes;
@@ -97,18 +132,26 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64) -> Headline {
             technique: worst.technique,
             lost: worst.lost,
             repeated: worst.repeated,
+            fell_behind: worst.fell_behind,
         };
     }
     if on.iter().all(|lane| lane.has_failed()) {
         return Headline::Failed(on[0].fault.clone().unwrap_or_default());
     }
-    let lane_groups = ranking(&on);
+    let lane_groups = ranking(&on, before);
+    before.clone_from(&lane_groups);
     if !lane_groups.is_empty() {
-        return Headline::Ranking {
-            measure: on[0].measure,
-            lane_groups,
-            interval_ms,
+        let those = |is: fn(&LaneSummary) -> bool| {
+            let lanes = on.iter().filter(|lane| is(lane));
+            lanes.map(|lane| lane.technique).collect()
         };
+        return Headline::Ranking(Ranking {
+            measure: on[0].measure,
+            failed: those(LaneSummary::has_failed),
+            lane_groups,
+            silent: those(|lane| !lane.has_failed() && lane.p50_ms.is_none()),
+            interval_ms,
+        });
     }
     let events = on.iter().map(|lane| lane.events).max().unwrap_or(0);
     if on.iter().all(|lane| lane.has_ended()) {
@@ -117,6 +160,10 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64) -> Headline {
     let before = on.iter().map(|lane| lane.before).max().unwrap_or(0);
     if on.iter().all(|lane| !lane.is_live()) {
         return Headline::Connecting;
+    }
+    let unfinished = on.iter().map(|lane| lane.unfinished_bytes).max();
+    if let Some(bytes) = unfinished.filter(|bytes| *bytes > 0 && events == before) {
+        return Headline::Unfinished { bytes };
     }
     if events > before {
         return Headline::First {
@@ -130,29 +177,45 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64) -> Headline {
     }
 }
 
-/// Lanes with a median, grouped from the fastest to the slowest.
-fn ranking(on: &[&LaneSummary]) -> Vec<LaneGroup> {
-    let medians = smallest_first(
-        on.iter()
-            .filter_map(|lane| Some((lane.technique, lane.p50_ms?))),
-    );
+/// Lanes with a median that can be read, grouped from the fastest to the slowest: those whose errors overlap share a group.
+fn ranking(on: &[&LaneSummary], before: &[LaneGroup]) -> Vec<LaneGroup> {
+    let readable = on.iter().filter(|lane| !lane.has_failed());
+    let medians = smallest_first(readable.filter_map(|lane| Some((lane.technique, lane.p50_ms?))));
+    let error_ms = |technique: Technique| {
+        let lane = on.iter().find(|lane| lane.technique == technique);
+        lane.map_or(0.0, |lane| lane.p50_error_ms)
+    };
+    let were_together = |one: Technique, other: Technique| {
+        let group = before.iter().find(|group| group.techniques.contains(&one));
+        group.map(|group| group.techniques.contains(&other))
+    };
     let mut groups: Vec<Vec<(Technique, f64)>> = Vec::new();
     for (technique, median) in medians {
+        let joins =
+            groups
+                .last()
+                .and_then(|group| group.first())
+                .is_some_and(|(fastest, from_ms)| {
+                    let share = match were_together(*fastest, technique) {
+                        Some(true) => PART,
+                        Some(false) => JOIN,
+                        None => 1.0,
+                    };
+                    median - from_ms <= share * (error_ms(technique) + error_ms(*fastest))
+                });
         match groups.last_mut() {
-            Some(group) if median <= group[0].1 * SAME_FACTOR || median <= group[0].1 + SAME_MS => {
-                group.push((technique, median));
-            }
+            Some(group) if joins => group.push((technique, median)),
             _ => groups.push(vec![(technique, median)]),
         }
     }
     groups
         .into_iter()
         .map(|group| {
-            let late_ms = group.iter().map(|(_, median)| median).sum::<f64>() / group.len() as f64;
             let is_here = |technique: &Technique| group.iter().any(|(here, _)| here == technique);
             LaneGroup {
                 techniques: Technique::ALL.into_iter().filter(is_here).collect(),
-                late_ms,
+                from_ms: group[0].1,
+                to_ms: group[group.len() - 1].1,
             }
         })
         .collect()
@@ -203,20 +266,69 @@ mod tests {
         }
     }
 
+    /// Lanes with these medians and an error of 0.5 ms each.
+    fn with_medians(medians: [f64; Technique::COUNT]) -> Vec<LaneSummary> {
+        let lanes = Technique::ALL.into_iter().zip(medians);
+        lanes
+            .map(|(technique, p50_ms)| LaneSummary {
+                p50_error_ms: 0.5,
+                ..lane(technique, Some(p50_ms))
+            })
+            .collect()
+    }
+
+    fn lane_groups(lanes: &[LaneSummary], before: &mut Vec<LaneGroup>) -> Vec<LaneGroup> {
+        match headline(lanes, 1_000.0, before) {
+            Headline::Ranking(ranking) => ranking.lane_groups,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
-    fn equally_fast_lanes_share_a_rank() {
-        let lanes: Vec<LaneSummary> = Technique::ALL
-            .into_iter()
-            .zip([507.0, 2.1, 1.4, 1.2, 1.1])
-            .map(|(technique, p50)| lane(technique, Some(p50)))
-            .collect();
-        let Headline::Ranking { lane_groups, .. } = headline(&lanes, 1_000.0) else {
-            panic!("{:?}", headline(&lanes, 1_000.0))
-        };
+    fn lanes_whose_errors_overlap_share_a_rung_with_its_range() {
+        let lanes = with_medians([507.0, 2.0, 1.4, 1.2, 1.1]);
+        let lane_groups = lane_groups(&lanes, &mut Vec::new());
         assert_eq!(lane_groups.len(), 2);
         assert_eq!(lane_groups[0].techniques, &Technique::ALL[1..]);
-        assert!((lane_groups[0].late_ms - 1.45).abs() < 1e-9);
+        assert_eq!((lane_groups[0].from_ms, lane_groups[0].to_ms), (1.1, 2.0));
         assert_eq!(lane_groups[1].techniques, [Technique::Poll]);
+        let delayed = with_medians([560.0, 74.0, 53.0, 53.1, 53.2]);
+        assert_eq!(self::lane_groups(&delayed, &mut Vec::new()).len(), 3);
+    }
+
+    #[test]
+    fn groups_change_only_when_the_figures_clearly_do() {
+        let mut before = Vec::new();
+        let at = |long_poll| with_medians([507.0, long_poll, 1.0, 1.0, 1.0]);
+        for (long_poll, groups) in [(1.9, 2), (2.1, 2), (2.3, 3), (2.1, 3), (1.9, 3), (1.7, 2)] {
+            let lane_groups = lane_groups(&at(long_poll), &mut before);
+            assert_eq!(lane_groups.len(), groups, "{long_poll}");
+        }
+    }
+
+    #[test]
+    fn the_sentence_names_every_lane() {
+        let mut lanes = with_medians([507.0, 1.0, 1.0, 1.0, 1.0]);
+        lanes[0].phase = LanePhase::Failed;
+        lanes[4].p50_ms = None;
+        let said = headline(&lanes, 1_000.0, &mut Vec::new());
+        let Headline::Ranking(ranking) = said else {
+            panic!("{said:?}")
+        };
+        assert_eq!(ranking.failed, [Technique::Poll]);
+        assert_eq!(ranking.silent, [Technique::Websocket]);
+        assert_eq!(ranking.lane_groups[0].techniques, &Technique::ALL[1..4]);
+    }
+
+    #[test]
+    fn bytes_without_a_line_end_are_something() {
+        let lanes = Technique::ALL.map(|technique| LaneSummary {
+            events: 0,
+            unfinished_bytes: 12,
+            ..lane(technique, None)
+        });
+        let said = headline(&lanes, 1.0, &mut Vec::new());
+        assert_eq!(said, Headline::Unfinished { bytes: 12 });
     }
 
     #[test]
@@ -224,11 +336,12 @@ mod tests {
         let mut lanes = Technique::ALL.map(|technique| lane(technique, Some(1.0)));
         lanes[3].lost = 2;
         assert_eq!(
-            headline(&lanes, 1.0),
+            headline(&lanes, 1.0, &mut Vec::new()),
             Headline::Broken {
                 technique: Technique::Sse,
                 lost: 2,
-                repeated: 0
+                repeated: 0,
+                fell_behind: false
             }
         );
     }
@@ -236,14 +349,14 @@ mod tests {
     #[test]
     fn there_is_a_headline_before_there_are_numbers() {
         let off = Technique::ALL.map(LaneSummary::off);
-        assert_eq!(headline(&off, 1.0), Headline::NoLanes);
+        assert_eq!(headline(&off, 1.0, &mut Vec::new()), Headline::NoLanes);
         let waiting = Technique::ALL.map(|technique| LaneSummary {
             events: 7,
             before: 7,
             ..lane(technique, None)
         });
         assert_eq!(
-            headline(&waiting, 1.0),
+            headline(&waiting, 1.0, &mut Vec::new()),
             Headline::Waiting {
                 lanes: 5,
                 before: 7
@@ -255,7 +368,7 @@ mod tests {
             ..lane(technique, None)
         });
         assert_eq!(
-            headline(&first, 1.0),
+            headline(&first, 1.0, &mut Vec::new()),
             Headline::First {
                 lanes: 5,
                 events: 2

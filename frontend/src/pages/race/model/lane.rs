@@ -5,21 +5,24 @@ mod tests;
 
 use std::collections::VecDeque;
 
-use tailwater_client::{FollowReport, ReceivedBatch};
+use tailwater_client::FollowReport;
 use tailwater_lab::Latencies;
 use tailwater_protocol::lab::LaneCounts;
 use tailwater_protocol::{Technique, Token};
 
+use super::client_costs::ClientCosts;
 use super::clock::ClockMapping;
 use super::meter::RelayMeter;
 use super::order::{FirstArrivals, MessageArrival, Order};
-use super::pieces::{CutMessage, Cutter, MessageStamps};
 use super::ring::Ring;
+use super::tally::{Discarded, LaneTally};
 use super::trace::EventMark;
+use crate::lanes::pieces::{CutMessage, MessageStamps};
+use crate::lanes::{CutBatch, LaneReport};
 
 /// Samples of each lane that are kept for the export and for dots.
 pub const SAMPLES_MAX: usize = 2_000;
-/// So many re-arm gaps and round trips are kept.
+/// So many re-arm gaps are kept.
 const GAPS_MAX: usize = 255;
 /// Time after catching up in which a lane is not measured, as connections and code are not warm yet.
 pub const WARM_UP_MS: f64 = 1_000.0;
@@ -56,36 +59,6 @@ pub struct LatencySample {
     pub late_ms: f64,
 }
 
-/// What is counted within a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LaneTally {
-    /// Messages that arrived, repeats not included.
-    pub events: u64,
-    /// Their own bytes.
-    pub payload_bytes: u64,
-    /// Requests that left (for WebSocket: connections).
-    pub requests: u64,
-    /// Answers without news.
-    pub empty: u64,
-    /// Pieces of bodies; reads are not events.
-    pub chunks: u64,
-    /// Body bytes as the page sees them; heads are invisible to a page.
-    pub body_bytes: u64,
-    /// Answers that did not end as they should.
-    pub faults: u64,
-}
-
-/// Samples that were not counted, and why.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Discarded {
-    /// The tab was hidden or the machine slept.
-    pub hidden: u64,
-    /// The lane was warming up.
-    pub warm_up: u64,
-    /// They had been written before the lane began.
-    pub catch_up: u64,
-}
-
 /// The conditions of a measurement.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Conditions {
@@ -95,6 +68,8 @@ pub struct Conditions {
     pub hidden: bool,
     /// Events that were due before this time do not count, ms on the page's clock.
     pub measured_from_ms: f64,
+    /// When the run began, ms on the page's clock.
+    pub run_from_ms: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +78,7 @@ struct OpenRequest {
     technique: Technique,
     has_data: bool,
     counted_empty: bool,
+    failed: bool,
     sent_ms: f64,
     last_byte_ms: f64,
 }
@@ -132,9 +108,16 @@ pub struct LaneModel {
     pub samples: Ring<LatencySample>,
     /// The position to continue from.
     pub token: Option<Token>,
-    cutter: Cutter,
+    /// Whether events of this run were lost because the lane was slower than the server keeps them.
+    pub fell_behind: bool,
+    /// What the browser itself takes.
+    pub client: ClientCosts,
+    /// Bytes of a line whose end has not arrived.
+    pub unfinished_bytes: usize,
+    preview: String,
+    /// The status of the last answer.
+    status: u16,
     gaps: Ring<f64>,
-    round_trips: Ring<f64>,
     exchanges: VecDeque<OpenRequest>,
     caught_up_ms: Option<f64>,
     before: u64,
@@ -156,9 +139,12 @@ impl LaneModel {
             behind: Latencies::default(),
             samples: Ring::new(SAMPLES_MAX),
             token: None,
-            cutter: Cutter::default(),
+            fell_behind: false,
+            client: ClientCosts::default(),
+            unfinished_bytes: 0,
+            preview: String::new(),
+            status: 0,
             gaps: Ring::new(GAPS_MAX),
-            round_trips: Ring::new(GAPS_MAX),
             exchanges: VecDeque::new(),
             caught_up_ms: None,
             before: 0,
@@ -173,9 +159,35 @@ impl LaneModel {
         self.fault = None;
         self.order.jump(position);
         self.token = Some(token);
-        self.cutter = Cutter::default();
+        self.unfinished_bytes = 0;
         self.exchanges.clear();
         self.caught_up_ms = None;
+    }
+
+    /// Begins again from `token`, which is `position` messages after the common start, after it fell behind what the server
+    /// keeps: what lies between never comes.
+    pub fn skip_to(&mut self, token: Token, position: u64) {
+        self.order.lost += position.saturating_sub(self.order.position);
+        self.fell_behind = true;
+        self.start(token, position);
+    }
+
+    /// Takes a long-poll for held, and the lane for live, if its first request was sent before `before_ms` and is open.
+    pub fn settle(&mut self, before_ms: f64) {
+        let held = self.exchanges.back().filter(|request| {
+            request.technique == Technique::LongPoll
+                && request.last_byte_ms == 0.0
+                && request.sent_ms < before_ms
+        });
+        if let Some(held) = held.filter(|_| self.phase == LanePhase::Connecting) {
+            self.caught_up_ms = Some(held.sent_ms);
+            self.phase = LanePhase::Live;
+        }
+    }
+
+    /// Whether it can't be read on because the server does not keep what is next (410).
+    pub fn is_left_behind(&self) -> bool {
+        self.phase == LanePhase::Failed && self.status == 410
     }
 
     /// The position to continue from, as a token and in messages after the common start.
@@ -200,7 +212,8 @@ impl LaneModel {
         self.behind = Latencies::default();
         self.samples.clear();
         self.gaps.clear();
-        self.round_trips.clear();
+        self.client = ClientCosts::default();
+        self.fell_behind = false;
         self.before = 0;
         self.meter = RelayMeter::default();
     }
@@ -208,7 +221,7 @@ impl LaneModel {
     /// Processes one report, and calls `mark` for each event in it, in order.
     pub fn report(
         &mut self,
-        report: &FollowReport,
+        report: &LaneReport,
         first_arrivals: &mut FirstArrivals,
         given: Conditions,
         mark: impl FnMut(EventMark, Option<MessageStamps>),
@@ -219,7 +232,10 @@ impl LaneModel {
                 at_ms,
                 technique,
             } => self.requested(*id, *at_ms, *technique),
-            FollowReport::Responded { id, at_ms, .. } => self.answered(*id, *at_ms),
+            FollowReport::Responded { status, .. } => {
+                self.status = *status;
+                self.reached();
+            }
             FollowReport::Chunk { id, at_ms, bytes } => {
                 self.tally.chunks += 1;
                 self.tally.body_bytes += *bytes as u64;
@@ -252,12 +268,18 @@ impl LaneModel {
     }
 
     fn requested(&mut self, id: u64, at_ms: f64, technique: Technique) {
-        self.tally.requests += 1;
+        // A live lane reads what is there before it asks once for what comes.
+        if technique == self.following {
+            self.tally.requests += 1;
+        } else {
+            self.tally.catch_up_requests += 1;
+        }
         let former = self
             .exchanges
             .back()
             .filter(|former| former.technique == technique);
-        if let Some(former) = former.filter(|former| former.last_byte_ms > 0.0) {
+        // A pause after a fault is no re-arm gap.
+        if let Some(former) = former.filter(|former| former.last_byte_ms > 0.0 && !former.failed) {
             self.gaps.push(at_ms - former.last_byte_ms);
         }
         if self.exchanges.len() == 4 {
@@ -268,21 +290,10 @@ impl LaneModel {
             technique,
             has_data: false,
             counted_empty: false,
+            failed: false,
             sent_ms: at_ms,
             last_byte_ms: 0.0,
         });
-    }
-
-    fn answered(&mut self, id: u64, at_ms: f64) {
-        let is_poll = self.technique == Technique::Poll && self.caught_up_ms.is_some();
-        if let Some(sent_ms) = self
-            .exchange(id)
-            .map(|exchange| exchange.sent_ms)
-            .filter(|_| is_poll)
-        {
-            self.round_trips.push(at_ms - sent_ms);
-        }
-        self.reached();
     }
 
     fn exchange(&mut self, id: u64) -> Option<&mut OpenRequest> {
@@ -304,21 +315,23 @@ impl LaneModel {
         &mut self,
         id: u64,
         at_ms: f64,
-        batch: &ReceivedBatch,
+        batch: &CutBatch,
         first_arrivals: &mut FirstArrivals,
         given: Conditions,
         mut mark: impl FnMut(EventMark, Option<MessageStamps>),
     ) {
         self.reached();
         self.fault = None;
-        if !batch.data.is_empty() {
+        if batch.bytes > 0 {
             self.note_data(id);
         }
-        let mut cutter = std::mem::take(&mut self.cutter);
-        cutter.cut(&batch.data, |message| {
-            self.message(id, at_ms, &message, first_arrivals, given, &mut mark);
-        });
-        self.cutter = cutter;
+        for message in &batch.messages {
+            self.message(id, at_ms, message, first_arrivals, given, &mut mark);
+        }
+        if !batch.messages.is_empty() {
+            self.preview.clone_from(&batch.preview);
+        }
+        self.unfinished_bytes = batch.unfinished_bytes;
         self.token = Some(batch.next.clone());
         if batch.up_to_date && self.caught_up_ms.is_none() {
             self.caught_up_ms = Some(at_ms);
@@ -391,6 +404,10 @@ impl LaneModel {
             return;
         };
         let began_ms = at_ms - late_ms;
+        if began_ms < given.run_from_ms {
+            self.discarded.before_run += 1;
+            return;
+        }
         if given.hidden || began_ms < given.measured_from_ms {
             self.discarded.hidden += 1;
             return;
@@ -424,6 +441,7 @@ impl LaneModel {
             return;
         };
         exchange.last_byte_ms = at_ms;
+        exchange.failed = fault.is_some();
         let repeats_requests = matches!(exchange.technique, Technique::Poll | Technique::LongPoll);
         if fault.is_none()
             && repeats_requests
@@ -440,12 +458,6 @@ impl LaneModel {
         let mut gaps: Vec<f64> = self.gaps.iter().copied().collect();
         gaps.sort_unstable_by(f64::total_cmp);
         gaps.get(gaps.len() / 2).copied()
-    }
-
-    /// Mean time from a poll to its answer's head, ms; `None` before there were five, and for every other technique.
-    pub fn round_trip_ms(&self) -> Option<f64> {
-        let count = self.round_trips.len();
-        (count >= 5).then(|| self.round_trips.iter().sum::<f64>() / count as f64)
     }
 
     /// Updates the relay's counts of this lane.
@@ -465,6 +477,6 @@ impl LaneModel {
 
     /// The beginning of the last message.
     pub fn preview(&self) -> &str {
-        self.cutter.preview()
+        &self.preview
     }
 }

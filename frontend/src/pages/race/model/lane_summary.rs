@@ -4,7 +4,8 @@ use tailwater_lab::Verdict;
 use tailwater_protocol::Technique;
 use tailwater_protocol::lab::LaneCounts;
 
-use super::lane::{Discarded, LanePhase};
+use super::lane::LanePhase;
+use super::tally::Discarded;
 
 /// From when an event's lateness is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +34,8 @@ pub struct LaneSummary {
     pub samples: u64,
     /// Median, ms; from 4 samples.
     pub p50_ms: Option<f64>,
+    /// By how much the median may be off, ms: half its 95 % interval, and what the browser itself takes on average.
+    pub p50_error_ms: f64,
     /// 90th percentile, ms; from 20 samples.
     pub p90_ms: Option<f64>,
     /// 99th percentile, ms; from 200 samples.
@@ -51,8 +54,10 @@ pub struct LaneSummary {
     pub lost: u64,
     /// Messages that arrived again.
     pub repeated: u64,
-    /// Requests that left.
+    /// Requests by the lane's technique.
     pub requests: u64,
+    /// Requests for what was there before.
+    pub catch_up_requests: u64,
     /// Empty responses.
     pub empty: u64,
     /// Responses that ended with a fault.
@@ -61,12 +66,26 @@ pub struct LaneSummary {
     pub payload_bytes: u64,
     /// Body bytes that the page received.
     pub body_bytes: u64,
-    /// Bytes in both directions per event, counted by the relay.
+    /// Bytes in both directions per event, counted by the relay, without the next.
     pub bytes_per_event: Option<f64>,
+    /// Bytes per event that are there only because the lane has a port of its own.
+    pub cross_origin_per_event: Option<f64>,
+    /// Events that arrived while the relay counted.
+    pub counted_events: Option<u64>,
     /// The relay's counts.
     pub counts: Option<LaneCounts>,
     /// Median time from the end of a response to the next request, ms.
     pub rearm_ms: Option<f64>,
+    /// What the browser itself takes for a request, ms on average.
+    pub client_up_ms: f64,
+    /// What it takes for an answer, a piece of one or a frame, ms on average.
+    pub client_down_ms: f64,
+    /// 99th percentile of what it takes for an event, ms.
+    pub client_p99_ms: f64,
+    /// Whether events were lost because the lane was slower than the server keeps them.
+    pub fell_behind: bool,
+    /// Bytes of a line whose end has not arrived.
+    pub unfinished_bytes: usize,
     /// Discarded samples.
     pub discarded: Discarded,
     /// The predicted mean, ms.
@@ -86,6 +105,7 @@ impl LaneSummary {
             measure: Measure::FromDue,
             samples: 0,
             p50_ms: None,
+            p50_error_ms: 0.0,
             p90_ms: None,
             p99_ms: None,
             mean_ms: None,
@@ -96,13 +116,21 @@ impl LaneSummary {
             lost: 0,
             repeated: 0,
             requests: 0,
+            catch_up_requests: 0,
             empty: 0,
             faults: 0,
             payload_bytes: 0,
             body_bytes: 0,
             bytes_per_event: None,
+            cross_origin_per_event: None,
+            counted_events: None,
             counts: None,
             rearm_ms: None,
+            client_up_ms: 0.0,
+            client_down_ms: 0.0,
+            client_p99_ms: 0.0,
+            fell_behind: false,
+            unfinished_bytes: 0,
             discarded: Discarded::default(),
             predicted_ms: None,
             verdict: None,

@@ -30,11 +30,26 @@ impl RelayMeter {
         Some(minus(now, base))
     }
 
-    /// Application bytes in both directions per event since the run began; `None` without a relay or without events.
+    /// Events that arrived while the bytes were counted.
+    pub fn events(&self) -> Option<u64> {
+        self.now?.1.checked_sub(self.base?.1)
+    }
+
+    /// Application bytes in both directions per event since the run began, without those that are there only because the lane
+    /// has a port of its own; `None` without a relay or without events.
     pub fn bytes_per_event(&self) -> Option<f64> {
-        let events = self.now?.1.checked_sub(self.base?.1)?;
-        let counts = self.counts()?;
-        (events > 0).then(|| total_bytes(&counts) as f64 / events as f64)
+        let own = |counts| total_bytes(&counts).saturating_sub(counts.cross_origin_bytes);
+        self.per_event(own)
+    }
+
+    /// Bytes per event that are there only because the lane has a port of its own.
+    pub fn cross_origin_per_event(&self) -> Option<f64> {
+        self.per_event(|counts| counts.cross_origin_bytes)
+    }
+
+    fn per_event(&self, bytes: impl FnOnce(LaneCounts) -> u64) -> Option<f64> {
+        let (events, counts) = (self.events()?, self.counts()?);
+        (events > 0).then(|| bytes(counts) as f64 / events as f64)
     }
 }
 
@@ -74,5 +89,8 @@ fn minus(now: LaneCounts, base: LaneCounts) -> LaneCounts {
         response_framing_bytes: now
             .response_framing_bytes
             .saturating_sub(base.response_framing_bytes),
+        cross_origin_bytes: now
+            .cross_origin_bytes
+            .saturating_sub(base.cross_origin_bytes),
     }
 }

@@ -1,5 +1,7 @@
 //! The model of the Race page: plain structs that need no browser and are tested natively.
 
+pub mod advice;
+pub mod client_costs;
 pub mod clock;
 pub mod export;
 pub mod headline;
@@ -7,10 +9,10 @@ pub mod lane;
 pub mod lane_summary;
 pub mod meter;
 pub mod order;
-pub mod pieces;
 pub mod predict;
 pub mod race;
 pub mod ring;
 pub mod settings;
 pub mod summary;
+pub mod tally;
 pub mod trace;

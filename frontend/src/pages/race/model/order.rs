@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use super::pieces::CutMessage;
+use crate::lanes::pieces::CutMessage;
 
 /// Messages that are remembered for comparing lanes.
 const REMEMBERED: usize = 65_536;
@@ -191,8 +191,8 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pieces::MessageStamps;
     use super::*;
+    use crate::lanes::pieces::MessageStamps;
 
     fn plain(digest: u64) -> CutMessage {
         CutMessage {

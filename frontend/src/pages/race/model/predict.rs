@@ -20,21 +20,16 @@ const BURST: f64 = 10.0;
 pub struct TransitTimes {
     /// To the server.
     pub up_ms: f64,
-    /// Back to the page's script.
+    /// Back to the browser.
     pub down_ms: f64,
     /// The error bound of both: only their sum, the round trip, is measured.
     pub uncertainty_ms: f64,
 }
 
 impl TransitTimes {
-    /// Takes what polls cost beyond the delays, as they go the same way through the relay to the page's script; before
-    /// there were some, what the clock's probes cost.
-    pub fn new(settings: &RaceSettings, mapping: &ClockMapping, poll_ms: Option<f64>) -> Self {
-        let probed_ms = mapping.round_trip_ms + mapping.script_ms;
-        let base_ms = poll_ms.map_or(probed_ms, |poll_ms| {
-            (poll_ms - settings.up_ms - settings.down_ms).max(0.0)
-        });
-        let half_ms = base_ms / 2.0;
+    /// Takes the least round trip of the clock's probes, which go the same way as the lanes but for the delays.
+    pub fn new(settings: &RaceSettings, mapping: &ClockMapping) -> Self {
+        let half_ms = mapping.round_trip_ms / 2.0;
         Self {
             up_ms: settings.up_ms + half_ms,
             down_ms: settings.down_ms + half_ms,
@@ -54,6 +49,10 @@ pub struct PredictionInput {
     pub source_ms: f64,
     /// Time from the end of a response to the next request, ms.
     pub rearm_ms: f64,
+    /// What the browser takes from the script's request to the first byte that leaves, ms.
+    pub client_up_ms: f64,
+    /// What the browser takes from what arrived to the script, ms.
+    pub client_down_ms: f64,
     /// Bytes of one event.
     pub payload_bytes: f64,
 }
@@ -65,28 +64,28 @@ fn ms(value: f64) -> Duration {
 /// The workload of the run.
 pub fn workload(settings: &RaceSettings, known: &PredictionInput) -> Workload {
     let (arrivals, rate_per_s) = match (&settings.source, settings.pattern) {
-        (RaceSource::Host, _) | (RaceSource::Generator, Pattern::Periodic) => {
+        (RaceSource::Host | RaceSource::Generator, Pattern::Periodic) => {
             (Arrivals::Periodic, known.rate_per_s)
         }
         // The events of one burst arrive together: the bursts are independent, not the events.
         (RaceSource::Generator, Pattern::Burst) => (Arrivals::Poisson, known.rate_per_s / BURST),
-        (RaceSource::Generator, Pattern::Poisson) | (RaceSource::Named(_), _) => {
-            (Arrivals::Poisson, known.rate_per_s)
-        }
+        (RaceSource::Host, _)
+        | (RaceSource::Generator, Pattern::Poisson)
+        | (RaceSource::Named(_), _) => (Arrivals::Poisson, known.rate_per_s),
     };
+    let up_ms = known.client_up_ms + known.transit.up_ms;
+    let down_ms = known.transit.down_ms + known.client_down_ms;
     Workload {
         rate_per_s,
         arrivals,
         interval: ms(settings.interval_ms),
         pacing: Pacing::FixedRate,
-        transit_up: ms(known.transit.up_ms),
-        transit_down: ms(known.transit.down_ms),
+        transit_up: ms(up_ms),
+        transit_down: ms(down_ms),
         server_time: ms(known.source_ms),
         client_time: ms(known.rearm_ms),
         // The re-arm gap does not depend on the source's own lateness.
-        measured_gap: Some(ms(known.transit.down_ms
-            + known.rearm_ms
-            + known.transit.up_ms)),
+        measured_gap: Some(ms(down_ms + known.rearm_ms + up_ms)),
         hold: ms(settings.hold_s * 1_000.0),
         payload_bytes: known.payload_bytes,
         ..Workload::default()
@@ -141,12 +140,14 @@ mod tests {
     use super::*;
 
     fn known() -> PredictionInput {
-        let transit = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(100.0));
+        let transit = TransitTimes::new(&delayed(), &ClockMapping::default());
         PredictionInput {
             rate_per_s: 1.0,
             transit,
             source_ms: 0.0,
             rearm_ms: 1.0,
+            client_up_ms: 0.0,
+            client_down_ms: 0.0,
             payload_bytes: 200.0,
         }
     }
@@ -176,25 +177,27 @@ mod tests {
     }
 
     #[test]
-    fn the_measured_round_trip_is_split_with_its_uncertainty() {
-        let transit = TransitTimes::new(&delayed(), &ClockMapping::default(), Some(104.0));
-        assert_eq!(
-            transit,
-            TransitTimes {
-                up_ms: 52.0,
-                down_ms: 52.0,
-                uncertainty_ms: 2.0
-            }
-        );
+    fn the_browsers_own_time_is_kept_apart_from_the_transit_and_predicted() {
         let probed = ClockMapping {
             round_trip_ms: 0.4,
-            script_ms: 0.6,
             ..ClockMapping::default()
         };
-        assert_eq!(
-            TransitTimes::new(&RaceSettings::default(), &probed, None).down_ms,
-            0.5
-        );
+        let known = PredictionInput {
+            transit: TransitTimes::new(&delayed(), &probed),
+            client_up_ms: 1.0,
+            client_down_ms: 2.0,
+            ..known()
+        };
+        let expected = TransitTimes {
+            up_ms: 50.2,
+            down_ms: 50.2,
+            uncertainty_ms: 0.2,
+        };
+        assert_eq!(known.transit, expected);
+        let work = workload(&delayed(), &known);
+        assert_eq!(work.transit_up, Duration::from_micros(51_200));
+        assert_eq!(work.transit_down, Duration::from_micros(52_200));
+        assert_eq!(work.measured_gap, Some(Duration::from_micros(104_400)));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The race: five lanes on one stream, what they share, and their summary.
 
+use std::cell::RefCell;
+
 use crate::techniques::look;
-use tailwater_client::FollowReport;
 use tailwater_lab::{Guards, Latencies, Prediction};
 use tailwater_protocol::{StreamName, Technique, Token};
 
 use super::clock::ClockMapping;
-use super::headline::{self, Headline};
+use super::headline::{self, Headline, LaneGroup};
 use super::lane::{Conditions, LaneModel, LanePhase};
 use super::lane_summary::{LaneSummary, Measure};
 use super::order::FirstArrivals;
@@ -14,8 +15,12 @@ use super::predict::{self, PredictionInput, TransitTimes};
 use super::settings::{RaceSettings, RaceSource};
 use super::summary::{LanePath, Summary};
 use super::trace::Trace;
+use crate::lanes::message::ReaderReport;
+use crate::lanes::{LaneReport, ReaderPlace};
 use crate::widgets::connection::ServerConnection;
 
+/// A long-poll without an answer for so long is held, ms beyond the added delays.
+const HELD_MS: f64 = 250.0;
 /// Delay before events count again after a time without measurements, ms.
 const AFTER_HIDDEN_MS: f64 = 500.0;
 
@@ -40,6 +45,8 @@ pub struct RaceState {
     pub settings: RaceSettings,
     /// The stream's name; `None` before it is known, and while the requested name is invalid.
     pub stream: Option<StreamName>,
+    /// Its media type; empty before it is known.
+    pub content_type: String,
     /// Whether it exists.
     pub stream_state: StreamState,
     /// The lanes, in the order of [`Technique::ALL`].
@@ -56,6 +63,10 @@ pub struct RaceState {
     pub connection: ServerConnection,
     /// Bytes before the start of the lanes, which are not read.
     pub skipped_bytes: u64,
+    /// Where the lanes' readers run.
+    pub readers: ReaderPlace,
+    /// The groups of lanes that the sentence named last; they change only when the figures clearly do.
+    lane_groups: RefCell<Vec<LaneGroup>>,
     first_arrivals: FirstArrivals,
     source_late: Latencies,
     hidden: bool,
@@ -69,6 +80,7 @@ impl RaceState {
         Self {
             settings,
             stream: None,
+            content_type: String::new(),
             stream_state: StreamState::Unknown,
             lanes: Technique::ALL.map(LaneModel::new),
             traces: std::array::from_fn(|_| Trace::new()),
@@ -77,6 +89,8 @@ impl RaceState {
             path: LanePath::Unknown,
             connection: ServerConnection::Connecting,
             skipped_bytes: 0,
+            readers: ReaderPlace::default(),
+            lane_groups: RefCell::default(),
             first_arrivals: FirstArrivals::default(),
             source_late: Latencies::default(),
             hidden: false,
@@ -85,11 +99,33 @@ impl RaceState {
         }
     }
 
+    /// Looks whether lanes are where nothing tells: at the tail of an empty stream a long-poll is held from its first
+    /// request on.
+    pub fn settle(&mut self, now_ms: f64) {
+        let wait_ms = HELD_MS + self.settings.up_ms + self.settings.down_ms;
+        for lane in &mut self.lanes {
+            lane.settle(now_ms - wait_ms);
+        }
+    }
+
+    /// Lanes whose next messages the server does not keep any more, with the place where others are.
+    pub fn left_behind(&self, start: &Token) -> Vec<(Technique, Token, u64)> {
+        let (token, position) = self.beginning(start);
+        let behind = self
+            .lanes
+            .iter()
+            .filter(|lane| lane.is_left_behind() && lane.order.position < position);
+        behind
+            .map(|lane| (lane.technique, token.clone(), position))
+            .collect()
+    }
+
     /// Changes the stream: counts and drawings begin anew.
     ///
     /// - `stream`: `None` if the requested name is invalid.
     pub fn open(&mut self, stream: Option<&StreamName>, now_ms: f64) {
         self.stream = stream.cloned();
+        self.content_type.clear();
         self.stream_state = StreamState::Unknown;
         self.skipped_bytes = 0;
         self.first_arrivals = FirstArrivals::default();
@@ -103,7 +139,6 @@ impl RaceState {
         self.lanes.iter_mut().for_each(LaneModel::begin_run);
         self.source_late = Latencies::default();
         self.run_from_ms = now_ms;
-        self.measured_from_ms = self.measured_from_ms.max(now_ms);
     }
 
     /// How long the run has lasted at `now_ms`, s.
@@ -115,23 +150,42 @@ impl RaceState {
     ///
     /// Returns the token and its position in messages after the common start.
     pub fn beginning(&self, start: &Token) -> (Token, u64) {
-        let running = self
-            .lanes
-            .iter()
-            .filter(|lane| lane.phase != LanePhase::Off && lane.phase != LanePhase::Connecting);
+        let running = self.lanes.iter().filter(|lane| {
+            !matches!(
+                lane.phase,
+                LanePhase::Off | LanePhase::Connecting | LanePhase::Failed
+            )
+        });
         let furthest = running.max_by_key(|lane| lane.order.position);
         furthest
             .and_then(|lane| Some((lane.token.clone()?, lane.order.position)))
             .unwrap_or_else(|| (start.clone(), 0))
     }
 
-    /// Takes what the follower of `technique` tells.
-    pub fn report(&mut self, technique: Technique, report: &FollowReport) {
+    /// Takes what the reader of `technique` hands over.
+    pub fn take(&mut self, technique: Technique, report: ReaderReport) {
+        match report {
+            ReaderReport::Lane(report) => self.report(technique, &report),
+            ReaderReport::Client(time) => self.lanes[technique.index()].client.request(time),
+            ReaderReport::LoopLate(ms) => self.lanes[technique.index()].client.late(ms),
+            ReaderReport::Null { at_ms, sent_us } => {
+                if let Some(clock) = self.clock {
+                    let way_ms = clock.round_trip_ms / 2.0;
+                    let taken_ms = at_ms - clock.to_page_ms(sent_us) - way_ms;
+                    self.lanes[technique.index()].client.piece(taken_ms);
+                }
+            }
+        }
+    }
+
+    /// Takes what the reader of `technique` tells.
+    pub fn report(&mut self, technique: Technique, report: &LaneReport) {
         let index = technique.index();
         let given = Conditions {
             clock: self.clock,
             hidden: self.hidden,
             measured_from_ms: self.measured_from_ms,
+            run_from_ms: self.run_from_ms,
         };
         let Self {
             lanes,
@@ -208,19 +262,33 @@ impl RaceState {
         (seconds >= 1.0 && events >= 2).then(|| events as f64 / seconds)
     }
 
-    /// The measured transit in both directions; `None` before the clocks have been compared.
-    pub fn transit(&self) -> Option<TransitTimes> {
-        let poll_ms = self.lanes[Technique::Poll.index()].round_trip_ms();
-        Some(TransitTimes::new(&self.settings, &self.clock?, poll_ms))
+    /// The delays that are added to and from the server, ms: what is chosen, where the relay can add it.
+    pub fn added_delays(&self) -> (f64, f64) {
+        match self.path {
+            LanePath::Relay | LanePath::Unknown => (self.settings.up_ms, self.settings.down_ms),
+            LanePath::NoneFree | LanePath::LabOff | LanePath::PortsShut => (0.0, 0.0),
+        }
     }
 
-    fn known(&self, technique: Technique, now_ms: f64) -> Option<PredictionInput> {
+    /// The measured transit in both directions; `None` before the clocks have been compared.
+    pub fn transit(&self) -> Option<TransitTimes> {
+        let mut transit = TransitTimes::new(&self.settings, &self.clock?);
+        let (up_ms, down_ms) = self.added_delays();
+        transit.up_ms += up_ms - self.settings.up_ms;
+        transit.down_ms += down_ms - self.settings.down_ms;
+        Some(transit)
+    }
+
+    /// What predictions about a lane are made from; `None` while the clock or the rate is unknown.
+    pub(super) fn known(&self, technique: Technique, now_ms: f64) -> Option<PredictionInput> {
         let lane = &self.lanes[technique.index()];
         Some(PredictionInput {
             rate_per_s: self.rate_per_s(now_ms)?,
             transit: self.transit()?,
             source_ms: self.source_late.mean_us().unwrap_or(0.0) / 1_000.0,
             rearm_ms: lane.rearm_ms().unwrap_or(0.0),
+            client_up_ms: lane.client.up_ms(),
+            client_down_ms: lane.client.down_ms(),
             payload_bytes: lane.tally.payload_bytes as f64 / lane.tally.events.max(1) as f64,
         })
     }
@@ -252,10 +320,14 @@ impl RaceState {
             (StreamState::Missing, _) => Headline::Missing(self.stream_text()),
             (StreamState::Refused(why), _) => Headline::Failed(why.clone()),
             (StreamState::Unknown, _) => Headline::Connecting,
-            (StreamState::Found, _) => headline::headline(&lanes, self.settings.interval_ms),
+            (StreamState::Found, _) => {
+                let lane_groups = &mut self.lane_groups.borrow_mut();
+                headline::headline(&lanes, self.settings.interval_ms, lane_groups)
+            }
         };
         Summary {
             stream: self.stream_text(),
+            content_type: self.content_type.clone(),
             connection: self.connection,
             headline,
             cost: headline::cost(&lanes),
@@ -266,6 +338,8 @@ impl RaceState {
             run_s: self.run_s(now_ms),
             latest: self.latest().to_owned(),
             skipped_bytes: self.skipped_bytes,
+            is_periodic: self.settings.is_periodic(),
+            readers: self.readers,
         }
     }
 
@@ -302,7 +376,7 @@ impl RaceState {
                     responses,
                     &self.settings,
                     &known,
-                    self.guards(),
+                    self.guards(technique),
                 );
                 Some((prediction.latency.mean_s() * 1_000.0, verdict))
             });
@@ -320,6 +394,7 @@ impl RaceState {
             measure: self.measure(),
             samples: measured.count(),
             p50_ms: ms(measured.p50_us()),
+            p50_error_ms: median_error_ms(measured) + lane.client.down_ms(),
             p90_ms: ms(measured.p90_us()),
             p99_ms: ms(measured.p99_us()),
             mean_ms: ms(measured.mean_us()),
@@ -330,27 +405,46 @@ impl RaceState {
             lost: lane.order.lost,
             repeated: lane.order.repeated,
             requests: lane.tally.requests,
+            catch_up_requests: lane.tally.catch_up_requests,
             empty: lane.tally.empty,
             faults: lane.tally.faults,
             payload_bytes: lane.tally.payload_bytes,
             body_bytes: lane.tally.body_bytes,
             bytes_per_event: lane.meter().bytes_per_event(),
+            cross_origin_per_event: lane.meter().cross_origin_per_event(),
+            counted_events: lane.meter().events(),
             counts: lane.meter().counts(),
             rearm_ms: lane.rearm_ms(),
+            client_up_ms: lane.client.up_ms(),
+            client_down_ms: lane.client.down_ms(),
+            client_p99_ms: lane.client.p99_ms(),
+            fell_behind: lane.fell_behind,
+            unfinished_bytes: lane.unfinished_bytes,
             discarded: lane.discarded,
             predicted_ms: judged.as_ref().map(|(mean, _)| *mean),
             verdict: judged.and_then(|(_, verdict)| verdict),
         }
     }
 
-    fn guards(&self) -> Guards {
+    fn guards(&self, technique: Technique) -> Guards {
         Guards {
             clock_bound_ms: self.clock.map_or(f64::INFINITY, |clock| clock.bound_ms),
             resolution_ms: self.resolution_ms,
             source_late_ms: self.source_late.p99_us().unwrap_or(0.0) / 1_000.0,
+            client_ms: self.lanes[technique.index()].client.p99_ms(),
             ..Guards::default()
         }
     }
+}
+
+/// Half the 95 % interval of a median, ms. Source: McGill, Tukey and Larsen 1978, the notches of box plots.
+fn median_error_ms(latencies: &Latencies) -> f64 {
+    let quartiles = latencies
+        .percentile_us(75.0)
+        .zip(latencies.percentile_us(25.0));
+    quartiles.map_or(0.0, |(upper, lower)| {
+        1.57 * (upper - lower) / (latencies.count() as f64).sqrt() / 1_000.0
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The settings of the Race page, and their form in the query of its URL: a link restores all of them.
 
 use tailwater_protocol::Technique;
-use tailwater_protocol::lab::{GeneratorRequest, Pattern};
+use tailwater_protocol::lab::{GeneratorRequest, HostPattern, HostRequest, Pattern};
 
 use crate::app::query::Query;
 use crate::numbers;
@@ -76,7 +76,7 @@ pub struct RaceSettings {
     pub source: RaceSource,
     /// Which lanes are on, in the order of [`Technique::ALL`].
     pub lanes: [bool; Technique::COUNT],
-    /// When the generator's events fall due.
+    /// When events fall due; the host knows no bursts.
     pub pattern: Pattern,
     /// The generator's events per second, within [`RATE`].
     pub rate: f64,
@@ -106,8 +106,9 @@ impl Default for RaceSettings {
             size: 200.0,
             interval_ms: 1_000.0,
             hold_s: 25.0,
-            up_ms: 0.0,
-            down_ms: 0.0,
+            // Without any distance the techniques hardly differ.
+            up_ms: 20.0,
+            down_ms: 20.0,
             window_s: 8.0,
             log: false,
         }
@@ -192,7 +193,7 @@ impl RaceSettings {
             .into_iter()
             .filter(|(_, now, by_default)| now != by_default)
             .fold(query, |query, (name, now, _)| {
-                query.with(name, now.to_string())
+                query.with(name, numbers::shortest(now))
             })
             .with_some("scale", self.log.then_some("log"))
     }
@@ -218,10 +219,23 @@ impl RaceSettings {
     pub fn changes_the_stream(&self, before: &Self) -> bool {
         let generates = self.source == RaceSource::Generator;
         self.source != before.source
-            || (generates
-                && (self.pattern != before.pattern
-                    || self.rate != before.rate
-                    || self.size != before.size))
+            || (self.source == RaceSource::Host && self.host() != before.host())
+            || (generates && self.generator(0) != before.generator(0))
+    }
+
+    /// Whether events fall due periodically while a lane polls.
+    pub fn is_periodic(&self) -> bool {
+        let named = matches!(self.source, RaceSource::Named(_));
+        self.pattern == Pattern::Periodic && !named && self.lanes[Technique::Poll.index()]
+    }
+
+    /// What to ask of the host source.
+    pub fn host(&self) -> HostRequest {
+        let pattern = match self.pattern {
+            Pattern::Periodic => HostPattern::Periodic,
+            Pattern::Poisson | Pattern::Burst => HostPattern::Poisson,
+        };
+        HostRequest { pattern }
     }
 
     /// The request for the generator.
@@ -352,6 +366,13 @@ mod tests {
             }
             .changes_the_run(&before),
             "the host has its own rate"
+        );
+        assert!(
+            RaceSettings {
+                pattern: Pattern::Periodic,
+                ..before.clone()
+            }
+            .changes_the_run(&before)
         );
         assert!(
             RaceSettings {

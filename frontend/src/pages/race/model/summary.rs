@@ -5,6 +5,7 @@ use tailwater_protocol::Technique;
 use super::clock::ClockMapping;
 use super::headline::{Cost, Headline};
 use super::lane_summary::LaneSummary;
+use crate::lanes::ReaderPlace;
 use crate::widgets::connection::ServerConnection;
 
 /// How the lanes connect to the server, and so whether bytes are counted.
@@ -28,6 +29,8 @@ pub enum LanePath {
 pub struct Summary {
     /// The stream that is shown; empty before it is known.
     pub stream: String,
+    /// Its media type; empty before it is known.
+    pub content_type: String,
     /// The state of the connection to the server.
     pub connection: ServerConnection,
     /// The headline.
@@ -48,12 +51,17 @@ pub struct Summary {
     pub latest: String,
     /// Bytes before the start of the lanes, which are not read; 0 if all is read.
     pub skipped_bytes: u64,
+    /// Whether events and polls are both periodic, so that the phase between them matters.
+    pub is_periodic: bool,
+    /// Where the lanes' readers run.
+    pub readers: ReaderPlace,
 }
 
 impl Default for Summary {
     fn default() -> Self {
         Self {
             stream: String::new(),
+            content_type: String::new(),
             connection: ServerConnection::Connecting,
             headline: Headline::Connecting,
             cost: None,
@@ -64,6 +72,8 @@ impl Default for Summary {
             run_s: 0.0,
             latest: String::new(),
             skipped_bytes: 0,
+            is_periodic: false,
+            readers: ReaderPlace::default(),
         }
     }
 }

@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 use tailwater_client::FollowReport;
 use tailwater_protocol::Technique;
 
+use crate::lanes::LaneReport;
+
 /// How long marks are kept.
 pub const KEEP_MS: f64 = 120_000.0;
 /// Requests kept; the oldest is dropped first.
@@ -64,7 +66,7 @@ impl Trace {
     }
 
     /// Adds a report of the lane's follower.
-    pub fn report(&mut self, report: &FollowReport) {
+    pub fn report(&mut self, report: &LaneReport) {
         match report {
             FollowReport::Requested {
                 id,
@@ -81,7 +83,7 @@ impl Trace {
             FollowReport::Chunk { id, at_ms, bytes } => self.chunk(*id, *at_ms, *bytes),
             FollowReport::Batch { id, batch, .. } => {
                 if let Some(request) = self.request_mut(*id) {
-                    request.filled |= !batch.data.is_empty();
+                    request.filled |= batch.bytes > 0;
                 }
             }
             FollowReport::Ended { id, at_ms, fault } => {

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
 use super::draw::distribution::{Curve, DistributionChart, Scale};
-use super::draw::sequence::{self, SequenceDiagram};
+use super::draw::sequence::{self, Detail, SequenceDiagram};
 use super::draw::waterfall::{self, WaterfallChart};
 use super::draw::{self, LaneView};
 use crate::browser;
@@ -14,8 +14,10 @@ use crate::pages::race::model::race::RaceState;
 use crate::widgets::canvas::palette::Palette;
 use crate::widgets::canvas::surface::Surface;
 
-/// Height of the distribution, CSS pixels.
-const DISTRIBUTION_HEIGHT: f64 = 260.0;
+/// Height of the distribution at a width, CSS pixels.
+fn distribution_height(width: f64) -> f64 {
+    if draw::is_wide(width) { 420.0 } else { 260.0 }
+}
 
 /// The canvases and the drawings on them.
 #[derive(Debug)]
@@ -27,15 +29,17 @@ pub struct RaceCanvases {
     distribution: DistributionChart,
     palette: Palette,
     width: RwSignal<f64>,
+    detail: RwSignal<Detail>,
     language: Memo<Language>,
 }
 
 impl RaceCanvases {
-    /// The canvases inside of `host`, whose width is written to `width`; numbers are in `language`.
+    /// The canvases inside of `host`, whose width is written to `width`, and to `detail` how much of each event is drawn;
+    /// numbers are in `language`.
     pub fn new(
         host: web_sys::HtmlDivElement,
         surfaces: [Surface; 3],
-        width: RwSignal<f64>,
+        (width, detail): (RwSignal<f64>, RwSignal<Detail>),
         language: Memo<Language>,
     ) -> Self {
         let canvases = Self {
@@ -46,6 +50,7 @@ impl RaceCanvases {
             palette: Palette::read(&host),
             host,
             width,
+            detail,
             language,
         };
         canvases.measure();
@@ -82,6 +87,10 @@ impl RaceCanvases {
         let height = sequence::SequenceGeometry::new(width, lanes.len()).height;
         let context = self.surfaces[0].begin(width, height, density);
         self.sequence.draw(context, &lanes, &view, &self.palette);
+        let detail = self.sequence.detail();
+        if detail != self.detail.get_untracked() {
+            self.detail.set(detail);
+        }
         let height = waterfall::WaterfallGeometry::new(width, lanes.len()).height;
         let context = self.surfaces[1].begin(width, height, density);
         self.waterfall.draw(context, &lanes, &view, &self.palette);
@@ -128,16 +137,13 @@ impl RaceCanvases {
         } else {
             Scale::Linear
         };
-        let context = self.surfaces[2].begin(
-            width,
-            DISTRIBUTION_HEIGHT,
-            browser::window().device_pixel_ratio(),
-        );
+        let height = distribution_height(width);
+        let context = self.surfaces[2].begin(width, height, browser::window().device_pixel_ratio());
         self.distribution.draw(
             context,
             &curves,
             scale,
-            (width, DISTRIBUTION_HEIGHT),
+            (width, height),
             self.language.get_untracked(),
             &self.palette,
         );

@@ -11,6 +11,8 @@ use crate::pages::race::model::lane_summary::{LaneSummary, Measure};
 use crate::pages::race::model::summary::Summary;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
+use crate::widgets::connection::ServerConnection;
+use crate::widgets::views::CollectAny;
 
 /// Samples from which a 99th percentile is shown.
 const P99_SAMPLES: u64 = 200;
@@ -23,52 +25,62 @@ pub fn Cards() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     view! {
         <section class="cards" aria-label=page.localized(|text| text.lanes)>
-            {Technique::ALL.map(|technique| view! { <LaneCard technique /> }).collect_view()}
+            {Technique::ALL.map(|technique| view! { <LaneCard technique /> }).collect_any()}
         </section>
     }
 }
 
-/// A figure of one lane, as a memo of the summary.
-fn figure<T: Send + Sync + PartialEq + 'static>(
-    page: RaceContext,
-    technique: Technique,
-    take: impl Fn(&LaneSummary, &Summary) -> T + Send + Sync + 'static,
-) -> Memo<T> {
-    Memo::new(move |_| {
+/// How a figure of a lane is written.
+type Figure = fn(RaceContext, &LaneSummary, &Summary) -> String;
+
+/// One lane's figure, following the summary and the language.
+fn figure(page: RaceContext, technique: Technique, write: Figure) -> Signal<String> {
+    Signal::derive(move || {
         page.summary
-            .with(|summary| take(&summary.lanes[technique.index()], summary))
+            .with(|summary| write(page, &summary.lanes[technique.index()], summary))
     })
 }
 
 #[component]
 fn LaneCard(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let phase = figure(page, technique, |lane, _| lane.phase);
-    let fault = figure(page, technique, |lane, _| lane.fault.clone());
+    let index = technique.index();
+    let phase = move || {
+        page.summary
+            .with(|summary| phase_name(summary.lanes[index].phase))
+    };
+    let fault = move || {
+        let fault = page.summary.with(|summary| {
+            let lane = &summary.lanes[index];
+            let fault = lane.fault.clone()?;
+            (!is_told_elsewhere(&fault, lane.phase, summary.connection)).then_some(fault)
+        });
+        fault.map(|fault| view! { <p class="fault">{fault}</p> }.into_any())
+    };
     let name = technique.name();
     view! {
         <article
             class=format!("card t-{name}")
             data-testid=format!("card-{name}")
             data-technique=name
-            data-phase=move || phase_name(phase.get())
+            data-phase=phase
         >
-            <CardHead technique phase />
+            <CardHead technique />
             <Lateness technique />
             <Against technique />
             <LaneCounts technique />
-            {move || fault.get().map(|fault| view! { <p class="fault">{fault}</p> })}
+            {move || fault()}
         </article>
     }
 }
 
 #[component]
-fn CardHead(technique: Technique, phase: Memo<LanePhase>) -> impl IntoView {
+fn CardHead(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let look = look(technique);
     let index = technique.index();
     let is_on = move || page.settings.with(|settings| settings.lanes[index]);
-    let description = move || {
+    let description = Signal::derive(move || {
         if technique == Technique::Poll {
             let interval_ms = page.settings.with(|settings| settings.interval_ms);
             return (page.text().request_every)(&numbers::span_ms(
@@ -77,18 +89,21 @@ fn CardHead(technique: Technique, phase: Memo<LanePhase>) -> impl IntoView {
             ));
         }
         look.description.in_language(page.language.get()).to_owned()
-    };
-    let label = move || look.label.in_language(page.language.get());
+    });
+    let label = Signal::derive(move || look.label.in_language(page.language.get()));
+    let phase = figure(page, technique, |page, lane, _| {
+        (page.text().phase)(lane.phase).to_owned()
+    });
     view! {
         <header>
             <TechniqueBadge technique />
             <h2>{label}</h2>
-            <span class="phase">{move || (page.text().phase)(phase.get())}</span>
+            <span class="phase">{phase}</span>
             <input
                 type="checkbox"
                 role="switch"
                 class="switch"
-                aria-label=move || (page.text().lane_switch)(label())
+                aria-label=move || (page.text().lane_switch)(label.get())
                 prop:checked=is_on
                 on:change=move |event| page.change(|settings| settings.lanes[index] = event_target_checked(&event))
             />
@@ -101,55 +116,48 @@ fn CardHead(technique: Technique, phase: Memo<LanePhase>) -> impl IntoView {
 #[component]
 fn Lateness(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let p50 = figure(page, technique, |lane, _| {
-        lane.p50_ms.map_or_else(|| NONE.to_owned(), numbers::ms)
-    });
-    let p99 = figure(page, technique, |lane, _| {
-        lane.p99_ms.map_or_else(|| NONE.to_owned(), numbers::ms)
-    });
-    let bound = figure(page, technique, |lane, summary| {
-        let counts = lane.measure == Measure::FromDue && lane.p50_ms.is_some();
-        summary
-            .clock
-            .filter(|_| counts)
-            .map(|clock| numbers::bound_ms(clock.bound_ms))
-    });
-    let samples = figure(page, technique, |lane, _| lane.samples);
-    let ms = move || Unit::Millisecond.suffix(page.language.get());
-    let p50_unit = move || {
-        if p50.with(|p50| p50 == NONE) {
-            ""
-        } else {
-            ms()
+    let percentile = move |id: &'static str, label, value, unit| {
+        view! {
+            <div>
+                <dt>{page.localized(label)}</dt>
+                <dd>
+                    <span class="big" data-testid=id>{figure(page, technique, value)}</span>
+                    <span class="unit">{figure(page, technique, unit)}</span>
+                </dd>
+            </div>
         }
-    };
-    let bound = move || {
-        bound.get().map_or_else(String::new, |bound| {
-            format!(" {}", numbers::plus_minus(&bound, page.language.get()))
-        })
     };
     view! {
         <dl class="lateness">
-            <div>
-                <dt>{page.localized(|text| text.median)}</dt>
-                <dd>
-                    <span class="big" data-testid="p50">{move || p50.get()}</span>
-                    <span class="unit">{p50_unit} {bound}</span>
-                </dd>
-            </div>
-            <div>
-                <dt>{page.localized(|text| text.p99)}</dt>
-                <dd>
-                    <span class="big" data-testid="p99">{move || p99.get()}</span>
-                    <span class="unit">
-                        {move || {
-                            let samples = samples.get();
-                            if samples < P99_SAMPLES { format!(" {samples}/{P99_SAMPLES}") } else { ms().to_owned() }
-                        }}
-                    </span>
-                </dd>
-            </div>
+            {percentile("p50", |text| text.median, |_, lane, _| ms_or_none(lane.p50_ms), median_unit)}
+            {percentile("p99", |text| text.p99, |_, lane, _| ms_or_none(lane.p99_ms), |page, lane, _| {
+                if lane.samples < P99_SAMPLES {
+                    format!(" {}/{P99_SAMPLES}", lane.samples)
+                } else {
+                    Unit::Millisecond.suffix(page.language.get()).to_owned()
+                }
+            })}
         </dl>
+    }
+}
+
+fn ms_or_none(ms: Option<f64>) -> String {
+    ms.map_or_else(|| NONE.to_owned(), numbers::ms)
+}
+
+/// The unit of the median, and by how much the clocks may put it off.
+fn median_unit(page: RaceContext, lane: &LaneSummary, summary: &Summary) -> String {
+    if lane.p50_ms.is_none() {
+        return String::new();
+    }
+    let language = page.language.get();
+    let unit = Unit::Millisecond.suffix(language);
+    match summary.clock {
+        Some(clock) if lane.measure == Measure::FromDue => {
+            let bound = numbers::bound_ms(clock.bound_ms);
+            format!("{unit} {}", numbers::plus_minus(&bound, language))
+        }
+        _ => unit.to_owned(),
     }
 }
 
@@ -157,12 +165,9 @@ fn Lateness(technique: Technique) -> impl IntoView {
 #[component]
 fn Against(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let verdict = figure(page, technique, |lane, _| lane.verdict);
-    let predicted = figure(page, technique, |lane, _| lane.predicted_ms);
-    let measure = figure(page, technique, |lane, _| lane.measure);
-    let line = move || {
+    let line = figure(page, technique, |page, lane, _| {
         let text = page.text();
-        match (verdict.get(), predicted.get(), measure.get()) {
+        match (lane.verdict, lane.predicted_ms, lane.measure) {
             (_, _, Measure::BehindFirst) => text.no_prediction.to_owned(),
             (Some(verdict), _, _) => {
                 let allowed_ms = Some(verdict.allowed).filter(|allowed| allowed.is_finite());
@@ -171,23 +176,25 @@ fn Against(technique: Technique) -> impl IntoView {
             (None, Some(predicted_ms), _) => (text.predicts)(predicted_ms),
             (None, None, _) => String::new(),
         }
-    };
+    });
     let finding = move || {
-        let verdict = verdict.get()?;
+        let verdict = page
+            .summary
+            .with(|summary| summary.lanes[technique.index()].verdict)?;
         let text = page.text();
         let (class, words) = match verdict.finding {
             Finding::Confirmed => ("yes", (text.judged)(verdict).to_owned()),
             Finding::Refuted => ("no", (text.judged)(verdict).to_owned()),
             Finding::Inconclusive { why } => ("open", (text.needs)(why)),
         };
-        Some(view! { <span class=format!("finding {class}")>{words}</span> })
+        Some(view! { <span class=format!("finding {class}")>{words}</span> }.into_any())
     };
     view! {
         <p class="against">
             <span class="line">{line}</span>
             // Separates them when they are read aloud or copied.
             " "
-            {finding}
+            {move || finding()}
         </p>
     }
 }
@@ -195,50 +202,66 @@ fn Against(technique: Technique) -> impl IntoView {
 #[component]
 fn LaneCounts(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let repeats_requests = look(technique).repeats_requests;
-    let events = figure(page, technique, |lane, _| lane.events);
-    let requests = figure(page, technique, |lane, _| lane.requests);
-    let empty = figure(page, technique, |lane, _| lane.empty);
-    let lost = figure(page, technique, |lane, _| lane.lost);
-    let repeated = figure(page, technique, |lane, _| lane.repeated);
-    let counted = figure(page, technique, |lane, _| lane.counts.is_some());
-    let bytes = figure(page, technique, |lane, _| {
-        let seen = (lane.events > 0).then(|| lane.body_bytes as f64 / lane.events as f64);
-        let per_event = if lane.counts.is_some() {
-            lane.bytes_per_event
-        } else {
-            seen
+    let count = move |id: &'static str, label, value, is_bad: fn(&LaneSummary) -> bool| {
+        let is_bad = move || {
+            page.summary
+                .with(|summary| is_bad(&summary.lanes[technique.index()]))
         };
-        per_event.map_or_else(|| "0".to_owned(), numbers::bytes)
-    });
-    let empties = move || {
-        if repeats_requests {
-            numbers::count(empty.get())
-        } else {
-            NONE.to_owned()
-        }
-    };
-    let bytes_label = move || {
-        if counted.get() {
-            page.text().bytes
-        } else {
-            page.text().body_bytes
+        view! {
+            <div class:bad=is_bad>
+                <dt>{figure(page, technique, label)}</dt>
+                <dd data-testid=id>{figure(page, technique, value)}</dd>
+            </div>
         }
     };
     view! {
         <dl class="counts">
-            <div><dt>{page.localized(|text| text.events)}</dt><dd data-testid="events">{move || numbers::count(events.get())}</dd></div>
-            <div><dt>{bytes_label}</dt><dd data-testid="bytes">{move || bytes.get()}</dd></div>
-            <div><dt>{page.localized(|text| text.requests)}</dt><dd data-testid="requests">{move || numbers::count(requests.get())}</dd></div>
-            <div><dt>{page.localized(|text| text.empty)}</dt><dd data-testid="empty">{empties}</dd></div>
-            <div class:bad=move || { lost.get() > 0 }>
-                <dt>{page.localized(|text| text.lost)}</dt><dd data-testid="lost">{move || numbers::count(lost.get())}</dd>
-            </div>
-            <div class:bad=move || { repeated.get() > 0 }>
-                <dt>{page.localized(|text| text.repeated)}</dt><dd data-testid="repeated">{move || numbers::count(repeated.get())}</dd>
-            </div>
+            {count("events", |page, _, _| page.text().events.to_owned(), |_, lane, _| numbers::count(lane.events), |_| false)}
+            {count("bytes", bytes_label, bytes_per_event, |_| false)}
+            {count("requests", |page, _, _| page.text().requests.to_owned(), |_, lane, _| numbers::count(lane.requests), |_| false)}
+            {count("empty", |page, _, _| page.text().empty.to_owned(), empty_answers, |_| false)}
+            {count("lost", |page, _, _| page.text().lost.to_owned(), |_, lane, _| numbers::count(lane.lost), |lane| lane.lost > 0)}
+            {count("repeated", |page, _, _| page.text().repeated.to_owned(), |_, lane, _| numbers::count(lane.repeated), |lane| lane.repeated > 0)}
         </dl>
     }
+}
+
+fn bytes_label(page: RaceContext, lane: &LaneSummary, _: &Summary) -> String {
+    let text = page.text();
+    let label = if lane.counts.is_some() {
+        text.bytes
+    } else {
+        text.body_bytes
+    };
+    label.to_owned()
+}
+
+fn bytes_per_event(_: RaceContext, lane: &LaneSummary, _: &Summary) -> String {
+    let seen = (lane.events > 0).then(|| lane.body_bytes as f64 / lane.events as f64);
+    let per_event = if lane.counts.is_some() {
+        lane.bytes_per_event
+    } else {
+        seen
+    };
+    per_event.map_or_else(|| "0".to_owned(), numbers::bytes)
+}
+
+fn empty_answers(_: RaceContext, lane: &LaneSummary, _: &Summary) -> String {
+    if look(lane.technique).repeats_requests {
+        numbers::count(lane.empty)
+    } else {
+        NONE.to_owned()
+    }
+}
+
+/// Whether a fault only says that the server does not answer, which the page and the lane's phase say in better words.
+fn is_told_elsewhere(fault: &str, phase: LanePhase, connection: ServerConnection) -> bool {
+    // What every browser throws when a request gets no answer.
+    let no_answer = fault.contains("TypeError") || fault.contains("WebSocket");
+    matches!(
+        connection,
+        ServerConnection::Lost | ServerConnection::Reconnecting
+    ) || phase == LanePhase::Retrying && no_answer
 }
 
 /// The machine-readable name of a phase, for the style sheet.

@@ -9,10 +9,10 @@ use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::settings::{
     self, NumberLimits, RaceSettings, RaceSource, pattern_from_name, pattern_name,
 };
-use crate::pages::race::model::summary::LanePath;
 use crate::pages::race::text::RaceText;
 use crate::widgets::canvas::axis::{by_factors, decade};
 use crate::widgets::field::TextField;
+use crate::widgets::views::CollectAny;
 
 /// All controls.
 #[component]
@@ -39,10 +39,20 @@ pub fn Controls() -> impl IntoView {
 #[component]
 fn StreamChoice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let source = Memo::new(move |_| page.settings.with(|settings| settings.source.clone()));
+    let is_from =
+        move |source: &RaceSource| page.settings.with(|settings| settings.source == *source);
+    // The stream's name; empty for the usual sources.
+    let named = Memo::new(move |_| {
+        page.settings.with(|settings| match &settings.source {
+            RaceSource::Named(stream) => stream.clone(),
+            RaceSource::Host | RaceSource::Generator => String::new(),
+        })
+    });
+    let is_named = Signal::derive(move || !named.with(String::is_empty));
     let name = RwSignal::new(String::new());
     Effect::new(move || {
-        if let RaceSource::Named(stream) = source.get() {
+        let stream = named.get();
+        if !stream.is_empty() {
             name.set(stream);
         }
     });
@@ -65,24 +75,24 @@ fn StreamChoice() -> impl IntoView {
             <legend>{page.localized(|text| text.stream)}</legend>
             <div class="segments" data-testid="source">
                 <Segment
-                    checked=move || source.get() == RaceSource::Host
-                    label=Signal::derive(move || page.text().source_host)
-                    choose=move || page.change(|settings| settings.source = RaceSource::Host)
+                    checked=move || is_from(&RaceSource::Host)
+                    label=page.localized(|text| text.source_host)
+                    choose=move |()| page.change(|settings| settings.source = RaceSource::Host)
                 />
                 <Segment
-                    checked=move || source.get() == RaceSource::Generator
-                    label=Signal::derive(move || page.text().source_generator)
-                    choose=move || page.change(|settings| settings.source = RaceSource::Generator)
+                    checked=move || is_from(&RaceSource::Generator)
+                    label=page.localized(|text| text.source_generator)
+                    choose=move |()| page.change(|settings| settings.source = RaceSource::Generator)
                 />
                 <Segment
-                    checked=move || matches!(source.get(), RaceSource::Named(_))
-                    label=Signal::derive(move || page.text().source_named)
-                    choose=choose_named
+                    checked=is_named
+                    label=page.localized(|text| text.source_named)
+                    choose=move |()| choose_named()
                 />
             </div>
             <form
                 class="row named"
-                class:chosen=move || matches!(source.get(), RaceSource::Named(_))
+                class:chosen=move || is_named.get()
                 on:submit=move |event| {
                     event.prevent_default();
                     follow();
@@ -104,12 +114,12 @@ fn StreamChoice() -> impl IntoView {
 fn Segment(
     #[prop(into)] checked: Signal<bool>,
     #[prop(into)] label: Signal<&'static str>,
-    choose: impl Fn() + 'static,
+    #[prop(into)] choose: Callback<()>,
 ) -> impl IntoView {
     view! {
         <label>
-            <input type="radio" name="source" prop:checked=move || checked.get() on:change=move |_| choose() />
-            <span>{move || label.get()}</span>
+            <input type="radio" name="source" prop:checked=move || checked.get() on:change=move |_| choose.run(()) />
+            <span>{label}</span>
         </label>
     }
 }
@@ -121,12 +131,18 @@ fn GeneratorControls() -> impl IntoView {
         page.settings
             .with(|settings| settings.source != RaceSource::Generator)
     });
+    let named = move || {
+        page.settings
+            .with(|settings| matches!(settings.source, RaceSource::Named(_)))
+    };
     let pattern = move || page.settings.with(|settings| settings.pattern);
     view! {
-        <fieldset disabled=move || off.get()>
+        <fieldset disabled=named>
             <legend>{page.localized(|text| text.generator)}</legend>
+            <fieldset disabled=move || off.get()>
             <Dial id="rate" label=|text| text.rate unit=Unit::PerSecond limits=settings::RATE log=true
                 get=|settings| settings.rate set=|settings, value| settings.rate = value />
+            </fieldset>
             <div class="dial">
                 <label for="pattern">{page.localized(|text| text.pattern)}</label>
                 <select
@@ -142,16 +158,22 @@ fn GeneratorControls() -> impl IntoView {
                     {[Pattern::Poisson, Pattern::Periodic, Pattern::Burst]
                         .map(|one| {
                             view! {
-                                <option value=pattern_name(one) selected=move || pattern() == one>
+                                <option
+                                    value=pattern_name(one)
+                                    selected=move || pattern() == one
+                                    disabled=move || one == Pattern::Burst && off.get()
+                                >
                                     {move || (page.text().pattern_name)(one)}
                                 </option>
                             }
                         })
-                        .collect_view()}
+                        .collect_any()}
                 </select>
             </div>
+            <fieldset disabled=move || off.get()>
             <Dial id="size" label=|text| text.size unit=Unit::Byte limits=settings::SIZE log=true
                 get=|settings| settings.size set=|settings, value| settings.size = value.round() />
+            </fieldset>
             <p class="hint" hidden=move || !off.get()>{page.localized(|text| text.generator_hint)}</p>
         </fieldset>
     }
@@ -160,11 +182,6 @@ fn GeneratorControls() -> impl IntoView {
 #[component]
 fn Timing() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    // Only the relay can add delay.
-    let relayed = Memo::new(move |_| {
-        page.summary
-            .with(|summary| matches!(summary.path, LanePath::Relay | LanePath::Unknown))
-    });
     view! {
         <fieldset>
             <legend>{page.localized(|text| text.timing)}</legend>
@@ -172,13 +189,6 @@ fn Timing() -> impl IntoView {
                 get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
             <Dial id="hold" label=|text| text.hold unit=Unit::Second limits=settings::HOLD_S log=false
                 get=|settings| settings.hold_s set=|settings, value| settings.hold_s = value.round() />
-            <fieldset disabled=move || !relayed.get()>
-            <Dial id="up" label=|text| text.delay_up unit=Unit::Millisecond limits=settings::DELAY_MS log=false
-                get=|settings| settings.up_ms set=|settings, value| settings.up_ms = value.round() />
-            <Dial id="down" label=|text| text.delay_down unit=Unit::Millisecond limits=settings::DELAY_MS log=false
-                get=|settings| settings.down_ms set=|settings, value| settings.down_ms = value.round() />
-            <p class="hint">{page.localized(|text| text.delay_hint)}</p>
-            </fieldset>
             <Dial id="window" label=|text| text.window unit=Unit::Second limits=settings::WINDOW_S log=true
                 get=|settings| settings.window_s set=|settings, value| settings.window_s = (value * 10.0).round() / 10.0 />
         </fieldset>
@@ -190,42 +200,54 @@ const STEPS: f64 = 400.0;
 
 /// A number as a slider and as a field.
 #[component]
-fn Dial(
+pub fn Dial(
+    /// Its id, for its label and for tests.
     id: &'static str,
+    /// Its name.
     label: fn(&RaceText) -> &'static str,
+    /// Its unit.
     unit: Unit,
+    /// Between which values.
     limits: NumberLimits,
+    /// Whether the slider goes by powers.
     log: bool,
+    /// Reads it.
     get: fn(&RaceSettings) -> f64,
+    /// Writes it.
     set: fn(&mut RaceSettings, f64),
 ) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let value = Memo::new(move |_| page.settings.with(get));
     // While a slider is dragged only the field changes; the race changes once, when the slider is released.
-    let dragged = RwSignal::new(None::<f64>);
-    let shown = move || numbers::trimmed(dragged.get().unwrap_or_else(|| value.get()));
+    let dragged = RwSignal::new(f64::NAN);
+    let value = Memo::new(move |_| {
+        let dragged = dragged.get();
+        if dragged.is_nan() {
+            page.settings.with(get)
+        } else {
+            dragged
+        }
+    });
     let choose = move |wanted: f64| {
-        dragged.set(None);
+        dragged.set(f64::NAN);
         if wanted.is_finite() {
             page.change(|settings| set(settings, limits.clamp(wanted)));
         }
     };
-    let place = move || to_step(dragged.get().unwrap_or_else(|| value.get()), limits, log);
     let parse =
         |event: &leptos::ev::Event| numbers::parse(&event_target_value(event)).unwrap_or(f64::NAN);
     view! {
         <div class="dial">
-            <label for=id>{move || label(page.text())}</label>
+            <label for=id>{page.localized(label)}</label>
             <span class="field">
                 <input
                     id=id
                     data-testid=id
                     type="number"
                     inputmode="decimal"
-                    min=limits.min.to_string()
-                    max=limits.max.to_string()
+                    min=numbers::shortest(limits.min)
+                    max=numbers::shortest(limits.max)
                     step="any"
-                    prop:value=shown
+                    prop:value=move || numbers::trimmed(value.get())
                     on:change=move |event| choose(parse(&event))
                 />
                 <span class="unit">{move || unit.symbol(page.language.get())}</span>
@@ -233,11 +255,11 @@ fn Dial(
             <input
                 type="range"
                 min="0"
-                max=STEPS.to_string()
+                max=numbers::shortest(STEPS)
                 tabindex="-1"
                 aria-hidden="true"
-                prop:value=move || place().to_string()
-                on:input=move |event| dragged.set(Some(from_step(parse(&event), limits, log)))
+                prop:value=move || numbers::shortest(to_step(value.get(), limits, log))
+                on:input=move |event| dragged.set(from_step(parse(&event), limits, log))
                 on:change=move |event| choose(from_step(parse(&event), limits, log))
             />
         </div>

@@ -5,8 +5,10 @@ use leptos::prelude::*;
 use crate::app::nav::{Choices, Nav};
 use crate::browser;
 use crate::pages::race::context::RaceContext;
-use crate::pages::race::model::export;
+use crate::pages::race::model::export::{self, Provenance};
 use crate::pages::race::model::headline::Headline;
+use crate::pages::race::model::race::RaceState;
+use crate::pages::race::model::summary::Summary;
 use crate::widgets::connection::ConnectionMark;
 
 /// Least interval between two announcements of the status, ms.
@@ -32,24 +34,27 @@ pub fn RaceHead() -> impl IntoView {
 #[component]
 fn RaceStatus() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let connection = Memo::new(move |_| page.summary.with(|summary| summary.connection));
-    // What is read aloud: the state and the kind of headline, not every figure.
+    let connection = Signal::derive(move || page.summary.with(|summary| summary.connection));
+    // What is read aloud: the state, the kind of headline and who stands with whom, not every figure.
     let topic = Memo::new(move |_| {
         page.summary.with(|summary| {
             (
                 summary.connection,
                 std::mem::discriminant(&summary.headline),
+                summary.headline.groups(),
             )
         })
     });
     let announcement = RwSignal::new(String::new());
-    let announced_ms = StoredValue::new(f64::NEG_INFINITY);
+    let announced_ms = RwSignal::new(f64::NEG_INFINITY);
     Effect::new(move || {
-        topic.track();
+        // Read, not tracked: a memo that nobody has read does not notify.
+        topic.get();
         let text = page.text();
-        let wait_ms = (announced_ms.get_value() + ANNOUNCE_EVERY_MS - browser::now_ms()).max(0.0);
+        let wait_ms =
+            (announced_ms.get_untracked() + ANNOUNCE_EVERY_MS - browser::now_ms()).max(0.0);
         let announce = move || {
-            announced_ms.set_value(browser::now_ms());
+            announced_ms.set(browser::now_ms());
             let summary = page.summary.get_untracked();
             let headline = match summary.headline {
                 Headline::Connecting => String::new(),
@@ -99,7 +104,7 @@ fn Playback() -> impl IntoView {
                 on:click=move |_| page.controller().toggle_pause()
             >
                 <Icon path=Signal::derive(move || if page.paused.get() { PLAY } else { PAUSE }) />
-                {label}
+                {move || label()}
             </button>
             <button class="tool" aria-label=page.localized(|text| text.step_back) title="Shift S" on:click=move |_| page.controller().step(false)>
                 <Icon path=Signal::stored(BACK) />
@@ -135,37 +140,26 @@ fn Exports() -> impl IntoView {
             .with_untracked(|summary| summary.stream.replace('/', "-"));
         format!("tailwater-{stream}{ending}")
     };
-    let save = move |ending: &str, media_type: &str, content: &str| {
-        browser::download(&name(ending), media_type, content).ok();
+    let button = move |id: &'static str,
+                       label,
+                       ending: &'static str,
+                       media_type: &'static str,
+                       write: fn(&RaceState, &Summary, &Provenance) -> String| {
+        let save = move |_| {
+            let content = page.controller().export(write);
+            browser::download(&name(ending), media_type, &content).ok();
+        };
+        view! {
+            <button class="tool wide" data-testid=id title=page.localized(|text| text.export) on:click=save>
+                {page.localized(label)}
+            </button>
+        }
     };
     view! {
         <div class="group" role="group" aria-label=page.localized(|text| text.export)>
-            <button
-                class="tool wide"
-                data-testid="export-json"
-                title=page.localized(|text| text.export)
-                on:click=move |_| save(".json", "application/json", &page.controller().export(export::json))
-            >
-                {page.localized(|text| text.export_json)}
-            </button>
-            <button
-                class="tool wide"
-                data-testid="export-csv"
-                title=page.localized(|text| text.export)
-                on:click=move |_| save(".csv", "text/csv", &page.controller().export(export::csv))
-            >
-                {page.localized(|text| text.export_csv)}
-            </button>
-            <button
-                class="tool wide"
-                data-testid="export-samples"
-                title=page.localized(|text| text.export)
-                on:click=move |_| {
-                    save("-samples.csv", "text/csv", &page.controller().export(|race, _, _| export::samples_csv(race)));
-                }
-            >
-                {page.localized(|text| text.export_samples)}
-            </button>
+            {button("export-json", |text| text.export_json, ".json", "application/json", export::json)}
+            {button("export-csv", |text| text.export_csv, ".csv", "text/csv", export::csv)}
+            {button("export-samples", |text| text.export_samples, "-samples.csv", "text/csv", |race, _, _| export::samples_csv(race))}
         </div>
     }
 }

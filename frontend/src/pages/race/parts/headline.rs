@@ -1,15 +1,18 @@
 //! The headline, the notes that explain its figures, and the notices that are shown while there is nothing to draw.
 
 use leptos::prelude::*;
+use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::percent::encode_path;
 
 use crate::browser;
+use crate::lanes::ReaderPlace;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::headline::{Cost, Headline};
 use crate::pages::race::model::lane_summary::Measure;
 use crate::pages::race::model::summary::LanePath;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::ServerConnection;
+use crate::widgets::views::CollectAny;
 
 /// The headline that is shown during one second of the run.
 #[derive(Clone, PartialEq)]
@@ -33,8 +36,12 @@ pub fn HeadlineSection() -> impl IntoView {
             )]
             let second = summary.run_s.max(0.0) as u64;
             let kind = std::mem::discriminant(&summary.headline);
+            // A picture that stands still is of one moment, the sentence included.
+            let is_paused = summary.connection == ServerConnection::Paused;
             match before.filter(|before| {
-                before.second == second && std::mem::discriminant(&before.headline) == kind
+                !is_paused
+                    && before.second == second
+                    && std::mem::discriminant(&before.headline) == kind
             }) {
                 Some(before) => before.clone(),
                 None => ShownHeadline {
@@ -58,7 +65,7 @@ pub fn HeadlineSection() -> impl IntoView {
 #[component]
 fn MeasurementNotes() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let notes = Memo::new(move |_| {
+    let notes = move || {
         let text = page.text();
         page.summary.with(|summary| {
             let mut notes: Vec<(String, bool)> = Vec::new();
@@ -66,6 +73,8 @@ fn MeasurementNotes() -> impl IntoView {
                 Some(clock) => notes.push(((text.clock)(clock.bound_ms, clock.probes), false)),
                 None => notes.push((text.clock_unknown.to_owned(), false)),
             }
+            let in_page = summary.readers == ReaderPlace::Page;
+            notes.push(((text.readers)(summary.readers).to_owned(), in_page));
             match summary.path {
                 LanePath::Unknown => {}
                 LanePath::Relay => notes.push((text.relay_counts.to_owned(), false)),
@@ -80,29 +89,28 @@ fn MeasurementNotes() -> impl IntoView {
             {
                 notes.push((text.behind_first.to_owned(), true));
             }
+            if summary.is_periodic {
+                notes.push((text.periodic.to_owned(), false));
+            }
             if summary.skipped_bytes > 0 {
                 notes.push(((text.from_tail)(summary.skipped_bytes), false));
             }
             if summary.hidden_samples() > 0 {
                 notes.push(((text.hidden)(summary.hidden_samples()), true));
             }
-            if summary.connection == ServerConnection::Lost {
-                notes.push((text.server_gone.to_owned(), true));
-            }
             if summary.connection == ServerConnection::Paused {
                 notes.push((text.paused_note.to_owned(), true));
             }
             notes
         })
-    });
+    };
     view! {
         <ul class="notes">
             {move || {
-                notes
-                    .get()
+                notes()
                     .into_iter()
-                    .map(|(words, matters)| view! { <li class:matters=move || matters>{words}</li> })
-                    .collect_view()
+                    .map(|(words, matters)| view! { <li class:matters=matters>{words}</li> })
+                    .collect_any()
             }}
         </ul>
     }
@@ -124,7 +132,9 @@ pub fn Notice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let kind = Memo::new(move |_| {
         page.summary.with(|summary| match &summary.headline {
-            Headline::Waiting { .. } => Some((NoticeKind::Waiting, summary.stream.clone())),
+            Headline::Waiting { .. } | Headline::Unfinished { .. } => {
+                Some((NoticeKind::Waiting, summary.stream.clone()))
+            }
             Headline::Missing(stream) => Some((NoticeKind::Missing, stream.clone())),
             Headline::NoSource => Some((NoticeKind::NoSource, "logs/demo".to_owned())),
             Headline::Unreachable => Some((NoticeKind::Gone, summary.stream.clone())),
@@ -134,25 +144,39 @@ pub fn Notice() -> impl IntoView {
             _ => None,
         })
     });
-    view! { {move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream /> })} }
+    // Whether its button was pressed, which goes with it.
+    let acted = RwSignal::new(false);
+    Effect::new(move || {
+        kind.get();
+        if acted.get_untracked() {
+            acted.set(false);
+            browser::refocus("stage");
+        }
+    });
+    view! { {move || kind.get().map(|(kind, stream)| view! { <NoticeBox kind stream acted /> }.into_any())} }
 }
 
 #[component]
-fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
+fn NoticeBox(kind: NoticeKind, stream: String, acted: RwSignal<bool>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let url = format!("{}/v1/stream/{}", browser::origin(), encode_path(&stream));
     let create = format!("curl -X PUT -H 'content-type: application/json' {url}");
-    let append =
-        format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}");
+    let content_type = page
+        .summary
+        .with_untracked(|summary| summary.content_type.clone());
+    let append = append_line(&url, &content_type);
     let problem = RwSignal::new(String::new());
     let on_create = move |_| {
         let controller = page.controller();
         wasm_bindgen_futures::spawn_local(async move {
-            if let Err(why) = controller.create().await {
-                problem.set(why);
+            match controller.create().await {
+                Ok(()) => acted.set(true),
+                Err(why) => problem.set(why),
             }
         });
     };
+    // Where there is a picture, the notice lies on it and does not move it.
+    let is_over = matches!(kind, NoticeKind::Waiting | NoticeKind::Gone);
     let body = match kind {
         NoticeKind::Waiting => view! {
             <h2>{page.localized(|text| text.waiting_title)}</h2>
@@ -180,7 +204,6 @@ fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
         }
         .into_any(),
         NoticeKind::Gone => view! {
-            <h2>{page.localized(|text| text.gone_title)}</h2>
             <p>{page.localized(|text| text.gone)}</p>
             <CommandLine line="cargo xtask serve".to_owned() />
         }
@@ -191,5 +214,19 @@ fn NoticeBox(kind: NoticeKind, stream: String) -> impl IntoView {
         }
         .into_any(),
     };
-    view! { <section class="notice">{body}</section> }
+    view! { <section class="notice" class:over=is_over data-testid="notice">{body}</section> }
+}
+
+/// The curl line that appends a message to a stream; of a text or binary stream a line, as the page counts lines.
+///
+/// - `content_type`: the stream's; empty for one that is to be made.
+fn append_line(url: &str, content_type: &str) -> String {
+    match ContentKind::of(content_type) {
+        ContentKind::Text | ContentKind::Binary if !content_type.is_empty() => {
+            format!("curl -H 'content-type: {content_type}' --data-binary $'hello\\n' {url}")
+        }
+        _ => {
+            format!("curl -H 'content-type: application/json' -d '{{\"hello\":\"world\"}}' {url}")
+        }
+    }
 }

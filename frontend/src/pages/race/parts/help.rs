@@ -7,6 +7,7 @@ use crate::app::Shell;
 use crate::pages::race::text::RaceText;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
+use crate::widgets::views::CollectAny;
 
 /// The help of the Race page.
 #[component]
@@ -18,15 +19,15 @@ pub fn RaceHelp() -> impl IntoView {
             .measured
             .iter()
             .map(|line| view! { <li>{*line}</li> })
-            .collect_view()
+            .collect_any()
     };
     view! {
         <p>{move || text().help_intro}</p>
         <ul class="faces">
-            {Technique::ALL.map(|technique| view! { <Explained technique /> }).collect_view()}
+            {Technique::ALL.map(|technique| view! { <Explained technique /> }).collect_any()}
         </ul>
         <h3>{move || text().measured_title}</h3>
-        <ul>{measured}</ul>
+        <ul>{move || measured()}</ul>
     }
 }
 

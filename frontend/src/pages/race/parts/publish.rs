@@ -7,43 +7,47 @@ use crate::browser;
 use crate::pages::race::context::RaceContext;
 use crate::widgets::command::CommandLine;
 
-/// The result of the last publication.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum PublishState {
-    None,
-    Sending,
-    Sent,
-    Refused(String),
-}
-
 /// The form that appends a message to the stream.
 #[component]
 pub fn Publish() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let message = RwSignal::new(String::new());
-    let outcome = RwSignal::new(PublishState::None);
+    let is_sending = RwSignal::new(false);
+    let is_sent = RwSignal::new(false);
+    // Why the last message was refused; empty if it was not.
+    let refused = RwSignal::new(String::new());
+    let forget = move || {
+        is_sent.set(false);
+        refused.set(String::new());
+    };
     let send = move || {
         let text = message.get_untracked();
-        if text.is_empty() || outcome.get_untracked() == PublishState::Sending {
+        if text.is_empty() || is_sending.get_untracked() {
             return;
         }
-        outcome.set(PublishState::Sending);
+        is_sending.set(true);
+        forget();
         let controller = page.controller();
         wasm_bindgen_futures::spawn_local(async move {
-            let became = match controller.publish(&text).await {
+            match controller.publish(&text).await {
                 Ok(()) => {
                     message.set(String::new());
-                    PublishState::Sent
+                    is_sent.set(true);
                 }
-                Err(why) => PublishState::Refused(why),
-            };
-            outcome.set(became);
+                Err(why) => refused.set(why),
+            }
+            is_sending.set(false);
         });
     };
-    let said = move || match outcome.get() {
-        PublishState::None | PublishState::Sending => String::new(),
-        PublishState::Sent => page.text().sent.to_owned(),
-        PublishState::Refused(why) => (page.text().refused)(&why),
+    let said = move || {
+        let why = refused.get();
+        if !why.is_empty() {
+            (page.text().refused)(&why)
+        } else if is_sent.get() {
+            page.text().sent.to_owned()
+        } else {
+            String::new()
+        }
     };
     view! {
         <form
@@ -62,17 +66,17 @@ pub fn Publish() -> impl IntoView {
                     autocomplete="off"
                     maxlength="4000"
                     aria-describedby="publish-hint"
-                    placeholder=Signal::derive(move || page.text().publish_placeholder.to_owned())
+                    placeholder=page.localized(|text| text.publish_placeholder)
                     prop:value=move || message.get()
                     on:input=move |event| {
                         message.set(event_target_value(&event));
-                        outcome.set(PublishState::None);
+                        forget();
                     }
                 />
                 <button class="primary" type="submit" data-testid="publish-send">{page.localized(|text| text.send)}</button>
             </div>
             <p class="hint" id="publish-hint">{page.localized(|text| text.publish_hint)}</p>
-            <p class="said" class:fault=move || matches!(outcome.get(), PublishState::Refused(_))>{said}</p>
+            <p class="said" role="status" data-testid="published" class:fault=move || !refused.with(String::is_empty)>{move || said()}</p>
         </form>
     }
 }
@@ -101,8 +105,8 @@ pub fn Latest() -> impl IntoView {
     view! {
         <section class="latest">
             <h2>{page.localized(|text| text.latest)}</h2>
-            <code class="message" tabindex="0">{shown}</code>
-            {move || (!stream.with(String::is_empty)).then(|| view! { <CommandLine line=line() /> })}
+            <code class="message" tabindex="0">{move || shown()}</code>
+            {move || (!stream.with(String::is_empty)).then(|| view! { <CommandLine line=line() /> }.into_any())}
         </section>
     }
 }

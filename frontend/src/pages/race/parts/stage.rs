@@ -5,13 +5,15 @@ use leptos::prelude::*;
 
 use super::canvases::RaceCanvases;
 use super::draw::GUTTER;
-use super::draw::sequence;
+use super::draw::sequence::{self, Detail};
 use super::tables::{FigureTable, RequestTable};
+use crate::numbers::px;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::headline::Headline;
 use crate::pages::race::text::RaceText;
 use crate::techniques::look;
 use crate::widgets::canvas::surface::Surface;
+use crate::widgets::views::CollectAny;
 
 /// From this width each lane has labels at both of its lifelines.
 const ROOMY: f64 = 480.0;
@@ -27,13 +29,15 @@ pub fn StageView() -> impl IntoView {
         NodeRef::<Canvas>::new(),
     ];
     let width = RwSignal::new(0.0);
+    let detail = RwSignal::new(Detail::default());
+    let sequence_hint = Signal::derive(move || (page.text().sequence_hint)(detail.get()));
     Effect::new(move || {
         let Some(host) = host.get() else { return };
         let surfaces = canvases.map(|canvas| canvas.get().and_then(Surface::new));
         let [Some(one), Some(two), Some(three)] = surfaces else {
             return;
         };
-        let canvases = RaceCanvases::new(host, [one, two, three], width, page.language);
+        let canvases = RaceCanvases::new(host, [one, two, three], (width, detail), page.language);
         *page.canvas().borrow_mut() = Some(canvases);
     });
     // Without a stream there is nothing to draw, and the notice explains why.
@@ -47,12 +51,12 @@ pub fn StageView() -> impl IntoView {
     });
     view! {
         <div hidden=move || nothing.get()>
-        <DrawingFigure title=|text| text.sequence hint=|text| text.sequence_hint canvas=canvases[0] test_id="sequence"
+        <DrawingFigure title=|text| text.sequence hint=sequence_hint canvas=canvases[0] test_id="sequence"
             host=host over=move || view! { <LaneNames width /> }
             table=|| view! { <RequestTable of=|text| text.sequence /> } />
-        <DrawingFigure title=|text| text.waterfall hint=|text| text.waterfall_hint canvas=canvases[1] test_id="waterfall"
+        <DrawingFigure title=|text| text.waterfall hint=page.localized(|text| text.waterfall_hint) canvas=canvases[1] test_id="waterfall"
             table=|| view! { <RequestTable of=|text| text.waterfall /> } />
-        <DrawingFigure title=|text| text.distribution hint=|text| text.distribution_hint canvas=canvases[2] test_id="distribution"
+        <DrawingFigure title=|text| text.distribution hint=page.localized(|text| text.distribution_hint) canvas=canvases[2] test_id="distribution"
             tools=|| view! { <ScaleSwitch /> }
             table=|| view! { <FigureTable /> } />
         </div>
@@ -63,7 +67,7 @@ pub fn StageView() -> impl IntoView {
 #[component]
 fn DrawingFigure(
     title: fn(&RaceText) -> &'static str,
-    hint: fn(&RaceText) -> &'static str,
+    #[prop(into)] hint: Signal<&'static str>,
     canvas: NodeRef<Canvas>,
     test_id: &'static str,
     #[prop(optional)] host: NodeRef<Div>,
@@ -76,12 +80,12 @@ fn DrawingFigure(
     view! {
         <figure class=format!("figure {test_id}")>
             <figcaption>
-                <h2>{move || title(page.text())}</h2>
-                <p class="hint">{move || hint(page.text())}</p>
+                <h2>{page.localized(title)}</h2>
+                <p class="hint">{hint}</p>
                 {tools.run()}
             </figcaption>
             <div class="canvas" node_ref=host>
-                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=move || hint(page.text())></canvas>
+                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=hint></canvas>
                 {over.run()}
             </div>
             <details
@@ -99,10 +103,11 @@ fn DrawingFigure(
 fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let lanes = Memo::new(move |_| {
-        page.settings
-            .with(|settings| settings.lanes_on().collect::<Vec<_>>())
+        page.summary.with(|summary| {
+            let on = summary.lanes.iter().filter(|lane| lane.is_on());
+            on.map(|lane| lane.technique).collect::<Vec<_>>()
+        })
     });
-    let px = |value: f64| format!("{value}px");
     view! {
         <div class="names" style:left=px(GUTTER + 4.0)>
             {move || {
@@ -122,19 +127,23 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
                         });
                         view! {
                             <span class=format!("t-{}", technique.name()) style:top=px(band.server_y - 17.0)>
-                                <b>{name}</b>
+                                <b>{move || name()}</b>
                                 {server}
                             </span>
                             {client}
                         }
                     })
-                    .collect_view()
+                    .collect_any()
             }}
         </div>
         <p class="stepped">
             {move || {
                 let by = page.stepped_ms.get();
-                (page.paused.get() && by != 0.0).then(|| (page.text().stepped)(by))
+                if page.paused.get() && by != 0.0 {
+                    (page.text().stepped)(by)
+                } else {
+                    String::new()
+                }
             }}
         </p>
     }

@@ -4,7 +4,6 @@ use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
 use crate::browser;
-use crate::language::Language;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::LanePhase;
@@ -12,21 +11,14 @@ use crate::pages::race::model::lane_summary::LaneSummary;
 use crate::pages::race::model::race::RaceState;
 use crate::pages::race::text::RaceText;
 use crate::techniques::look;
+use crate::widgets::views::CollectAny;
 
 /// Requests of each lane that are listed.
 const REQUESTS: usize = 4;
 
 /// The second of the run: tables that change more often can't be read.
-fn second(page: RaceContext) -> Memo<u64> {
-    Memo::new(move |_| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "seconds of a run"
-        )]
-        let second = page.summary.with(|summary| summary.run_s.max(0.0)) as u64;
-        second
-    })
+pub(super) fn second(page: RaceContext) -> Memo<f64> {
+    Memo::new(move |_| page.summary.with(|summary| summary.run_s.floor()))
 }
 
 struct RequestRow {
@@ -46,45 +38,91 @@ pub fn RequestTable(
     let page = expect_context::<RaceContext>();
     let second = second(page);
     let rows = move || {
-        second.track();
-        page.stepped_ms.track();
+        // Read, not tracked: a memo that nobody has read does not notify.
+        second.get();
+        page.stepped_ms.get();
         page.controller()
             .with_shown(browser::now_ms(), request_rows)
     };
+    let rows = move || {
+        rows()
+            .into_iter()
+            .map(|request| {
+                let cells = [
+                    numbers::fixed(request.ago_s, 1),
+                    if request.status == 0 {
+                        "…".to_owned()
+                    } else {
+                        request.status.to_string()
+                    },
+                    numbers::count(request.bytes),
+                    request
+                        .lasted_ms
+                        .map_or_else(|| page.text().still_open.to_owned(), numbers::ms),
+                ];
+                row(page, request.technique, false, cells.into())
+            })
+            .collect::<Vec<_>>()
+    };
+    let caption = page.localized(|text| text.open_requests);
+    table(page, page.localized(of), caption, request_columns, rows.into())
+}
+
+fn request_columns(page: RaceContext) -> Vec<&'static str> {
+    let text = page.text();
+    vec![
+        page.shell.text().technique,
+        text.since,
+        text.response,
+        text.body_column,
+        text.lasted,
+    ]
+}
+
+/// A table in a box that scrolls.
+///
+/// - `label`: names the box.
+/// - `columns`: their names.
+pub(super) fn table(
+    page: RaceContext,
+    label: Signal<&'static str>,
+    caption: Signal<&'static str>,
+    columns: fn(RaceContext) -> Vec<&'static str>,
+    rows: Callback<(), Vec<AnyView>>,
+) -> AnyView {
+    let names = move || {
+        let names = columns(page).into_iter();
+        names
+            .map(|name| view! { <th scope="col">{name}</th> })
+            .collect_any()
+    };
     view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=move || of(page.text())>
+        <div class="scroll" tabindex="0" role="region" aria-label=label>
             <table>
-                <caption>{page.localized(|text| text.open_requests)}</caption>
-                <thead>
-                    <tr>
-                        <th scope="col">{page.shell.localized(|text| text.technique)}</th>
-                        <th scope="col">{page.localized(|text| text.since)}</th>
-                        <th scope="col">{page.localized(|text| text.response)}</th>
-                        <th scope="col">{page.localized(|text| text.body_column)}</th>
-                        <th scope="col">{page.localized(|text| text.lasted)}</th>
-                    </tr>
-                </thead>
-                <tbody>
-                    {move || {
-                        rows()
-                            .into_iter()
-                            .map(|row| {
-                                view! {
-                                    <tr>
-                                        <th scope="row">{look(row.technique).label.in_language(page.language.get())}</th>
-                                        <td>{numbers::fixed(row.ago_s, 1)}</td>
-                                        <td>{if row.status == 0 { "…".to_owned() } else { row.status.to_string() }}</td>
-                                        <td>{numbers::count(row.bytes)}</td>
-                                        <td>{row.lasted_ms.map_or_else(|| page.text().still_open.to_owned(), numbers::ms)}</td>
-                                    </tr>
-                                }
-                            })
-                            .collect_view()
-                    }}
-                </tbody>
+                <caption>{caption}</caption>
+                <thead><tr>{move || names()}</tr></thead>
+                <tbody>{move || rows.run(())}</tbody>
             </table>
         </div>
     }
+    .into_any()
+}
+
+/// A technique's row.
+pub(super) fn row(
+    page: RaceContext,
+    technique: Technique,
+    is_current: bool,
+    cells: Vec<String>,
+) -> AnyView {
+    let name = look(technique).label.in_language(page.language.get());
+    view! {
+        <tr aria-current=is_current.to_string()>
+            <th scope="row">{name}</th>
+            {cells.into_iter().map(|cell| view! { <td>{cell}</td> }).collect_any()}
+        </tr>
+    }
+    .into_any()
 }
 
 fn request_rows(race: &RaceState, at_ms: f64) -> Vec<RequestRow> {
@@ -119,27 +157,21 @@ pub fn FigureTable() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let second = second(page);
     let lanes = move || {
-        second.track();
+        second.get();
         page.summary.with_untracked(|summary| summary.lanes.clone())
     };
-    view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=page.localized(|text| text.table_late)>
-            <table>
-                <caption>{page.localized(|text| text.table_late)}</caption>
-                <thead>
-                    <tr>
-                        {move || columns(page).map(|name| view! { <th scope="col">{name}</th> }).collect_view()}
-                    </tr>
-                </thead>
-                <tbody>{move || lanes().iter().map(|lane| figure_row(lane, page.language.get())).collect_view()}</tbody>
-            </table>
-        </div>
-    }
+    let rows = move || {
+        let lanes = lanes();
+        let rows = lanes.iter().map(|lane| figure_row(page, lane));
+        rows.collect::<Vec<_>>()
+    };
+    let label = page.localized(|text| text.table_late);
+    table(page, label, label, figure_columns, rows.into())
 }
 
-fn columns(page: RaceContext) -> [&'static str; 14] {
+fn figure_columns(page: RaceContext) -> Vec<&'static str> {
     let text = page.text();
-    [
+    vec![
         page.shell.text().technique,
         text.samples,
         text.minimum,
@@ -149,15 +181,19 @@ fn columns(page: RaceContext) -> [&'static str; 14] {
         text.maximum,
         text.mean,
         text.predicted,
+        text.client_time,
+        text.client_p99,
+        text.to_catch_up,
         text.request_heads,
         text.response_heads,
         text.framing,
         text.bodies,
+        text.own_port,
         text.connections,
     ]
 }
 
-fn figure_row(lane: &LaneSummary, language: Language) -> impl IntoView + use<> {
+fn figure_row(page: RaceContext, lane: &LaneSummary) -> AnyView {
     let ms = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), numbers::ms);
     let counts = lane.counts;
     let bytes = |take: fn(&tailwater_protocol::lab::LaneCounts) -> u64| {
@@ -174,16 +210,15 @@ fn figure_row(lane: &LaneSummary, language: Language) -> impl IntoView + use<> {
         ms(lane.max_ms),
         ms(lane.mean_ms),
         ms(lane.predicted_ms),
+        numbers::fixed(lane.client_down_ms, 2),
+        numbers::fixed(lane.client_p99_ms, 2),
+        numbers::count(lane.catch_up_requests),
         bytes(|counts| counts.request_head_bytes),
         bytes(|counts| counts.response_head_bytes),
         bytes(|counts| counts.request_framing_bytes + counts.response_framing_bytes),
         bytes(|counts| counts.request_body_bytes + counts.response_body_bytes),
-        bytes(|counts| counts.connections),
+        bytes(|counts| counts.cross_origin_bytes),
+        bytes(|counts| counts.connections_open),
     ];
-    view! {
-        <tr>
-            <th scope="row">{look(lane.technique).label.in_language(language)}</th>
-            {cells.map(|cell| view! { <td>{cell}</td> }).collect_view()}
-        </tr>
-    }
+    row(page, lane.technique, false, cells.into())
 }

@@ -2,18 +2,21 @@
 
 use std::iter;
 
-use tailwater_lab::{Doubt, Finding, Verdict};
+use tailwater_lab::{Advice, AdviceReason, Doubt, Finding, Verdict};
 use tailwater_protocol::Technique;
 use tailwater_protocol::lab::Pattern;
 
-use super::RaceText;
+use super::{AdviceText, RaceText};
+use crate::lanes::ReaderPlace;
 use crate::language::Language;
 use crate::numbers::{
     Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, seconds, size, span_ms,
 };
-use crate::pages::race::model::headline::{Cost, Headline, LaneGroup};
+use crate::pages::race::model::headline::{Cost, Headline, LaneGroup, Ranking};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::Measure;
+use crate::pages::race::parts::draw::sequence::Detail;
+use crate::pages::race::parts::presets::PathPreset;
 use crate::techniques::look;
 
 const LANGUAGE: Language = Language::English;
@@ -35,21 +38,34 @@ pub(super) const TEXT: RaceText = RaceText {
     cost,
     announced: |state, headline| format!("{state}. {headline}"),
     phase,
-    clock: |bound, probes| format!("clocks agree within {} ({probes} probes)", within_ms(bound)),
+    clock: |bound, probes| {
+        format!(
+            "clocks agree within {} ({})",
+            within_ms(bound),
+            plural(probes as u64, "probe", "probes")
+        )
+    },
     clock_unknown: "comparing the clocks…",
-    relay_counts: "bytes counted at the server's socket, each lane on a port of its own",
+    readers: |place| match place {
+        ReaderPlace::OwnWorkers => "each lane is read in a worker of its own",
+        ReaderPlace::OneWorker => "all lanes are read in one worker, as there is one processor",
+        ReaderPlace::Page => {
+            "this browser gives the page no workers: lanes and drawings share one thread and slow each other down"
+        }
+    },
+    relay_counts: "bytes counted at the server's socket, each lane on a port of its own; what only that costs is left out and stands in the table",
     lab_off: "the server's lab is off: lanes share the page's origin, and header bytes can't be counted",
     none_free: "the server has no free ports for the lanes: lanes share the page's origin, and header bytes can't be counted",
     ports_shut: "the lanes' own ports can't be reached from here: lanes share the page's origin, and header bytes can't be counted",
     hidden: |samples| {
         format!(
-            "{} samples discarded: the tab was hidden, or the page could not run",
-            count(samples)
+            "{} discarded: the tab was hidden, or the page could not run",
+            plural(samples, "sample", "samples")
         )
     },
     behind_first: "these messages have no due time: lateness is counted from the arrival in the first lane",
+    periodic: "events are periodic: how late polling is depends on the phase between its requests and the events, which is drawn at random",
     paused_note: "Paused. Measuring continues; figures and drawings are not updated.",
-    server_gone: "The server does not answer. The page keeps trying and goes on by itself.",
     from_tail: |skipped| {
         format!(
             "followed from the current tail; {} before it are not read",
@@ -81,9 +97,19 @@ pub(super) const TEXT: RaceText = RaceText {
     judged,
     needs,
     sequence: "Requests, responses and events",
-    sequence_hint: "Time runs to the right. Grey lines up are requests, lines down are responses. Hollow shape: an event is due. Filled shape: it has arrived.",
+    sequence_hint: |detail| match detail {
+        Detail::Shapes => {
+            "Time runs to the right. Grey lines up are requests, lines down are responses. Hollow shape: an event is due. Filled shape: it has arrived."
+        }
+        Detail::Wires => {
+            "Many events: each is a line down to the small mark where it arrives. The area that hangs from the server's line is how many wait there. Grey lines are requests."
+        }
+        Detail::Columns => {
+            "Too many events to draw each: they are counted. The area on the client's line: how many arrive (logarithmic). The area that hangs from the server's line: how many wait there."
+        }
+    },
     waterfall: "Requests over time",
-    waterfall_hint: "Light: held open. Dark: bytes. Tick: a chunk. Shape: an event.",
+    waterfall_hint: "Light: held open. Dark: bytes. Tick: a chunk. Shape: an event, while there is room for shapes. Hollow: an answer without one.",
     distribution: "Latency distribution",
     distribution_hint: "Share of events that have arrived within a time. Solid: measured. Dashed: predicted.",
     powers: "Powers of ten",
@@ -107,7 +133,11 @@ pub(super) const TEXT: RaceText = RaceText {
     response_heads: "response heads",
     framing: "framing",
     bodies: "bodies",
-    connections: "connections",
+    own_port: "for the own port",
+    connections: "connections open",
+    client_time: "browser, mean",
+    client_p99: "browser, p99",
+    to_catch_up: "requests to catch up",
     since: "sent (s ago)",
     response: "response",
     open_requests: "The last requests of each lane",
@@ -122,8 +152,8 @@ pub(super) const TEXT: RaceText = RaceText {
     stream_name: "Name of the stream",
     stream_name_hint: "logs/demo",
     follow: "Follow",
-    generator: "Generated events",
-    generator_hint: "Rate, pattern and size belong to generated events.",
+    generator: "Events",
+    generator_hint: "Rate and size belong to generated events; the pulse has the pattern only.",
     rate: "Rate",
     pattern: "Pattern",
     pattern_name: |pattern| match pattern {
@@ -135,9 +165,19 @@ pub(super) const TEXT: RaceText = RaceText {
     timing: "Timing",
     interval: "Poll interval",
     hold: "Long-poll hold",
+    path: "Path to the server, delay added in all",
+    path_name: |path| match path {
+        PathPreset::Machine => "this machine",
+        PathPreset::City => "same city",
+        PathPreset::Country => "neighbouring country",
+        PathPreset::Continent => "other continent",
+        PathPreset::Mobile => "mobile network (4G)",
+    },
+    path_own: "own values",
     delay_up: "Delay up",
     delay_down: "Delay down",
-    delay_hint: "Delay is added by the relay, so that the lanes differ as on a real network.",
+    delay_none: "No delay is added: that takes the relays of the lab.",
+    delay_hint: "The relay adds the delay, so that the lanes differ as on a real network.",
     window: "Window",
     reset: "Reset all",
     publish: "Publish",
@@ -162,7 +202,6 @@ pub(super) const TEXT: RaceText = RaceText {
     or_append: "then append to it:",
     no_source_title: "Which stream?",
     no_source: "The lab of this server is off, so it has no pulse and no generated events. Enter the name of a stream, or create one in a shell:",
-    gone_title: "The server does not answer",
     gone: "Is it running? The page tries again every two seconds. Start it with:",
     failed_title: "The stream can't be followed",
     help_title: "About this page",
@@ -180,6 +219,22 @@ pub(super) const TEXT: RaceText = RaceText {
         "The first second of a lane and the time in which the tab was hidden are not measured.",
         "If server and browser are on one machine, there is no network between them: add delay to see its effect.",
     ],
+    advice: AdviceText {
+        title: "Which technique should I use?",
+        within: "95 % of the events within (ms)",
+        clients: "clients",
+        clients_send: "clients send, too",
+        sentence: advice,
+        unknown: "Rate and way are not known yet.",
+        table: "What each technique costs all clients together, at the rate, size, way and poll interval of this race",
+        latency: "p95 (ms)",
+        requests: "requests/s",
+        bytes: "MB/h",
+        connections: "open connections",
+        source: "bytes",
+        measured: "measured here",
+        computed: "computed",
+    },
     foot: "Latency from the due time to the page's script. Bytes are application bytes at the server's socket.",
 };
 
@@ -237,8 +292,8 @@ fn headline(headline: &Headline) -> String {
         Headline::Failed(why) => format!("The stream can't be followed: {why}."),
         Headline::Closed { events } => {
             format!(
-                "The stream is closed; every lane has read all {} messages.",
-                count(*events)
+                "The stream is closed; every lane has read to its end, {}.",
+                plural(*events, "message", "messages")
             )
         }
         Headline::Waiting { lanes, before: 0 } => {
@@ -246,9 +301,9 @@ fn headline(headline: &Headline) -> String {
         }
         Headline::Waiting { lanes, before } => {
             format!(
-                "{} caught up on {} messages and listening.",
+                "{} caught up on {} and listening.",
                 lanes_are(*lanes),
-                count(*before)
+                plural(*before, "message", "messages")
             )
         }
         Headline::First { lanes, events } => {
@@ -258,21 +313,64 @@ fn headline(headline: &Headline) -> String {
                 if *lanes == 1 { "lane" } else { "lanes" }
             )
         }
+        Headline::Unfinished { bytes } => format!(
+            "{} of a line have arrived, but not its end. Messages of text and binary streams are counted by lines.",
+            plural(*bytes as u64, "byte", "bytes")
+        ),
+        Headline::Broken {
+            technique,
+            lost,
+            fell_behind: true,
+            ..
+        } => format!(
+            "{} was slower than the server keeps events, and has lost {}.",
+            capital(look(*technique).name_in_sentence.english),
+            plural(*lost, "event", "events")
+        ),
         Headline::Broken {
             technique,
             lost,
             repeated,
+            fell_behind: false,
         } => format!(
             "{} has lost {} and repeated {}. This must not happen.",
             capital(look(*technique).name_in_sentence.english),
             plural(*lost, "event", "events"),
             count(*repeated)
         ),
-        Headline::Ranking {
-            measure,
-            lane_groups,
-            interval_ms,
-        } => ranking(*measure, lane_groups, *interval_ms),
+        Headline::Ranking(ranking) => sentence(ranking),
+    }
+}
+
+fn sentence(ranking: &Ranking) -> String {
+    let Ranking { failed, silent, .. } = ranking;
+    let lead = if failed.is_empty() {
+        String::new()
+    } else {
+        format!("{} failed. ", capital(&names(failed)))
+    };
+    let rest = if silent.is_empty() {
+        String::new()
+    } else {
+        format!("; {} not yet", names(silent))
+    };
+    let end = if failed.is_empty() {
+        "Nothing lost, nothing repeated."
+    } else {
+        "Nothing lost, nothing repeated in these."
+    };
+    let ranking = capital(&steps(ranking));
+    format!("{lead}{ranking}{rest}. {end}")
+}
+
+/// One figure, or the two ends of a range if they are written differently.
+fn range_ms(group: &LaneGroup) -> String {
+    let (from, to) = (ms(group.from_ms), ms(group.to_ms));
+    let to = Unit::Millisecond.of(&to, LANGUAGE);
+    if to == Unit::Millisecond.of(&from, LANGUAGE) {
+        to
+    } else {
+        format!("{from} to {to}")
     }
 }
 
@@ -292,28 +390,31 @@ fn plural(number: u64, one: &str, many: &str) -> String {
     }
 }
 
-fn ranking(measure: Measure, lane_groups: &[LaneGroup], interval_ms: f64) -> String {
+fn steps(ranking: &Ranking) -> String {
+    let Ranking {
+        measure,
+        lane_groups,
+        interval_ms,
+        ..
+    } = ranking;
     let step = |(index, group): (usize, &LaneGroup)| {
         let mut who = names(&group.techniques);
         if group.techniques == [Technique::Poll] {
-            who.push_str(&format!(" every {}", span_ms(interval_ms, LANGUAGE)));
+            who.push_str(&format!(" every {}", span_ms(*interval_ms, LANGUAGE)));
         }
-        match (index, measure) {
+        match (index, *measure) {
             (0, Measure::FromDue) => {
                 let verb = if group.techniques.len() == 1 {
                     "shows"
                 } else {
                     "show"
                 };
-                format!(
-                    "{who} {verb} an event {} after it was due",
-                    in_ms(group.late_ms, LANGUAGE)
-                )
+                format!("{who} {verb} an event {} after it was due", range_ms(group))
             }
             (0, Measure::BehindFirst) if lane_groups.len() == 1 => {
                 format!(
                     "{who} show a message within {} of each other",
-                    in_ms(group.late_ms.max(0.1), LANGUAGE)
+                    in_ms(group.to_ms.max(0.1), LANGUAGE)
                 )
             }
             (0, Measure::BehindFirst) => {
@@ -326,15 +427,36 @@ fn ranking(measure: Measure, lane_groups: &[LaneGroup], interval_ms: f64) -> Str
                     }
                 )
             }
-            (_, Measure::FromDue) => format!("{who} {}", in_ms(group.late_ms, LANGUAGE)),
-            (_, Measure::BehindFirst) => format!("{who} {} later", in_ms(group.late_ms, LANGUAGE)),
+            (_, Measure::FromDue) => format!("{who} {}", range_ms(group)),
+            (_, Measure::BehindFirst) => format!("{who} {} later", range_ms(group)),
         }
     };
     let steps: Vec<String> = lane_groups.iter().enumerate().map(step).collect();
-    format!(
-        "{}. Nothing lost, nothing repeated.",
-        capital(&steps.join(", "))
-    )
+    steps.join(", ")
+}
+
+fn advice(advice: &Advice) -> String {
+    let name = capital(look(advice.technique).name_in_sentence.english);
+    let reason = match advice.reason {
+        AdviceReason::PollingSuffices => {
+            "it is in time, needs no open connection, and costs at most twice the bytes of anything else"
+        }
+        AdviceReason::ClientsSend => {
+            "it is in time, and a message to the server is a frame in the place of a request"
+        }
+        AdviceReason::Cheapest => "it is in time and costs the least or not much more",
+        AdviceReason::Fastest => "nothing is in time at this distance, and it is the fastest",
+    };
+    let interval = advice.interval_max.as_secs_f64() * 1_000.0;
+    let change = if interval >= 1.0 {
+        format!(
+            "Polling is in time up to an interval of {}.",
+            span_ms(interval.floor(), LANGUAGE)
+        )
+    } else {
+        "Polling is never in time.".to_owned()
+    };
+    format!("{name}: {reason}. {change}")
 }
 
 fn cost(cost: &Cost) -> String {
@@ -380,6 +502,13 @@ fn needs(doubt: Doubt) -> String {
         }
         Doubt::SourceLate { late_ms } => {
             format!("the source was {} late", in_ms(late_ms, LANGUAGE))
+        }
+        Doubt::ClientBusy { client_ms } if client_ms < Doubt::BUSY_MS => format!(
+            "too close to tell: the browser itself takes up to {}",
+            in_ms(client_ms, LANGUAGE)
+        ),
+        Doubt::ClientBusy { client_ms } => {
+            format!("the browser was busy (p99 {})", in_ms(client_ms, LANGUAGE))
         }
     }
 }

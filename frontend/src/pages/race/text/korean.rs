@@ -1,18 +1,21 @@
 //! The Korean texts of the Race page; docs/korean.md has the glossary and the rules.
 
-use tailwater_lab::{Doubt, Finding, Verdict};
+use tailwater_lab::{Advice, AdviceReason, Doubt, Finding, Verdict};
 use tailwater_protocol::Technique;
 use tailwater_protocol::lab::Pattern;
 
-use super::RaceText;
 use super::english::whole_s;
+use super::{AdviceText, RaceText};
+use crate::lanes::ReaderPlace;
 use crate::language::Language;
 use crate::numbers::{
     Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, seconds, size, span_ms,
 };
-use crate::pages::race::model::headline::{Cost, Headline, LaneGroup};
+use crate::pages::race::model::headline::{Cost, Headline, LaneGroup, Ranking};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::Measure;
+use crate::pages::race::parts::draw::sequence::Detail;
+use crate::pages::race::parts::presets::PathPreset;
 use crate::techniques::look;
 
 const LANGUAGE: Language = Language::Korean;
@@ -36,7 +39,14 @@ pub(super) const TEXT: RaceText = RaceText {
     phase,
     clock: |bound, probes| format!("시계 오차 {} 이내({probes}회 측정)", within_ms(bound)),
     clock_unknown: "시계 오차를 측정하는 중…",
-    relay_counts: "바이트는 서버 소켓에서 측정하며 레인마다 포트가 다릅니다",
+    readers: |place| match place {
+        ReaderPlace::OwnWorkers => "레인마다 별도의 워커에서 읽습니다",
+        ReaderPlace::OneWorker => "프로세서가 하나이므로 모든 레인을 워커 하나에서 읽습니다",
+        ReaderPlace::Page => {
+            "이 브라우저에서는 워커를 사용할 수 없어 레인과 그림이 한 스레드를 함께 쓰므로 서로 느려집니다"
+        }
+    },
+    relay_counts: "바이트는 서버 소켓에서 측정하며 레인마다 포트가 다릅니다. 포트가 달라서 생기는 바이트는 제외하고 표에 따로 표시합니다",
     lab_off: "서버의 lab 기능이 꺼져 있어 레인들이 페이지와 같은 origin을 함께 쓰므로 헤더 바이트를 측정할 수 없습니다",
     none_free: "서버에 레인용 포트가 남아 있지 않아 레인들이 페이지와 같은 origin을 함께 쓰므로 헤더 바이트를 측정할 수 없습니다",
     ports_shut: "레인 전용 포트에 연결할 수 없어 레인들이 페이지와 같은 origin을 함께 쓰므로 헤더 바이트를 측정할 수 없습니다",
@@ -47,8 +57,8 @@ pub(super) const TEXT: RaceText = RaceText {
         )
     },
     behind_first: "이 메시지에는 예정 시각이 없어, 가장 먼저 받은 레인보다 늦은 정도를 지연으로 표시합니다",
+    periodic: "주기적으로 발생하는 이벤트이므로 Polling의 지연은 요청과 이벤트 사이의 위상에 따라 달라지며, 위상은 무작위로 정해집니다",
     paused_note: "일시 정지했습니다. 측정은 계속되며 수치와 그림만 멈춰 있습니다.",
-    server_gone: "서버가 응답하지 않습니다. 페이지가 계속 다시 시도하며, 연결되면 자동으로 재개합니다.",
     from_tail: |skipped| {
         format!(
             "현재 시점부터 읽으며 이전 데이터({})는 읽지 않습니다",
@@ -80,9 +90,19 @@ pub(super) const TEXT: RaceText = RaceText {
     judged,
     needs,
     sequence: "요청과 응답의 흐름",
-    sequence_hint: "시간은 왼쪽에서 오른쪽으로 흐릅니다. 올라가는 회색 선은 요청, 내려오는 선은 응답입니다. 빈 도형은 이벤트의 예정 시각, 채운 도형은 도착 시각입니다.",
+    sequence_hint: |detail| match detail {
+        Detail::Shapes => {
+            "시간은 왼쪽에서 오른쪽으로 흐릅니다. 올라가는 회색 선은 요청, 내려오는 선은 응답입니다. 빈 도형은 이벤트의 예정 시각, 채운 도형은 도착 시각입니다."
+        }
+        Detail::Wires => {
+            "이벤트가 많아 하나씩 선으로 그립니다. 내려오는 선 끝의 작은 표시가 도착 시각입니다. 서버 선 아래로 드리운 면은 서버에서 대기 중인 이벤트 수, 회색 선은 요청입니다."
+        }
+        Detail::Columns => {
+            "이벤트가 너무 많아 개수로 그립니다. 클라이언트 선 위의 면은 도착한 이벤트 수(로그 눈금), 서버 선 아래로 드리운 면은 대기 중인 이벤트 수입니다."
+        }
+    },
     waterfall: "시간에 따른 요청",
-    waterfall_hint: "옅은 색: 열린 요청. 짙은 색: 바이트. 눈금: 청크. 도형: 이벤트.",
+    waterfall_hint: "옅은 색: 열린 요청. 짙은 색: 바이트. 눈금: 청크. 도형: 이벤트(자리가 있을 때). 빈 도형: 빈 응답.",
     distribution: "이벤트 지연 분포",
     distribution_hint: "가로축의 시간 안에 도착한 이벤트의 비율입니다. 실선은 측정값, 파선은 예측값입니다.",
     powers: "로그 눈금",
@@ -106,7 +126,11 @@ pub(super) const TEXT: RaceText = RaceText {
     response_heads: "응답 헤더",
     framing: "프레이밍",
     bodies: "본문",
-    connections: "연결",
+    client_time: "브라우저 평균",
+    client_p99: "브라우저 p99",
+    to_catch_up: "따라잡기 요청",
+    own_port: "전용 포트 때문",
+    connections: "열린 연결",
     since: "요청 시점(초 전)",
     response: "응답",
     open_requests: "레인별 최근 요청",
@@ -121,8 +145,8 @@ pub(super) const TEXT: RaceText = RaceText {
     stream_name: "스트림 이름",
     stream_name_hint: "logs/demo",
     follow: "읽기 시작",
-    generator: "생성 이벤트",
-    generator_hint: "발생률, 발생 패턴, 크기는 생성 이벤트에만 적용됩니다.",
+    generator: "이벤트",
+    generator_hint: "발생률과 크기는 생성 이벤트에만, 발생 패턴은 서버 상태 이벤트에도 적용됩니다.",
     rate: "발생률",
     pattern: "발생 패턴",
     pattern_name: |pattern| match pattern {
@@ -134,8 +158,18 @@ pub(super) const TEXT: RaceText = RaceText {
     timing: "타이밍",
     interval: "Polling 주기",
     hold: "Long Polling 대기 시간",
+    path: "서버까지의 경로와 왕복 추가 지연",
+    path_name: |path| match path {
+        PathPreset::Machine => "같은 컴퓨터",
+        PathPreset::City => "같은 도시",
+        PathPreset::Country => "이웃 나라",
+        PathPreset::Continent => "다른 대륙",
+        PathPreset::Mobile => "모바일 네트워크(4G)",
+    },
+    path_own: "직접 입력",
     delay_up: "추가 지연(요청)",
     delay_down: "추가 지연(응답)",
+    delay_none: "지연을 추가하지 않습니다. 지연을 추가하려면 lab 기능의 릴레이가 필요합니다.",
     delay_hint: "릴레이가 지연을 추가하므로 실제 네트워크에서처럼 레인 사이에 차이가 생깁니다.",
     window: "표시 구간",
     reset: "기본값으로 되돌리기",
@@ -163,7 +197,6 @@ pub(super) const TEXT: RaceText = RaceText {
     or_append: "이어서 메시지 추가:",
     no_source_title: "읽을 스트림을 지정하세요",
     no_source: "이 서버는 lab 기능이 꺼져 있어 서버 상태 이벤트와 생성 이벤트가 없습니다. 스트림 이름을 입력하거나 셸에서 새로 만드세요:",
-    gone_title: "서버가 응답하지 않습니다",
     gone: "서버가 실행 중인지 확인하세요. 페이지는 2초마다 다시 요청합니다. 실행 명령:",
     failed_title: "스트림을 읽을 수 없습니다",
     help_title: "화면 설명",
@@ -181,6 +214,22 @@ pub(super) const TEXT: RaceText = RaceText {
         "레인의 첫 1초와 탭이 가려져 있던 구간은 제외합니다.",
         "서버와 브라우저가 같은 컴퓨터에 있으면 네트워크 지연이 거의 없습니다. 지연을 추가해 네트워크의 영향을 확인하세요.",
     ],
+    advice: AdviceText {
+        title: "사용할 방식 추천",
+        within: "이벤트 95%의 도착 시간(ms)",
+        clients: "클라이언트 수",
+        clients_send: "클라이언트도 메시지를 보냄",
+        sentence: advice,
+        unknown: "발생률과 전송 시간을 아직 알 수 없습니다.",
+        table: "현재 비교의 발생률, 크기, 전송 시간, 주기에서 모든 클라이언트가 쓰는 자원",
+        latency: "p95(ms)",
+        requests: "요청/초",
+        bytes: "MB/시간",
+        connections: "열린 연결",
+        source: "바이트",
+        measured: "여기서 측정",
+        computed: "계산",
+    },
     foot: "지연은 예정 시각부터 페이지의 스크립트에 도달하기까지입니다. 바이트는 서버 소켓에서 측정한 애플리케이션 계층의 바이트입니다.",
 };
 
@@ -240,40 +289,85 @@ fn headline(headline: &Headline) -> String {
                 count(*events)
             )
         }
+        Headline::Unfinished { bytes } => format!(
+            "줄 하나의 {}바이트가 도착했지만 줄이 아직 끝나지 않았습니다. 텍스트와 바이너리 스트림의 메시지는 줄 단위로 셉니다.",
+            count(*bytes as u64)
+        ),
+        Headline::Broken {
+            technique,
+            lost,
+            fell_behind: true,
+            ..
+        } => format!(
+            "{}: 서버의 보관 기간보다 느려 이벤트 {}개를 잃었습니다.",
+            look(*technique).name_in_sentence.korean,
+            count(*lost)
+        ),
         Headline::Broken {
             technique,
             lost,
             repeated,
+            fell_behind: false,
         } => format!(
             "{}: 이벤트 {}개 유실, {}개 중복. 발생해서는 안 되는 오류입니다.",
             look(*technique).name_in_sentence.korean,
             count(*lost),
             count(*repeated)
         ),
-        Headline::Ranking {
-            measure,
-            lane_groups,
-            interval_ms,
-        } => ranking(*measure, lane_groups, *interval_ms),
+        Headline::Ranking(ranking) => sentence(ranking),
     }
 }
 
-fn ranking(measure: Measure, lane_groups: &[LaneGroup], interval_ms: f64) -> String {
+fn sentence(ranking: &Ranking) -> String {
+    let Ranking { failed, silent, .. } = ranking;
+    let lead = if failed.is_empty() {
+        String::new()
+    } else {
+        format!("{} 실패. ", names(failed))
+    };
+    let rest = if silent.is_empty() {
+        String::new()
+    } else {
+        format!(", {} 아직 없음", names(silent))
+    };
+    let end = if failed.is_empty() {
+        "유실과 중복은 없습니다."
+    } else {
+        "나머지 레인에는 유실과 중복이 없습니다."
+    };
+    format!("{lead}{}{rest}. {end}", steps(ranking))
+}
+
+/// One figure, or the two ends of a range if they are written differently.
+fn range_ms(group: &LaneGroup) -> String {
+    let (from, to) = (ms(group.from_ms), ms(group.to_ms));
+    let to = Unit::Millisecond.of(&to, LANGUAGE);
+    if to == Unit::Millisecond.of(&from, LANGUAGE) {
+        to
+    } else {
+        format!("{from}–{to}")
+    }
+}
+
+fn steps(ranking: &Ranking) -> String {
+    let Ranking {
+        measure,
+        lane_groups,
+        interval_ms,
+        ..
+    } = ranking;
     let step = |(index, group): (usize, &LaneGroup)| {
         let mut who = names(&group.techniques);
         if group.techniques == [Technique::Poll] {
-            who.push_str(&format!("({} 주기)", span_ms(interval_ms, LANGUAGE)));
+            who.push_str(&format!("({} 주기)", span_ms(*interval_ms, LANGUAGE)));
         }
-        match (index, measure) {
-            (_, Measure::FromDue) => format!("{who} {}", in_ms(group.late_ms, LANGUAGE)),
+        match (index, *measure) {
+            (_, Measure::FromDue) => format!("{who} {}", range_ms(group)),
             (0, Measure::BehindFirst) if lane_groups.len() == 1 => {
-                format!(
-                    "{who} 모두 {} 이내",
-                    in_ms(group.late_ms.max(0.1), LANGUAGE)
-                )
+                format!("{who} 모두 {} 이내", in_ms(group.to_ms.max(0.1), LANGUAGE))
             }
             (0, Measure::BehindFirst) => format!("{who} 가장 먼저"),
-            (_, Measure::BehindFirst) => format!("{who} {} 뒤", in_ms(group.late_ms, LANGUAGE)),
+            (_, Measure::BehindFirst) => format!("{who} {} 뒤", range_ms(group)),
         }
     };
     let steps: Vec<String> = lane_groups.iter().enumerate().map(step).collect();
@@ -281,7 +375,33 @@ fn ranking(measure: Measure, lane_groups: &[LaneGroup], interval_ms: f64) -> Str
         Measure::FromDue => "예정 시각부터 이벤트 도착까지",
         Measure::BehindFirst => "메시지 도착 순서",
     };
-    format!("{lead}: {}. 유실과 중복은 없습니다.", steps.join(", "))
+    format!("{lead}: {}", steps.join(", "))
+}
+
+fn advice(advice: &Advice) -> String {
+    let name = look(advice.technique).name_in_sentence.korean;
+    let reason = match advice.reason {
+        AdviceReason::PollingSuffices => {
+            "시간 안에 도착하고 연결을 열어 둘 필요가 없으며 바이트는 가장 적은 방식의 두 배 이하입니다"
+        }
+        AdviceReason::ClientsSend => {
+            "시간 안에 도착하고 서버로 보내는 메시지가 요청 대신 프레임 하나입니다"
+        }
+        AdviceReason::Cheapest => "시간 안에 도착하고 비용이 가장 적거나 거의 같습니다",
+        AdviceReason::Fastest => {
+            "이 거리에서는 시간 안에 도착하는 방식이 없으며 그중 가장 빠릅니다"
+        }
+    };
+    let interval = advice.interval_max.as_secs_f64() * 1_000.0;
+    let change = if interval >= 1.0 {
+        format!(
+            "Polling은 주기가 {} 이하이면 시간 안에 도착합니다.",
+            span_ms(interval.floor(), LANGUAGE)
+        )
+    } else {
+        "Polling은 시간 안에 도착할 수 없습니다.".to_owned()
+    };
+    format!("{name}: {reason}. {change}")
 }
 
 fn cost(cost: &Cost) -> String {
@@ -327,6 +447,13 @@ fn needs(doubt: Doubt) -> String {
         Doubt::BeforeItsTime { .. } => "이벤트가 예정 시각보다 먼저 도착함: 시계 오류".to_owned(),
         Doubt::SourceLate { late_ms } => {
             format!("이벤트 소스 자체가 {} 늦음", in_ms(late_ms, LANGUAGE))
+        }
+        Doubt::ClientBusy { client_ms } if client_ms < Doubt::BUSY_MS => format!(
+            "차이가 작아 판단 불가: 브라우저 자체 소요 시간 최대 {}",
+            in_ms(client_ms, LANGUAGE)
+        ),
+        Doubt::ClientBusy { client_ms } => {
+            format!("브라우저가 바빴음(p99 {})", in_ms(client_ms, LANGUAGE))
         }
     }
 }

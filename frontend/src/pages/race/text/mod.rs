@@ -3,12 +3,15 @@
 mod english;
 mod korean;
 
-use tailwater_lab::{Doubt, Verdict};
+use tailwater_lab::{Advice, Doubt, Verdict};
 use tailwater_protocol::lab::Pattern;
 
+use crate::lanes::ReaderPlace;
 use crate::language::Language;
 use crate::pages::race::model::headline::{Cost, Headline};
 use crate::pages::race::model::lane::LanePhase;
+use crate::pages::race::parts::draw::sequence::Detail;
+use crate::pages::race::parts::presets::PathPreset;
 
 /// The texts of the page. Sentences with numbers are functions, so that each language has its own word order.
 #[expect(
@@ -38,14 +41,15 @@ pub struct RaceText {
     // Notes under the headline.
     pub clock: fn(f64, usize) -> String,
     pub clock_unknown: &'static str,
+    pub readers: fn(ReaderPlace) -> &'static str,
     pub relay_counts: &'static str,
     pub lab_off: &'static str,
     pub none_free: &'static str,
     pub ports_shut: &'static str,
     pub hidden: fn(u64) -> String,
     pub behind_first: &'static str,
+    pub periodic: &'static str,
     pub paused_note: &'static str,
-    pub server_gone: &'static str,
     pub from_tail: fn(u64) -> String,
     // Cards.
     pub lanes: &'static str,
@@ -68,7 +72,7 @@ pub struct RaceText {
     pub needs: fn(Doubt) -> String,
     // Drawings.
     pub sequence: &'static str,
-    pub sequence_hint: &'static str,
+    pub sequence_hint: fn(Detail) -> &'static str,
     pub waterfall: &'static str,
     pub waterfall_hint: &'static str,
     pub distribution: &'static str,
@@ -88,7 +92,11 @@ pub struct RaceText {
     pub response_heads: &'static str,
     pub framing: &'static str,
     pub bodies: &'static str,
+    pub own_port: &'static str,
     pub connections: &'static str,
+    pub client_time: &'static str,
+    pub client_p99: &'static str,
+    pub to_catch_up: &'static str,
     pub since: &'static str,
     pub response: &'static str,
     pub open_requests: &'static str,
@@ -113,9 +121,13 @@ pub struct RaceText {
     pub timing: &'static str,
     pub interval: &'static str,
     pub hold: &'static str,
+    pub path: &'static str,
+    pub path_name: fn(PathPreset) -> &'static str,
+    pub path_own: &'static str,
     pub delay_up: &'static str,
     pub delay_down: &'static str,
     pub delay_hint: &'static str,
+    pub delay_none: &'static str,
     pub window: &'static str,
     pub reset: &'static str,
     // Publishing.
@@ -136,7 +148,6 @@ pub struct RaceText {
     pub or_append: &'static str,
     pub no_source_title: &'static str,
     pub no_source: &'static str,
-    pub gone_title: &'static str,
     pub gone: &'static str,
     pub failed_title: &'static str,
     // Help.
@@ -150,6 +161,30 @@ pub struct RaceText {
     pub measured_title: &'static str,
     pub measured: &'static [&'static str],
     pub foot: &'static str,
+    pub advice: AdviceText,
+}
+
+/// What the recommendation says.
+#[expect(
+    missing_docs,
+    reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
+)]
+#[derive(Debug)]
+pub struct AdviceText {
+    pub title: &'static str,
+    pub within: &'static str,
+    pub clients: &'static str,
+    pub clients_send: &'static str,
+    pub sentence: fn(&Advice) -> String,
+    pub unknown: &'static str,
+    pub table: &'static str,
+    pub latency: &'static str,
+    pub requests: &'static str,
+    pub bytes: &'static str,
+    pub connections: &'static str,
+    pub source: &'static str,
+    pub measured: &'static str,
+    pub computed: &'static str,
 }
 
 impl RaceText {
@@ -166,7 +201,7 @@ impl RaceText {
 mod tests {
     use super::*;
     use crate::app::text::rules::korean_faults;
-    use crate::pages::race::model::headline::LaneGroup;
+    use crate::pages::race::model::headline::{LaneGroup, Ranking};
     use crate::pages::race::model::lane_summary::Measure;
     use tailwater_protocol::Technique;
 
@@ -185,13 +220,16 @@ mod tests {
                 .take(count)
                 .map(|technique| LaneGroup {
                     techniques: vec![*technique],
-                    late_ms: 506.4,
+                    from_ms: 506.4,
+                    to_ms: 1_506.4,
                 });
-            (text.headline)(&Headline::Ranking {
+            (text.headline)(&Headline::Ranking(Ranking {
                 measure,
+                failed: vec![Technique::Poll],
                 lane_groups: lane_groups.collect(),
+                silent: vec![Technique::Websocket],
                 interval_ms: 1_000.0,
-            })
+            }))
         };
         let cost = Cost {
             least: (Technique::Websocket, 70.0),
@@ -206,6 +244,8 @@ mod tests {
             Doubt::ClockUnsure { bound_ms: 2.5 },
             Doubt::BeforeItsTime { latency_ms: -1.0 },
             Doubt::SourceLate { late_ms: 30.0 },
+            Doubt::ClientBusy { client_ms: 3.0 },
+            Doubt::ClientBusy { client_ms: 12.0 },
         ];
         let mut texts = vec![
             ranking(Measure::FromDue, 5),
@@ -222,6 +262,28 @@ mod tests {
         ];
         texts.extend(doubts.map(text.needs));
         texts
+    }
+
+    #[test]
+    fn one_is_not_spoken_of_as_many() {
+        let text = RaceText::of(Language::English);
+        let of_one = [
+            (text.headline)(&Headline::Closed { events: 1 }),
+            (text.headline)(&Headline::Waiting {
+                lanes: 5,
+                before: 1,
+            }),
+            (text.headline)(&Headline::First {
+                lanes: 1,
+                events: 1,
+            }),
+            (text.hidden)(1),
+            (text.clock)(0.06, 1),
+        ];
+        for words in of_one {
+            let many = ["1 messages", "1 events", "1 lanes", "1 samples", "1 probes"];
+            assert!(many.iter().all(|many| !words.contains(many)), "{words}");
+        }
     }
 
     #[test]

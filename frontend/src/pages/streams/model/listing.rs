@@ -1,7 +1,7 @@
 //! A page of the list of streams with the previous pages, and the readers of a stream by technique.
 
-use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{StreamDetails, StreamList};
+use tailwater_protocol::{Technique, Token};
 
 /// Streams on a page of the list.
 pub const PAGE: usize = 50;
@@ -58,8 +58,10 @@ impl<T> Fetched<T> {
 pub struct Listing {
     /// The page.
     pub page: Fetched<StreamList>,
-    /// Where the pages before this one began, the first of them in front.
-    trail: Vec<Option<String>>,
+    /// How many streams the server has, once it is known.
+    pub total: Option<u64>,
+    /// Where the pages begin that were turned to from here, the first of them in front.
+    starts: Vec<String>,
 }
 
 impl Listing {
@@ -68,23 +70,46 @@ impl Listing {
         self.page.loaded().and_then(|page| page.after.clone())
     }
 
+    /// Whether there is a next page; `None` while the page is awaited.
+    pub fn has_next(&self) -> Option<bool> {
+        (self.page != Fetched::Loading).then(|| self.next().is_some())
+    }
+
     /// Opens the page after the one that begins after `from`, and returns where it begins.
-    pub fn open_next(&mut self, from: Option<String>) -> Option<String> {
+    pub fn open_next(&mut self, from: Option<&str>) -> Option<String> {
         let next = self.next()?;
-        self.trail.push(from);
-        self.page = Fetched::Loading;
+        let known = self.place(from).map_or(0, |place| place + 1);
+        self.starts.truncate(known);
+        self.starts.push(next.clone());
         Some(next)
     }
 
-    /// Goes back to the page before; to the first where the way here is not known, as after a deep link.
-    pub fn open_previous(&mut self) -> Option<String> {
+    /// Where the page before `from` begins; `None` is the first page, also where the way is not known, as after a deep link.
+    pub fn previous(&self, from: Option<&str>) -> Option<String> {
+        let before = self.place(from)?.checked_sub(1)?;
+        self.starts.get(before).cloned()
+    }
+
+    fn place(&self, from: Option<&str>) -> Option<usize> {
+        let is_there = |start: &String| Some(start.as_str()) == from;
+        self.starts.iter().position(is_there)
+    }
+
+    /// Waits for another page.
+    pub fn wait(&mut self) {
         self.page = Fetched::Loading;
-        self.trail.pop().flatten()
     }
 
     /// Starts again with another search.
     pub fn restart(&mut self) {
-        *self = Self::default();
+        self.starts.clear();
+        self.wait();
+    }
+
+    /// Takes a page that came.
+    pub fn show(&mut self, page: Fetched<StreamList>) {
+        self.total = page.loaded().map(|page| page.total as u64).or(self.total);
+        self.page = page;
     }
 
     /// Whether the list is empty.
@@ -93,6 +118,11 @@ impl Listing {
             .loaded()
             .is_some_and(|page| page.streams.is_empty())
     }
+}
+
+/// The bytes before a position, as this server counts them.
+pub fn bytes_before(offset: &Token) -> u64 {
+    offset.as_str().parse().unwrap_or(0)
 }
 
 /// The readers of one technique.
@@ -136,30 +166,29 @@ mod tests {
         Fetched::Loaded(StreamList {
             streams: Vec::new(),
             after: after.map(str::to_owned),
+            ..StreamList::default()
         })
     }
 
     #[test]
-    fn pages_go_forward_and_back_also_from_a_deep_link() {
-        let mut listing = Listing {
-            page: list(Some("b")),
-            ..Listing::default()
-        };
+    fn pages_are_turned_on_and_back_also_from_a_deep_link() {
+        let mut listing = Listing::default();
+        assert_eq!(listing.total, None);
+        listing.show(list(Some("b")));
         assert_eq!(listing.open_next(None).as_deref(), Some("b"));
-        assert_eq!(listing.page, Fetched::Loading);
-        assert_eq!(
-            listing.open_next(Some("b".to_owned())),
-            None,
-            "not before the page is there"
-        );
+        assert_eq!(listing.has_next(), Some(true));
+        listing.wait();
+        assert_eq!((listing.has_next(), listing.total), (None, Some(0)));
+        assert_eq!(listing.open_next(Some("b")), None, "not before it is there");
         listing.page = list(Some("d"));
-        assert_eq!(
-            listing.open_next(Some("b".to_owned())).as_deref(),
-            Some("d")
-        );
-        assert_eq!(listing.open_previous().as_deref(), Some("b"));
-        assert_eq!(listing.open_previous(), None);
-        let mut linked = Listing::default();
-        assert_eq!(linked.open_previous(), None);
+        assert_eq!(listing.open_next(Some("b")).as_deref(), Some("d"));
+        assert_eq!(listing.previous(Some("d")).as_deref(), Some("b"));
+        assert_eq!(listing.previous(Some("b")), None);
+        // After the browser's way back to the first page, the way on is a new one.
+        listing.page = list(Some("c"));
+        assert_eq!(listing.open_next(None).as_deref(), Some("c"));
+        assert_eq!(listing.previous(Some("c")), None);
+        assert_eq!(listing.previous(Some("d")), None);
+        assert_eq!(Listing::default().previous(Some("x")), None);
     }
 }

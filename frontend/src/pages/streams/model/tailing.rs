@@ -1,8 +1,13 @@
 //! A followed stream: its last messages, counts, and the state of the follower.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+
 use tailwater_client::{FollowReport, ReceivedBatch};
+use tailwater_protocol::inspect::{MessagePlace, StreamDetails};
 use tailwater_protocol::{Data, Technique, Token};
+
+use crate::pages::streams::model::listing::bytes_before;
 
 /// Messages that are shown.
 const MESSAGES_MAX: usize = 200;
@@ -10,14 +15,69 @@ const MESSAGES_MAX: usize = 200;
 const CHARACTERS_MAX: usize = 2_000;
 /// Bytes of a binary message that are shown.
 const BYTES_MAX: usize = 64;
+/// Messages whose places are asked for, and with which following begins.
+pub const LAST_MESSAGES: usize = 100;
+/// No more than this is read of them.
+const LAST_BYTES_MAX: u64 = 1 << 20;
+
+/// Where following begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FollowStart {
+    /// With the last messages.
+    #[default]
+    Last,
+    /// At the beginning of the stream.
+    Beginning,
+    /// With what is appended from now on.
+    Now,
+}
+
+impl FollowStart {
+    /// All, in the order in which they are offered.
+    pub const ALL: [Self; 3] = [Self::Last, Self::Beginning, Self::Now];
+
+    /// Its machine-readable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Last => "last",
+            Self::Beginning => "beginning",
+            Self::Now => "now",
+        }
+    }
+
+    /// The one of that name; the usual one if there is none.
+    pub fn from_name(name: &str) -> Self {
+        let named = Self::ALL.into_iter().find(|it| it.name() == name);
+        named.unwrap_or_default()
+    }
+
+    /// The offset to begin at in a stream that was found like this.
+    pub fn offset(self, details: &StreamDetails) -> Token {
+        let tail = bytes_before(&details.next_offset);
+        let is_near = |place: &&MessagePlace| {
+            tail.saturating_sub(bytes_before(&place.offset)) <= LAST_BYTES_MAX
+        };
+        match self {
+            Self::Last => {
+                let first = details.last_messages.iter().find(is_near);
+                let offset = first.map_or(&details.next_offset, |place| &place.offset);
+                offset.clone()
+            }
+            Self::Beginning => Token::beginning(),
+            Self::Now => Token::now(),
+        }
+    }
+}
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownMessage {
     /// Its number, from 0 since following began.
     pub number: u64,
-    /// The position after it, which only the last of those that came together knows.
+    /// The position after it; before the server has told the places, only the last of those that came together knows.
     pub next: Option<Token>,
+    /// When it was appended, milliseconds since 1970 UTC, once the server has told.
+    pub appended_ms: Option<u64>,
     /// Its content, or the beginning of it.
     pub text: String,
     /// Its length in bytes.
@@ -26,6 +86,13 @@ pub struct ShownMessage {
     pub is_hex: bool,
     /// Whether `text` is only the beginning.
     pub is_cut: bool,
+}
+
+impl ShownMessage {
+    /// Tells entries apart; it changes when the server tells the message's time.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.number, self.appended_ms.unwrap_or_default())
+    }
 }
 
 /// The state of a follower.
@@ -60,6 +127,10 @@ pub struct FollowedStream {
     /// Requests so far; for WebSocket, connections.
     pub requests: u64,
     fault: Option<String>,
+    /// Where the last messages lie.
+    places: Arc<[MessagePlace]>,
+    /// Whether each message that was shown has a place of its own.
+    is_json: bool,
 }
 
 impl FollowedStream {
@@ -99,16 +170,82 @@ impl FollowedStream {
             FollowState::Live
         };
         self.bytes += batch.data.payload_bytes() as u64;
+        self.is_json = matches!(batch.data, Data::Json(_));
         match &batch.data {
-            data if data.is_empty() => {}
+            data if data.is_empty() => return,
             Data::Json(messages) => messages
                 .iter()
                 .for_each(|message| self.push(message.as_bytes())),
-            Data::Text(text) => self.push(text.as_bytes()),
-            Data::Binary(bytes) => self.push(bytes),
+            Data::Text(text) => self.push_appends(text.as_bytes(), &batch.next),
+            Data::Binary(bytes) => self.push_appends(bytes, &batch.next),
         }
-        if let Some(last) = self.messages.back_mut().filter(|_| !batch.data.is_empty()) {
+        if let Some(last) = self.messages.back_mut() {
             last.next = Some(batch.next.clone());
+        }
+        if self.place_of(&batch.next).is_some() {
+            self.locate();
+        }
+    }
+
+    /// Takes where the last messages lie; whether that says more of those that are shown.
+    pub fn know(&mut self, places: &[MessagePlace]) -> bool {
+        if *self.places == *places {
+            return false;
+        }
+        self.places = places.into();
+        self.locate()
+    }
+
+    fn place_of(&self, next: &Token) -> Option<usize> {
+        let is_there = |place: &MessagePlace| place.next_offset == *next;
+        self.places.iter().rposition(is_there)
+    }
+
+    /// Notes the places of the messages that are shown: backwards from one whose end is known.
+    fn locate(&mut self) -> bool {
+        let mut has_changed = false;
+        let mut place = None;
+        for index in (0..self.messages.len()).rev() {
+            if let Some(next) = &self.messages[index].next {
+                place = self.place_of(next);
+            }
+            let Some(at) = place else { continue };
+            let message = &mut self.messages[index];
+            has_changed |= message.appended_ms.is_none();
+            message.next = Some(self.places[at].next_offset.clone());
+            message.appended_ms = Some(self.places[at].appended_ms);
+            place = at.checked_sub(1).filter(|_| self.is_json);
+        }
+        has_changed
+    }
+
+    /// Takes bytes that end at `next`: each append for itself if the places say how they lie, else as one message.
+    fn push_appends(&mut self, bytes: &[u8], next: &Token) {
+        let Some(last) = self.place_of(next) else {
+            return self.push(bytes);
+        };
+        let places = self.places.clone();
+        let begin = bytes_before(next).saturating_sub(bytes.len() as u64);
+        let first = places[..=last]
+            .iter()
+            .position(|place| bytes_before(&place.offset) == begin);
+        let Some(first) = first else {
+            return self.push(bytes);
+        };
+        let mut rest = bytes;
+        for place in &places[first..=last] {
+            let length = bytes_before(&place.next_offset) - bytes_before(&place.offset);
+            let Some((message, after)) = usize::try_from(length)
+                .ok()
+                .and_then(|length| rest.split_at_checked(length))
+            else {
+                break;
+            };
+            self.push(message);
+            if let Some(pushed) = self.messages.back_mut() {
+                pushed.next = Some(place.next_offset.clone());
+            }
+            rest = after;
         }
     }
 
@@ -131,6 +268,7 @@ impl FollowedStream {
         let message = ShownMessage {
             number: self.count,
             next: None,
+            appended_ms: None,
             text,
             bytes: bytes.len(),
             is_hex,
@@ -232,5 +370,79 @@ mod tests {
             fault: Some("gone".to_owned()),
         });
         assert_eq!(tailing.state, FollowState::Failed("gone".to_owned()));
+    }
+
+    fn place(offset: u64, next: u64) -> MessagePlace {
+        let token = |bytes: u64| format!("{bytes:016}").parse().unwrap();
+        MessagePlace {
+            offset: token(offset),
+            next_offset: token(next),
+            appended_ms: next * 10,
+        }
+    }
+
+    fn came(data: Data, next: u64) -> FollowReport {
+        let batch = ReceivedBatch {
+            data,
+            next: place(0, next).next_offset,
+            up_to_date: true,
+            closed: false,
+        };
+        FollowReport::Batch {
+            id: 0,
+            at_ms: 0.0,
+            batch,
+        }
+    }
+
+    fn times(tailing: &FollowedStream) -> Vec<Option<u64>> {
+        tailing.messages.iter().map(|it| it.appended_ms).collect()
+    }
+
+    #[test]
+    fn messages_get_their_places_when_the_server_tells_them_before_or_after() {
+        let json = |count: usize| Data::Json(vec!["1".to_owned(); count]);
+        let mut tailing = FollowedStream::default();
+        assert!(!tailing.know(&[place(2, 4), place(4, 6)]));
+        tailing.take(&came(json(3), 6));
+        assert_eq!(times(&tailing), [None, Some(40), Some(60)]);
+        assert_eq!(tailing.messages[1].next, Some(place(2, 4).next_offset));
+        tailing.take(&came(json(2), 10));
+        assert_eq!(times(&tailing)[3..], [None, None]);
+        assert!(tailing.know(&[place(6, 8), place(8, 10)]));
+        assert!(!tailing.know(&[place(6, 8), place(8, 10)]));
+        assert_eq!(times(&tailing)[1..], [40, 60, 80, 100].map(Some));
+    }
+
+    #[test]
+    fn text_that_comes_together_is_shown_by_append_where_the_places_fit() {
+        let mut tailing = FollowedStream::default();
+        tailing.know(&[place(3, 5), place(5, 6), place(6, 9)]);
+        tailing.take(&came(Data::Text("abcde".to_owned()), 9));
+        tailing.take(&came(Data::Text("abcd".to_owned()), 9));
+        tailing.take(&came(Data::Binary(b"abcd".to_vec()), 12));
+        let texts: Vec<_> = tailing.messages.iter().map(|it| &*it.text).collect();
+        assert_eq!(texts, ["abcde", "a", "bcd", "abcd"]);
+    }
+
+    #[test]
+    fn following_begins_with_the_last_messages_unless_they_are_too_long() {
+        let mut details = StreamDetails {
+            next_offset: place(0, 9).next_offset,
+            last_messages: vec![place(3, 6), place(6, 9)],
+            ..serde_json::from_str(
+                r#"{"name":"a","configuration":{"contentType":"a/b"},"earliestOffset":"0","nextOffset":"0","keptBytes":0,
+                "closed":false,"forkCount":0,"forks":[],"plainReads":0,"readerCounts":{},"readers":[],"producerCount":0,"producers":[]}"#,
+            )
+            .unwrap()
+        };
+        let at = |details: &StreamDetails| bytes_before(&FollowStart::Last.offset(details));
+        assert_eq!(at(&details), 3);
+        details.next_offset = place(0, 6 + LAST_BYTES_MAX).next_offset;
+        assert_eq!(at(&details), 6);
+        details.last_messages.clear();
+        assert_eq!(at(&details), 6 + LAST_BYTES_MAX);
+        assert_eq!(FollowStart::from_name("now").offset(&details), Token::now());
+        assert_eq!(FollowStart::from_name(""), FollowStart::Last);
     }
 }

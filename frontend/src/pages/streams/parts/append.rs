@@ -163,7 +163,7 @@ fn AppendForm(
             ></textarea>
             <p class="hint" id="append-hint">
                 {streams.localized(|text| text.append_hint)} " "
-                {move || is_json().then_some(streams.text().append_json)}
+                {move || if is_json() { streams.text().append_json } else { "" }}
             </p>
             <div class="row">
                 <button class="primary" type="submit" data-testid="append-send" disabled=move || is_busy.get()>

@@ -4,14 +4,13 @@ use leptos::prelude::*;
 use tailwater_protocol::StreamName;
 use tailwater_protocol::inspect::StreamDetails;
 
+use super::create::ForkForm;
 use super::curl::{CurlButton, FieldFault};
-use crate::api::name::typed as typed_name;
-use crate::api::request::{ApiRequest, InvalidField};
+use crate::api::request::ApiRequest;
 use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers::count;
 use crate::pages::streams::context::{LastAction, StreamsContext};
-use crate::widgets::field::TextField;
 
 /// The three actions.
 #[component]
@@ -25,9 +24,9 @@ pub fn ChangeSection(
     let closed = Memo::new(move |_| {
         details.with(|details| details.as_ref().is_some_and(|details| details.closed))
     });
-    let forks = Memo::new(move |_| {
-        details.with(|details| details.as_ref().map_or(0, |details| details.fork_count))
-    });
+    let forks = move || {
+        details.with(|details| details.as_ref().map_or(0, |details| details.fork_count)) as u64
+    };
     let close = move || name.with_value(ApiRequest::close);
     let delete = move || name.with_value(ApiRequest::delete);
     view! {
@@ -38,26 +37,28 @@ pub fn ChangeSection(
                 {move || (!closed.get()).then(|| view! {
                     <ConfirmButton
                         id="close"
-                        act=Signal::derive(move || streams.text().close)
+                        curl="curl-close"
+                        act=streams.localized(|text| text.close)
                         ask=Signal::derive(move || streams.text().close_ask.to_owned())
-                        sure=Signal::derive(move || streams.text().close_sure)
-                        request=Memo::new(move |_| close())
+                        sure=streams.localized(|text| text.close_sure)
+                        request=move |()| close()
                         done=move |()| streams.last_action.set(Some(LastAction::Closed(name.get_value().to_string())))
                     />
-                })}
+                }.into_any())}
                 <ConfirmButton
                     id="delete"
-                    act=Signal::derive(move || streams.text().delete)
+                    curl="curl-delete"
+                    act=streams.localized(|text| text.delete)
                     ask=Signal::derive(move || {
                         let text = streams.text();
                         let ask = name.with_value(|name| (text.delete_ask)(name.as_str()));
-                        match forks.get() as u64 {
+                        match forks() {
                             0 => ask,
                             forks => format!("{ask} {}", (text.delete_forks)(&count(forks))),
                         }
                     })
-                    sure=Signal::derive(move || streams.text().delete_sure)
-                    request=Memo::new(move |_| delete())
+                    sure=streams.localized(|text| text.delete_sure)
+                    request=move |()| delete()
                     done=move |()| {
                         streams.last_action.set(Some(LastAction::Deleted(name.get_value().to_string())));
                         streams.open(HistoryChange::Push, |address| address.stream = None);
@@ -104,7 +105,7 @@ impl ConfirmState {
         self.is_busy.set(true);
         wasm_bindgen_futures::spawn_local(async move {
             let controller = streams.controller();
-            let outcome = if request.method == "DELETE" {
+            let outcome = if self.id == "delete" {
                 controller.delete(&request).await
             } else {
                 controller.send(&request).await
@@ -113,6 +114,8 @@ impl ConfirmState {
             match outcome {
                 Ok(_) => {
                     self.is_asking.try_set(false);
+                    // The button that had the focus may be gone.
+                    browser::focus("chosen");
                     done.run(());
                 }
                 Err(why) => {
@@ -125,13 +128,23 @@ impl ConfirmState {
 
 /// A button for an action that must be confirmed; the focus moves to the question.
 #[component]
-fn ConfirmButton(
+pub fn ConfirmButton(
+    /// Its id; that of the panel's `delete` ends what is followed.
     id: &'static str,
+    /// The id of its curl button.
+    curl: &'static str,
+    /// What it does.
     act: Signal<&'static str>,
+    /// The question.
     ask: Signal<String>,
+    /// The answer that acts.
     sure: Signal<&'static str>,
-    request: Memo<ApiRequest>,
-    #[prop(into)] done: Callback<()>,
+    /// What is sent.
+    #[prop(into)]
+    request: Callback<(), ApiRequest>,
+    /// What happens afterwards.
+    #[prop(into)]
+    done: Callback<()>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let state = ConfirmState::new(id);
@@ -141,17 +154,17 @@ fn ConfirmButton(
         fault,
         ..
     } = state;
-    let line = Signal::derive(move || request.with(|request| request.curl(&browser::origin())));
+    let line = Signal::derive(move || request.run(()).curl(&browser::origin()));
     let turn = move |to: bool| state.ask(to);
-    let go = move |_| state.send(streams, request.get_untracked(), done);
+    let go = move |_| state.send(streams, untrack(move || request.run(())), done);
     view! {
         <div class="confirm" on:keydown=move |event| if event.key() == "Escape" && is_asking.get_untracked() { turn(false) }>
             {move || if is_asking.get() {
                 view! {
-                    <p role="alert">{move || ask.get()}</p>
+                    <p role="alert">{ask}</p>
                     <div class="row">
                         <button class="danger" data-testid=format!("{id}-sure") disabled=move || is_busy.get() on:click=go>
-                            {move || sure.get()}
+                            {sure}
                         </button>
                         <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=move |_| turn(false)>
                             {streams.localized(|text| text.keep)}
@@ -163,135 +176,14 @@ fn ConfirmButton(
                 view! {
                     <div class="row">
                         <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=move |_| turn(true)>
-                            {move || act.get()}
+                            {act}
                         </button>
-                        <CurlButton line id=if id == "close" { "curl-close" } else { "curl-delete" } />
+                        <CurlButton line id=curl />
                     </div>
                 }
                 .into_any()
             }}
             <FieldFault fault />
         </div>
-    }
-}
-
-/// What is typed into the form of a fork, and what became of sending it.
-#[derive(Clone, Copy)]
-struct ForkFields {
-    source: StoredValue<StreamName>,
-    content_type: Memo<String>,
-    name: RwSignal<String>,
-    at: RwSignal<String>,
-    fault: RwSignal<String>,
-    is_busy: RwSignal<bool>,
-}
-
-impl ForkFields {
-    fn new(source: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> Self {
-        let content_type = Memo::new(move |_| {
-            details.with(|details| {
-                details
-                    .as_ref()
-                    .map(|it| it.configuration.content_type.clone())
-                    .unwrap_or_default()
-            })
-        });
-        Self {
-            source,
-            content_type,
-            name: RwSignal::new(String::new()),
-            at: RwSignal::new(String::new()),
-            fault: RwSignal::new(String::new()),
-            is_busy: RwSignal::new(false),
-        }
-    }
-
-    fn request(self) -> Result<ApiRequest, InvalidField> {
-        self.source.with_value(|source| {
-            self.content_type.with_untracked(|content_type| {
-                self.name.with(|name| {
-                    self.at
-                        .with(|at| ApiRequest::fork(source, content_type, name, at))
-                })
-            })
-        })
-    }
-
-    fn send(self, streams: StreamsContext) {
-        if self.is_busy.get_untracked() {
-            return;
-        }
-        let request = match untrack(move || self.request()) {
-            Ok(request) => request,
-            Err(field) => return self.fault.set((streams.text().field)(&field)),
-        };
-        let made = typed_name(&self.name.get_untracked())
-            .map(|name| name.to_string())
-            .unwrap_or_default();
-        self.is_busy.set(true);
-        self.fault.set(String::new());
-        wasm_bindgen_futures::spawn_local(async move {
-            let controller = streams.controller();
-            let outcome = controller.send(&request).await;
-            self.is_busy.try_set(false);
-            match outcome {
-                Ok(_) => {
-                    streams
-                        .last_action
-                        .try_set(Some(LastAction::Forked(made.clone())));
-                    streams.open(HistoryChange::Push, |address| address.stream = Some(made));
-                }
-                Err(why) => {
-                    self.fault.try_set(why);
-                }
-            }
-        });
-    }
-}
-
-/// A new stream that begins with this one's messages.
-#[component]
-fn ForkForm(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> impl IntoView {
-    let streams = expect_context::<StreamsContext>();
-    let fields = ForkFields::new(name, details);
-    let fault = fields.fault;
-    let line = Signal::derive(move || {
-        fields
-            .request()
-            .map(|request| request.curl(&browser::origin()))
-            .unwrap_or_default()
-    });
-    view! {
-        <form
-            class="form fork"
-            on:submit=move |event| {
-                event.prevent_default();
-                fields.send(streams);
-            }
-        >
-            <p class="hint">{streams.localized(|text| text.fork_hint)}</p>
-            <div class="row">
-                <TextField
-                    id="fork-name"
-                    value=fields.name
-                    label=streams.localized(|text| text.stream_name)
-                    placeholder=Signal::derive(move || name.with_value(|name| format!("{name}-2")))
-                    typed=move |()| fault.set(String::new())
-                />
-                <TextField
-                    id="fork-at"
-                    class="offset"
-                    numeric=true
-                    value=fields.at
-                    label=streams.localized(|text| text.fork_at)
-                    placeholder=Signal::derive(move || format!("{}: {}", streams.text().fork_at, streams.text().fork_tail))
-                />
-                <button class="tool wide" type="submit" data-testid="fork-send" disabled=move || fields.is_busy.get()>
-                    {streams.localized(|text| text.fork)}
-                </button>
-                <CurlButton line id="curl-fork" />
-            </div>
-            <FieldFault fault />
-        </form>
     }
 }

@@ -47,7 +47,7 @@ pub fn CurlButton(
             >
                 {move || if copied.get() { streams.shell.text().copied } else { "curl" }}
             </button>
-            {move || shown.get().then(|| view! { <code tabindex="0">{move || line.get()}</code> })}
+            {move || shown.get().then(|| view! { <code tabindex="0">{line}</code> }.into_any())}
         </span>
     }
 }
@@ -59,5 +59,5 @@ pub fn FieldFault(
     #[prop(into)]
     fault: Signal<String>,
 ) -> impl IntoView {
-    view! { <p class="fault" role="alert">{move || fault.get()}</p> }
+    view! { <p class="fault" role="alert">{fault}</p> }
 }

@@ -1,14 +1,15 @@
 //! The details of a stream: its offsets, its configuration, its source and its forks.
 
 use leptos::prelude::*;
-use tailwater_protocol::inspect::{Configuration, StreamDetails};
+use tailwater_protocol::inspect::StreamDetails;
 
 use crate::app::HistoryChange;
 use crate::app::nav::is_plain;
 use crate::browser;
-use crate::language::Language;
 use crate::numbers::{count, size, span_s};
 use crate::pages::streams::context::StreamsContext;
+use crate::pages::streams::text::StreamsText;
+use crate::widgets::views::CollectAny;
 
 /// The list of details.
 #[component]
@@ -17,53 +18,74 @@ pub fn StreamFacts(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let of = move |part: fn(&StreamDetails, Language) -> String| {
-        Signal::derive(move || {
+    let fact = move |id: &'static str,
+                     label: fn(&'static StreamsText) -> &'static str,
+                     part: fn(&StreamDetails, StreamsContext) -> String| {
+        let value = move || {
             details.with(|details| {
-                details
-                    .as_ref()
-                    .map(|details| part(details, streams.shell.language.get()))
-                    .unwrap_or_default()
+                let value = details.as_ref().map(|details| part(details, streams));
+                value.unwrap_or_default()
             })
-        })
-    };
-    let state = Signal::derive(move || {
-        let is_closed =
-            details.with(|details| details.as_ref().is_some_and(|details| details.closed));
-        if is_closed {
-            streams.text().closed
+        };
+        let class = if matches!(id, "tail" | "earliest") {
+            "offset"
         } else {
-            streams.text().open
+            ""
+        };
+        view! {
+            <div>
+                <dt>{streams.localized(label)}</dt>
+                <dd data-testid=id class=class>{move || value()}</dd>
+            </div>
         }
-    });
-    let configured = move |say: fn(StreamsContext, &Configuration) -> String| {
-        Signal::derive(move || {
-            details.with(|details| {
-                details
-                    .as_ref()
-                    .map(|it| say(streams, &it.configuration))
-                    .unwrap_or_default()
-            })
-        })
+        .into_any()
     };
+    let facts = [
+        fact(
+            "state",
+            |text| text.state,
+            |it, streams| {
+                let text = streams.text();
+                let state = if it.closed { text.closed } else { text.open };
+                state.to_owned()
+            },
+        ),
+        fact(
+            "type",
+            |text| text.content_type,
+            |it, _| it.configuration.content_type.clone(),
+        ),
+        fact("tail", |text| text.tail, |it, _| it.next_offset.to_string()),
+        fact(
+            "earliest",
+            |text| text.earliest,
+            |it, _| it.earliest_offset.to_string(),
+        ),
+        fact(
+            "kept",
+            |text| text.size,
+            |it, streams| size(it.kept_bytes, streams.shell.language.get()),
+        ),
+        fact("retention", |text| text.retention, retention),
+        fact("ends", |text| text.ends, ends),
+        fact(
+            "created",
+            |text| text.created_at,
+            |it, streams| {
+                browser::moment(it.created_ms as f64, streams.shell.language.get().name())
+            },
+        ),
+    ];
     view! {
         <dl class="facts" aria-label=streams.localized(|text| text.facts)>
-            <div>
-                <dt>{streams.localized(|text| text.state)}</dt>
-                <dd data-testid="state">{state}</dd>
-            </div>
-            <div><dt>{streams.localized(|text| text.content_type)}</dt><dd>{of(|details, _| details.configuration.content_type.clone())}</dd></div>
-            <div><dt>{streams.localized(|text| text.tail)}</dt><dd class="offset" data-testid="tail">{of(|details, _| details.next_offset.to_string())}</dd></div>
-            <div><dt>{streams.localized(|text| text.earliest)}</dt><dd class="offset">{of(|details, _| details.earliest_offset.to_string())}</dd></div>
-            <div><dt>{streams.localized(|text| text.size)}</dt><dd data-testid="kept">{of(|details, language| size(details.kept_bytes, language))}</dd></div>
-            <div><dt>{streams.localized(|text| text.retention)}</dt><dd>{configured(retention)}</dd></div>
-            <div><dt>{streams.localized(|text| text.ends)}</dt><dd>{configured(ends)}</dd></div>
+            {Vec::from(facts)}
             <Family details />
         </dl>
     }
 }
 
-fn ends(streams: StreamsContext, configuration: &Configuration) -> String {
+fn ends(details: &StreamDetails, streams: StreamsContext) -> String {
+    let configuration = &details.configuration;
     let (text, language) = (streams.text(), streams.shell.language.get());
     match (configuration.ttl_seconds, configuration.expires_at_ms) {
         (Some(seconds), _) => (text.ends_idle)(&span_s(seconds, language)),
@@ -72,7 +94,8 @@ fn ends(streams: StreamsContext, configuration: &Configuration) -> String {
     }
 }
 
-fn retention(streams: StreamsContext, configuration: &Configuration) -> String {
+fn retention(details: &StreamDetails, streams: StreamsContext) -> String {
+    let configuration = &details.configuration;
     let (text, language) = (streams.text(), streams.shell.language.get());
     let bytes = configuration
         .keep_bytes
@@ -138,7 +161,7 @@ fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
             if names.is_empty() {
                 return ().into_any();
             }
-            let links = names.into_iter().map(|name| view! { <OtherStreamLink name /> " " }).collect_view();
+            let links = names.into_iter().map(|name| view! { <OtherStreamLink name /> " " }).collect_any();
             view! {
                 <div>
                     <dt>{streams.localized(|text| text.forks)}</dt>

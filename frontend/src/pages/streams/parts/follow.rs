@@ -11,9 +11,10 @@ use crate::browser;
 use crate::numbers::size;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::controller::{DEFAULT_TECHNIQUE, Following};
-use crate::pages::streams::model::tailing::ShownMessage;
+use crate::pages::streams::model::tailing::{FollowStart, ShownMessage};
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
+use crate::widgets::views::{CollectAny, KeyedViews};
 
 /// The choice of technique, the messages, and their counts.
 #[component]
@@ -24,17 +25,15 @@ pub fn FollowSection(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let selected = Memo::new(move |_| {
-        streams
-            .address
-            .with(|address| address.technique.unwrap_or(DEFAULT_TECHNIQUE))
-    });
-    let from = RwSignal::new(Token::beginning());
-    Effect::new(move || {
-        if let Some(how) = streams.following.get() {
-            from.set(how.from);
-        }
-    });
+    // The name of a [`FollowStart`].
+    let start_at = RwSignal::new(String::new());
+    let from = move || {
+        let start = FollowStart::from_name(&start_at.get());
+        details.with(|details| {
+            let here = details.as_ref();
+            here.map_or_else(Token::beginning, |it| start.offset(it))
+        })
+    };
     let has_ttl = Memo::new(move |_| {
         details.with(|details| {
             details
@@ -44,33 +43,24 @@ pub fn FollowSection(
     });
     let is_on = Memo::new(move |_| streams.following.with(Option::is_some));
     let line = Signal::derive(move || {
-        name.with_value(|name| follow_line(&browser::origin(), name, selected.get(), &from.get()))
+        // As the page follows it, or would.
+        let now = streams.following.get().map(|how| how.from);
+        let from = now.unwrap_or_else(from);
+        name.with_value(|name| follow_line(&browser::origin(), name, streams.technique(), &from))
     });
     let start = move || {
         let how = Following {
-            technique: selected.get_untracked(),
-            from: from.get_untracked(),
+            technique: untrack(move || streams.technique()),
+            from: untrack(from),
         };
         streams.controller().follow(how);
     };
     view! {
         <section class="part" aria-labelledby="follow-title">
             <h3 id="follow-title">{streams.localized(|text| text.follow_title)}</h3>
-            <Techniques selected />
+            <Techniques />
             <div class="row">
-                <select
-                    data-testid="follow-from"
-                    aria-label=streams.localized(|text| text.follow_from)
-                    on:change=move |event| {
-                        from.set(if event_target_value(&event) == "now" { Token::now() } else { Token::beginning() });
-                        if is_on.get_untracked() {
-                            start();
-                        }
-                    }
-                >
-                    <option value="-1" prop:selected=move || from.get() != Token::now()>{streams.localized(|text| text.from_beginning)}</option>
-                    <option value="now" prop:selected=move || from.get() == Token::now()>{streams.localized(|text| text.from_now)}</option>
-                </select>
+                <StartChoice start_at chosen=move |()| if is_on.get_untracked() { start() } />
                 <button
                     class="tool wide"
                     data-testid="follow-toggle"
@@ -81,15 +71,36 @@ pub fn FollowSection(
                 <CurlButton line id="curl-follow" />
             </div>
             <p class="hint" hidden=move || !has_ttl.get()>{streams.localized(|text| text.renews)}</p>
-            <FollowStatus selected />
+            <FollowStatus />
             <MessageList />
         </section>
     }
 }
 
+/// Where to begin.
+#[component]
+fn StartChoice(start_at: RwSignal<String>, #[prop(into)] chosen: Callback<()>) -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let starts = FollowStart::ALL.map(|start| {
+        view! { <option value=start.name()>{move || (streams.text().start_at)(start)}</option> }
+    });
+    view! {
+        <select
+            data-testid="follow-from"
+            aria-label=streams.localized(|text| text.follow_from)
+            on:change=move |event| {
+                start_at.set(event_target_value(&event));
+                chosen.run(());
+            }
+        >
+            {starts.collect_any()}
+        </select>
+    }
+}
+
 /// The choice of one of the five techniques.
 #[component]
-fn Techniques(selected: Memo<Technique>) -> impl IntoView {
+fn Techniques() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     view! {
         <div class="techniques" role="radiogroup" aria-label=streams.shell.localized(|text| text.technique)>
@@ -102,7 +113,7 @@ fn Techniques(selected: Memo<Technique>) -> impl IntoView {
                                 class="visually-hidden"
                                 name="follow-technique"
                                 data-testid=format!("by-{}", technique.name())
-                                prop:checked=move || selected.get() == technique
+                                prop:checked=move || streams.technique() == technique
                                 on:change=move |_| {
                                     streams.open(HistoryChange::Replace, |address| {
                                         address.technique = Some(technique).filter(|one| *one != DEFAULT_TECHNIQUE);
@@ -114,14 +125,14 @@ fn Techniques(selected: Memo<Technique>) -> impl IntoView {
                         </label>
                     }
                 })
-                .collect_view()}
+                .collect_any()}
         </div>
     }
 }
 
 /// The state of the follower, and its counts.
 #[component]
-fn FollowStatus(selected: Memo<Technique>) -> impl IntoView {
+fn FollowStatus() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let says = Signal::derive(move || {
         let text = streams.text();
@@ -131,7 +142,7 @@ fn FollowStatus(selected: Memo<Technique>) -> impl IntoView {
         streams.tailing.with(|tailing| {
             let other = tailing
                 .technique
-                .filter(|one| *one != selected.get() && *one != Technique::Poll);
+                .filter(|one| *one != streams.technique() && *one != Technique::Poll);
             let parts = [
                 Some((text.follow_state)(&tailing.state)),
                 other.map(|other| {
@@ -149,35 +160,31 @@ fn FollowStatus(selected: Memo<Technique>) -> impl IntoView {
     view! { <p class="hint" data-testid="follow-state">{says}</p> }
 }
 
-/// The last messages, the newest first.
+/// The last messages, the newest on top. An entry is made anew when the server tells its time.
 #[component]
 fn MessageList() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let numbers = move || {
+    let keys = move || {
         streams.tailing.with(|tailing| {
-            tailing
-                .messages
-                .iter()
-                .rev()
-                .map(|message| message.number)
-                .collect::<Vec<_>>()
+            let newest = tailing.messages.iter().rev();
+            newest.map(ShownMessage::key).collect::<Vec<_>>()
         })
     };
-    let message = move |number: u64| {
-        streams.tailing.with_untracked(|tailing| {
-            tailing
-                .messages
-                .iter()
-                .find(|message| message.number == number)
-                .cloned()
-        })
+    let entry = move |key: String| {
+        let message = streams.tailing.with_untracked(|tailing| {
+            let mut messages = tailing.messages.iter();
+            messages.find(|message| message.key() == key).cloned()
+        });
+        message
+            .map(|message| view! { <MessageEntry message /> })
+            .into_any()
     };
     let is_empty = Memo::new(move |_| streams.tailing.with(|tailing| tailing.messages.is_empty()));
     let is_on = move || streams.following.with(Option::is_some);
     view! {
         <p class="hint" hidden=move || !is_empty.get() || !is_on()>{streams.localized(|text| text.nothing_yet)}</p>
         <ol class="messages" data-testid="messages" tabindex="0" aria-labelledby="follow-title" hidden=move || is_empty.get()>
-            <For each=numbers key=|number| *number children=move |number| message(number).map(|message| view! { <MessageEntry message /> }) />
+            <KeyedViews keys=move |()| keys() view=entry />
         </ol>
     }
 }
@@ -186,9 +193,27 @@ fn MessageList() -> impl IntoView {
 fn MessageEntry(message: ShownMessage) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let whole = move || size(message.bytes as u64, streams.shell.language.get());
+    let next = message.next.map(|next| {
+        let offset = next.to_string();
+        let at = offset.clone();
+        let label = Signal::derive(move || (streams.text().fork_here)(&at));
+        view! {
+            <button class="offset" title=label aria-label=label data-testid="fork-here" on:click=move |_| {
+                streams.fork_at.set(next.to_string());
+                browser::focus("fork-name");
+            }>
+                {offset}
+            </button>
+        }
+        .into_any()
+    });
+    let time = message.appended_ms.map(|ms| {
+        let time = move || browser::moment(ms as f64, streams.shell.language.get().name());
+        view! { <time>{move || time()}</time> }.into_any()
+    });
     view! {
         <li>
-            <span class="offset" aria-hidden="true">{message.next.map(|next| next.to_string())}</span>
+            <span class="place">{next}{time}</span>
             <code>
                 {message.is_hex.then(|| view! { <small>{move || (streams.text().bytes_of)(&whole())} " "</small> }.into_any())}
                 {message.text}

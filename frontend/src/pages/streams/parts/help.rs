@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use crate::app::Shell;
 use crate::pages::streams::text::StreamsText;
+use crate::widgets::views::CollectAny;
 
 /// The help of the Streams page.
 #[component]
@@ -15,10 +16,10 @@ pub fn StreamsHelp() -> impl IntoView {
             .help
             .iter()
             .map(|line| view! { <li>{*line}</li> })
-            .collect_view()
+            .collect_any()
     };
     view! {
         <p>{move || text().help_intro}</p>
-        <ul>{lines}</ul>
+        <ul>{move || lines()}</ul>
     }
 }

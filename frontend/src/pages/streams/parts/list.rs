@@ -1,33 +1,35 @@
 //! The list of streams, which the server searches and pages.
 
 use leptos::prelude::*;
-use tailwater_protocol::Token;
 use tailwater_protocol::inspect::StreamSummary;
 
-use crate::api::request::ApiRequest;
+use super::filter::{ListChoices, SearchForm};
+use super::server::ServerLine;
+use crate::api::request::{ApiRequest, ListFilter};
 use crate::app::HistoryChange;
 use crate::app::nav::is_plain;
 use crate::browser;
 use crate::language::Language;
 use crate::numbers;
 use crate::pages::streams::context::StreamsContext;
-use crate::pages::streams::model::listing::{FetchedKind, Listing, PAGE};
+use crate::pages::streams::model::listing::{FetchedKind, PAGE, bytes_before};
 use crate::pages::streams::parts::curl::CurlButton;
 use crate::widgets::command::CommandLine;
-use crate::widgets::field::TextField;
-
-/// How long the typing has to rest before the server is asked, ms.
-const REST_MS: u64 = 150;
+use crate::widgets::views::KeyedViews;
 
 /// The list with its search.
 #[component]
 pub fn ListSection() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let line = Signal::derive(move || {
-        let (search, after) = streams
+        let request = streams
             .address
-            .with(|address| (address.search.clone(), address.after.clone()));
-        ApiRequest::list(&search, after.as_deref(), PAGE).curl(&browser::origin())
+            .with(|address| ApiRequest::list(&address.filter, PAGE));
+        request.curl(&browser::origin())
+    });
+    let number = Signal::derive(move || {
+        let total = streams.listing.with(|listing| listing.total);
+        total.map(streams.text().stream_count).unwrap_or_default()
     });
     view! {
         <section class="list" aria-labelledby="list-title">
@@ -37,72 +39,18 @@ pub fn ListSection() -> impl IntoView {
                 <button
                     class="primary"
                     data-testid="new"
-                    on:click=move |_| streams.open(HistoryChange::Push, |address| address.stream = None)
+                    on:click=move |_| streams.begin_stream()
                 >
                     {streams.localized(|text| text.new_stream)}
                 </button>
             </header>
             <SearchForm />
+            <ListChoices />
+            <p class="hint" data-testid="total">{number}</p>
             <Rows />
             <PageTurn />
+            <ServerLine />
         </section>
-    }
-}
-
-#[component]
-fn SearchForm() -> impl IntoView {
-    let streams = expect_context::<StreamsContext>();
-    let typed = RwSignal::new(
-        streams
-            .address
-            .with_untracked(|address| address.search.clone()),
-    );
-    // Another address, as by the way back, has another search.
-    Effect::new(move || {
-        let search = streams.address.with(|address| address.search.clone());
-        if search != typed.get_untracked().trim() {
-            typed.set(search);
-        }
-    });
-    let resting = StoredValue::new(None::<TimeoutHandle>);
-    let search = move || {
-        let search = typed.get_untracked().trim().to_owned();
-        streams.open(HistoryChange::Replace, |address| {
-            if search != address.search {
-                address.after = None;
-                address.search = search;
-            }
-        });
-    };
-    let rest = move || {
-        if let Some(timer) = resting.get_value() {
-            timer.clear();
-        }
-        resting.set_value(
-            set_timeout_with_handle(search, std::time::Duration::from_millis(REST_MS)).ok(),
-        );
-    };
-    on_cleanup(move || {
-        if let Some(timer) = resting.get_value() {
-            timer.clear();
-        }
-    });
-    view! {
-        <form
-            role="search"
-            on:submit=move |event| {
-                event.prevent_default();
-                search();
-            }
-        >
-            <label class="visually-hidden" for="stream-search">{streams.localized(|text| text.search)}</label>
-            <TextField
-                id="stream-search"
-                value=typed
-                placeholder=Signal::derive(move || format!("{} ( / )", streams.text().search))
-                typed=move |()| rest()
-            />
-        </form>
     }
 }
 
@@ -131,7 +79,8 @@ fn Rows() -> impl IntoView {
                 .unwrap_or_default()
         })
     };
-    move || match kind.get() {
+    let shown = move || {
+        match kind.get() {
         FetchedKind::Loading => {
             view! { <p class="hint">{streams.localized(|text| text.loading)}</p> }.into_any()
         }
@@ -141,11 +90,13 @@ fn Rows() -> impl IntoView {
         FetchedKind::Missing => view! { <Empty /> }.into_any(),
         FetchedKind::Loaded => view! {
             <ul class="rows" data-testid="rows">
-                <For each=rows key=String::clone children=|name| view! { <ListRow name /> } />
+                <KeyedViews keys=move |()| rows() view=|name| view! { <ListRow name /> }.into_any() />
             </ul>
         }
         .into_any(),
     }
+    };
+    view! { {move || shown()} }
 }
 
 /// One stream. Its figures follow the list, and the link stays the same element, so that it keeps the focus.
@@ -222,8 +173,8 @@ fn ListRow(name: String) -> impl IntoView {
 }
 
 fn kept(stream: &StreamSummary, language: Language) -> String {
-    let bytes = |token: &Token| token.as_str().parse::<u64>().unwrap_or(0);
-    let kept = bytes(&stream.next_offset).saturating_sub(bytes(&stream.earliest_offset));
+    let kept =
+        bytes_before(&stream.next_offset).saturating_sub(bytes_before(&stream.earliest_offset));
     numbers::size(kept, language)
 }
 
@@ -231,14 +182,15 @@ fn kept(stream: &StreamSummary, language: Language) -> String {
 #[component]
 fn Empty() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let search = Memo::new(move |_| streams.address.with(|address| address.search.clone()));
+    let search = Memo::new(move |_| streams.address.with(|address| address.filter.text.clone()));
+    let has_others = Memo::new(move |_| streams.listing.with(|it| it.total > Some(0)));
     let line = format!(
         "curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo",
         browser::origin()
     );
-    move || {
+    let shown = move || {
         let search = search.get();
-        if search.is_empty() {
+        if search.is_empty() && !has_others.get() {
             view! {
                 <div class="empty" data-testid="empty">
                     <h3>{streams.localized(|text| text.none_title)}</h3>
@@ -248,14 +200,28 @@ fn Empty() -> impl IntoView {
             }
             .into_any()
         } else {
+            let words = move || {
+                let text = streams.text();
+                let is_whole = streams
+                    .address
+                    .with(|address| address.filter.hides_lab() && address.filter.after.is_none());
+                match search.as_str() {
+                    "" if is_whole => text.only_lab.to_owned(),
+                    "" => text.nothing_here.to_owned(),
+                    search => (text.nothing_found)(search),
+                }
+            };
             view! {
                 <div class="empty" data-testid="empty">
-                    <p>{move || (streams.text().nothing_found)(&search)}</p>
+                    <p>{move || words()}</p>
                     <button
                         class="tool wide"
                         on:click=move |_| streams.open(HistoryChange::Replace, |address| {
-                            address.search.clear();
-                            address.after = None;
+                            address.filter = ListFilter {
+                                newest: address.filter.newest,
+                                lab: address.filter.lab || address.filter.text.is_empty(),
+                                ..ListFilter::default()
+                            };
                         })
                     >
                         {streams.localized(|text| text.show_all)}
@@ -264,49 +230,68 @@ fn Empty() -> impl IntoView {
             }
             .into_any()
         }
-    }
+    };
+    view! { {move || shown()} }
 }
 
-/// On to the next page and back.
+/// On to the next page and back; each is a step that the way back undoes.
 #[component]
 fn PageTurn() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let has_next = Memo::new(move |_| streams.listing.with(|listing| listing.next().is_some()));
-    let has_previous = Memo::new(move |_| streams.address.with(|address| address.after.is_some()));
-    let turn = move |turn: fn(&mut Listing, Option<String>) -> Option<Option<String>>| {
+    // What was stays while the next page is awaited, so that the buttons stay the same elements and keep the focus.
+    let has_next = Memo::new(move |before: Option<&bool>| {
+        streams
+            .listing
+            .with(|listing| listing.has_next().or_else(|| before.copied()))
+            .unwrap_or_default()
+    });
+    let has_previous = Memo::new(move |_| {
+        streams
+            .address
+            .with(|address| address.filter.after.is_some())
+    });
+    let turn = move |is_on: bool| {
         let from = streams
             .address
-            .with_untracked(|address| address.after.clone());
-        let to = streams
-            .listing
-            .try_update(|listing| turn(listing, from))
-            .flatten();
-        if let Some(after) = to {
-            streams.open(HistoryChange::Replace, |address| address.after = after);
+            .with_untracked(|address| address.filter.after.clone());
+        let mut to = None;
+        streams.listing.update_untracked(|listing| {
+            to = if is_on {
+                listing.open_next(from.as_deref())
+            } else {
+                listing.previous(from.as_deref())
+            };
+        });
+        if !is_on || to.is_some() {
+            streams.open(HistoryChange::Push, |address| address.filter.after = to);
         }
     };
-    move || {
-        (has_next.get() || has_previous.get()).then(|| {
+    let button = move |id: &'static str, is_on: bool, is_there: Memo<bool>| {
+        let label = move || {
+            let text = streams.text();
+            if is_on {
+                text.next_page
+            } else {
+                text.previous_page
+            }
+        };
+        view! {
+            <button class="tool wide" data-testid=id disabled=move || !is_there.get() on:click=move |_| turn(is_on)>
+                {move || label()}
+            </button>
+        }
+    };
+    let has_any = Memo::new(move |_| has_next.get() || has_previous.get());
+    let shown = move || {
+        has_any.get().then(|| {
             view! {
                 <div class="turn">
-                    <button
-                        class="tool wide"
-                        data-testid="previous"
-                        disabled=move || !has_previous.get()
-                        on:click=move |_| turn(|listing, _| Some(listing.open_previous()))
-                    >
-                        {streams.localized(|text| text.previous_page)}
-                    </button>
-                    <button
-                        class="tool wide"
-                        data-testid="next"
-                        disabled=move || !has_next.get()
-                        on:click=move |_| turn(|listing, from| listing.open_next(from).map(Some))
-                    >
-                        {streams.localized(|text| text.next_page)}
-                    </button>
+                    {button("previous", false, has_previous)}
+                    {button("next", true, has_next)}
                 </div>
             }
+            .into_any()
         })
-    }
+    };
+    view! { {move || shown()} }
 }

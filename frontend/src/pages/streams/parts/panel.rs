@@ -20,6 +20,7 @@ use crate::pages::streams::PAGE;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{Fetched, FetchedKind};
 use crate::widgets::command::CommandLine;
+use crate::widgets::views::CollectAny;
 
 /// The panel.
 #[component]
@@ -43,7 +44,7 @@ pub fn StreamPanel(
             <Back />
             <header class="look">
                 <h2 id="look-title" data-testid="look-name">{title}</h2>
-                {move || name.filter(|_| kind.get() == FetchedKind::Loaded).map(|name| view! { <OtherViews name /> })}
+                {move || name.filter(|_| kind.get() == FetchedKind::Loaded).map(|name| view! { <OtherViews name /> }.into_any())}
             </header>
             {move || match (kind.get(), name) {
                 (FetchedKind::Refused(why), _) => view! { <p class="fault">{(streams.text().refused)(&why)}</p> }.into_any(),
@@ -106,7 +107,7 @@ fn OtherViews(name: StoredValue<StreamName>) -> impl IntoView {
                 {streams.localized(|text| text.export)}
             </a>
             <CurlButton line=export_line id="curl-export" />
-            {elsewhere.collect_view()}
+            {elsewhere.collect_any()}
         </div>
     }
 }

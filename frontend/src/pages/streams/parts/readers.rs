@@ -5,11 +5,12 @@ use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 
 use crate::language::Language;
-use crate::numbers::{self, count, size, span_s};
+use crate::numbers::{self, count, size, span_s, whole_seconds};
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::followers;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
+use crate::widgets::views::CollectAny;
 
 /// Live readers by technique, and each of them in a table.
 #[component]
@@ -46,12 +47,12 @@ pub fn ReaderSection(
         };
         by().into_iter()
             .map(|one| view! { <ReaderLine language technique=one.technique count=one.count lag=lag(one.lag_bytes) /> })
-            .collect_view()
+            .collect_any()
     };
     view! {
         <section class="part" aria-labelledby="readers-title">
             <h3 id="readers-title">{streams.localized(|text| text.readers)}</h3>
-            <ul class="followers" data-testid="readers">{lines}</ul>
+            <ul class="followers" data-testid="readers">{move || lines()}</ul>
             <p class="hint">{words}</p>
             <ReaderTable details />
         </section>
@@ -107,15 +108,14 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     });
     let rows = move || {
         // A table in a closed element is not built.
-        is_open.get().then(|| {
-            let language = streams.shell.language.get();
-            readers()
-                .into_iter()
-                .map(|reader| view! { <ReaderRow language reader /> })
-                .collect_view()
-        })
+        let readers = if is_open.get() { readers() } else { Vec::new() };
+        let language = streams.shell.language.get();
+        readers
+            .into_iter()
+            .map(|reader| view! { <ReaderRow language reader /> })
+            .collect_any()
     };
-    move || {
+    let shown = move || {
         has_any.get().then(|| {
             view! {
                 <details on:toggle=move |event| is_open.set(is_details_open(&event))>
@@ -130,14 +130,16 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
                                     <th scope="col">{streams.localized(|text| text.since)}</th>
                                 </tr>
                             </thead>
-                            <tbody>{rows}</tbody>
+                            <tbody>{move || rows()}</tbody>
                         </table>
                     </div>
                     <p class="hint">{more}</p>
                 </details>
             }
+            .into_any()
         })
-    }
+    };
+    view! { {move || shown()} }
 }
 
 fn is_details_open(event: &leptos::ev::Event) -> bool {
@@ -150,18 +152,12 @@ fn is_details_open(event: &leptos::ev::Event) -> bool {
 
 #[component]
 fn ReaderRow(language: Language, reader: LiveReader) -> impl IntoView {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "seconds of a connection"
-    )]
-    let seconds = reader.seconds.max(0.0) as u64;
     view! {
         <tr>
             <th scope="row">{look(reader.technique).label.in_language(language)}</th>
             <td class="offset">{reader.offset.to_string()}</td>
             <td>{size(reader.lag_bytes, language)}</td>
-            <td>{span_s(seconds, language)}</td>
+            <td>{span_s(whole_seconds(reader.seconds), language)}</td>
         </tr>
     }
 }
@@ -196,7 +192,7 @@ pub fn ProducerSection(
                         <td>{count(one.epoch)}</td>
                         <td>{count(one.seq)}</td>
                     </tr>
-                }).collect_view();
+                }).collect_any();
                 view! {
                     <div class="scroll" tabindex="0">
                         <table data-testid="producers">

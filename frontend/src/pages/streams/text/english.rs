@@ -1,10 +1,10 @@
 //! The English texts of the Streams page.
 
 use super::StreamsText;
-use crate::api::request::InvalidField;
+use crate::api::new_stream::InvalidField;
 use crate::language::Language;
-use crate::numbers::{count, size};
-use crate::pages::streams::model::tailing::FollowState;
+use crate::numbers::{count, size, span_s};
+use crate::pages::streams::model::tailing::{FollowStart, FollowState};
 
 pub(super) const TEXT: StreamsText = StreamsText {
     title: "Tailwater — streams",
@@ -12,9 +12,43 @@ pub(super) const TEXT: StreamsText = StreamsText {
     skip: "Skip to the stream",
     foot: "Everything on this page is an ordinary request with its curl command. Lists and figures are JSON under /v1/streams.",
     list: "All streams",
+    stream_count: |number| format!("{} in all", plural(number, "stream")),
     search: "Search names",
+    search_by: "How to search",
+    contains: "contains",
+    begins: "begins with",
+    sort: "Order",
+    by_name: "by name",
+    newest_first: "newest first",
+    with_lab: "with lab/",
+    nothing_here: "There are no streams to show here.",
+    only_lab: "There are only streams of the lab, which are hidden.",
+    server: |server| {
+        let size = |bytes| size(bytes, Language::English);
+        let memory = server.resident_bytes;
+        let stored = server.stored_bytes.map(|stored| {
+            let limit = server
+                .limit_bytes
+                .map(|limit| format!(" of {}", size(limit)));
+            format!("{}{} stored", size(stored), limit.unwrap_or_default())
+        });
+        let parts = [
+            Some(format!("Tailwater {}", server.version)),
+            Some(format!(
+                "up {}",
+                span_s(server.uptime_seconds, Language::English)
+            )),
+            memory.map(|bytes| format!("{} of memory", size(bytes))),
+            stored,
+            server
+                .free_bytes
+                .map(|bytes| format!("{} of disk free", size(bytes))),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+    },
+    disk_full: "· The disk is full: appends are refused.",
     show_all: "Show all",
-    nothing_found: |search| format!("No stream has “{search}” in its name."),
+    nothing_found: |search| format!("No stream fits “{search}”."),
     none_title: "No streams yet",
     none: "A PUT creates one. Create one here or in a shell:",
     loading: "Loading…",
@@ -33,10 +67,13 @@ pub(super) const TEXT: StreamsText = StreamsText {
     content_type: "Content type",
     other_type: "another…",
     ttl: "Expires when idle for",
+    expires_at: "Ends at",
     keep_bytes: "Keep at most",
     keep_seconds: "Keep messages for",
-    limits: "Limits",
+    closed_at_once: "Closed at once",
+    limits: "Options",
     limits_hint: "Empty means without limit. Reading and writing renew the idle time.",
+    fork_limits_hint: "Empty means as in the source. Reading and writing renew the idle time.",
     first: "First content, if any",
     create: "Create",
     field: |field| match field {
@@ -46,7 +83,32 @@ pub(super) const TEXT: StreamsText = StreamsText {
         InvalidField::KeepSeconds => {
             "The time to keep messages is a whole number of seconds, at least 1.".to_owned()
         }
+        InvalidField::ForkBeyond => {
+            "The further messages are a whole number, at least 1.".to_owned()
+        }
     },
+    subscriptions: "Subscriptions",
+    subscriptions_hint: "A subscription wakes a worker when streams have new messages. The server can neither list nor pause subscriptions: one is shown by its ID, and deleted to stop it.",
+    subscription_id: "ID",
+    subscription_kind: "Wakes by",
+    subscription_pattern: "Streams (* is one segment, ** any number)",
+    subscription_target: "URL of the webhook, or name of the wake stream",
+    subscription_show: "Show",
+    subscription_state: |details| {
+        let failure = details.last_error.as_ref().map(|error| {
+            let next = details.next_attempt_at.as_deref().unwrap_or_default();
+            format!(". Last failure: {error}. Next attempt: {next}")
+        });
+        format!(
+            "{}, {}, generation {}{}",
+            details.status,
+            plural(details.cursors.len() as u64, "stream"),
+            count(details.generation),
+            failure.unwrap_or_default()
+        )
+    },
+    subscription_ask: "Delete the subscription with its cursors? There is no way back.",
+    acknowledged: "Acknowledged offset",
     facts: "Details",
     earliest: "Earliest offset",
     tail: "Tail",
@@ -60,6 +122,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
     keeps_all: "everything",
     keeps_bytes: |size| format!("the last {size}"),
     keeps_for: |span| format!("messages for {span}"),
+    created_at: "Created",
     forked_from: "Forked from",
     at_offset: |offset| format!("at {offset}"),
     forks: "Forks",
@@ -93,8 +156,11 @@ pub(super) const TEXT: StreamsText = StreamsText {
     is_closed: "The stream is closed: nothing can be appended.",
     follow_title: "Follow live",
     follow_from: "Where to start",
-    from_beginning: "from the beginning",
-    from_now: "from the tail",
+    start_at: |start| match start {
+        FollowStart::Last => "the last messages",
+        FollowStart::Beginning => "from the beginning",
+        FollowStart::Now => "from the tail",
+    },
     start: "Follow",
     stop: "Stop",
     stopped: "Not following.",
@@ -108,13 +174,6 @@ pub(super) const TEXT: StreamsText = StreamsText {
     },
     replaced_by: |technique| format!("replaced by {technique}"),
     counts: |messages, bytes, requests| {
-        let plural = |number: u64, word: &str| {
-            format!(
-                "{} {word}{}",
-                count(number),
-                if number == 1 { "" } else { "s" }
-            )
-        };
         format!(
             "{}, {}, {}",
             plural(messages, "message"),
@@ -125,11 +184,13 @@ pub(super) const TEXT: StreamsText = StreamsText {
     nothing_yet: "No messages yet.",
     cut: |size| format!("… {size} in total"),
     bytes_of: |size| format!("{size}, not text:"),
+    fork_here: |offset| format!("Fork after this message, at {offset}"),
     change_title: "Change",
     fork: "Fork",
-    fork_hint: "A new stream that begins with this one's messages up to an offset. Nothing is copied.",
+    fork_hint: "A new stream that begins with this one's messages up to an offset: click one above. Nothing is copied.",
     fork_at: "Up to offset",
     fork_tail: "the tail",
+    fork_beyond: "Further messages, or bytes if not JSON",
     close: "Close",
     close_ask: "Nothing can be appended afterwards. This can't be undone.",
     close_sure: "Close it",
@@ -149,9 +210,10 @@ pub(super) const TEXT: StreamsText = StreamsText {
     forked: |name| format!("{name} is created as a fork."),
     refused: |why| format!("Refused: {why}"),
     help_title: "About this page",
-    help_intro: "Every stream of this server, in the order of names. Choose one to see what it is, who reads it and how far behind, and to append, follow, fork, close or delete it.",
+    help_intro: "Every stream of this server. Choose one to see what it is, who reads it and how far behind, and to append, follow, fork, close or delete it.",
     help: &[
         "While the tab is visible, figures are updated every two seconds, and the list every five.",
+        "A click on the offset of a message fills it into the form for a fork.",
         "Behind is the number of bytes between the position up to which the server has sent messages to a reader and the tail.",
         "A long-poll counts as a reader while it waits. Polls are counted as plain reads.",
         "The export is a file of lines whose last line shows that it is complete; `tailwater import` creates a stream from it.",
@@ -160,3 +222,11 @@ pub(super) const TEXT: StreamsText = StreamsText {
     key_new: "new stream",
     key_append: "go to the append box",
 };
+
+fn plural(number: u64, word: &str) -> String {
+    format!(
+        "{} {word}{}",
+        count(number),
+        if number == 1 { "" } else { "s" }
+    )
+}

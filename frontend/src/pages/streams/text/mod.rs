@@ -3,9 +3,11 @@
 mod english;
 mod korean;
 
-use crate::api::request::InvalidField;
+use crate::api::new_stream::InvalidField;
+use crate::api::server::ServerFacts;
+use crate::api::subscription::SubscriptionDetails;
 use crate::language::Language;
-use crate::pages::streams::model::tailing::FollowState;
+use crate::pages::streams::model::tailing::{FollowStart, FollowState};
 
 /// The texts of the page. Sentences with numbers are functions, so that each language has its own word order.
 #[expect(
@@ -20,7 +22,19 @@ pub struct StreamsText {
     pub foot: &'static str,
     // The list.
     pub list: &'static str,
+    pub stream_count: fn(u64) -> String,
     pub search: &'static str,
+    pub search_by: &'static str,
+    pub contains: &'static str,
+    pub begins: &'static str,
+    pub sort: &'static str,
+    pub by_name: &'static str,
+    pub newest_first: &'static str,
+    pub with_lab: &'static str,
+    pub nothing_here: &'static str,
+    pub only_lab: &'static str,
+    pub server: fn(&ServerFacts) -> String,
+    pub disk_full: &'static str,
     pub show_all: &'static str,
     pub nothing_found: fn(&str) -> String,
     pub none_title: &'static str,
@@ -42,13 +56,27 @@ pub struct StreamsText {
     pub content_type: &'static str,
     pub other_type: &'static str,
     pub ttl: &'static str,
+    pub expires_at: &'static str,
     pub keep_bytes: &'static str,
     pub keep_seconds: &'static str,
+    pub closed_at_once: &'static str,
     pub limits: &'static str,
     pub limits_hint: &'static str,
+    pub fork_limits_hint: &'static str,
     pub first: &'static str,
     pub create: &'static str,
     pub field: fn(&InvalidField) -> String,
+    // Subscriptions.
+    pub subscriptions: &'static str,
+    pub subscriptions_hint: &'static str,
+    pub subscription_id: &'static str,
+    pub subscription_kind: &'static str,
+    pub subscription_pattern: &'static str,
+    pub subscription_target: &'static str,
+    pub subscription_show: &'static str,
+    pub subscription_state: fn(&SubscriptionDetails) -> String,
+    pub subscription_ask: &'static str,
+    pub acknowledged: &'static str,
     // Inspect.
     pub facts: &'static str,
     pub earliest: &'static str,
@@ -63,6 +91,7 @@ pub struct StreamsText {
     pub keeps_all: &'static str,
     pub keeps_bytes: fn(&str) -> String,
     pub keeps_for: fn(&str) -> String,
+    pub created_at: &'static str,
     pub forked_from: &'static str,
     pub at_offset: fn(&str) -> String,
     pub forks: &'static str,
@@ -98,8 +127,7 @@ pub struct StreamsText {
     // Follow.
     pub follow_title: &'static str,
     pub follow_from: &'static str,
-    pub from_beginning: &'static str,
-    pub from_now: &'static str,
+    pub start_at: fn(FollowStart) -> &'static str,
     pub start: &'static str,
     pub stop: &'static str,
     pub stopped: &'static str,
@@ -110,12 +138,14 @@ pub struct StreamsText {
     pub nothing_yet: &'static str,
     pub cut: fn(&str) -> String,
     pub bytes_of: fn(&str) -> String,
+    pub fork_here: fn(&str) -> String,
     // Fork, close, delete.
     pub change_title: &'static str,
     pub fork: &'static str,
     pub fork_hint: &'static str,
     pub fork_at: &'static str,
     pub fork_tail: &'static str,
+    pub fork_beyond: &'static str,
     pub close: &'static str,
     pub close_ask: &'static str,
     pub close_sure: &'static str,

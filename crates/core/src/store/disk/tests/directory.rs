@@ -250,3 +250,18 @@ fn a_missing_part_is_damage_and_nothing_is_deleted() {
     let (store, recovery) = open(directory.path()).unwrap();
     assert_eq!(whole(&store, &recovery.streams[0]).unwrap(), "1,");
 }
+
+#[test]
+fn an_open_store_tells_its_bytes_and_what_is_free() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = open(directory.path()).unwrap();
+    let before = store.usage();
+    assert_eq!(
+        (before.kind, before.limit_bytes, before.reserved_bytes),
+        ("disk", None, Some(1))
+    );
+    assert!(before.free_bytes > Some(0), "{before:?}");
+    commit(&store, StreamId(1), creation("a", Some("1"))).unwrap();
+    let after = store.usage().stored_bytes;
+    assert!(after > before.stored_bytes, "{after:?}, {before:?}");
+}

@@ -1,6 +1,7 @@
 //! Tests of a lane with reports in the order of a follower's.
 
 use super::*;
+use tailwater_client::ReceivedBatch;
 use tailwater_protocol::Data;
 
 const CLOCK: Conditions = Conditions {
@@ -9,10 +10,10 @@ const CLOCK: Conditions = Conditions {
         bound_ms: 0.1,
         round_trip_ms: 0.2,
         probes: 40,
-        script_ms: 0.5,
     }),
     hidden: false,
     measured_from_ms: 0.0,
+    run_from_ms: 0.0,
 };
 
 struct LaneBench {
@@ -34,7 +35,7 @@ impl LaneBench {
         }
     }
 
-    fn take(&mut self, report: &FollowReport) {
+    fn take(&mut self, report: &LaneReport) {
         self.lane
             .report(report, &mut self.first_arrivals, self.given, |mark, _| {
                 self.marks.push(mark);
@@ -58,12 +59,12 @@ impl LaneBench {
             at_ms: at_ms - 1.0,
             status: 200,
         });
-        let batch = ReceivedBatch {
+        let batch = CutBatch::from(ReceivedBatch {
             data,
             next: Token::now(),
             up_to_date: true,
             closed: false,
-        };
+        });
         self.take(&FollowReport::Batch { id, at_ms, batch });
         self.take(&FollowReport::Ended {
             id,
@@ -117,6 +118,7 @@ fn warm_up_catch_up_and_hidden_times_are_not_measured() {
         hidden: 1,
         warm_up: 1,
         catch_up: 1,
+        before_run: 0,
     };
     assert_eq!(bench.lane.discarded, expected);
     assert_eq!(
@@ -143,12 +145,12 @@ fn a_response_parsed_after_its_end_is_not_counted_as_empty() {
         fault: None,
     });
     assert_eq!(bench.lane.tally.empty, 1);
-    let batch = ReceivedBatch {
+    let batch = CutBatch::from(ReceivedBatch {
         data: Data::Json(vec!["1".to_owned()]),
         next: Token::now(),
         up_to_date: true,
         closed: false,
-    };
+    });
     bench.take(&FollowReport::Batch {
         id: 0,
         at_ms: 5.0,

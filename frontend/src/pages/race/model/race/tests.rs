@@ -1,7 +1,10 @@
 //! Tests of a race: the summary that it computes from the reports of its lanes.
 
+use super::super::headline::Ranking;
 use super::*;
+use crate::lanes::CutBatch;
 use crate::widgets::connection::ServerConnection;
+use tailwater_client::FollowReport;
 use tailwater_client::ReceivedBatch;
 use tailwater_protocol::Data;
 
@@ -10,12 +13,16 @@ const MAPPING: ClockMapping = ClockMapping {
     bound_ms: 0.1,
     round_trip_ms: 0.2,
     probes: 40,
-    script_ms: 0.2,
 };
 
-/// A race on `lab/host` whose lanes caught up at 0 ms.
+/// A race on `lab/host` without delay, whose lanes caught up at 0 ms.
 fn started() -> RaceState {
-    let mut race = RaceState::new(RaceSettings::default(), 0.0);
+    let settings = RaceSettings {
+        up_ms: 0.0,
+        down_ms: 0.0,
+        ..RaceSettings::default()
+    };
+    let mut race = RaceState::new(settings, 0.0);
     race.open(StreamName::parse("lab/host").ok().as_ref(), 0.0);
     race.stream_state = StreamState::Found;
     race.connection = ServerConnection::Live;
@@ -28,12 +35,12 @@ fn started() -> RaceState {
 }
 
 fn arrive(race: &mut RaceState, technique: Technique, at_ms: f64, messages: Vec<String>) {
-    let batch = ReceivedBatch {
+    let batch = CutBatch::from(ReceivedBatch {
         data: Data::Json(messages),
         next: Token::now(),
         up_to_date: true,
         closed: false,
-    };
+    });
     race.report(
         technique,
         &FollowReport::Batch {
@@ -66,7 +73,7 @@ fn the_headline_compares_five_lanes_with_numbers() {
         }
     }
     let summary = race.summary(8_000.0);
-    let Headline::Ranking { lane_groups, .. } = &summary.headline else {
+    let Headline::Ranking(Ranking { lane_groups, .. }) = &summary.headline else {
         panic!("{:?}", summary.headline)
     };
     assert_eq!(lane_groups.last().unwrap().techniques, [Technique::Poll]);
@@ -179,4 +186,22 @@ fn an_unreachable_server_is_reported_before_any_number() {
     );
     race.path = LanePath::LabOff;
     assert_eq!(race.summary(1.0).headline, Headline::NoSource);
+}
+
+#[test]
+fn delay_counts_only_where_the_relay_adds_it() {
+    let mut race = started();
+    let chosen = (50.0, 30.0);
+    (race.settings.up_ms, race.settings.down_ms) = chosen;
+    for (path, delays) in [
+        (LanePath::Relay, chosen),
+        (LanePath::LabOff, (0.0, 0.0)),
+        (LanePath::PortsShut, (0.0, 0.0)),
+    ] {
+        race.path = path;
+        let transit = race.transit().unwrap();
+        let half_ms = MAPPING.round_trip_ms / 2.0;
+        assert!((transit.up_ms - delays.0 - half_ms).abs() < 1e-9);
+        assert!((transit.down_ms - delays.1 - half_ms).abs() < 1e-9);
+    }
 }

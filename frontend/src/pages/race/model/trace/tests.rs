@@ -1,10 +1,11 @@
 //! Tests of the trace: which marks it keeps, merges and drops.
 
 use super::*;
+use crate::lanes::CutBatch;
 use tailwater_client::ReceivedBatch;
 use tailwater_protocol::{Data, Token};
 
-fn requested(id: u64, at_ms: f64, technique: Technique) -> FollowReport {
+fn requested(id: u64, at_ms: f64, technique: Technique) -> LaneReport {
     FollowReport::Requested {
         id,
         at_ms,
@@ -12,7 +13,7 @@ fn requested(id: u64, at_ms: f64, technique: Technique) -> FollowReport {
     }
 }
 
-fn ended(id: u64, at_ms: f64, fault: Option<&str>) -> FollowReport {
+fn ended(id: u64, at_ms: f64, fault: Option<&str>) -> LaneReport {
     FollowReport::Ended {
         id,
         at_ms,
@@ -29,13 +30,13 @@ fn event(seq: u64, due_ms: f64, at_ms: f64) -> EventMark {
     }
 }
 
-fn batch(id: u64, at_ms: f64, messages: Vec<String>) -> FollowReport {
-    let batch = ReceivedBatch {
+fn batch(id: u64, at_ms: f64, messages: Vec<String>) -> LaneReport {
+    let batch = CutBatch::from(ReceivedBatch {
         data: Data::Json(messages),
         next: Token::now(),
         up_to_date: true,
         closed: false,
-    };
+    });
     FollowReport::Batch { id, at_ms, batch }
 }
 

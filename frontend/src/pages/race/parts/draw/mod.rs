@@ -64,9 +64,17 @@ impl View {
     }
 }
 
+/// From this width on a drawing is higher, too.
+const WIDE: f64 = 1_600.0;
+
 /// Whether a drawing of this width is narrow.
 fn is_narrow(width: f64) -> bool {
     width < NARROW
+}
+
+/// Whether a drawing of this width has room to be higher.
+pub fn is_wide(width: f64) -> bool {
+    width >= WIDE
 }
 
 /// The technique's shape with its letter, at the left end of a lane.

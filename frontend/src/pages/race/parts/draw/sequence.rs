@@ -13,7 +13,7 @@ mod lane;
 #[cfg(test)]
 mod tests;
 
-use super::{LaneView, View, badge, is_narrow};
+use super::{LaneView, View, badge, is_narrow, is_wide};
 use crate::language::Language;
 use crate::pages::race::model::trace::EventRun;
 use crate::widgets::canvas::axis::{AXIS_HEIGHT, TimeAxis};
@@ -51,6 +51,8 @@ impl SequenceGeometry {
     pub fn new(width: f64, lanes: usize) -> Self {
         let (above, between, below) = if is_narrow(width) {
             (15.5, 34.0, 17.5)
+        } else if is_wide(width) {
+            (18.5, 78.0, 17.5)
         } else {
             (18.5, 46.0, 17.5)
         };

@@ -4,7 +4,7 @@
 //! where bytes arrive: a tick per chunk, higher for more bytes. The technique's shape above is an event; a hollow one is an
 //! empty response. Long-polling has a row of bars, a streaming technique one long bar with ticks.
 
-use super::{LaneView, Thin, View, badge, is_narrow};
+use super::{LaneView, Thin, View, badge, is_narrow, is_wide};
 use crate::pages::race::model::trace::RequestMark;
 use crate::widgets::canvas::axis::{AXIS_HEIGHT, TimeAxis};
 use crate::widgets::canvas::palette::Ink;
@@ -34,7 +34,13 @@ pub struct WaterfallGeometry {
 impl WaterfallGeometry {
     /// The geometry for a number of lanes at this width.
     pub fn new(width: f64, lanes: usize) -> Self {
-        let row = if is_narrow(width) { 30.0 } else { 32.0 };
+        let row = if is_narrow(width) {
+            30.0
+        } else if is_wide(width) {
+            40.0
+        } else {
+            32.0
+        };
         let middles: Vec<f64> = (0_u32..)
             .take(lanes)
             .map(|lane| f64::from(lane) * row + row / 2.0 + 5.0)

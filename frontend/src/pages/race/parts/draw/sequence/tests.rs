@@ -1,6 +1,7 @@
 //! Tests of the sequence diagram: the positions of its parts, and how it becomes denser.
 
 use super::*;
+use crate::lanes::CutBatch;
 use crate::numbers::Unit;
 use crate::pages::race::model::trace::{EventMark, Trace};
 use crate::widgets::canvas::scene::Series;
@@ -50,12 +51,12 @@ fn shapes(scene: &Scene, kind: SeriesKind) -> Vec<[f64; 4]> {
 
 fn poll_answer(trace: &mut Trace, id: u64, sent: f64, data: Vec<String>) {
     let end = sent + 100.0;
-    let batch = ReceivedBatch {
+    let batch = CutBatch::from(ReceivedBatch {
         data: Data::Json(data),
         next: Token::now(),
         up_to_date: true,
         closed: false,
-    };
+    });
     trace.report(&FollowReport::Requested {
         id,
         at_ms: sent,

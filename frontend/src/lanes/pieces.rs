@@ -1,6 +1,6 @@
 //! Cuts received data into messages, the same for every lane, however its bytes were chunked.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tailwater_protocol::Data;
 
 /// Bytes after which a line of a text or binary stream is cut.
@@ -9,7 +9,7 @@ const PIECE_BYTES_MAX: usize = 4_096;
 const PREVIEW_BYTES_MAX: usize = 240;
 
 /// One message.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CutMessage {
     /// Its own bytes, without separators.
     pub bytes: usize,
@@ -20,7 +20,7 @@ pub struct CutMessage {
 }
 
 /// The times of an event, and its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageStamps {
     /// The source's number of the event; a message published by hand has none.
     pub seq: Option<u64>,
@@ -80,6 +80,11 @@ impl Cutter {
     /// The beginning of the last complete message.
     pub fn preview(&self) -> &str {
         &self.preview
+    }
+
+    /// Bytes of the message that is not finished yet.
+    pub fn unfinished_bytes(&self) -> usize {
+        self.bytes
     }
 
     fn lines(&mut self, bytes: &[u8], each: &mut impl FnMut(CutMessage)) {

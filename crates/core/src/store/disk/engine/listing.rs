@@ -1,0 +1,40 @@
+//! Where the last messages of a stream lie, from the end of what is on disk backwards.
+
+use super::super::super::{StoreError, StoredMessage, StreamId};
+use super::{Engine, codec, open_records};
+use tailwater_protocol::Offset;
+
+/// Bytes that are read at most, but for the last page.
+const READ_BYTES_MAX: usize = 4 << 20;
+
+impl Engine {
+    /// The last messages that begin in `earliest..until`, the last one first; fewer than `count` where they are long.
+    pub(in crate::store::disk) fn last_messages(
+        &self,
+        stream: StreamId,
+        [earliest, until]: [Offset; 2],
+        count: usize,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        let range = codec::data_key(stream, Offset::ZERO)..codec::data_key(stream, until);
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        let mut expected: Option<Offset> = None;
+        for guard in self.data.range(range).rev() {
+            let page = open_records(guard)?;
+            if let Some(expected) = expected.filter(|expected| *expected != page.end()) {
+                let (id, end) = (stream.0, page.end());
+                return Err(StoreError::Damaged(format!(
+                    "stream {id} has nothing between {end} and {expected}"
+                )));
+            }
+            expected = Some(page.at);
+            bytes += page.bytes.len();
+            let messages = page.index.last_messages(page.at, until);
+            let is_kept = |message: &StoredMessage| message.at >= earliest;
+            found.extend(messages.take_while(is_kept).take(count - found.len()));
+            if found.len() == count || page.at <= earliest || bytes >= READ_BYTES_MAX {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}

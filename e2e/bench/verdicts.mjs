@@ -1,0 +1,112 @@
+// Starts the Race page again and again and looks at its verdicts.
+//
+//   cargo xtask bench verdicts [--starts 50] [--seconds 20]
+//
+// Starts take turns: processors idle and loaded (a busy loop on each), delays 0 and 50 ms each way, host and generator,
+// Poisson and periodic. Theory is right, so no verdict may be "refuted". At 50 ms each measurement is judged once more
+// against three wrong theories: a whole interval in the place of half, no transit, no re-arm gap. None may be confirmed.
+// (A theory whose error is smaller than what the judge allows is left out: it does not claim anything else.)
+import { spawn } from 'node:child_process'
+import os from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { Worker } from 'node:worker_threads'
+import { launch } from '../lib/chromium.mjs'
+import { table } from '../lib/figures.mjs'
+import { RacePage } from '../lib/race-page.mjs'
+import { Server } from '../lib/server.mjs'
+import { pause } from '../lib/until.mjs'
+
+const { values } = parseArgs({ options: { starts: { type: 'string', default: '50' }, seconds: { type: 'string', default: '20' } } })
+const [starts, seconds] = [Number(values.starts), Number(values.seconds)]
+const JUDGE = process.env.TAILWATER_JUDGE ?? fileURLToPath(new URL('../../target/debug/examples/judge', import.meta.url))
+const SOURCES = ['', 'pattern=periodic', 'source=generator', 'source=generator&pattern=periodic']
+
+/** What start `index` asks for. */
+function setting(index) {
+  const [delayed, loaded, source] = [index % 2 === 1, index % 4 >= 2, SOURCES[Math.floor(index / 4) % SOURCES.length]]
+  const delay = delayed ? 50 : 0
+  return { delay, loaded, source, query: `?up=${delay}&down=${delay}&${source}` }
+}
+
+/** A busy loop on each processor. */
+function load() {
+  const workers = os.cpus().map(() => new Worker('for (;;) Math.sqrt(Math.random())', { eval: true }))
+  return () => Promise.all(workers.map((worker) => worker.terminate()))
+}
+
+/** The lanes of one start, as the page exports them. */
+async function measure(browser, server, { query, loaded }) {
+  const context = await browser.newContext({ acceptDownloads: true })
+  const unload = loaded ? load() : async () => {}
+  try {
+    const race = await RacePage.open(context, server, query)
+    await pause(seconds * 1_000)
+    return JSON.parse((await race.export('export-json')).text)
+  } finally {
+    await unload()
+    await context.close()
+  }
+}
+
+/** Wrong theories about a lane at a delay, each with the mean that it would predict. */
+function planted(lane, result) {
+  const { predicted } = lane.verdict.numbers.claim
+  const { pollIntervalMs, delayUpMs, delayDownMs } = result.settings
+  const wrong = [['no transit', predicted - delayDownMs]]
+  if (lane.technique === 'poll') wrong.push(['a whole interval', predicted + pollIntervalMs / 2])
+  const poisson = !/periodic/.test(result.url)
+  if (lane.technique === 'long-poll' && poisson) {
+    const gap = (delayUpMs + delayDownMs) / 1_000
+    const rate = result.eventsPerSecond
+    const beta = rate * gap + Math.exp(-rate * gap)
+    wrong.push(['no re-arm gap', predicted - (1_000 * rate * gap * gap) / 2 / beta])
+  }
+  return wrong
+}
+
+/** The judge's words on each of the cases. */
+async function judge(cases) {
+  const child = spawn(JUDGE, { stdio: ['pipe', 'pipe', 'inherit'] })
+  child.stdin.end(cases.map((one) => JSON.stringify(one)).join('\n') + '\n')
+  let text = ''
+  for await (const piece of child.stdout) text += piece
+  return text.trim().split('\n')
+}
+
+const server = await Server.start()
+const browser = await launch()
+const counts = new Map()
+const wrong = []
+const count = (setting, kind) => {
+  const key = `${setting.loaded ? 'loaded' : 'idle'}, ${setting.delay} ms`
+  const row = counts.get(key) ?? { confirmed: 0, refuted: 0, inconclusive: 0, 'planted confirmed': 0, planted: 0 }
+  row[kind] += 1
+  counts.set(key, row)
+}
+for (let index = 0; index < starts; index += 1) {
+  const wanted = setting(index)
+  const result = await measure(browser, server, wanted)
+  for (const lane of result.lanes.filter((lane) => lane.verdict)) {
+    const { numbers, line } = lane.verdict
+    count(wanted, numbers.finding.finding)
+    if (numbers.finding.finding === 'refuted') wrong.push(`start ${index} ${JSON.stringify(wanted)}, ${lane.technique}: ${line}`)
+    if (wanted.delay === 0) continue
+    const cases = planted(lane, result)
+      .map(([name, predicted]) => [name, { ...numbers, claim: { ...numbers.claim, predicted } }])
+      .filter(([, one]) => Math.abs(one.claim.predicted - numbers.claim.predicted) > numbers.allowed)
+    const judged = cases.length ? await judge(cases.map(([, one]) => one)) : []
+    judged.forEach((words, at) => {
+      count(wanted, 'planted')
+      if (!words.startsWith('CONFIRMED')) return
+      count(wanted, 'planted confirmed')
+      wrong.push(`start ${index} ${JSON.stringify(wanted)}, ${lane.technique}, ${cases[at][0]}: ${words}`)
+    })
+  }
+}
+await browser.close()
+await server.stop()
+const heads = ['starts', 'confirmed', 'refuted', 'inconclusive', 'planted', 'planted confirmed']
+console.log(table(heads, [...counts].map(([name, row]) => [name, ...heads.slice(1).map((head) => row[head])])))
+for (const words of wrong) console.log(words)
+process.exit(wrong.length ? 1 : 0)

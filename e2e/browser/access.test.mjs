@@ -1,0 +1,341 @@
+// The dashboard for those who use no mouse, other colours, other languages or other screens, in a real Chromium.
+import assert from 'node:assert/strict'
+import { mkdir, readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { launch } from '../lib/chromium.mjs'
+import { RacePage } from '../lib/race-page.mjs'
+import { Server } from '../lib/server.mjs'
+import { StreamsPage } from '../lib/streams-page.mjs'
+import { pause, until } from '../lib/until.mjs'
+
+const artifacts = fileURLToPath(new URL('../../artifacts/', import.meta.url))
+const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** Generous: a debug server and a browser may share two slow cores. */
+const SOON_MS = 30_000
+
+const LOOKS = {
+  light: { colorScheme: 'light' },
+  dark: { colorScheme: 'dark' },
+  forced: { colorScheme: 'light', forcedColors: 'active' },
+  'forced-dark': { colorScheme: 'dark', forcedColors: 'active' },
+}
+
+let server
+let browser
+let context
+
+before(async () => {
+  await mkdir(artifacts, { recursive: true })
+  server = await Server.start()
+  browser = await launch()
+  for (const name of ['access/one', 'access/two']) await create(name)
+})
+
+after(async () => {
+  await browser?.close()
+  await server?.stop()
+})
+
+afterEach(async () => {
+  await context?.close()
+  context = undefined
+})
+
+async function create(name) {
+  const headers = { 'content-type': 'application/json' }
+  const created = await fetch(server.stream(name), { method: 'PUT', headers, body: '[1,2]' })
+  assert.equal(created.status, 201)
+}
+
+/** A context of its own: nothing stored, nothing cached. */
+async function fresh(options = {}) {
+  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', ...options })
+}
+
+async function race(query = '', options = {}) {
+  await fresh(options)
+  return RacePage.open(context, server, query)
+}
+
+async function streams(query = '', options = {}) {
+  await fresh(options)
+  return StreamsPage.open(context, server, query)
+}
+
+/** The id of what has the focus, or its element's name. */
+async function focused(page) {
+  return page.evaluate(() => document.activeElement.id || document.activeElement.tagName)
+}
+
+async function violations(page) {
+  await page.evaluate(axeSource)
+  const { violations: found } = await page.evaluate(() => globalThis.axe.run(document))
+  return found
+    .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+    .map(({ id, help, nodes }) => `${id}: ${help} (${nodes.length}): ${nodes.slice(0, 3).map(({ target }) => target.join(' ')).join('; ')}`)
+}
+
+async function lang(page) {
+  return page.locator('html').getAttribute('lang')
+}
+
+describe('the dashboard for everybody', { timeout: 900_000 }, () => {
+  for (const [look, options] of Object.entries(LOOKS)) {
+    test(`no serious accessibility violation on any page: ${look}`, async () => {
+      const one = await race('', options)
+      await one.waitForState('live', SOON_MS)
+      await one.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 4)
+      await one.page.screenshot({ path: `${artifacts}access-race-${look}.png`, fullPage: true })
+      assert.deepEqual(await violations(one.page), [], 'Race')
+      await one.page.keyboard.press('?')
+      await one.part('shortcuts').waitFor()
+      assert.deepEqual(await violations(one.page), [], 'help')
+      const two = await StreamsPage.open(context, server, 'stream=access/one&live=sse')
+      await two.waitForMessages(SOON_MS, ['2', '1'])
+      await two.page.screenshot({ path: `${artifacts}access-streams-${look}.png`, fullPage: true })
+      assert.deepEqual(await violations(two.page), [], 'Streams')
+      await two.page.goto(`${server.url}/nothing`)
+      await two.part('not-found').waitFor()
+      await two.page.screenshot({ path: `${artifacts}access-404-${look}.png`, fullPage: true })
+      assert.deepEqual(await violations(two.page), [], '404')
+    })
+  }
+
+  test('forced colours tell what is chosen and what is on', async () => {
+    const one = await race('?lanes=PLN', LOOKS.forced)
+    await one.waitForState('live', SOON_MS)
+    await pause(1_000)
+    const ground = (locator) => locator.evaluate((element) => getComputedStyle(element).backgroundColor)
+    const [on, off] = [one.part('card-poll'), one.part('card-websocket')].map((card) => card.locator('.switch'))
+    assert.notEqual(await ground(on), await ground(off))
+    assert.notEqual(await ground(one.part('nav-race')), await ground(one.part('nav-streams')))
+    const colours = await one.part('sequence').evaluate((canvas) => {
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+      let [painted, coloured] = [0, 0]
+      for (let at = 0; at < data.length; at += 4) {
+        if (data[at + 3] === 0) continue
+        painted += 1
+        if (Math.max(data[at], data[at + 1], data[at + 2]) - Math.min(data[at], data[at + 1], data[at + 2]) > 8) coloured += 1
+      }
+      return { painted, coloured }
+    })
+    assert.ok(colours.painted > 1_000, `painted ${colours.painted} pixels`)
+    assert.equal(colours.coloured, 0, 'pixels in colours of our own')
+    const two = await StreamsPage.open(context, server, 'stream=access/one&live=sse')
+    await two.waitForMessages(SOON_MS, ['2', '1'])
+    const rows = two.page.locator('[data-testid="row"]')
+    const [chosen, other] = [rows.and(two.page.locator('[aria-current]')), rows.and(two.page.locator(':not([aria-current])')).first()]
+    assert.notEqual(await ground(chosen), await ground(other))
+    const techniques = two.page.locator('.techniques label')
+    const [checked, unchecked] = [techniques.filter({ has: two.page.locator(':checked') }), techniques.filter({ hasNot: two.page.locator(':checked') }).first()]
+    assert.notEqual(await ground(checked), await ground(unchecked))
+  })
+
+  test('single keys can be switched off, and stay off', async () => {
+    const one = await race()
+    await one.waitForState('live', SOON_MS)
+    await one.part('help').click()
+    await one.part('shortcuts').click()
+    await one.page.keyboard.press('Escape')
+    await until('the help button has the focus again', SOON_MS, async () =>
+      one.part('help').evaluate((button) => button === document.activeElement))
+    const nothingHappens = async () => {
+      await one.page.evaluate(() => document.activeElement.blur())
+      for (const key of ['p', ' ', '?', '1']) await one.page.keyboard.press(key)
+      await pause(500)
+      assert.equal(await focused(one.page), 'BODY')
+      assert.equal(await one.state(), 'live')
+      assert.equal(await one.page.locator('dialog[open]').count(), 0)
+    }
+    await nothingHappens()
+    await one.page.reload()
+    await one.waitForState('live', SOON_MS)
+    await nothingHappens()
+    await one.part('help').click()
+    await one.part('shortcuts').click()
+    await one.page.keyboard.press('Escape')
+    await one.page.keyboard.press('p')
+    assert.equal(await focused(one.page), 'publish-text')
+  })
+
+  test('Escape leaves a field, and what was sent is announced', async () => {
+    const one = await race('?stream=access/two')
+    await one.waitForState('live', SOON_MS)
+    await one.publish('hello')
+    await until('it is announced', SOON_MS, async () => (await one.part('published').innerText()) !== '')
+    assert.equal(await one.part('published').getAttribute('role'), 'status')
+    await one.part('publish-text').focus()
+    await one.page.keyboard.press('Escape')
+    assert.equal(await focused(one.page), 'BODY')
+    await one.page.keyboard.press('Space')
+    await one.waitForState('paused', SOON_MS)
+    assert.deepEqual(one.complaints, [])
+  })
+
+  test('the focus is not lost with a page, nor with a deleted stream', async () => {
+    const one = await race()
+    await one.waitForState('live', SOON_MS)
+    await one.part('nav-streams').focus()
+    await one.page.keyboard.press('Enter')
+    const two = new StreamsPage(one.page)
+    await two.waitForNames('the list', SOON_MS, (names) => names.length > 0)
+    await until('the page has the focus', SOON_MS, async () => (await focused(one.page)) === 'page-name')
+    await create('access/gone')
+    await two.page.goto(`${server.url}/?page=streams&stream=access/gone`)
+    await two.part('delete-ask').click()
+    await two.part('delete-sure').click()
+    await two.waitForSaid('access/gone', SOON_MS)
+    await until('the panel has the focus', SOON_MS, async () => (await focused(two.page)) !== 'BODY')
+  })
+
+  test('a change of page is an entry of the history', async () => {
+    const one = await race('?window=12')
+    await one.waitForState('live', SOON_MS)
+    await one.part('nav-streams').click()
+    await until('the address follows', SOON_MS, () => one.page.url().includes('page=streams'))
+    await one.page.goBack()
+    await one.part('verdict').waitFor()
+    assert.equal(new URL(one.page.url()).searchParams.get('window'), '12')
+    assert.deepEqual(one.complaints, [])
+  })
+
+  test('a link speaks its language for one visit, a choice for all', async () => {
+    const one = await race('?lang=ko&theme=dark')
+    assert.equal(await lang(one.page), 'ko')
+    await one.part('nav-streams').click()
+    await one.page.getByTestId('row').first().waitFor()
+    assert.equal(await lang(one.page), 'ko')
+    assert.equal(await one.page.locator('html').getAttribute('data-theme'), 'dark')
+    const next = await RacePage.open(context, server)
+    assert.equal(await lang(next.page), 'en')
+    assert.equal(await next.page.locator('html').getAttribute('data-theme'), 'auto')
+    await next.part('language').selectOption('ko')
+    await next.part('theme').selectOption('light')
+    const later = await RacePage.open(context, server)
+    assert.equal(await lang(later.page), 'ko')
+    assert.equal(await later.page.locator('html').getAttribute('data-theme'), 'light')
+    assert.equal(new URL(later.page.url()).search, '')
+  })
+
+  test('an unknown path is a 404 page that leads on', async () => {
+    await fresh()
+    const page = await context.newPage()
+    const answer = await page.goto(`${server.url}/foo/bar?lang=ko`)
+    assert.equal(answer.status(), 404)
+    await page.getByTestId('not-found').waitFor()
+    assert.match(await page.getByTestId('not-found').innerText(), /\/foo\/bar/)
+    assert.equal(await lang(page), 'ko')
+    await page.getByTestId('language').selectOption('en')
+    assert.equal(new URL(page.url()).pathname, '/foo/bar')
+    await page.getByTestId('not-found').getByTestId('nav-streams').click()
+    await page.getByTestId('row').first().waitFor()
+    assert.equal(new URL(page.url()).pathname, '/')
+    await page.goBack()
+    await page.getByTestId('not-found').waitFor()
+    await page.getByTestId('nav-race').first().click()
+    await page.getByTestId('verdict').waitFor()
+    assert.equal((await fetch(`${server.url}/`)).status, 200)
+  })
+
+  test('a lost server is told once, and moves nothing', async () => {
+    const mortal = await Server.start()
+    try {
+      await fresh()
+      const one = await RacePage.open(context, mortal)
+      await one.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 8)
+      const top = () => one.part('sequence').evaluate((canvas) => canvas.getBoundingClientRect().top + window.scrollY)
+      const before = await top()
+      await mortal.kill()
+      const inCards = []
+      await until('the page says that the server is gone', SOON_MS, async () => {
+        inCards.push(...await one.page.locator('.card .fault').allInnerTexts())
+        return (await one.state()) === 'lost'
+      })
+      await one.part('notice').waitFor()
+      await pause(3_000)
+      inCards.push(...await one.page.locator('.card .fault').allInnerTexts())
+      await one.page.screenshot({ path: `${artifacts}access-lost.png` })
+      assert.deepEqual(inCards, [])
+      assert.equal(await one.part('notice').count(), 1)
+      const seen = await one.page.locator('main').innerText()
+      assert.equal(seen.match(/does not answer/g).length, 1, seen)
+      assert.ok(Math.abs(await top() - before) < 1, `the picture moved from ${before} to ${await top()}`)
+    } finally {
+      await mortal.stop()
+    }
+  })
+
+  test('a notice lies over the picture, and its button hands the focus on', async () => {
+    const one = await race('?stream=access/new')
+    await one.part('create').click()
+    await one.waitForState('live', SOON_MS)
+    await until('the stage has the focus', SOON_MS, async () => (await focused(one.page)) === 'stage', () => focused(one.page))
+    await one.part('notice').waitFor()
+    const top = () => one.part('sequence').evaluate((canvas) => canvas.getBoundingClientRect().top + window.scrollY)
+    const before = await top()
+    await one.publish('hello')
+    await until('the notice is gone', SOON_MS, async () => (await one.part('notice').count()) === 0)
+    assert.ok(Math.abs(await top() - before) < 1, `the picture moved from ${before} to ${await top()}`)
+  })
+
+  test('the legend says what is drawn, at every rate', async () => {
+    const legend = (one) => one.page.locator('figure.sequence figcaption .hint').innerText()
+    const legends = new Map()
+    for (const rate of [3, 60, 1_500]) {
+      const one = await race(`?source=generator&rate=${rate}`)
+      await one.waitForState('live', SOON_MS)
+      await until('the legend settles', SOON_MS, async () => {
+        const words = await legend(one)
+        const is_new = ![...legends.values()].includes(words)
+        if (is_new) legends.set(rate, words)
+        return is_new
+      })
+      assert.equal(await one.part('sequence').getAttribute('aria-label'), await legend(one))
+      await pause(2_000)
+      await one.page.locator('figure.sequence').screenshot({ path: `${artifacts}access-legend-${rate}.png` })
+      await context.close()
+    }
+    assert.equal(legends.size, 3)
+  })
+
+  test('the delay stands in sight of the cards, and a path sets it', async () => {
+    const one = await race()
+    await one.waitForState('live', SOON_MS)
+    assert.equal(await one.part('path').inputValue(), 'country')
+    assert.equal(await one.part('up').inputValue(), '20')
+    const [path, card] = await Promise.all(['path', 'card-poll'].map((id) => one.part(id).boundingBox()))
+    assert.ok(path.y + path.height <= card.y && card.y + card.height <= 900, `${JSON.stringify(path)} ${JSON.stringify(card)}`)
+    await one.part('path').selectOption('continent')
+    await until('the address follows', SOON_MS, () => /up=75&down=75/.test(one.page.url()), () => one.page.url())
+    await until('the figures follow', SOON_MS, async () =>
+      Number(await one.part('card-websocket').getByTestId('p50').innerText()) >= 75)
+    await one.part('path').selectOption('machine')
+    await until('the address follows', SOON_MS, () => /up=0&down=0/.test(one.page.url()), () => one.page.url())
+    await one.part('up').fill('7')
+    await one.part('up').press('Enter')
+    await until('no path is chosen', SOON_MS, async () => (await one.part('path').inputValue()) === '')
+    assert.deepEqual(one.complaints, [])
+  })
+
+  for (const [name, query] of [['race', '?'], ['streams', '?page=streams&stream=access/one']]) {
+    test(`a screen of 3840 pixels is used: ${name}`, async () => {
+      await fresh({ viewport: { width: 3_840, height: 2_160 } })
+      const page = await context.newPage()
+      await page.goto(`${server.url}/${query}`)
+      await page.locator('main').waitFor()
+      await pause(6_000)
+      await page.screenshot({ path: `${artifacts}access-${name}-3840.png` })
+      const { width, wider } = await page.evaluate(() => ({
+        width: document.querySelector('main').getBoundingClientRect().width,
+        wider: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      }))
+      assert.ok(width >= 3_000, `main is ${width} px wide`)
+      assert.equal(wider, 0, 'pixels wider than the window')
+      const canvas = await page.getByTestId('sequence').boundingBox().catch(() => null)
+      if (name === 'race') assert.ok(canvas.width >= 2_400 && canvas.height >= 500, JSON.stringify(canvas))
+    })
+  }
+})

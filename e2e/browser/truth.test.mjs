@@ -1,0 +1,144 @@
+// What the Race page says is so: in workers and without, on empty, closed, deleted and text streams, behind and refused.
+import assert from 'node:assert/strict'
+import { after, afterEach, before, describe, test } from 'node:test'
+import { launch } from '../lib/chromium.mjs'
+import { RacePage, TECHNIQUES } from '../lib/race-page.mjs'
+import { Server } from '../lib/server.mjs'
+import { pause, until } from '../lib/until.mjs'
+
+/** Generous: a debug server and a browser may share two slow cores. */
+const SOON_MS = 30_000
+const TEXT = { 'content-type': 'text/plain' }
+const JSON_TYPE = { 'content-type': 'application/json' }
+
+let server
+let browser
+let context
+
+before(async () => {
+  server = await Server.start()
+  browser = await launch()
+})
+
+after(async () => {
+  await browser?.close()
+  await server?.stop()
+})
+
+afterEach(async () => {
+  await context?.close()
+  context = undefined
+})
+
+async function open(query = '', script = undefined) {
+  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', acceptDownloads: true })
+  if (script) await context.addInitScript(script)
+  return RacePage.open(context, server, query)
+}
+
+async function request(name, method, headers = {}, body = undefined) {
+  const answer = await fetch(server.stream(name), { method, headers, body })
+  assert.ok(answer.ok, `${method} ${name}: ${answer.status}`)
+}
+
+/** Waits until the sentence on top matches. */
+async function says(race, words) {
+  let seen = ''
+  await until(`the page says ${words}`, SOON_MS, async () => words.test((seen = await race.part('verdict').innerText())), () => seen)
+  return seen
+}
+
+describe('what the Race page says', { timeout: 600_000 }, () => {
+  test('each lane is read in a worker of its own, and the browser is measured', async () => {
+    const race = await open()
+    await race.allLanes('every lane has ten events', 'events', SOON_MS, (events) => events >= 10)
+    assert.equal(race.page.workers().length, TECHNIQUES.length)
+    await until('the browser\'s own time is known', SOON_MS, async () => {
+      const { readers, lanes } = JSON.parse((await race.export('export-json')).text)
+      return readers === 'own-workers' && lanes.every((lane) => lane.clientMs.down > 0 && lane.clientMs.p99 > 0)
+    })
+    assert.deepEqual(race.complaints, [])
+  })
+
+  test('without workers the page reads the lanes itself, and says so', async () => {
+    const race = await open('', () => { delete globalThis.Worker })
+    await race.allLanes('every lane has ten events', 'events', SOON_MS, (events) => events >= 10)
+    assert.equal(JSON.parse((await race.export('export-json')).text).readers, 'page')
+    assert.match(await race.page.locator('.notes').innerText(), /no workers/)
+    assert.deepEqual(await race.losses(), [])
+  })
+
+  test('a worker that cannot start leaves the page to read', async () => {
+    const race = await open('', () => {
+      const Real = globalThis.Worker
+      globalThis.Worker = class extends Real { constructor(url, options) { super(`${url}-missing.js`, options) } }
+    })
+    await race.allLanes('every lane has ten events', 'events', SOON_MS, (events) => events >= 10)
+    assert.equal(JSON.parse((await race.export('export-json')).text).readers, 'page')
+  })
+
+  test('on an empty stream every lane is live, and its first events are measured', async () => {
+    await request('truth/empty', 'PUT', JSON_TYPE)
+    const race = await open('?stream=truth/empty')
+    await until('all lanes are live', SOON_MS, async () =>
+      (await race.page.locator('.card[data-phase="live"]').count()) === TECHNIQUES.length)
+    await pause(1_500)
+    await race.publish('first')
+    await race.allLanes('the event is there', 'events', SOON_MS, (events) => events === 1)
+    const { lanes } = JSON.parse((await race.export('export-json')).text)
+    for (const lane of lanes) assert.equal(lane.eventsBefore, 0, lane.technique)
+  })
+
+  test('a stream that is closed, and one that is deleted, say so without a reload', async () => {
+    await request('truth/closed', 'PUT', JSON_TYPE, '[1,2,3]')
+    const race = await open('?stream=truth/closed')
+    await race.allLanes('every lane has read it', 'events', SOON_MS, (events) => events === 3)
+    await request('truth/closed', 'POST', { ...JSON_TYPE, 'stream-closed': 'true' })
+    await race.waitForState('closed', SOON_MS)
+    await says(race, /closed/)
+    await request('truth/deleted', 'PUT', JSON_TYPE, '[1]')
+    const other = await open('?stream=truth/deleted')
+    await other.allLanes('every lane has read it', 'events', SOON_MS, (events) => events === 1)
+    await request('truth/deleted', 'DELETE')
+    await says(other, /no stream/)
+  })
+
+  test('text without a line end is not nothing, and the curl line fits the stream', async () => {
+    await request('truth/text', 'PUT', TEXT)
+    const race = await open('?stream=truth/text')
+    await race.waitForState('live', SOON_MS)
+    await request('truth/text', 'POST', TEXT, 'half a line')
+    await says(race, /11 bytes of a line/)
+    assert.match(await race.page.locator('.notice').innerText(), /text\/plain/)
+    await request('truth/text', 'POST', TEXT, ', and its end\n')
+    await race.allLanes('the line is a message', 'events', SOON_MS, (events) => events === 1)
+  })
+
+  test('many changes of the rate never lose the server', async () => {
+    const race = await open('?source=generator&rate=5')
+    await race.waitForState('live', SOON_MS)
+    for (let rate = 10; rate < 22; rate += 1) {
+      await race.part('rate').fill(String(rate))
+      await race.part('rate').press('Enter')
+      await pause(400)
+      assert.notEqual(await race.state(), 'lost')
+    }
+    await race.allLanes('every lane goes on', 'events', SOON_MS, (events) => events >= 5)
+  })
+
+  test('the figures of an export recompute to those of the page', async () => {
+    const race = await open()
+    await race.allLanes('every lane has twenty events', 'events', SOON_MS, (events) => events >= 20)
+    await race.part('pause').click()
+    const shown = await race.numbers('bytes')
+    const { lanes } = JSON.parse((await race.export('export-json')).text)
+    for (const lane of lanes) {
+      const { relay } = lane
+      const bytes = ['request', 'response'].flatMap((way) => ['head', 'body', 'framing'].map((part) => relay[`${way}_${part}_bytes`]))
+      const own = bytes.reduce((sum, part) => sum + part, 0) - relay.cross_origin_bytes
+      assert.ok(Math.abs(own / lane.countedEvents - lane.bytesPerEvent) < 0.01, JSON.stringify(lane))
+      assert.equal(Math.round(lane.bytesPerEvent), shown[lane.technique])
+      assert.ok(lane.samples.length <= lane.samplesMax)
+    }
+  })
+})

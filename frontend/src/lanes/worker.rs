@@ -1,0 +1,121 @@
+//! Inside of a worker: its readers, and the batches in which they hand over what happened.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use js_sys::Uint8Array;
+use wasm_bindgen::JsCast;
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
+
+use super::message::{PageMessage, ReaderReport, ReaderRole, ReaderSeat, WorkerMessage};
+use super::reader::LaneReader;
+use crate::browser;
+
+/// Between two messages to the page, ms.
+const BATCH_MS: f64 = 100.0;
+
+/// The worker's global object, if this runs in one.
+pub fn scope() -> Option<DedicatedWorkerGlobalScope> {
+    js_sys::global().dyn_into().ok()
+}
+
+/// Does what the page asks for, until it ends the worker.
+pub fn run(scope: &DedicatedWorkerGlobalScope) {
+    let readers = RefCell::new(Vec::new());
+    let page = scope.clone();
+    let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
+        let bytes = event.data().unchecked_into::<Uint8Array>().to_vec();
+        if let Ok(message) = postcard::from_bytes(&bytes) {
+            take(&page, &mut readers.borrow_mut(), message);
+        }
+    });
+    scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
+    // It is called as long as the worker lives.
+    on_message.forget();
+    // Tells the page that this listens.
+    scope.post_message(&true.into()).ok();
+}
+
+fn take(
+    page: &DedicatedWorkerGlobalScope,
+    readers: &mut Vec<(ReaderSeat, LaneReader)>,
+    message: PageMessage,
+) {
+    match message {
+        PageMessage::Start {
+            seat,
+            run,
+            url,
+            options,
+            page_origin_ms,
+        } => {
+            let outbox = Rc::new(Outbox::new(page.clone(), seat, run));
+            let ahead_ms = browser::performance().time_origin() - page_origin_ms;
+            let on_report = Rc::new(move |report| outbox.put(report));
+            let reader = LaneReader::start(seat, &url, &options, ahead_ms, on_report);
+            readers.retain(|(one, _)| *one != seat);
+            readers.push((seat, reader));
+        }
+        PageMessage::PollInterval { lane, interval_ms } => {
+            let role = ReaderRole::Lane;
+            let seat = ReaderSeat { lane, role };
+            if let Some((_, reader)) = readers.iter().find(|(one, _)| *one == seat) {
+                reader.set_poll_interval(interval_ms);
+            }
+        }
+        PageMessage::Stop { seat } => {
+            readers.retain(|(one, _)| *one != seat);
+        }
+    }
+}
+
+/// Collects what a reader reports, and sends it ten times a second at most.
+struct Outbox {
+    page: DedicatedWorkerGlobalScope,
+    seat: ReaderSeat,
+    run: u32,
+    reports: RefCell<Vec<ReaderReport>>,
+    sent_ms: Cell<f64>,
+    is_due: Cell<bool>,
+}
+
+impl Outbox {
+    fn new(page: DedicatedWorkerGlobalScope, seat: ReaderSeat, run: u32) -> Self {
+        Self {
+            page,
+            seat,
+            run,
+            reports: RefCell::default(),
+            sent_ms: Cell::new(0.0),
+            is_due: Cell::new(false),
+        }
+    }
+
+    fn put(self: &Rc<Self>, report: ReaderReport) {
+        self.reports.borrow_mut().push(report);
+        if !self.is_due.replace(true) {
+            let outbox = Rc::clone(self);
+            let wait_ms = self.sent_ms.get() + BATCH_MS - browser::now_ms();
+            spawn_local(async move {
+                browser::sleep(wait_ms).await;
+                outbox.send();
+            });
+        }
+    }
+
+    fn send(&self) {
+        self.is_due.set(false);
+        self.sent_ms.set(browser::now_ms());
+        let message = WorkerMessage {
+            seat: self.seat,
+            run: self.run,
+            reports: self.reports.take(),
+        };
+        // Texts and numbers can always be encoded.
+        let bytes = Uint8Array::from(&postcard::to_allocvec(&message).unwrap_or_default()[..]);
+        let buffer = js_sys::Array::of1(&bytes.buffer());
+        self.page.post_message_with_transfer(&bytes, &buffer).ok();
+    }
+}

@@ -1,0 +1,107 @@
+//! The readers of the lanes: started, stopped, and started again where they fell behind.
+
+use std::rc::{Rc, Weak};
+
+use tailwater_protocol::{StreamName, Technique, Token};
+
+use super::RaceController;
+use crate::api::request::stream_url;
+use crate::browser;
+use crate::lanes::message::{LaneOptions, ReaderRole, ReaderSeat};
+use crate::lanes::readers::LaneReaders;
+use crate::pages::race::model::settings::{self, RaceSource};
+use crate::techniques::look;
+
+impl RaceController {
+    pub(super) fn stop_readers(&self) {
+        for technique in Technique::ALL {
+            self.stop_lane(technique);
+        }
+    }
+
+    pub(super) fn stop_lane(&self, technique: Technique) {
+        self.readers.stop_lane(technique);
+        self.race_mut().stop_lane(technique, browser::now_ms());
+    }
+
+    /// Starts again lanes that the server does not let read on, because they fell behind what it keeps.
+    pub(super) fn restart_left_behind(self: &Rc<Self>) {
+        let left_behind = self.race().left_behind(&self.start.borrow());
+        for (technique, token, position) in left_behind {
+            self.race_mut().lanes[technique.index()].skip_to(token.clone(), position);
+            self.read(technique, token);
+        }
+    }
+
+    /// Starts a lane at `from`, which is so many messages after the common start; without it, where the others are.
+    pub(super) fn start_lane(self: &Rc<Self>, technique: Technique, from: Option<(Token, u64)>) {
+        let (from, position) = from.unwrap_or_else(|| self.race().beginning(&self.start.borrow()));
+        self.race_mut().lanes[technique.index()].start(from.clone(), position);
+        self.read(technique, from);
+    }
+
+    /// Starts the lane's reader.
+    fn read(&self, technique: Technique, from: Token) {
+        let index = technique.index();
+        let (url, options) = {
+            let race = self.race();
+            let options = LaneOptions {
+                from,
+                interval_ms: race.settings.interval_ms,
+                hold_s: race.settings.hold_s,
+                seed: self.seed + index as u64,
+            };
+            let Some(stream) = &race.stream else { return };
+            (
+                stream_url(&self.relay_ports.borrow().origin(index), stream),
+                options,
+            )
+        };
+        let role = ReaderRole::Lane;
+        let seat = ReaderSeat {
+            lane: technique,
+            role,
+        };
+        self.readers.start(seat, &url, &options);
+        if !look(technique).repeats_requests {
+            self.read_null(technique);
+        }
+    }
+
+    /// Starts the null reader of a live lane: by the same technique, on the host's pulse, without delay.
+    fn read_null(&self, lane: Technique) {
+        let (origin, host) = (
+            self.relay_ports.borrow().control_origin(),
+            StreamName::parse(RaceSource::HOST_STREAM),
+        );
+        if let (Some(origin), Ok(host)) = (origin, host) {
+            let options = LaneOptions {
+                from: Token::now(),
+                interval_ms: settings::INTERVAL_MS.max,
+                hold_s: settings::HOLD_S.max,
+                seed: self.seed,
+            };
+            let role = ReaderRole::Null;
+            let seat = ReaderSeat { lane, role };
+            self.readers
+                .start(seat, &stream_url(&origin, &host), &options);
+        }
+    }
+}
+
+/// The readers of the lanes, whose reports go to the race of `controller`.
+pub(super) fn lane_readers(controller: &Weak<RaceController>) -> Rc<LaneReaders> {
+    let (receiver, moved) = (controller.clone(), controller.clone());
+    LaneReaders::new(
+        move |technique, report| {
+            if let Some(controller) = receiver.upgrade() {
+                controller.race_mut().take(technique, report);
+            }
+        },
+        move || {
+            if let Some(controller) = moved.upgrade() {
+                controller.restart();
+            }
+        },
+    )
+}

@@ -1,0 +1,81 @@
+//! Paths between browser and server that can be chosen at once: plain figures, explained in docs/dashboard.md.
+
+/// A path between browser and server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathPreset {
+    /// Browser and server on one machine.
+    Machine,
+    /// A few kilometres, and the line to the house.
+    City,
+    /// Some thousand kilometres of cable.
+    Country,
+    /// Across an ocean.
+    Continent,
+    /// A 4G network, whose way up is the slower one.
+    Mobile,
+}
+
+impl PathPreset {
+    /// All, the shortest first.
+    pub const ALL: [Self; 5] = [
+        Self::Machine,
+        Self::City,
+        Self::Country,
+        Self::Continent,
+        Self::Mobile,
+    ];
+
+    /// The delays that are added to and from the server, ms.
+    pub fn delays_ms(self) -> (f64, f64) {
+        match self {
+            Self::Machine => (0.0, 0.0),
+            Self::City => (5.0, 5.0),
+            Self::Country => (20.0, 20.0),
+            Self::Continent => (75.0, 75.0),
+            Self::Mobile => (25.0, 15.0),
+        }
+    }
+
+    /// The path with these delays, if it is one of these.
+    pub fn with_delays_ms(delays: (f64, f64)) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|preset| preset.delays_ms() == delays)
+    }
+
+    /// The machine-readable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Machine => "machine",
+            Self::City => "city",
+            Self::Country => "country",
+            Self::Continent => "continent",
+            Self::Mobile => "mobile",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::race::model::settings::{DELAY_MS, RaceSettings};
+
+    #[test]
+    fn a_new_visit_has_a_path_that_can_be_chosen() {
+        let RaceSettings { up_ms, down_ms, .. } = RaceSettings::default();
+        let preset = PathPreset::with_delays_ms((up_ms, down_ms));
+        assert_eq!(preset, Some(PathPreset::Country));
+    }
+
+    #[test]
+    fn every_path_is_found_by_its_delays() {
+        for preset in PathPreset::ALL {
+            let (up_ms, down_ms) = preset.delays_ms();
+            assert_eq!(PathPreset::with_delays_ms((up_ms, down_ms)), Some(preset));
+            assert_eq!(
+                (DELAY_MS.clamp(up_ms), DELAY_MS.clamp(down_ms)),
+                (up_ms, down_ms)
+            );
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Which streams the list shows: a search by name, their order, and whether those of the lab are among them.
+
+use leptos::prelude::*;
+
+use crate::api::request::ListFilter;
+use crate::app::HistoryChange;
+use crate::pages::streams::context::StreamsContext;
+use crate::widgets::field::TextField;
+
+/// How long the typing has to rest before the server is asked, ms.
+const REST_MS: u64 = 150;
+
+/// What the names have to contain or to begin with.
+#[component]
+pub fn SearchForm() -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let typed = RwSignal::new(
+        streams
+            .address
+            .with_untracked(|address| address.filter.text.clone()),
+    );
+    // Another address, as by the way back, has another search.
+    Effect::new(move || {
+        let search = streams.address.with(|address| address.filter.text.clone());
+        if search != typed.get_untracked().trim() {
+            typed.set(search);
+        }
+    });
+    let resting = StoredValue::new(None::<TimeoutHandle>);
+    let search = move || {
+        let search = typed.get_untracked().trim().to_owned();
+        streams.open(HistoryChange::Replace, |address| {
+            let filter = &mut address.filter;
+            if search != filter.text {
+                filter.after = None;
+                filter.text = search;
+            }
+        });
+    };
+    let rest = move || {
+        if let Some(timer) = resting.get_value() {
+            timer.clear();
+        }
+        resting.set_value(
+            set_timeout_with_handle(search, std::time::Duration::from_millis(REST_MS)).ok(),
+        );
+    };
+    on_cleanup(move || {
+        if let Some(timer) = resting.get_value() {
+            timer.clear();
+        }
+    });
+    view! {
+        <form
+            role="search"
+            on:submit=move |event| {
+                event.prevent_default();
+                search();
+            }
+        >
+            <label class="visually-hidden" for="stream-search">{streams.localized(|text| text.search)}</label>
+            <TextField
+                id="stream-search"
+                value=typed
+                placeholder=Signal::derive(move || format!("{} ( / )", streams.text().search))
+                typed=move |()| rest()
+            />
+        </form>
+    }
+}
+
+/// Whether names contain or begin with what is searched, their order, and the streams of the lab.
+#[component]
+pub fn ListChoices() -> impl IntoView {
+    let streams = expect_context::<StreamsContext>();
+    let is = move |part: fn(&ListFilter) -> bool| {
+        move || streams.address.with(|address| part(&address.filter))
+    };
+    let choose = move |change: fn(&mut ListFilter, bool), to: bool| {
+        streams.open(HistoryChange::Replace, |address| {
+            change(&mut address.filter, to);
+            address.filter.after = None;
+        });
+    };
+    let select = move |id: &'static str,
+                       label: Signal<&'static str>,
+                       names: [Signal<&'static str>; 2],
+                       is_second: fn(&ListFilter) -> bool,
+                       change: fn(&mut ListFilter, bool)| {
+        view! {
+            <select
+                data-testid=id
+                aria-label=label
+                on:change=move |event| choose(change, event_target_value(&event) == "1")
+            >
+                <option value="0">{names[0]}</option>
+                <option value="1" prop:selected=is(is_second)>{names[1]}</option>
+            </select>
+        }
+    };
+    let by = select(
+        "search-by",
+        streams.localized(|text| text.search_by),
+        [
+            streams.localized(|text| text.contains),
+            streams.localized(|text| text.begins),
+        ],
+        |filter| filter.is_prefix,
+        |filter, to| filter.is_prefix = to,
+    );
+    let sort = select(
+        "sort",
+        streams.localized(|text| text.sort),
+        [
+            streams.localized(|text| text.by_name),
+            streams.localized(|text| text.newest_first),
+        ],
+        |filter| filter.newest,
+        |filter, to| filter.newest = to,
+    );
+    view! {
+        <div class="choices">
+            {by}
+            {sort}
+            <label>
+                <input
+                    type="checkbox"
+                    data-testid="with-lab"
+                    prop:checked=is(|filter| filter.lab)
+                    on:change=move |event| choose(|filter, to| filter.lab = to, event_target_checked(&event))
+                />
+                {streams.localized(|text| text.with_lab)}
+            </label>
+        </div>
+    }
+}
