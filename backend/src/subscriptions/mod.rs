@@ -272,7 +272,7 @@ impl SubscriptionContext {
         let tail = log.tail_now();
         (tail.state != TailState::Deleted).then(|| StreamSnapshot {
             stream: log.id(),
-            life: log.generation(),
+            stream_generation: log.generation(),
             begins: log.config().begins(),
             tail: tail.next,
         })
