@@ -1,12 +1,13 @@
-//! Numbers as decimal text.
+//! Formats numbers with a fixed number of decimals.
 
-/// `value` with a fixed number of decimals; a value that rounds to zero has no sign.
+/// Formats `value` with a fixed number of decimals; a value that rounds to zero has no sign.
 ///
-/// Formatted as an integer: core's formatter of fractions would add 5 kB to the compressed dashboard.
+/// It is formatted as an integer, because the floating-point formatter of `core` would add 5 kB to the
+/// compressed dashboard.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "of a magnitude, saturating"
+    reason = "the value is not negative, and the cast saturates"
 )]
 pub fn fixed(value: f64, decimals: u8) -> String {
     let scale = 10_f64.powi(i32::from(decimals));
