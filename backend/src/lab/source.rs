@@ -289,7 +289,7 @@ impl SourceTable {
                 SourceFeed::Generator(EventGenerator::new(request, self.clock.now_us()))
             }
         };
-        let (alive, ended) = watch::channel(());
+        let (running, ended) = watch::channel(());
         let lease = SourceLease::new(self.lease_end_us(), holder);
         let source = Arc::new(RunningSource::new(log, lease, ended));
         let writer = SourceWriter {
@@ -299,7 +299,7 @@ impl SourceTable {
             lease: self.limits.lease,
             source: Arc::clone(&source),
             plain_reads: 0,
-            alive,
+            running,
         };
         let runtime = self.runtime.clone();
         let thread = thread::Builder::new()

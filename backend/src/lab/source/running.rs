@@ -19,17 +19,17 @@ pub(super) struct RunningSource {
     pub(super) lease: SourceLease,
     thread: OnceLock<Thread>,
     /// Closed when the thread has ended.
-    alive: watch::Receiver<()>,
+    running: watch::Receiver<()>,
 }
 
 impl RunningSource {
-    /// A source whose thread owns the sender of `alive`.
-    pub(super) fn new(log: Arc<Log>, lease: SourceLease, alive: watch::Receiver<()>) -> Self {
+    /// A source whose thread owns the sender of `running`.
+    pub(super) fn new(log: Arc<Log>, lease: SourceLease, running: watch::Receiver<()>) -> Self {
         Self {
             log,
             lease,
             thread: OnceLock::new(),
-            alive,
+            running,
         }
     }
 
@@ -41,7 +41,7 @@ impl RunningSource {
 
     /// Whether its thread is running.
     pub(super) fn is_running(&self) -> bool {
-        self.alive.has_changed().is_ok()
+        self.running.has_changed().is_ok()
     }
 
     /// Stops it even if its lease is valid. Its thread may complete an append.
@@ -54,8 +54,8 @@ impl RunningSource {
 
     /// Waits until its thread has ended, for at most `limit`; returns whether it has.
     pub(super) async fn has_ended_within(&self, limit: Duration) -> bool {
-        let mut alive = self.alive.clone();
-        let ending = async { while alive.changed().await.is_ok() {} };
+        let mut running = self.running.clone();
+        let ending = async { while running.changed().await.is_ok() {} };
         timeout(limit, ending).await.is_ok()
     }
 }

@@ -113,7 +113,7 @@ pub(super) struct SourceWriter {
     /// The number of polling requests at the last check of the lease.
     pub(super) plain_reads: usize,
     /// Dropped at the end of the thread, which closes the receivers.
-    pub(super) alive: watch::Sender<()>,
+    pub(super) running: watch::Sender<()>,
 }
 
 /// Why a source could not write.
@@ -145,7 +145,7 @@ impl SourceWriter {
             self.seq += events;
         }
         self.source.lease.end(self.clock.now_us());
-        drop(self.alive);
+        drop(self.running);
     }
 
     async fn append(&self, body: Vec<u8>) -> Result<(), WriteError> {
