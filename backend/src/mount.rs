@@ -93,7 +93,7 @@ pub struct Mount {
 impl Mount {
     /// The streams of a store; starts to delete those that have expired.
     ///
-    /// Must be called within a tokio runtime that lives as long as the application.
+    /// Must be called within a tokio runtime that runs as long as the application.
     ///
     /// - `prefix`: prefix of all paths, such as `/events` for `/events/v1/stream/NAME`: segments of
     ///   letters, digits, `-`, `_` and `.`, each after a slash, or empty.

@@ -4,7 +4,7 @@ use super::charged::charge_piece;
 use super::coding::{Coding, decode};
 use super::headers::{Headers, single, text};
 use super::names::CONTENT_ENCODING;
-use super::{App, BodyLength, Charge, Refusal};
+use super::{AnnouncedBody, App, Charge, Refusal};
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use std::borrow::Cow;
@@ -97,7 +97,7 @@ pub fn check_announced(map: &impl Headers, limit: u64) -> Result<(), Refusal> {
 
 /// The body's coding, if the announced length is within `limit`.
 fn announced(map: &impl Headers, limit: u64) -> Result<Option<Coding>, Refusal> {
-    let announced = BodyLength::of(map).bytes();
+    let announced = AnnouncedBody::of(map).bytes();
     if announced.is_some_and(|bytes| bytes > limit) {
         return Err(Refusal::BodyTooLarge { limit });
     }

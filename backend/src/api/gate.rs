@@ -16,8 +16,8 @@ use tailwater_protocol::headers;
 
 /// Response headers that a web page may read: all of them.
 ///
-/// To requests with credentials this means a header of that name; but no page can read a response to
-/// such a request, as no response has `Access-Control-Allow-Credentials`.
+/// For requests with credentials, `*` is only a header of that name, but pages can't read responses to
+/// such requests, because no response has `Access-Control-Allow-Credentials`.
 ///
 /// Source: Fetch standard, section "CORS protocol and credentials".
 const EXPOSED: &str = "*";
@@ -46,7 +46,7 @@ const UNCOUNTED_MAX: usize = 64;
 /// Allows pages of other origins, which have to use CORS, to show responses.
 pub const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
-/// Allows pages of other origins, whose requests have an `Origin`, to see when a response came.
+/// Allows pages of other origins to read the timing of responses.
 const TIMING_ALLOW_ORIGIN: HeaderName = HeaderName::from_static("timing-allow-origin");
 
 /// Who may use the server, derived from the configuration.
@@ -258,7 +258,7 @@ impl Drop for CountedConnection {
     }
 }
 
-/// The header fields of every response except those to preflights and handshakes.
+/// The header fields of every response, except responses to preflights and handshakes.
 ///
 /// - `allowed`: the origin that may read it and its timing, if any.
 pub fn common_fields(allowed: Option<&str>) -> Fields {
@@ -271,7 +271,7 @@ pub fn common_fields(allowed: Option<&str>) -> Fields {
     fields
 }
 
-/// The header fields of every response to a preflight, which only the browser reads.
+/// The header fields of every response to a preflight.
 ///
 /// - `allowed`: the origin that may send the request, if any.
 pub fn preflight_fields(allowed: Option<&str>) -> Fields {
@@ -285,8 +285,7 @@ pub fn preflight_fields(allowed: Option<&str>) -> Fields {
     fields
 }
 
-/// The header fields of every response that accepts a WebSocket handshake, to which CORS does not
-/// apply.
+/// The header fields of every response that accepts a WebSocket handshake. CORS does not apply to it.
 pub fn upgrade_fields() -> Fields {
     preflight_fields(None)
 }

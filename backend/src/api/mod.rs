@@ -5,10 +5,10 @@
 //! append, when a read waits. Nothing here depends on actix or sockets: `http/` and `takeover/`
 //! make calls and send replies.
 
+mod announced_body;
 mod answer;
 mod append;
 mod body;
-mod body_length;
 mod budget;
 mod charged;
 mod coding;
@@ -27,9 +27,9 @@ mod query;
 mod read;
 mod refusal;
 
+pub use announced_body::{AnnouncedBody, content_length};
 pub use answer::{Answer, Content, NO_STORE};
 pub use body::{ReceivedBody, RequestBody, Whole, check_announced, check_uncoded, receive};
-pub use body_length::{BodyLength, content_length};
 pub use budget::{Budget, Charge, Exhausted, FREE_BYTES};
 pub use charged::read_charged;
 pub use cursor::Cursors;

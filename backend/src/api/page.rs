@@ -87,7 +87,7 @@ impl PageAnswer<'_> {
     }
 }
 
-/// How long caches may store a page with data: no longer than its stream lives.
+/// How long caches may store a page with data: no longer than its stream exists.
 fn cacheable(log: &Log) -> Cow<'static, str> {
     log.time_left().map_or(CACHE_PAGE.into(), |left| {
         format!("public, max-age={}", left.as_secs().min(60)).into()

@@ -294,7 +294,8 @@ fn live_head(content_type: &str) -> Answer {
     head
 }
 
-/// Tells an `EventSource` that has received all of a closed stream not to reconnect.
+/// The response that stops an `EventSource` from reconnecting after it has received all of a closed
+/// stream.
 ///
 /// Source: WHATWG HTML, section 9.2.3: 204 ends the reconnecting.
 fn end_of_stream(tail: Tail) -> Answer {

@@ -3,9 +3,9 @@
 //! The build script (`backend/build.rs`, feature `dashboard`) compresses the files that Trunk left
 //! in `dist/` and writes the table that this module serves. Files whose names contain a hash of
 //! their content are cached indefinitely; the page itself is revalidated each time, and answered
-//! with 304 when it is unchanged. The dashboard's pages are all at `/`. Any other path without an
-//! extension gets the page, too, with 404: it says that there is nothing, and links to what there
-//! is. `/v1` is excluded, so that a wrong URL of the protocol gets a problem document.
+//! with 304 when it is unchanged. All pages of the dashboard are at `/`. Any other path without an
+//! extension also gets the page, with 404; it then shows that the path does not exist and links to
+//! the pages that do. `/v1` is excluded, so that a wrong URL of the protocol gets a problem document.
 
 use super::answer::no_store;
 use actix_web::dev::RequestHead;
@@ -94,7 +94,7 @@ fn is_served_by(dashboard: Option<&'static Dashboard>, head: &RequestHead) -> bo
 }
 
 impl Dashboard {
-    /// What is served at a path, and with which status: a file, or the page; `None` for what is left to others.
+    /// The status and the file that are served at a path; `None` for paths of other services.
     fn find(&self, path: &str) -> Option<(StatusCode, &'static File)> {
         let path = path.strip_prefix('/')?;
         if path == "v1" || path.starts_with("v1/") {
@@ -119,7 +119,7 @@ impl Dashboard {
         let (encoding, body) = file.encoded_for(request);
         let tag = EntityTag::new_strong(format!("{}-{}", file.tag, encoding.as_str()));
         let is_found = status == StatusCode::OK;
-        // A 404 is never "not modified": conditions are for what is there.
+        // Conditions apply only to paths that exist, so a 404 is never replaced by 304.
         if is_found && is_unchanged(request, &tag) {
             return self
                 .head(StatusCode::NOT_MODIFIED, file)

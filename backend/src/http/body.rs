@@ -2,7 +2,7 @@
 
 use super::head::ActixHeaders;
 use crate::api::{
-    App, BodyLength, Budget, FREE_BYTES, ReceivedBody, Refusal, RequestBody, receive,
+    AnnouncedBody, App, Budget, FREE_BYTES, ReceivedBody, Refusal, RequestBody, receive,
 };
 use actix_web::http::header::EXPECT;
 use actix_web::{HttpRequest, web};
@@ -56,7 +56,7 @@ pub(super) async fn discard_body(request: &HttpRequest, payload: web::Payload, a
 
 /// The announced length of a body that is short enough to be received in any case.
 pub(super) fn short_body(request: &HttpRequest, app: &App) -> Option<usize> {
-    let length = BodyLength::of(&ActixHeaders(request.headers())).bytes();
+    let length = AnnouncedBody::of(&ActixHeaders(request.headers())).bytes();
     let length = length.and_then(|bytes| usize::try_from(bytes).ok());
     length.filter(|bytes| app.reads_first(*bytes) && !request.headers().contains_key(EXPECT))
 }

@@ -3,7 +3,7 @@
 use super::answer::respond;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::gate::{self, CROSS_ORIGIN_RESOURCE_POLICY, Gate};
-use crate::api::{App, BodyLength, Fields, Refusal};
+use crate::api::{AnnouncedBody, App, Fields, Refusal};
 use crate::takeover::{Slot, TakeoverGuard};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
@@ -144,9 +144,9 @@ pub(super) fn put_common_fields(map: &mut HeaderMap, common: &Fields) {
 /// A response may be complete before its request's body has arrived. The rest is not awaited: the
 /// connection is closed, and the response must say so.
 fn watch_end_of_body(request: &mut ServiceRequest) -> Rc<Cell<bool>> {
-    let has_body = match BodyLength::of(&ActixHeaders(request.headers())) {
-        BodyLength::Absent | BodyLength::Bytes(0) => false,
-        BodyLength::Bytes(_) | BodyLength::Unknown => true,
+    let has_body = match AnnouncedBody::of(&ActixHeaders(request.headers())) {
+        AnnouncedBody::Absent | AnnouncedBody::Bytes(0) => false,
+        AnnouncedBody::Bytes(_) | AnnouncedBody::Unknown => true,
     };
     let has_ended = Rc::new(Cell::new(!has_body));
     if has_body {

@@ -118,7 +118,7 @@ impl From<SourceError> for Refusal {
     }
 }
 
-/// What a request to the clock or the lab asks for.
+/// The resource and the operation of a request to the clock or the lab.
 #[derive(Debug)]
 pub(super) enum LabRoute<'l> {
     /// The methods of the path.

@@ -1,4 +1,4 @@
-//! What the server runs on: version, uptime, memory, store and connections.
+//! The details of the server: version, uptime, memory, store and connections.
 
 use crate::api::App;
 use crate::api::gate::Gate;
@@ -7,13 +7,12 @@ use tailwater_core::store::StoreUsage;
 use tailwater_protocol::inspect::{ServerDetails, StoreDetails};
 use tokio::sync::Semaphore;
 
-/// Looks at the server; takes no longer than the system needs for the size of the process and the
-/// free space of a disk.
+/// Collects the details of the server. The memory of the process and the free space of the disk are
+/// read on a blocking thread.
 pub(super) async fn server_details(app: &App, gate: &Gate) -> ServerDetails {
     let store = Arc::clone(app.streams.store());
-    // Both may wait for the system.
-    let look = tokio::task::spawn_blocking(move || (store.usage(), resident_bytes()));
-    let (usage, resident_bytes) = look.await.unwrap_or_default();
+    let blocking = tokio::task::spawn_blocking(move || (store.usage(), resident_bytes()));
+    let (usage, resident_bytes) = blocking.await.unwrap_or_default();
     let readers_max = app.config.live_readers_max.min(Semaphore::MAX_PERMITS);
     ServerDetails {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -22,7 +21,7 @@ pub(super) async fn server_details(app: &App, gate: &Gate) -> ServerDetails {
         store: store_details(usage),
         stream_count: app.streams.count(),
         live_readers: readers_max.saturating_sub(app.live.available_permits()),
-        // An application that mounts the streams has connections of its own, which it does not count.
+        // The connections of an application that mounts the streams are not counted.
         connections: Some(gate.connections()).filter(|count| *count > 0),
     }
 }
@@ -37,12 +36,12 @@ fn store_details(usage: StoreUsage) -> StoreDetails {
     }
 }
 
-/// Memory of this process that is not swapped out; `None` where the system does not tell.
+/// Resident memory of this process in bytes; `None` on systems without `/proc`.
 fn resident_bytes() -> Option<u64> {
     resident_in(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 
-/// The resident memory in the text of `/proc/self/status`.
+/// The resident memory in bytes according to the text of `/proc/self/status`.
 ///
 /// Source: proc_pid_status(5).
 fn resident_in(status: &str) -> Option<u64> {

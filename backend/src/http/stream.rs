@@ -6,7 +6,7 @@ use super::body::{IncomingBody, short_body};
 use super::gate::MayReuseConnection;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::{
-    self, App, BodyLength, Call, LiveAnswer, LongPollWait, Refusal, Reply, STREAM_PREFIX, Whole,
+    self, AnnouncedBody, App, Call, LiveAnswer, LongPollWait, Refusal, Reply, STREAM_PREFIX, Whole,
     gate,
 };
 use crate::live::encoding::Encoding;
@@ -181,7 +181,7 @@ fn handshake(request: &HttpRequest) -> Option<ResponseBuilder> {
 
 /// Whether the request announces a body, empty or not.
 fn has_body(request: &HttpRequest) -> bool {
-    BodyLength::of(&ActixHeaders(request.headers())) != BodyLength::Absent
+    AnnouncedBody::of(&ActixHeaders(request.headers())) != AnnouncedBody::Absent
 }
 
 fn is_keep_alive(request: &HttpRequest) -> bool {

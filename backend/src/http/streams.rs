@@ -26,7 +26,7 @@ use tailwater_protocol::{Technique, Token};
 /// Path of the server's details.
 const SERVER: &str = "/v1/server";
 
-/// What a request besides the streams asks for.
+/// The resource and the operation of a request to a path other than those of streams.
 #[derive(Debug)]
 pub(super) enum StreamsRoute {
     /// The methods of the path.
@@ -35,7 +35,7 @@ pub(super) enum StreamsRoute {
     Server,
     /// A page of the list.
     List(ListQuery),
-    /// The details of a stream, with so many of its last messages.
+    /// The details of a stream, and the number of last messages to list.
     Inspect(Arc<Log>, usize),
     /// An export of a stream.
     Export(Arc<Log>),
@@ -78,7 +78,7 @@ impl StreamsRoute {
         if let Some(name) = name_after("/v1/streams/") {
             return if is_read {
                 let log = app.log(name)?;
-                last_of(query).map(|last| Self::Inspect(log, last))
+                parse_last(query).map(|last| Self::Inspect(log, last))
             } else {
                 otherwise()
             };
@@ -133,17 +133,17 @@ async fn handle(
         StreamsRoute::Server => {
             Ok(no_store(HttpResponse::Ok()).json(server_details(&app, &gate).await))
         }
-        StreamsRoute::List(wanted) => Ok(list(&app, &wanted).await),
+        StreamsRoute::List(query) => Ok(list(&app, &query).await),
         StreamsRoute::Inspect(log, last) => inspect(&app, &log, last).await,
         StreamsRoute::Export(log) => export(&app, log).await,
         StreamsRoute::Import(name) => import(&request, payload, &app, &name).await,
     }
 }
 
-async fn list(app: &App, wanted: &ListQuery) -> HttpResponse {
-    let (logs, has_more) = app.streams.list(wanted).await;
+async fn list(app: &App, query: &ListQuery) -> HttpResponse {
+    let (logs, has_more) = app.streams.list(query).await;
     let last = logs.last().filter(|_| has_more);
-    let after = last.map(|log| match wanted.order {
+    let after = last.map(|log| match query.order {
         ListOrder::Name(_) => log.name().to_string(),
         ListOrder::Newest(_) => log.id().0.to_string(),
     });
@@ -157,7 +157,7 @@ async fn list(app: &App, wanted: &ListQuery) -> HttpResponse {
 async fn inspect(app: &App, log: &Log, last: usize) -> Result<HttpResponse, Refusal> {
     let forks = app.streams.forks_of(log, NAMED_MAX).await;
     // Readers first, then the tail, so that no reader is ahead of it.
-    let whereabouts = log.readers().statuses(NAMED_MAX);
+    let statuses = log.readers().statuses(NAMED_MAX);
     let tail = log.tail_now();
     let last_messages = log.last_messages(tail.next, last).await?;
     let earliest = log.earliest();
@@ -170,7 +170,7 @@ async fn inspect(app: &App, log: &Log, last: usize) -> Result<HttpResponse, Refu
     };
     let producers = log.producers();
     let waiting = Technique::waiting();
-    let place = |message: &StoredMessage| MessagePlace {
+    let position_of = |message: &StoredMessage| MessagePlace {
         offset: log.offset(message.at).into(),
         next_offset: log.offset(message.end).into(),
         appended_ms: since_1970_ms(message.time),
@@ -190,10 +190,10 @@ async fn inspect(app: &App, log: &Log, last: usize) -> Result<HttpResponse, Refu
         reader_counts: waiting
             .map(|technique| (technique, log.readers().count(technique)))
             .collect(),
-        readers: whereabouts.iter().map(reader).collect(),
+        readers: statuses.iter().map(reader).collect(),
         producer_count: producers.len(),
         producers: producers.iter().take(NAMED_MAX).map(position).collect(),
-        last_messages: last_messages.iter().map(place).collect(),
+        last_messages: last_messages.iter().map(position_of).collect(),
     }))
 }
 
@@ -223,13 +223,13 @@ fn summary(log: &Log) -> StreamSummary {
     }
 }
 
-/// Milliseconds since 1970.
+/// Milliseconds since 1970 UTC.
 fn since_1970_ms(time: SystemTime) -> u64 {
     let since_1970 = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The values of parameters, in the order of `names`; others are ignored.
+/// The values of the parameters with these names, in this order. Other parameters are ignored.
 fn parameters<const N: usize>(
     query: &str,
     names: [&str; N],
@@ -238,7 +238,7 @@ fn parameters<const N: usize>(
         .map_err(|error| Refusal::Query(format!("malformed query: {error}")))?;
     let mut values = [const { None }; N];
     for (name, value) in pairs.into_inner() {
-        let Some(at) = names.iter().position(|known| *known == name) else {
+        let Some(at) = names.iter().position(|expected| *expected == name) else {
             continue;
         };
         set_once(&mut values[at], &name, value)?;
@@ -246,35 +246,35 @@ fn parameters<const N: usize>(
     Ok(values)
 }
 
-/// The value of a parameter that counts; `otherwise` without one.
-fn count_of(
+/// The value of a numeric parameter, or `default` if it is absent.
+fn parse_count(
     name: &str,
     text: Option<String>,
-    otherwise: usize,
+    default: usize,
     allowed: RangeInclusive<usize>,
 ) -> Result<usize, Refusal> {
     let Some(text) = text else {
-        return Ok(otherwise);
+        return Ok(default);
     };
     let count = text.parse().ok().filter(|count| allowed.contains(count));
     count.ok_or_else(|| {
-        let (least, most) = (allowed.start(), allowed.end());
+        let (min, max) = (allowed.start(), allowed.end());
         Refusal::Query(format!(
-            "{name}={text} is out of range, expected {least} to {most}"
+            "{name}={text} is out of range, expected {min} to {max}"
         ))
     })
 }
 
-/// How many of the last messages an inspection lists.
-fn last_of(query: &str) -> Result<usize, Refusal> {
+/// The number of last messages that an inspection lists.
+fn parse_last(query: &str) -> Result<usize, Refusal> {
     let [last] = parameters(query, ["last"])?;
-    count_of("last", last, 0, 0..=LAST_MAX)
+    parse_count("last", last, 0, 0..=LAST_MAX)
 }
 
 fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
     let names = ["prefix", "search", "exclude", "sort", "after", "limit"];
     let [prefix, search, exclude, sort, after, limit] = parameters(query, names)?;
-    let limit = count_of("limit", limit, LIST_LIMIT, 1..=LIST_LIMIT_MAX)?;
+    let limit = parse_count("limit", limit, LIST_LIMIT, 1..=LIST_LIMIT_MAX)?;
     let after = after.filter(|after| !after.is_empty());
     let order = match sort.as_deref() {
         None | Some("name") => ListOrder::Name(after),

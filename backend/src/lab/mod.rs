@@ -37,7 +37,7 @@ pub struct Lab {
 impl Lab {
     /// A lab for the server at `address`, whose sources write to `streams`.
     ///
-    /// - `runtime`: must live as long as the server; not a worker's own.
+    /// - `runtime`: must run as long as the server, so it can't be the runtime of a worker.
     pub fn new(streams: Arc<Streams>, clock: Clock, address: SocketAddr, runtime: &Handle) -> Self {
         Self {
             sources: SourceTable::new(streams, clock, runtime.clone(), SourceLimits::default()),

@@ -1,6 +1,6 @@
 //! Races: one relay for each lane and one for control, until the race's lease expires.
 //!
-//! The control relay never delays. What passes it belongs to no lane.
+//! The control relay has no delay, and its bytes are not counted in any lane.
 
 use super::relay::{ByteMeter, Delays, Relay, RelayLimits};
 use crate::lab::WrongField;
@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until};
 pub struct RaceLimits {
     /// Concurrent races; beyond it 503.
     pub races: usize,
-    /// Lanes of one race; it has one port more, for control.
+    /// Lanes of one race, which has one more port for control.
     pub lanes: usize,
     /// Time after its last request at which a race ends.
     pub lease: Duration,
@@ -131,7 +131,7 @@ impl Races {
             self.delay("delay_up_ms", request.delay_up_ms)?,
             self.delay("delay_down_ms", request.delay_down_ms)?,
         );
-        let slot = RaceSlot::take(&self.0)?;
+        let slot = RaceSlot::reserve(&self.0)?;
         let mut relays = Vec::with_capacity(request.techniques.len() + 1);
         let mut lanes = Vec::with_capacity(request.techniques.len());
         for technique in &request.techniques {
@@ -229,15 +229,15 @@ impl Races {
         self.0.running().len()
     }
 
-    fn delay(&self, field: &'static str, came_ms: f64) -> Result<Duration, WrongField> {
+    fn delay(&self, field: &'static str, received_ms: f64) -> Result<Duration, WrongField> {
         let most_ms = self.0.limits.delay.as_secs_f64() * 1e3;
-        if (0.0..=most_ms).contains(&came_ms) {
-            return Ok(Duration::from_secs_f64(came_ms / 1e3));
+        if (0.0..=most_ms).contains(&received_ms) {
+            return Ok(Duration::from_secs_f64(received_ms / 1e3));
         }
         Err(WrongField {
             field,
             allowed: format!("0 to {most_ms} ms"),
-            received: came_ms.to_string(),
+            received: received_ms.to_string(),
         })
     }
 }
@@ -256,7 +256,7 @@ struct RaceSlot {
 }
 
 impl RaceSlot {
-    fn take(races: &Arc<RaceTable>) -> Result<Self, RaceError> {
+    fn reserve(races: &Arc<RaceTable>) -> Result<Self, RaceError> {
         let id = random_id()?;
         let mut all = races.running();
         if all.len() >= races.limits.races {
@@ -420,7 +420,7 @@ mod tests {
             races: 1,
             ..RaceLimits::default()
         });
-        for (race_request, says) in [
+        for (race_request, text) in [
             (
                 request(&[]),
                 "`techniques` is `0 techniques`, expected 1 to 8 techniques",
@@ -446,7 +446,7 @@ mod tests {
         ] {
             assert_eq!(
                 races.start(&race_request).await.unwrap_err().to_string(),
-                says
+                text
             );
         }
         assert_eq!(races.count(), 0);
@@ -482,7 +482,7 @@ mod tests {
         let race = races.change(&race.id, &right).unwrap();
         assert_eq!((race.delay_up_ms, race.delay_down_ms), (50.0, 0.5));
         assert!(matches!(
-            races.change("nobody", &right),
+            races.change("none", &right),
             Err(RaceError::Unknown(_))
         ));
     }

@@ -1,11 +1,13 @@
-//! Sources: write known events into ordinary streams, by the same appends as any client.
+//! Sources: write generated or measured events to ordinary streams, by the same appends as clients.
 //!
 //! A source starts at its first request and runs until its lease expires; requests and readers of
-//! its stream renew it. A client that names itself can leave a source; when all have left, it stops
-//! at once, so that a client that changes its settings never uses more than one. Its sequence number is in its stream: a source that restarts reads its last
-//! event and continues from there, so that the number never decreases. Streams retain only their
-//! newest part. Beyond a limit, the generators that stopped first are forgotten and their streams
-//! deleted.
+//! its stream renew it. A client whose requests have a holder name can release a source. When all
+//! holders have released it, the source stops at once, so that a client that changes its settings
+//! never uses more than one source.
+//!
+//! The sequence number is stored in the stream: a source that restarts reads its last event and
+//! continues from there, so that the number never decreases. Streams retain only their newest part.
+//! Beyond a limit, the sources that stopped first are removed and their streams deleted.
 //!
 //! Each source has its own thread: the system's timer is exact to about 60 microseconds and tokio's
 //! to a millisecond, and lateness here would be measured as latency of every technique.
@@ -37,8 +39,8 @@ use writer::{SourceFeed, SourceWriter, next_seq};
 pub struct SourceLimits {
     /// Running sources; beyond it 503.
     pub running: usize,
-    /// Remembered sources with their streams, running or stopped.
-    pub known: usize,
+    /// Sources with their streams, running or stopped; beyond it those that stopped first are removed.
+    pub retained: usize,
     /// Time without request or reader after which a source stops.
     pub lease: Duration,
     /// Newest bytes of each stream that are retained.
@@ -49,7 +51,7 @@ impl Default for SourceLimits {
     fn default() -> Self {
         Self {
             running: 32,
-            known: 48,
+            retained: 48,
             lease: Duration::from_secs(30),
             keep_bytes: 8 << 20,
         }
@@ -58,7 +60,7 @@ impl Default for SourceLimits {
 
 /// Time limit for a stopped source to complete its last append.
 const STOP_MAX: Duration = Duration::from_secs(5);
-/// Allowed bytes of a client's name.
+/// Allowed lengths of a holder in bytes.
 const HOLDER_BYTES: std::ops::RangeInclusive<usize> = 1..=64;
 
 /// Why a source does not run.
@@ -108,15 +110,15 @@ pub struct SourceTable {
     clock: Clock,
     runtime: Handle,
     limits: SourceLimits,
-    /// Locked while a source starts, so that no two write to one stream.
-    known: tokio::sync::Mutex<HashMap<StreamName, Arc<RunningSource>>>,
+    /// Locked while a source starts, so that no two sources write to one stream.
+    sources: tokio::sync::Mutex<HashMap<StreamName, Arc<RunningSource>>>,
 }
 
 impl Drop for SourceTable {
     fn drop(&mut self) {
         let now_us = self.clock.now_us();
-        let known = self.known.get_mut().values();
-        known.for_each(|known| known.stop(now_us));
+        let sources = self.sources.get_mut().values();
+        sources.for_each(|source| source.stop(now_us));
     }
 }
 
@@ -130,11 +132,12 @@ impl SourceTable {
             clock,
             runtime,
             limits,
-            known: tokio::sync::Mutex::default(),
+            sources: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Starts a source, or renews its lease if it is running; first leaves the one that it replaces.
+    /// Starts a source, or renews its lease if it is running. Before that, releases the source that it
+    /// replaces.
     ///
     /// # Errors
     /// All of [`SourceError`].
@@ -150,60 +153,65 @@ impl SourceTable {
             }
         })?;
         let holder = check_holder(request)?;
-        let mut known = self.known.lock().await;
-        if let (Some(holder), Some(left)) = (holder, &request.replaces)
-            && left != name.as_str()
+        let mut sources = self.sources.lock().await;
+        if let (Some(holder), Some(replaced)) = (holder, &request.replaces)
+            && replaced != name.as_str()
         {
-            self.leave(&known, left, holder).await;
+            self.release(&sources, replaced, holder).await;
         }
         let answer = SourceAnswer {
             stream: name.to_string(),
             lease_s: self.limits.lease.as_secs(),
         };
-        if let Some(source) = known.get(&name) {
+        if let Some(source) = sources.get(&name) {
             let log = self.streams.find(&name);
             let is_same = log.is_some_and(|log| Arc::ptr_eq(&log, &source.log));
             let until_us = self.lease_end_us();
-            // One whose thread has panicked has ended without its lease.
+            // If its thread panicked, the source has ended although its lease has not.
             if is_same && source.is_running() && source.lease.renew(until_us, holder) {
                 return Ok(answer);
             }
-            // No two may write to one stream.
+            // Two sources must not write to one stream.
             if !self.stop(source).await {
                 let reason = "the source is stopping; its last append is not complete";
                 return Err(io::Error::new(io::ErrorKind::TimedOut, reason).into());
             }
-            known.remove(&name);
+            sources.remove(&name);
         }
-        if known.values().filter(|known| known.is_running()).count() >= self.limits.running {
+        if sources
+            .values()
+            .filter(|source| source.is_running())
+            .count()
+            >= self.limits.running
+        {
             return Err(SourceError::TooMany {
                 limit: self.limits.running,
                 lease_s: self.limits.lease.as_secs(),
             });
         }
-        self.forget_oldest(&mut known).await;
+        self.remove_oldest(&mut sources).await;
         let started = self.start(&name, &request.source, holder).await?;
-        known.insert(name, started);
+        sources.insert(name, started);
         Ok(answer)
     }
 
-    /// Removes a client from a source, and stops the source if it was the only one left.
-    async fn leave(
+    /// Removes a holder from a source, and stops the source if it has no other holder.
+    async fn release(
         &self,
-        known: &HashMap<StreamName, Arc<RunningSource>>,
+        sources: &HashMap<StreamName, Arc<RunningSource>>,
         stream: &str,
         holder: &str,
     ) {
-        let source = known.iter().find(|(name, _)| name.as_str() == stream);
+        let source = sources.iter().find(|(name, _)| name.as_str() == stream);
         if let Some((_, source)) = source
-            && source.lease.leave(holder)
+            && source.lease.release(holder)
         {
-            // One that does not stop in time counts as running until it does.
+            // A source that does not stop in time counts as running until it has stopped.
             let _ended = self.stop(source).await;
         }
     }
 
-    /// Stops a source and waits for its end; whether it came within [`STOP_MAX`].
+    /// Stops a source; returns whether it ended within [`STOP_MAX`].
     async fn stop(&self, source: &RunningSource) -> bool {
         source.stop(self.clock.now_us());
         source.has_ended_within(STOP_MAX).await
@@ -211,19 +219,19 @@ impl SourceTable {
 
     /// Number of running sources.
     pub async fn running(&self) -> usize {
-        self.known
+        self.sources
             .lock()
             .await
             .values()
-            .filter(|known| known.is_running())
+            .filter(|source| source.is_running())
             .count()
     }
 
     /// Stops all sources; their streams remain.
     pub async fn stop_all(&self) {
         let now_us = self.clock.now_us();
-        let known = self.known.lock().await;
-        known.values().for_each(|known| known.stop(now_us));
+        let sources = self.sources.lock().await;
+        sources.values().for_each(|source| source.stop(now_us));
     }
 
     fn lease_end_us(&self) -> u64 {
@@ -232,16 +240,16 @@ impl SourceTable {
             .saturating_add(micros(self.limits.lease))
     }
 
-    /// Makes room for one more by deleting the streams of the sources that stopped first.
-    async fn forget_oldest(&self, known: &mut HashMap<StreamName, Arc<RunningSource>>) {
-        while known.len() >= self.limits.known {
-            let oldest = known
+    /// Removes the sources that stopped first, and deletes their streams, until one can be added.
+    async fn remove_oldest(&self, sources: &mut HashMap<StreamName, Arc<RunningSource>>) {
+        while sources.len() >= self.limits.retained {
+            let oldest = sources
                 .iter()
-                .filter(|(_, known)| !known.is_running())
-                .min_by_key(|(_, known)| known.lease.until_us())
+                .filter(|(_, source)| !source.is_running())
+                .min_by_key(|(_, source)| source.lease.until_us())
                 .map(|(name, _)| name.clone());
             let Some(name) = oldest else { return };
-            known.remove(&name);
+            sources.remove(&name);
             if let Err(error) = self.streams.delete(&name).await {
                 tracing::warn!(stream = %name, %error, "the stream of a stopped source can't be deleted");
             }
@@ -281,7 +289,7 @@ impl SourceTable {
                 SourceFeed::Generator(EventGenerator::new(request, self.clock.now_us()))
             }
         };
-        let (alive, ended) = watch::channel(());
+        let (running, ended) = watch::channel(());
         let lease = SourceLease::new(self.lease_end_us(), holder);
         let source = Arc::new(RunningSource::new(log, lease, ended));
         let writer = SourceWriter {
@@ -291,21 +299,21 @@ impl SourceTable {
             lease: self.limits.lease,
             source: Arc::clone(&source),
             plain_reads: 0,
-            alive,
+            running,
         };
         let runtime = self.runtime.clone();
         let thread = thread::Builder::new()
             .name("source".to_owned())
             .spawn(move || writer.run(&runtime))?;
-        source.runs_on(thread.thread());
+        source.set_thread(thread.thread());
         Ok(source)
     }
 }
 
-/// The name that a client gave itself.
+/// The holder of a request, if it has one.
 ///
 /// # Errors
-/// [`WrongField`] when it is no name, or missing although the client leaves a source.
+/// [`WrongField`] when it is invalid, or absent in a request with `replaces`.
 fn check_holder(request: &SourceLeaseRequest) -> Result<Option<&str>, WrongField> {
     let wrong = |beside: &str, received: String| WrongField {
         field: "holder",

@@ -70,7 +70,7 @@ impl Drop for GroupEnding<'_> {
     }
 }
 
-/// One group. It lives as long as its task, which ends when no reader is left or the stream has
+/// One group. It exists as long as its task, which ends when no reader is left or the stream has
 /// ended.
 pub(super) struct Group {
     log: Arc<Log>,

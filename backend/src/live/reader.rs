@@ -181,7 +181,7 @@ impl AnswerReader {
         })
     }
 
-    /// What an unseated reader goes on with.
+    /// The state with which an unseated reader continues.
     fn resume(&mut self, unseated: Unseated) -> Box<(ReaderState, NextPage)> {
         let Unseated {
             reader,

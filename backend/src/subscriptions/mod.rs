@@ -115,7 +115,7 @@ struct SubscriptionContext {
 impl Subscriptions {
     /// Opens the stored subscriptions, and follows `streams` from now on.
     ///
-    /// Must be called within a tokio runtime that lives as long as the server.
+    /// Must be called within a tokio runtime that runs as long as the server.
     ///
     /// - `notes`: the store's notes, [`tailwater_core::store::Recovery::notes`]; others are
     ///   ignored.
@@ -272,7 +272,7 @@ impl SubscriptionContext {
         let tail = log.tail_now();
         (tail.state != TailState::Deleted).then(|| StreamSnapshot {
             stream: log.id(),
-            life: log.generation(),
+            stream_generation: log.generation(),
             begins: log.config().begins(),
             tail: tail.next,
         })

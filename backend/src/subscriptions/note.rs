@@ -51,8 +51,8 @@ struct LinkNote {
     #[serde(default, skip_serializing_if = "is_false")]
     glob: bool,
     stream: Option<u64>,
-    #[serde(default, skip_serializing_if = "is_first")]
-    life: u32,
+    #[serde(default, rename = "life", skip_serializing_if = "is_first")]
+    stream_generation: u32,
     acked: u64,
 }
 
@@ -94,7 +94,7 @@ pub fn write(record: &SubscriptionRecord, state: &SubscriptionState) -> Vec<u8> 
         explicit: link.explicit,
         glob: link.glob,
         stream: link.stream.map(|stream| stream.0),
-        life: link.life,
+        stream_generation: link.stream_generation,
         acked: link.acked.bytes(),
     };
     let note = StoredSubscription {
@@ -209,14 +209,14 @@ fn restore_link(link: &LinkNote) -> Result<Link, NoteError> {
         explicit,
         glob,
         stream,
-        life,
+        stream_generation,
         ..
     } = *link;
     Ok(Link {
         explicit,
         glob,
         stream: stream.map(StreamId),
-        life,
+        stream_generation,
         acked,
         tail: acked,
     })
@@ -247,6 +247,6 @@ fn is_false(value: &bool) -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_first(life: &u32) -> bool {
-    *life == 0
+fn is_first(generation: &u32) -> bool {
+    *generation == 0
 }

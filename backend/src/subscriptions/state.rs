@@ -364,7 +364,7 @@ impl SubscriptionState {
     ///
     /// # Errors
     /// [`SubscriptionFault::Fenced`], [`SubscriptionFault::NotLinked`],
-    /// [`SubscriptionFault::AckOfOtherLife`], [`SubscriptionFault::AckGoesBack`],
+    /// [`SubscriptionFault::AckOfEarlierStream`], [`SubscriptionFault::AckGoesBack`],
     /// [`SubscriptionFault::AckBeyondTail`]; then no cursor moved.
     pub fn ack(
         &mut self,

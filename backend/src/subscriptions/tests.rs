@@ -350,11 +350,11 @@ async fn a_deleted_subscription_ends_wakes_and_tokens() {
     assert_eq!(
         fixture.ack(&claim, &[], true).await,
         Err(Refused::Fault(SubscriptionFault::Fenced)),
-        "a token of its former life"
+        "a token of the deleted subscription"
     );
     assert_eq!(
         next.generation, claim.generation,
-        "the same number, and yet another wake"
+        "the generations are equal, the wakes differ"
     );
 }
 

@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How a connection that left its dispatcher continues. It lives as long as the connection, so it
+/// How a connection that left its dispatcher continues. It exists as long as the connection, so it
 /// is small.
 pub(super) enum Continuation {
     /// A reader, until its response ends.

@@ -1,5 +1,5 @@
-//! Replaces what may differ between two servers: dates, addresses, cursors, the values of entity tags,
-//! and in a list when a stream was created and how many others there are.
+//! Replaces values that may differ between two servers: dates, addresses, cursors, values of entity
+//! tags, and in a list the times of creation and the total number of streams.
 
 use super::recorded::{Recorded, RecordedBody, RecordedResponse, find};
 use std::net::SocketAddr;
@@ -88,7 +88,7 @@ impl Normalizer {
     }
 }
 
-/// The same bytes with another value behind each `key`, up to one of `ends`.
+/// Replaces the value after each `key` and before one of the bytes `ends`.
 fn replaced(bytes: &[u8], key: &[u8], ends: &[u8], with: fn(&str) -> String) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

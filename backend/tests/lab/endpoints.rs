@@ -16,7 +16,7 @@ async fn post(client: &mut RawConnection, path: &str, body: &Value) -> (u16, Str
 }
 
 #[tokio::test]
-async fn the_clock_never_goes_back_and_may_be_timed_by_pages_of_other_ports() {
+async fn the_clock_is_monotonic_and_exposes_its_timing_to_other_ports() {
     let server = start();
     let mut client = connect(server.address.port()).await;
     let mut before = 0;
@@ -123,19 +123,19 @@ async fn a_race_counts_its_lanes_apart_and_ends_on_request() {
 }
 
 #[tokio::test]
-async fn nine_people_who_change_their_settings_do_not_lock_each_other_out() {
+async fn nine_clients_that_change_their_settings_are_not_refused() {
     let server = start();
     let mut client = connect(server.address.port()).await;
     let mut streams: [Option<String>; 9] = Default::default();
     for change in 1..=10 {
-        for (person, stream) in (0..).zip(&mut streams) {
+        for (client_id, stream) in (0..).zip(&mut streams) {
             let mut asked = json!({"kind": "generator", "pattern": "periodic", "rate": change, "size": 100,
-                                   "seed": person, "holder": format!("person-{person}")});
+                                   "seed": client_id, "holder": format!("client-{client_id}")});
             if let Some(stream) = stream {
                 asked["replaces"] = json!(stream);
             }
             let (status, body) = post(&mut client, "/v1/lab/sources", &asked).await;
-            assert_eq!(status, 200, "person {person}, change {change}: {body}");
+            assert_eq!(status, 200, "client {client_id}, change {change}: {body}");
             *stream = Some(serde_json::from_str::<SourceAnswer>(&body).unwrap().stream);
         }
     }
@@ -147,7 +147,7 @@ async fn nine_people_who_change_their_settings_do_not_lock_each_other_out() {
 }
 
 #[tokio::test]
-async fn the_source_beyond_the_limit_is_refused_in_words() {
+async fn the_source_beyond_the_limit_is_refused_with_an_explanation() {
     let server = start();
     let mut client = connect(server.address.port()).await;
     let asked = |seed: u32| {
@@ -170,7 +170,7 @@ async fn the_source_beyond_the_limit_is_refused_in_words() {
     assert_eq!(answer.header("retry-after"), Some("30"));
 }
 
-/// How long the clock's answer takes through `port`.
+/// The round-trip time of a request to the clock through `port`.
 async fn probe(port: u16) -> Duration {
     let mut client = connect(port).await;
     let started = Instant::now();
@@ -192,7 +192,7 @@ async fn the_control_port_is_neither_delayed_nor_counted() {
     client.ask(&request("PATCH", &path, "", &change)).await;
     let lane = probe(race.lanes[0].port).await;
     assert!(lane >= Duration::from_millis(800), "{lane:?}");
-    // The fastest of several: this test is about delays, not about a busy machine.
+    // The fastest of several, because a busy machine adds to the time.
     let mut fastest = Duration::MAX;
     for _ in 0..5 {
         fastest = fastest.min(probe(race.control_port).await);

@@ -243,7 +243,7 @@ async fn a_websocket_is_counted_in_frames_both_ways() {
     );
 }
 
-/// Bytes of the heads of a request and of its response through `port`.
+/// Number of bytes in the heads of a request and of its response through `port`.
 async fn head_bytes(port: u16, path: &str, headers: &str) -> u64 {
     let mut client = connect(port).await;
     let asked = request("GET", path, headers, "");
@@ -253,7 +253,7 @@ async fn head_bytes(port: u16, path: &str, headers: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn cross_origin_bytes_are_what_the_same_request_to_the_own_origin_saves() {
+async fn cross_origin_bytes_are_the_difference_to_the_own_origin() {
     let server = start();
     let mut writer = connect(server.address.port()).await;
     for (method, body) in [("PUT", ""), ("POST", "[1]")] {
@@ -265,7 +265,7 @@ async fn cross_origin_bytes_are_what_the_same_request_to_the_own_origin_saves() 
         let path = format!("/v1/stream/it?offset=-1{}", live.unwrap_or_default());
         let is_handshake = technique == Technique::Websocket;
         let own = if is_handshake {
-            // Handshakes have an origin in any case.
+            // Handshakes always have an origin.
             format!("{UPGRADE}{origin}")
         } else {
             String::new()

@@ -1,5 +1,5 @@
-//! The list of streams and the inspection of one: pages, searches, readers with their lag, producers;
-//! the inspection of the server.
+//! The list of streams, and the inspection of a stream (readers with their lag, producers, last
+//! messages) and of the server.
 
 use super::live::StreamingReader;
 use super::local_server::{JSON, LocalServer, TEXT};
@@ -95,7 +95,7 @@ async fn the_list_is_paged_by_name_without_gaps() {
 }
 
 #[tokio::test]
-async fn the_list_hides_a_prefix_shows_the_newest_first_and_counts_all() {
+async fn the_list_excludes_a_prefix_sorts_by_creation_and_counts_all() {
     let server = LocalServer::start();
     for name in ["b", "lab/host", "a", "lab/x", "c"] {
         server.stream(name, TEXT).await;
@@ -361,14 +361,14 @@ async fn forks_and_sources_name_each_other_and_hidden_are_unlisted() {
         .refuses(410);
 }
 
-async fn look_at_server(server: &LocalServer) -> ServerDetails {
+async fn inspect_server(server: &LocalServer) -> ServerDetails {
     parse(&server.ask(Method::GET, "/v1/server").await)
 }
 
 #[tokio::test]
-async fn the_server_says_what_it_runs_on() {
+async fn the_server_reports_its_store_memory_and_readers() {
     let server = LocalServer::with(|config| config.memory_max = 1 << 30);
-    let before = look_at_server(&server).await;
+    let before = inspect_server(&server).await;
     assert_eq!(before.version, env!("CARGO_PKG_VERSION"));
     assert_eq!((before.stream_count, before.live_readers), (0, 0));
     assert!(before.connections >= Some(1), "{before:?}");
@@ -385,7 +385,7 @@ async fn the_server_says_what_it_runs_on() {
     let first = "0000000000100000";
     let mut live = StreamingReader::open(&stream, Technique::Sse, "-1").await;
     assert_eq!(live.frame().await.unwrap().next.as_str(), first);
-    let after = look_at_server(&server).await;
+    let after = inspect_server(&server).await;
     assert_eq!((after.stream_count, after.live_readers), (1, 1));
     assert!(
         after.store.stored_bytes.unwrap() >= before.store.stored_bytes.unwrap() + 100_000,
@@ -394,26 +394,26 @@ async fn the_server_says_what_it_runs_on() {
     assert!(after.uptime_seconds >= before.uptime_seconds);
     drop(live);
     until("no readers", || async {
-        (look_at_server(&server).await.live_readers == 0).then_some(())
+        (inspect_server(&server).await.live_readers == 0).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn the_last_messages_are_listed_with_their_places_and_times() {
+async fn the_last_messages_are_listed_with_offsets_and_times() {
     let server = LocalServer::start();
     let stream = server.stream("it", JSON).await;
     assert_eq!(inspect(&server, "it?last=5").await.last_messages, []);
     stream.append("[1,22]").await;
     stream.append("333").await;
     let details = inspect(&server, "it?last=2").await;
-    let places: Vec<_> = details
+    let offsets: Vec<_> = details
         .last_messages
         .iter()
         .map(|it| (it.offset.as_str(), it.next_offset.as_str()))
         .collect();
     assert_eq!(
-        places,
+        offsets,
         [
             ("0000000000000002", "0000000000000005"),
             ("0000000000000005", "0000000000000009")

@@ -200,7 +200,7 @@ async fn an_import_under_a_deleted_name_gets_its_own_offsets() {
         (201, format!("{old}_1"))
     );
     gone(&stream.get(&format!("offset={old}")).await);
-    // An export contains positions, so they are the same in the next life.
+    // An export contains positions, which are the same in the next stream of that name.
     assert_eq!(
         server.ask(Method::GET, "/v1/export/a").await.body,
         export.body

@@ -116,7 +116,7 @@ async fn loopback_origins_can_read_every_header_of_the_protocol() {
             let answer = with_origin(&server, method, "/v1/stream/it", origin).await;
             assert!(answer.status < 300, "{answer:?}");
             assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
-            // Without credentials this means every header.
+            // `*` applies to every header of a response to a request without credentials.
             assert_eq!(answer.header("access-control-expose-headers"), Some("*"));
             assert_eq!(answer.header("access-control-allow-credentials"), None);
             assert_eq!(answer.header("timing-allow-origin"), Some("*"));
@@ -155,13 +155,13 @@ async fn head_lines(
     // Cursors and dates differ from one response to the next.
     let varies = |line: &String| line.starts_with("date:") || line.starts_with("stream-cursor:");
     let mut lines: Vec<_> = lines.filter(|line| !varies(line)).collect();
-    // The HTTP library sends them in no particular order.
+    // The HTTP library does not define their order.
     lines[1..].sort_unstable();
     lines
 }
 
 #[tokio::test]
-async fn a_page_of_another_port_costs_three_short_lines() {
+async fn responses_to_another_port_have_three_more_lines() {
     let server = LocalServer::start();
     let stream = server.stream("it", TEXT).await;
     stream.append("x").await;

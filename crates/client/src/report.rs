@@ -19,7 +19,8 @@ pub struct ReceivedBatch {
 /// An event of following a stream, reported in order.
 ///
 /// `at_ms` is milliseconds on the follower's own monotonic clock (`performance.now()` in a browser). `id` counts requests
-/// (for WebSocket: connections) from 0. `B` is a batch: its messages, or what [`FollowReport::map_batch`] makes of them.
+/// (for WebSocket: connections) from 0. `B` is the type of a batch,
+/// which [`FollowReport::map_batch`] changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum FollowReport<B = ReceivedBatch> {
     /// A request was sent.
@@ -97,7 +98,7 @@ pub enum FollowReport<B = ReceivedBatch> {
 }
 
 impl<B> FollowReport<B> {
-    /// The same report with another kind of batch.
+    /// Converts the batch of a [`FollowReport::Batch`] with `map`; other reports remain the same.
     pub fn map_batch<C>(self, map: impl FnOnce(B) -> C) -> FollowReport<C> {
         match self {
             Self::Batch { id, at_ms, batch } => FollowReport::Batch {

@@ -1,4 +1,4 @@
-//! Which technique suits given needs, by the cost model: what each costs, which one to take, and what would change that.
+//! Recommends a technique for given needs, by the predicted cost of each technique.
 
 use std::time::Duration;
 
@@ -6,72 +6,72 @@ use tailwater_protocol::Technique;
 
 use crate::theory::{Workload, predict};
 
-/// The share of events that have to arrive in the wanted time.
+/// The share of events that must arrive within the required time.
 const SHARE: f64 = 0.95;
-/// Polling is taken if it costs at most this many times the bytes of the cheapest technique in time: it needs no open
-/// connection and no code that reconnects.
+/// Polling is recommended if it transfers at most this many times the bytes of the cheapest technique
+/// that is in time, because it needs no open connection and no code for reconnecting.
 const POLL_FACTOR: f64 = 2.0;
-/// Server-sent events are taken if they cost at most this many times the bytes of the cheapest technique in time: browsers
-/// read and reconnect them by themselves.
+/// Server-sent events are recommended if they transfer at most this many times the bytes of the
+/// cheapest technique that is in time, because browsers parse them and reconnect automatically.
 const SSE_FACTOR: f64 = 2.0;
 
-/// What is needed.
+/// The needs of an application.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Needs {
-    /// Events, their size, the way, the poll interval.
+    /// Rate and size of the events, transit times, poll interval.
     pub workload: Workload,
-    /// 95 % of the events shall arrive within this time.
+    /// The time within which 95 % of the events must arrive.
     pub within: Duration,
-    /// Whether clients send as well.
+    /// Whether clients also send messages.
     pub clients_send: bool,
 }
 
-/// What one technique costs one client.
+/// The predicted cost of a technique, for one client.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TechniqueCost {
     /// The technique.
     pub technique: Technique,
     /// The latency that 95 % of the events do not exceed.
     pub latency: Duration,
-    /// Whether that is within what is needed.
+    /// Whether the latency is within [`Needs::within`].
     pub is_in_time: bool,
     /// Requests per second.
     pub requests_per_s: f64,
     /// Application bytes per second in both directions.
     pub bytes_per_s: f64,
-    /// Connections that are held open at the server, 0 to 1 on average.
+    /// Mean number of connections held open at the server, 0 to 1.
     pub connections: f64,
 }
 
-/// Why a technique is the one to take.
+/// Why a technique is recommended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AdviceReason {
-    /// Polling is in time, costs little more than anything else, and is the simplest.
+    /// Polling is in time, costs little more than the cheapest technique, and is the simplest.
     PollingSuffices,
-    /// Clients send as well, and a frame costs less than a request.
+    /// Clients also send messages, and a frame costs less than a request.
     ClientsSend,
-    /// It is in time and costs the least, or next to it.
+    /// It is in time and costs the least, or little more than that.
     Cheapest,
-    /// None is in time; it is the fastest.
+    /// No technique is in time; this one is the fastest.
     Fastest,
 }
 
-/// What to take.
+/// A recommendation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Advice {
-    /// The technique.
+    /// The recommended technique.
     pub technique: Technique,
-    /// Why.
+    /// Why it is recommended.
     pub reason: AdviceReason,
-    /// The poll interval from which on polling is too slow for what is needed; zero if it always is.
+    /// The longest poll interval with which polling is in time; zero if there is none.
     pub interval_max: Duration,
-    /// What each costs, in the order of [`Technique::ALL`].
+    /// The cost of each technique, in the order of [`Technique::ALL`].
     pub costs: Vec<TechniqueCost>,
 }
 
-/// The technique to take for these needs.
+/// Recommends a technique for these needs.
 ///
-/// Source of the costs: [`predict`].
+/// The costs are those of [`predict`].
 pub fn advise(needs: &Needs) -> Advice {
     let costs: Vec<TechniqueCost> = Technique::ALL
         .into_iter()
@@ -88,30 +88,30 @@ pub fn advise(needs: &Needs) -> Advice {
 }
 
 fn cost(technique: Technique, needs: &Needs) -> TechniqueCost {
-    let says = predict(technique, &needs.workload);
-    let latency = says.quantile(SHARE);
+    let predicted = predict(technique, &needs.workload);
+    let latency = predicted.quantile(SHARE);
     let rate_per_s = needs.workload.rate_per_s;
     TechniqueCost {
         technique,
         latency,
         is_in_time: latency <= needs.within,
-        requests_per_s: says.requests_per_s,
+        requests_per_s: predicted.requests_per_s,
         bytes_per_s: if rate_per_s > 0.0 {
-            says.bytes_per_event.total() * rate_per_s
+            predicted.bytes_per_event.total() * rate_per_s
         } else {
             0.0
         },
         connections: match technique {
             Technique::Poll => 0.0,
             Technique::LongPoll | Technique::Ndjson | Technique::Sse | Technique::Websocket => {
-                says.armed_share
+                predicted.armed_share
             }
         },
     }
 }
 
 fn choose(costs: &[TechniqueCost], clients_send: bool) -> (Technique, AdviceReason) {
-    let of = |technique: Technique| costs[technique.index()];
+    let cost_of = |technique: Technique| costs[technique.index()];
     let in_time = costs.iter().filter(|cost| cost.is_in_time);
     let Some(cheapest) = in_time.min_by(|one, other| one.bytes_per_s.total_cmp(&other.bytes_per_s))
     else {
@@ -119,14 +119,14 @@ fn choose(costs: &[TechniqueCost], clients_send: bool) -> (Technique, AdviceReas
         let technique = fastest.map_or(Technique::Sse, |cost| cost.technique);
         return (technique, AdviceReason::Fastest);
     };
-    if clients_send && of(Technique::Websocket).is_in_time {
+    if clients_send && cost_of(Technique::Websocket).is_in_time {
         return (Technique::Websocket, AdviceReason::ClientsSend);
     }
-    let poll = of(Technique::Poll);
+    let poll = cost_of(Technique::Poll);
     if poll.is_in_time && poll.bytes_per_s <= POLL_FACTOR * cheapest.bytes_per_s {
         return (Technique::Poll, AdviceReason::PollingSuffices);
     }
-    let sse = of(Technique::Sse);
+    let sse = cost_of(Technique::Sse);
     if sse.is_in_time && sse.bytes_per_s <= SSE_FACTOR * cheapest.bytes_per_s {
         return (Technique::Sse, AdviceReason::Cheapest);
     }
@@ -151,21 +151,21 @@ mod tests {
         }
     }
 
-    fn taken(needs: &Needs) -> (Technique, AdviceReason) {
+    fn recommended(needs: &Needs) -> (Technique, AdviceReason) {
         let advice = advise(needs);
         (advice.technique, advice.reason)
     }
 
     #[test]
-    fn many_events_and_little_hurry_is_what_polling_is_for() {
+    fn polling_is_recommended_for_frequent_events_and_a_long_limit() {
         let poll = (Technique::Poll, AdviceReason::PollingSuffices);
-        assert_eq!(taken(&needs(50.0, 2_000)), poll);
-        assert_eq!(taken(&needs(0.1, 2_000)).0, Technique::Sse);
+        assert_eq!(recommended(&needs(50.0, 2_000)), poll);
+        assert_eq!(recommended(&needs(0.1, 2_000)).0, Technique::Sse);
     }
 
     #[test]
-    fn a_short_time_leaves_the_live_techniques() {
-        assert_eq!(taken(&needs(50.0, 100)).0, Technique::Sse);
+    fn a_short_time_rules_out_polling() {
+        assert_eq!(recommended(&needs(50.0, 100)).0, Technique::Sse);
         let advice = advise(&needs(4.0, 100));
         assert!(!advice.costs[Technique::Poll.index()].is_in_time);
         // (100 - 20 ms) / 0.95.
@@ -173,18 +173,18 @@ mod tests {
     }
 
     #[test]
-    fn clients_that_send_take_the_websocket() {
+    fn the_websocket_is_recommended_if_clients_send() {
         let send = Needs {
             clients_send: true,
             ..needs(4.0, 100)
         };
         let websocket = (Technique::Websocket, AdviceReason::ClientsSend);
-        assert_eq!(taken(&send), websocket);
+        assert_eq!(recommended(&send), websocket);
     }
 
     #[test]
-    fn where_nothing_is_in_time_the_fastest_is_taken_and_said_so() {
-        let (technique, reason) = taken(&needs(4.0, 5));
+    fn the_fastest_is_recommended_if_none_is_in_time() {
+        let (technique, reason) = recommended(&needs(4.0, 5));
         assert_eq!(reason, AdviceReason::Fastest);
         assert!(technique != Technique::Poll);
     }

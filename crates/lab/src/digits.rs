@@ -1,13 +1,13 @@
-//! Numbers as decimal text.
+//! Formats numbers with a fixed number of decimals.
 
-/// `value` with a fixed number of decimals; a value that rounds to zero has no sign.
+/// Formats `value` with a fixed number of decimals; a value that rounds to zero has no sign.
 ///
 /// Formatted as an integer, since core's formatter of fractions would add 5 kB to the compressed dashboard. A value that lies
 /// halfway between two results, within the precision of the number, may become either.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "of a magnitude, saturating"
+    reason = "the value is not negative, and the cast saturates"
 )]
 pub fn fixed(value: f64, decimals: u8) -> String {
     if value.is_nan() {

@@ -1,9 +1,9 @@
 //! Whether a measurement confirms a prediction: confirmed, refuted or inconclusive, with the numbers.
 //!
-//! δ = max(clock bound, twice the clock's resolution, 5 % of the prediction, for times 1 % of the claimed effect). Confirmed:
-//! the prediction lies within the 95 % interval of the measurement widened by δ. Refuted: it lies outside. Inconclusive: the
-//! interval is wider than half the claimed effect, the client's own time exceeds the effect that could be seen, or the run
-//! was disturbed. The `Display` text of [`Verdict`] is in English.
+//! δ is 5 % of the prediction; for latencies it is at least the clock bound, twice the clock's resolution, and 1 % of the
+//! claimed effect. Confirmed: the prediction lies within the 95 % interval of the measurement widened by δ. Refuted: it lies
+//! outside. Inconclusive: the interval is wider than half the claimed effect, the client's own delay exceeds the allowed
+//! distance, or the run was disturbed. The `Display` text of [`Verdict`] is in English.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -171,7 +171,7 @@ pub struct Guards {
     pub hidden: bool,
     /// One of the clocks was set or suspended during the run.
     pub clock_stepped: bool,
-    /// 99th percentile of the client's own time for an event, milliseconds: what the browser or the machine adds.
+    /// 99th percentile of the delay that the client itself (browser and machine) adds to an event, milliseconds.
     pub client_ms: f64,
     /// The smallest latency, milliseconds; the clocks are wrong if it is below minus the bound. `None` without latencies.
     pub smallest_latency_ms: Option<f64>,
@@ -205,15 +205,15 @@ pub enum Doubt {
         /// 99th percentile in milliseconds.
         late_ms: f64,
     },
-    /// The client itself took longer than what would have to be told apart.
+    /// The client's own delay exceeds the allowed distance between measurement and prediction.
     ClientBusy {
-        /// 99th percentile of its own time in milliseconds.
+        /// 99th percentile of that delay in milliseconds.
         client_ms: f64,
     },
 }
 
 impl Doubt {
-    /// From this on a client counts as busy; below, what it takes is what any client takes.
+    /// The delay from which a client counts as busy, in milliseconds. Shorter delays are normal.
     pub const BUSY_MS: f64 = 5.0;
 }
 
@@ -249,7 +249,7 @@ pub struct Verdict {
 
 /// The least δ, as a share of the prediction.
 const RELATIVE: f64 = 0.05;
-/// The share of the claimed effect that is always allowed for in times: less is not what is claimed.
+/// The least δ of a latency, as a share of the claimed effect: a smaller difference does not contradict the claim.
 const OF_EFFECT: f64 = 0.01;
 
 /// Compares `sample` with `claim`.
@@ -400,7 +400,7 @@ impl fmt::Display for Doubt {
             }
             Self::ClientBusy { client_ms } if *client_ms < Self::BUSY_MS => write!(
                 f,
-                "too close to tell: the client itself takes up to {} ms",
+                "too close to tell: the client's own delay is up to {} ms (p99)",
                 fixed(*client_ms, 1)
             ),
             Self::ClientBusy { client_ms } => {

@@ -1,5 +1,5 @@
-//! The responses about a server and its streams without their content: the server, the list of streams, and the details of
-//! one.
+//! Responses that describe a server and its streams: the details of the server, the list of streams,
+//! and the details of one stream.
 
 use crate::{Technique, Token};
 use serde::{Deserialize, Serialize};
@@ -9,65 +9,67 @@ use std::collections::BTreeMap;
 pub const LIST_LIMIT: usize = 100;
 /// The maximum number of streams on a page of the list.
 pub const LIST_LIMIT_MAX: usize = 1_000;
-/// The maximum number of messages whose positions an inspection lists.
+/// The maximum number of last messages that an inspection lists.
 pub const LAST_MAX: usize = 1_000;
 /// The maximum number of readers, producers and forks that an inspection lists. Their total numbers
 /// are always included.
 pub const NAMED_MAX: usize = 100;
 
-/// `GET /v1/server`: what the server runs on. Numbers that it can't know are absent.
+/// `GET /v1/server`: the details of the server. Unavailable numbers are absent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerDetails {
     /// The server's version.
     pub version: String,
-    /// Seconds since it started.
+    /// Seconds since the server started.
     pub uptime_seconds: f64,
-    /// Memory of its process that is not swapped out.
+    /// Resident memory of its process in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resident_bytes: Option<u64>,
-    /// Where its streams are stored.
+    /// The store of its streams.
     pub store: StoreDetails,
-    /// Streams, those included that are kept for their forks only.
+    /// The number of streams, including deleted ones that still have forks.
     pub stream_count: usize,
-    /// Live readers of all streams, by any technique that waits.
+    /// The number of live readers of all streams, by all techniques except polling.
     pub live_readers: usize,
-    /// Open TCP connections; absent in an application that mounts the streams.
+    /// The number of open TCP connections; absent in an application that mounts the streams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connections: Option<usize>,
 }
 
-/// Where a server stores its streams.
+/// The store of a server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StoreDetails {
-    /// `disk` or `memory`; empty for a store of an embedding application that does not say.
+    /// `disk` or `memory`; empty if the store of an embedding application does not report it.
     pub kind: String,
-    /// Bytes that are stored, bookkeeping included: files, or memory.
+    /// Number of bytes stored in files or in memory, including metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_bytes: Option<u64>,
-    /// Bytes that may be stored (`--memory-max`).
+    /// Capacity in bytes (`--memory-max`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit_bytes: Option<u64>,
-    /// Bytes that are free on the disk.
+    /// Free space of the file system in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
-    /// Those of them that stay free (`--disk-reserve`): with no more, appends are refused.
+    /// The part of the free space that is not used (`--disk-reserve`), in bytes: appends are refused if
+    /// no more is free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reserved_bytes: Option<u64>,
 }
 
-/// `GET /v1/streams?prefix=&search=&exclude=&sort=&after=&limit=`: a page of the list, in the byte order of names or, with
-/// `sort=newest`, the last created first.
+/// `GET /v1/streams?prefix=&search=&exclude=&sort=&after=&limit=`: a page of the list, in the byte
+/// order of names or, with `sort=newest`, by creation, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamList {
     /// The streams.
     pub streams: Vec<StreamSummary>,
-    /// The `after` of the next page, with the same `sort`; absent on the last.
+    /// The `after` of the next page, with the same `sort`; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// All streams of the server, whatever was asked for; those included that are kept for their forks only.
+    /// The number of all streams of the server, independent of the query, including deleted ones that
+    /// still have forks.
     #[serde(default)]
     pub total: usize,
 }
@@ -84,7 +86,7 @@ pub struct StreamSummary {
     pub earliest_offset: Token,
     /// The offset after the last message.
     pub next_offset: Token,
-    /// When it was created, milliseconds since 1970 UTC.
+    /// The time of its creation, in milliseconds since 1970 UTC.
     #[serde(default)]
     pub created_ms: u64,
     /// Whether the stream is closed for appends.
@@ -141,7 +143,7 @@ pub struct StreamDetails {
     pub earliest_offset: Token,
     /// The offset after the last message.
     pub next_offset: Token,
-    /// When it was created, milliseconds since 1970 UTC.
+    /// The time of its creation, in milliseconds since 1970 UTC.
     #[serde(default)]
     pub created_ms: u64,
     /// The number of stored bytes between the two offsets.
@@ -166,20 +168,21 @@ pub struct StreamDetails {
     pub producer_count: usize,
     /// The first [`NAMED_MAX`] producers, ordered by identifier.
     pub producers: Vec<ProducerPosition>,
-    /// The last messages, in order and without gaps up to `next_offset`; only with `last=COUNT`, and fewer where they are long.
+    /// The last messages, in order and without gaps up to `next_offset`; only with `last=COUNT`, and
+    /// fewer than that if they are long.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_messages: Vec<MessagePlace>,
 }
 
-/// Where a message lies, and when it was appended.
+/// The offsets of a message, and when it was appended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessagePlace {
-    /// The position before it: reading from here begins with it.
+    /// The offset before the message: a read from here begins with it.
     pub offset: Token,
-    /// The position after it: a fork that leaves here ends with it.
+    /// The offset after the message: a fork at this offset ends with it.
     pub next_offset: Token,
-    /// When it was appended, milliseconds since 1970 UTC.
+    /// The time of its append, in milliseconds since 1970 UTC.
     pub appended_ms: u64,
 }
 

@@ -12,26 +12,27 @@ pub struct ClockReading {
     pub sent_us: u64,
 }
 
-/// `POST /v1/lab/sources`: start a source, or go on with it; asking again renews the lease.
+/// `POST /v1/lab/sources`: starts a source, or renews the lease of a running one.
 ///
-/// In JSON the members of the source stand beside the others: `{"kind":"host","holder":"a-random-text"}`.
+/// In JSON the members of the source and the others form one object: `{"kind":"host","holder":"a-random-text"}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourceLeaseRequest {
-    /// Which source.
+    /// The requested source.
     #[serde(flatten)]
     pub source: SourceRequest,
-    /// Tells this client from others that use the same source: 1 to 64 visible ASCII characters, hard to guess, the same in all
-    /// of its requests.
+    /// Identifies this client among the holders of the source: 1 to 64 visible ASCII characters, hard
+    /// to guess, the same in all requests of the client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holder: Option<String>,
-    /// The stream of a source that this holder no longer needs. The source stops at once, before the new one starts, unless others
-    /// have asked for it and not left. Needs `holder`; without effect on any other stream.
+    /// The stream of a source that this client releases. If it was the last holder, that source stops
+    /// before the new one starts. Requires `holder`. Ignored if the client does not hold a source of
+    /// that stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
 }
 
 impl From<SourceRequest> for SourceLeaseRequest {
-    /// A request that names no client.
+    /// A request without a holder.
     fn from(source: SourceRequest) -> Self {
         Self {
             source,
@@ -41,36 +42,36 @@ impl From<SourceRequest> for SourceLeaseRequest {
     }
 }
 
-/// What a source is.
+/// The kind of a source, and its settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum SourceRequest {
-    /// This machine's own pulse: CPU, memory, load, network, four times a second on average.
+    /// Measurements of the host (CPU, memory, load, network), on average four times a second.
     Host(HostRequest),
-    /// Seeded events at a known rate.
+    /// Generated events at a configured rate.
     Generator(GeneratorRequest),
 }
 
-/// When the host is measured; each pattern has a stream of its own.
+/// The settings of the host source. Each pattern has its own stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRequest {
-    /// When measurements fall due.
+    /// The distribution of the measurements' due times.
     #[serde(default)]
     pub pattern: HostPattern,
 }
 
-/// When the host's measurements fall due.
+/// The distribution of the due times of the host's measurements.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostPattern {
-    /// Exponential gaps, so that the phase of a technique's own clock does not matter.
+    /// Exponentially distributed gaps, so that they are independent of a technique's timers.
     #[default]
     Poisson,
-    /// Equal gaps, beginning at a random phase.
+    /// Equal gaps with a random phase.
     Periodic,
 }
 
-/// What a generator writes.
+/// The settings of a generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GeneratorRequest {
     /// The distribution of the events' due times.
@@ -106,7 +107,7 @@ pub struct SourceAnswer {
 }
 
 /// `POST /v1/lab/races`: opens a race with one lane per technique. Each lane has its own listener
-/// in front of this server, and there is one for control.
+/// in front of this server; one more listener is for control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RaceRequest {
     /// The techniques; one lane is opened for each.
@@ -141,8 +142,8 @@ pub struct RaceStatus {
     pub delay_up_ms: f64,
     /// Delay added from server to client, in ms.
     pub delay_down_ms: f64,
-    /// TCP port on 127.0.0.1 of one more relay, without delay and without counts: for probes of the clock, and for readers
-    /// whose transit shall be known.
+    /// The TCP port on 127.0.0.1 of a further relay without delays and counts, for clock probes and for
+    /// readers that need a known transit time.
     pub control_port: u16,
     /// One lane per technique, in the order of the request.
     pub lanes: Vec<RaceLane>,
@@ -186,10 +187,13 @@ pub struct LaneCounts {
     pub response_body_bytes: u64,
     /// Chunk framing of response bodies, and heads of WebSocket frames to the client.
     pub response_framing_bytes: u64,
-    /// Of the request and response heads, the lines that are there only because the lane's port makes it another origin than the
-    /// page's: `Origin` of GET and HEAD requests (except WebSocket handshakes, which always have it), `Access-Control-*` and
-    /// `Timing-Allow-Origin` of responses, and the whole heads of a preflight and its response. Not the lines that a request to
-    /// the page's own origin and its response have as well: `Referer`, `Sec-Fetch-Site`, `Vary`, `Cross-Origin-Resource-Policy`.
+    /// Bytes of the header lines that are only present because the lane's port gives it an origin other
+    /// than the page's; they are part of the head bytes.
+    ///
+    /// These are `Origin` of GET and HEAD requests (except WebSocket handshakes, which always have it),
+    /// `Access-Control-*` and `Timing-Allow-Origin` of responses, and the whole heads of a preflight and
+    /// its response. Lines that are also present within the page's own origin are not counted:
+    /// `Referer`, `Sec-Fetch-Site`, `Vary`, `Cross-Origin-Resource-Policy`.
     #[serde(default)]
     pub cross_origin_bytes: u64,
 }
@@ -213,7 +217,7 @@ mod tests {
     use crate::document;
 
     #[test]
-    fn the_host_is_measured_at_poisson_times_unless_asked_otherwise() {
+    fn the_default_pattern_of_the_host_is_poisson() {
         for (text, pattern) in [
             (r#"{"kind":"host"}"#, HostPattern::Poisson),
             (
@@ -236,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_names_itself_and_what_it_leaves_beside_the_source() {
+    fn holder_and_replaced_stream_are_members_beside_the_source() {
         let request = SourceLeaseRequest {
             source: SourceRequest::Generator(GeneratorRequest {
                 pattern: Pattern::Burst,

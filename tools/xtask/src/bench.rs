@@ -25,11 +25,11 @@ const PAGE: [(&str, &str); 2] = [
 /// When they can't be built or started.
 pub(crate) fn run(arguments: &[String]) -> Result<(), TaskFault> {
     let checkout = Checkout::find()?;
-    let what = arguments.first().map(String::as_str);
-    if let Some((_, script)) = PAGE.iter().find(|(name, _)| Some(*name) == what) {
+    let kind = arguments.first().map(String::as_str);
+    if let Some((_, script)) = PAGE.iter().find(|(name, _)| Some(*name) == kind) {
         return page(&checkout, script, arguments.get(1..).unwrap_or_default());
     }
-    if arguments.first().is_some_and(|what| what == INSTRUCTIONS) {
+    if arguments.first().is_some_and(|kind| kind == INSTRUCTIONS) {
         valgrind(&Tools::new(&checkout))?;
         child::run(&mut build_counted(&checkout))?;
         return child::run(&mut counted(
@@ -95,7 +95,7 @@ fn build(checkout: &Checkout, profile: &str, packages: &[&str]) -> Command {
     build
 }
 
-/// Builds dashboard and server as `cargo xtask serve` does and measures the page; `arguments` are those of the script.
+/// Builds dashboard and server like `cargo xtask serve` and runs a script that measures the page; `arguments` are passed to it.
 fn page(checkout: &Checkout, script: &str, arguments: &[String]) -> Result<(), TaskFault> {
     let needs: Vec<Need> = Need::SERVE
         .into_iter()

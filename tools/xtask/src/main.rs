@@ -63,7 +63,7 @@ Commands for developing Tailwater
   cargo xtask bench page [OPTIONS]  page in Chromium: size, start, frames and memory under load; --rounds N,
                                     --rate N (events/s), --seconds N, --minutes N (for memory), --size N (bytes)
   cargo xtask bench verdicts [OPTIONS]
-                                    the page's verdicts on right and on wrong theories, idle and loaded; --starts N, --seconds N
+                                    verdicts of the page on correct and wrong predictions, idle and under load; --starts N, --seconds N
 
 ARGS are passed to `tailwater serve` (`cargo xtask serve -- --listen 127.0.0.1:8000`).
 

@@ -164,7 +164,7 @@ fn fault_class(fault: &SubscriptionFault) -> SubscriptionProblem {
             "No work is pending",
         ),
         SubscriptionFault::NotLinked(_)
-        | SubscriptionFault::AckOfOtherLife { .. }
+        | SubscriptionFault::AckOfEarlierStream { .. }
         | SubscriptionFault::AckGoesBack { .. }
         | SubscriptionFault::AckBeyondTail { .. } => SubscriptionProblem::new(
             S::CONFLICT,

@@ -12,7 +12,7 @@ use actix_web::http::header::AUTHORIZATION;
 use tailwater_core::StreamName;
 use tailwater_protocol::percent;
 
-/// What a request to a reserved path asks for.
+/// The resource and the operation of a request to a reserved path.
 #[derive(Debug)]
 pub(super) enum SubscriptionRoute {
     /// The methods of the path.

@@ -1,20 +1,19 @@
-//! Counts the bytes of heads that are there only because a lane has a port, and so an origin, of its own.
+//! Counts the bytes of heads that are only present because a lane has another origin than the page.
 //!
-//! A browser that sends the same request to the origin of the page, and this server's response to
-//! that, would not have these lines:
+//! The same request to the origin of the page, and the response to it, do not have these lines:
 //!
-//! - `Origin`, in a GET or HEAD that is no WebSocket handshake: other requests have it always.
-//! - `Access-Control-*` and `Timing-Allow-Origin`, in responses.
-//! - the heads of a preflight and of its response, as a whole.
+//! - `Origin` of a GET or HEAD that is not a WebSocket handshake; other requests always have it.
+//! - `Access-Control-*` and `Timing-Allow-Origin` of responses.
+//! - all lines of a preflight and of its response.
 //!
-//! Lines that are there in both cases, with another value or not, do not count: `Referer` and
+//! Lines that are present in both cases are not counted, even if their values differ: `Referer` and
 //! `Sec-Fetch-Site` of requests, `Vary` and `Cross-Origin-Resource-Policy` of responses.
 //!
 //! Source: Fetch standard, sections "`Origin` header" and "HTTP responses".
 
 use super::observer::ObservedRequest;
 
-/// Bytes of a request's head.
+/// Number of cross-origin bytes in the head of a request.
 pub(super) fn in_request(head: &[u8], request: ObservedRequest) -> usize {
     match request {
         ObservedRequest::Preflight => head.len(),
@@ -25,7 +24,7 @@ pub(super) fn in_request(head: &[u8], request: ObservedRequest) -> usize {
     }
 }
 
-/// Bytes of the head of the response to `request`.
+/// Number of cross-origin bytes in the head of the response to `request`.
 pub(super) fn in_response(head: &[u8], request: ObservedRequest) -> usize {
     const CORS: &[u8] = b"access-control-";
     let is_counted = |name: &[u8]| {
@@ -41,7 +40,7 @@ pub(super) fn in_response(head: &[u8], request: ObservedRequest) -> usize {
     }
 }
 
-/// Bytes of all lines, ends included, whose field name is counted.
+/// Total length of the lines, line breaks included, whose field name is counted.
 fn line_bytes(head: &[u8], is_counted: impl Fn(&[u8]) -> bool) -> usize {
     let is_counted_line = |line: &&[u8]| {
         let colon = line.iter().position(|byte| *byte == b':');
@@ -61,7 +60,7 @@ mod tests {
         b"GET /v1/stream/x?y=origin: HTTP/1.1\r\nHost: h\r\nORIGIN: http://h:1\r\nOrigins: z\r\n\r\n";
 
     #[test]
-    fn only_requests_that_had_no_origin_otherwise_count_theirs() {
+    fn the_origin_counts_only_where_it_is_absent_within_one_origin() {
         let line = "ORIGIN: http://h:1\r\n".len();
         for (request, bytes) in [
             (ObservedRequest::Get, line),
@@ -76,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn responses_count_what_answers_an_origin_and_nothing_else() {
+    fn only_cors_and_timing_lines_of_responses_count() {
         let head = "HTTP/1.1 200 OK\r\nVary: Origin\r\nCross-Origin-Resource-Policy: cross-origin\r\n\
                     Access-Control-Allow-Origin: http://h:1\r\nTiming-Allow-Origin: *\r\n\
                     access-control-expose-headers:*\r\nX-Access-Control-Y: z\r\nAccess: q\r\n\r\n";

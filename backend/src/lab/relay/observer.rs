@@ -14,11 +14,11 @@ const PIPELINED_MAX: usize = 1024;
 /// Maximum headers of one head.
 const HEADERS_MAX: usize = 128;
 
-/// A request's method, as far as it affects what is counted.
+/// The kind of a request, as far as it affects the counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ObservedRequest {
     Get,
-    /// A GET that asks for a WebSocket.
+    /// A GET that requests an upgrade to WebSocket.
     Handshake,
     Head,
     Connect,
@@ -254,7 +254,7 @@ fn coding(headers: &[httparse::Header<'_>]) -> Option<bool> {
     )
 }
 
-/// Whether the value of an `Upgrade` names the WebSocket protocol.
+/// Whether the value of an `Upgrade` header is the WebSocket protocol.
 fn is_websocket(protocol: &str) -> bool {
     protocol.eq_ignore_ascii_case("websocket")
 }

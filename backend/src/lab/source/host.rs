@@ -1,4 +1,5 @@
-//! The host source: this machine's CPU, memory, load and network, four times a second on average.
+//! The host source: measures CPU, memory, load and network of this machine, on average four times a
+//! second.
 
 use super::schedule::Schedule;
 use serde::Serialize;
@@ -10,11 +11,11 @@ use tailwater_protocol::lab::{EventStamps, HostPattern, Pattern};
 
 /// Mean measurements per second.
 const RATE_PER_S: f64 = 4.0;
-/// The shortest time that figures per time are measured over. Measurements may follow each other at
-/// once, and within a millisecond a core is busy or idle, and nothing between.
+/// The shortest interval over which rates and the CPU usage are computed. Poisson gaps can be shorter
+/// than a millisecond, in which a core is either completely busy or completely idle.
 const WINDOW: Duration = MINIMUM_CPU_UPDATE_INTERVAL;
 
-/// The stream's name: each pattern has its own.
+/// The stream's name. Each pattern has its own stream.
 pub(super) fn stream_name(pattern: HostPattern) -> &'static str {
     match pattern {
         HostPattern::Poisson => "lab/host",
@@ -37,8 +38,8 @@ pub(super) struct Host {
 struct HostEvent {
     #[serde(flatten)]
     stamps: EventStamps,
-    /// Busy share of all cores together, 0 to 100, over at least [`WINDOW`]; it is measured anew
-    /// once the last measurement is as old as that.
+    /// Busy share of all cores together, 0 to 100. It is updated when the last update is at least
+    /// [`WINDOW`] old.
     cpu_percent: f64,
     cores: usize,
     memory_used_bytes: u64,
@@ -48,14 +49,14 @@ struct HostEvent {
     /// All interfaces except loopback.
     network_in_bytes_per_s: Option<f64>,
     network_out_bytes_per_s: Option<f64>,
-    /// The race itself runs over loopback.
+    /// Races use loopback.
     loopback_bytes_per_s: Option<f64>,
 }
 
 /// Bytes since the system started: in, out, loopback.
 type TrafficTotals = [u64; 3];
 
-/// What was counted at the last measurements, back to the newest that is at least [`WINDOW`] old.
+/// The totals of the last measurements, back to the newest that is at least [`WINDOW`] old.
 #[derive(Debug, Default)]
 struct TrafficHistory(VecDeque<(Instant, TrafficTotals)>);
 
@@ -75,7 +76,7 @@ impl TrafficHistory {
             .filter(|(at, _)| is_old(at))
             .map(|(at, before)| {
                 let elapsed_s = now.saturating_duration_since(*at).as_secs_f64();
-                // An interface that was removed takes its count along.
+                // The total decreases when an interface is removed.
                 let rate = |at: usize| totals[at].saturating_sub(before[at]) as f64 / elapsed_s;
                 [rate(0), rate(1), rate(2)]
             });
@@ -85,7 +86,9 @@ impl TrafficHistory {
 }
 
 impl Host {
-    /// - `seed`: of the schedule.
+    /// Prepares the measurements.
+    ///
+    /// - `seed`: the seed of the schedule.
     /// - `now_us`: the server's clock. The schedule begins [`WINDOW`] later, since rates need two
     ///   measurements.
     ///
@@ -119,9 +122,9 @@ impl Host {
         self.began_us.saturating_add(self.schedule.next_us())
     }
 
-    /// Measures and writes an event, whose due time is that of the measurement.
+    /// Measures and writes an event. Its due time is the time of the measurement.
     ///
-    /// Measurements that fell due meanwhile are skipped.
+    /// Measurements that became due meanwhile are skipped.
     pub(super) fn write(&mut self, seq: u64, now_us: impl Fn() -> u64, out: &mut Vec<u8>) {
         self.system.refresh_cpu_usage();
         self.system
@@ -168,7 +171,7 @@ impl Host {
     }
 }
 
-/// Rounds to a tenth: more digits are noise.
+/// Rounds to a tenth, because further digits are noise.
 fn rounded(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
@@ -204,7 +207,7 @@ mod tests {
         assert!(event["cores"].as_u64() > Some(0), "{event}");
     }
 
-    /// The first due times, each measured when due.
+    /// The first due times of a host that measures each time exactly when it is due.
     fn due_us(pattern: HostPattern, seed: u64, count: usize) -> Vec<u64> {
         let mut host = host(pattern, seed, 0);
         let mut next = || {
@@ -225,14 +228,14 @@ mod tests {
                 .collect();
             let mean = gaps.iter().sum::<f64>() / 400.0;
             let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / 400.0;
-            let varies = variance.sqrt() / mean;
+            let variation = variance.sqrt() / mean;
             assert!(
                 (mean / 250_000.0 - 1.0).abs() < 0.15,
                 "{pattern:?}, seed 7: {mean}"
             );
             assert!(
-                (varies - spread).abs() < 0.2,
-                "{pattern:?}, seed 7: {varies}"
+                (variation - spread).abs() < 0.2,
+                "{pattern:?}, seed 7: {variation}"
             );
         }
     }
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn figures_per_second_are_measured_over_a_whole_window() {
+    fn rates_are_computed_over_a_whole_window() {
         let (start, mut history) = (Instant::now(), TrafficHistory::default());
         let mut at = |ms: u64, bytes: u64| {
             let rates = history.add(start + Duration::from_millis(ms), [bytes, 0, 0]);

@@ -119,7 +119,7 @@ async fn a_generator_writes_sized_events_in_order_and_on_time() {
         assert_eq!(
             stamps.due_us,
             began_us + schedule.next_us(),
-            "lateness never shifts what is due"
+            "lateness does not shift the due times"
         );
         schedule.advance();
     }
@@ -221,7 +221,7 @@ async fn sequence_numbers_continue_after_trimming() {
     };
     timeout(Duration::from_secs(20), trimmed)
         .await
-        .expect("old events go within 20 s");
+        .expect("old events are removed within 20 s");
     until_stopped(&sources).await;
     let last = stamps(&messages(&log, 1).await).last().unwrap().seq;
     // A quarter of slack, and one append.
@@ -305,7 +305,7 @@ async fn the_stream_of_the_source_that_stopped_first_is_deleted() {
     let sources = sources(
         &streams,
         SourceLimits {
-            known: 2,
+            retained: 2,
             lease: SHORT,
             ..SourceLimits::default()
         },
@@ -315,19 +315,19 @@ async fn the_stream_of_the_source_that_stopped_first_is_deleted() {
     let second = sources.start_or_renew(&generator(10.0, 8)).await.unwrap();
     until_stopped(&sources).await;
     let third = sources.start_or_renew(&generator(10.0, 9)).await.unwrap();
-    let there = |answer: &SourceAnswer| {
+    let exists = |answer: &SourceAnswer| {
         streams
             .find(&StreamName::parse(&answer.stream).unwrap())
             .is_some()
     };
     assert_eq!(
-        [there(&first), there(&second), there(&third)],
+        [exists(&first), exists(&second), exists(&third)],
         [false, true, true]
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_stream_that_no_source_wrote_is_not_touched() {
+async fn a_stream_of_others_is_not_changed() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
     let name = StreamName::parse("lab/host").unwrap();

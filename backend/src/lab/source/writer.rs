@@ -1,4 +1,4 @@
-//! A source's thread: writes events when they fall due, until its lease ends.
+//! The thread of a source: appends events when they are due, until the lease ends.
 
 use super::generator::EventGenerator;
 use super::host::Host;
@@ -51,8 +51,7 @@ pub(super) async fn next_seq(log: &Arc<Log>) -> Result<u64, SourceError> {
     }
 }
 
-/// The stamps of the last message that has them; JSON messages are stored with one comma after
-/// each.
+/// The stamps of the last message that has them. Each JSON message is stored with a comma after it.
 fn last_stamps(page: &[u8]) -> Option<EventStamps> {
     let array = [b"[", page.strip_suffix(b",").unwrap_or(page), b"]"].concat();
     let messages: Vec<&RawValue> = serde_json::from_slice(&array).ok()?;
@@ -62,7 +61,7 @@ fn last_stamps(page: &[u8]) -> Option<EventStamps> {
         .find_map(|message| document::read(message.get().as_bytes()).ok())
 }
 
-/// A source's events.
+/// The events of a source.
 #[derive(Debug)]
 pub(super) enum SourceFeed {
     Host(Box<Host>),
@@ -108,12 +107,13 @@ pub(super) struct SourceWriter {
     /// The sequence number of the next event.
     pub(super) seq: u64,
     pub(super) clock: Clock,
-    /// For how long a reader renews the lease.
+    /// The time by which a reader renews the lease.
     pub(super) lease: Duration,
     pub(super) source: Arc<RunningSource>,
+    /// The number of polling requests at the last check of the lease.
     pub(super) plain_reads: usize,
-    /// Dropped at the end of the thread, which tells that it has ended.
-    pub(super) alive: watch::Sender<()>,
+    /// Dropped at the end of the thread, which closes the receivers.
+    pub(super) running: watch::Sender<()>,
 }
 
 /// Why a source could not write.
@@ -145,7 +145,7 @@ impl SourceWriter {
             self.seq += events;
         }
         self.source.lease.end(self.clock.now_us());
-        drop(self.alive);
+        drop(self.running);
     }
 
     async fn append(&self, body: Vec<u8>) -> Result<(), WriteError> {
@@ -159,7 +159,7 @@ impl SourceWriter {
         Ok(())
     }
 
-    /// Whether the lease is valid; renews it if there is a reader, or was one since the last call.
+    /// Whether the lease is valid. Renews it if there is a reader, or was a request since the last call.
     fn is_lease_valid(&mut self) -> bool {
         let RunningSource { log, lease, .. } = &*self.source;
         if log.tail_now().state != TailState::Open {

@@ -25,7 +25,7 @@ pub enum SubscriptionFault {
     NotLinked(String),
     /// An ack at an offset of an earlier stream with that name (409).
     #[error("the ack of `{stream}` at {received} belongs to a deleted stream with that name")]
-    AckOfOtherLife {
+    AckOfEarlierStream {
         /// Which stream.
         stream: StreamName,
         /// The offset received.

@@ -14,8 +14,8 @@ pub struct Link {
     pub glob: bool,
     /// The stream with that name; `None` while there is none.
     pub stream: Option<StreamId>,
-    /// How many streams had the name before.
-    pub life: u32,
+    /// The number of earlier streams with that name.
+    pub stream_generation: u32,
     /// Everything before it was processed.
     pub acked: Offset,
     /// The last known tail.
@@ -27,8 +27,8 @@ pub struct Link {
 pub struct StreamSnapshot {
     /// Its number.
     pub stream: StreamId,
-    /// How many streams had its name before.
-    pub life: u32,
+    /// The number of earlier streams with its name.
+    pub stream_generation: u32,
     /// The position before its own first message.
     pub begins: Offset,
     /// The position after its last message.
@@ -44,8 +44,8 @@ pub struct StreamInfo {
     pub explicit: bool,
     /// The stream with that name.
     pub stream: Option<StreamId>,
-    /// How many streams had the name before.
-    pub life: u32,
+    /// The number of earlier streams with that name.
+    pub stream_generation: u32,
     /// Everything before it was processed.
     pub acked: Offset,
     /// Its tail.
@@ -61,7 +61,7 @@ impl StreamInfo {
     /// The acked position as an offset for clients.
     pub fn acked_offset(&self) -> StreamOffset {
         StreamOffset {
-            generation: self.life,
+            generation: self.stream_generation,
             position: self.acked,
         }
     }
@@ -69,7 +69,7 @@ impl StreamInfo {
     /// The tail as an offset for clients.
     pub fn tail_offset(&self) -> StreamOffset {
         StreamOffset {
-            generation: self.life,
+            generation: self.stream_generation,
             position: self.tail,
         }
     }
@@ -82,7 +82,7 @@ impl SubscriptionState {
             path: path.clone(),
             explicit: link.explicit,
             stream: link.stream,
-            life: link.life,
+            stream_generation: link.stream_generation,
             acked: link.acked,
             tail: link.tail,
         })
@@ -139,7 +139,7 @@ impl SubscriptionState {
                 link.glob |= matches;
                 if link.stream == Some(snapshot.stream) {
                     link.tail = snapshot.tail;
-                    link.life = snapshot.life;
+                    link.stream_generation = snapshot.stream_generation;
                     // A stream can only end before its acked offset if the store lost data it had
                     // acknowledged.
                     link.acked = link.acked.min(snapshot.tail);
@@ -208,8 +208,8 @@ impl SubscriptionState {
                 .get(stream)
                 .ok_or_else(|| SubscriptionFault::NotLinked(stream.to_string()))?;
             let (stream, received) = (stream.clone(), *received);
-            if received.generation != link.life {
-                return Err(SubscriptionFault::AckOfOtherLife { stream, received });
+            if received.generation != link.stream_generation {
+                return Err(SubscriptionFault::AckOfEarlierStream { stream, received });
             }
             if received.position < link.acked {
                 return Err(SubscriptionFault::AckGoesBack {
@@ -254,7 +254,7 @@ impl Link {
     fn new(snapshot: StreamSnapshot) -> Self {
         let StreamSnapshot {
             stream,
-            life,
+            stream_generation,
             begins,
             tail,
         } = snapshot;
@@ -262,7 +262,7 @@ impl Link {
             explicit: false,
             glob: false,
             stream: Some(stream),
-            life,
+            stream_generation,
             acked: begins,
             tail,
         }
@@ -271,7 +271,7 @@ impl Link {
     /// A position as an offset for clients.
     fn offset(self, position: Offset) -> StreamOffset {
         StreamOffset {
-            generation: self.life,
+            generation: self.stream_generation,
             position,
         }
     }
@@ -282,7 +282,7 @@ impl Link {
             explicit: false,
             glob: false,
             stream: None,
-            life: 0,
+            stream_generation: 0,
             acked: Offset::ZERO,
             tail: Offset::ZERO,
         }

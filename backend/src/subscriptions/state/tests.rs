@@ -33,7 +33,7 @@ fn offset_at(bytes: u64) -> StreamOffset {
 fn snapshot(stream: u64, tail: u64) -> Option<StreamSnapshot> {
     Some(StreamSnapshot {
         stream: StreamId(stream),
-        life: 0,
+        stream_generation: 0,
         begins: Offset::ZERO,
         tail: at(tail),
     })
@@ -62,7 +62,7 @@ fn an_ack_of_an_earlier_stream_is_refused() {
     let mut state = SubscriptionState::new(DeliveryWay::PullWake, LEASE);
     let successor = StreamSnapshot {
         stream: StreamId(2),
-        life: 1,
+        stream_generation: 1,
         begins: Offset::ZERO,
         tail: at(10),
     };
@@ -71,7 +71,7 @@ fn an_ack_of_an_earlier_stream_is_refused() {
     let info = state.streams().next().unwrap();
     assert_eq!(info.tail_offset().to_string(), "0000000000000010_1");
     let received = offset_at(5);
-    let refused = Err(SubscriptionFault::AckOfOtherLife {
+    let refused = Err(SubscriptionFault::AckOfEarlierStream {
         stream: name("a"),
         received,
     });

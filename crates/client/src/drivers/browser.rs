@@ -39,23 +39,24 @@ pub fn follow(
     follow_from(stream_url, options, Duration::ZERO, on_report)
 }
 
-/// As [`follow`], with times on another thread's clock.
+/// Like [`follow`], with reported times relative to another thread's `performance.timeOrigin`.
 ///
-/// - `ahead`: added to `performance.now()`: by how much this thread's `performance.timeOrigin` is later than the other's.
+/// - `origin_offset`: this thread's `performance.timeOrigin` minus that of the other thread; added to
+///   `performance.now()`.
 pub fn follow_from(
     stream_url: &str,
     options: FollowOptions,
-    ahead: Duration,
+    origin_offset: Duration,
     on_report: impl FnMut(FollowReport) + 'static,
 ) -> Follower {
-    // Boxed, so that the client is compiled once and not for each type of callback.
-    follow_boxed(stream_url, options, ahead, Box::new(on_report))
+    // Boxed, so that the client is not compiled again for each type of callback.
+    follow_boxed(stream_url, options, origin_offset, Box::new(on_report))
 }
 
 fn follow_boxed(
     stream_url: &str,
     options: FollowOptions,
-    ahead: Duration,
+    origin_offset: Duration,
     mut on_report: Box<dyn FnMut(FollowReport)>,
 ) -> Follower {
     let (follower, control) = Follower::new();
@@ -66,7 +67,7 @@ fn follow_boxed(
     let browser = BrowserTransport {
         stream_url: absolute(stream_url),
         performance: global("performance").unchecked_into(),
-        ahead,
+        origin_offset,
     };
     wasm_bindgen_futures::spawn_local(drive::drive(
         browser,
@@ -81,7 +82,7 @@ fn follow_boxed(
 struct BrowserTransport {
     stream_url: String,
     performance: web_sys::Performance,
-    ahead: Duration,
+    origin_offset: Duration,
 }
 
 impl Transport for BrowserTransport {
@@ -89,7 +90,7 @@ impl Transport for BrowserTransport {
     type Sleep = Sleep;
 
     fn now(&self) -> Duration {
-        self.ahead + Duration::from_secs_f64(self.performance.now().max(0.0) / 1_000.0)
+        self.origin_offset + Duration::from_secs_f64(self.performance.now().max(0.0) / 1_000.0)
     }
 
     fn sleep_until(&self, at: Duration) -> Self::Sleep {

@@ -158,9 +158,10 @@ impl Log {
         }
     }
 
-    /// The last messages that begin before `until`, in order and without gaps.
+    /// The positions and times of the last messages that begin before `until`, in order and without
+    /// gaps.
     ///
-    /// - `count`: at most so many; fewer where they are long.
+    /// - `count`: maximum number of messages; the store returns fewer if they are long.
     ///
     /// # Errors
     /// [`ReadError::Deleted`] (404), [`ReadError::Gone`] (410), [`ReadError::Store`].
@@ -173,8 +174,8 @@ impl Log {
         let mut found: Vec<StoredMessage> = Vec::new();
         for span in self.lineage.spans(self.id, until).rev() {
             let from = span.from.max(earliest);
-            let left = count - found.len();
-            if left == 0 || span.until <= earliest {
+            let remaining = count - found.len();
+            if remaining == 0 || span.until <= earliest {
                 break;
             }
             if span.until <= span.from {
@@ -182,11 +183,11 @@ impl Log {
             }
             let part = self
                 .store
-                .last_messages(span.stream, span.until, left)
+                .last_messages(span.stream, span.until, remaining)
                 .await
                 .map_err(|error| self.read_error(from, span.stream, error))?;
             found.extend(part.iter().rev().filter(|message| message.at >= from));
-            // Otherwise there would be a gap.
+            // The store returned fewer: continuing with the previous span would leave a gap.
             if part.first().is_none_or(|first| first.at > span.from) {
                 break;
             }

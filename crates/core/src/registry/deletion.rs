@@ -73,7 +73,7 @@ impl Streams {
                             streams.collect(log);
                         }
                     }
-                    Ok(()) => streams.forget(&log),
+                    Ok(()) => streams.remove_log(&log),
                     Err(_) => log.fork_refs.rollback_delete(),
                 }
                 // If the receiver was dropped, the name is unlocked here.
@@ -92,7 +92,7 @@ impl Streams {
 
     /// Removes a stream that was deleted from the store: frees its name, marks its log as deleted, and
     /// releases its source.
-    fn forget(&self, log: &Arc<Log>) {
+    fn remove_log(&self, log: &Arc<Log>) {
         self.write().remove(log.name());
         log.mark_deleted();
         if let Some(source) = log.source() {
@@ -115,7 +115,7 @@ impl Streams {
         self.store.commit(
             Commit { stream, change: self.deletion(&log) },
             Box::new(move |result| match result {
-                Ok(()) => streams.forget(&log),
+                Ok(()) => streams.remove_log(&log),
                 Err(error) => {
                     tracing::warn!(stream = %log.name(), %error, "a hidden stream without forks was not deleted; the next sweep tries again");
                     log.fork_refs.rollback_delete();

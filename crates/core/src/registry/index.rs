@@ -1,4 +1,4 @@
-//! All streams in two orders: that of their names, and that of their creation.
+//! The index of all streams, ordered by name and by creation.
 
 use crate::log::Log;
 use crate::model::{StreamId, StreamName};
@@ -7,20 +7,21 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-/// The streams by name and by number. A page of a listing costs what it shows, not what there is.
+/// Indexes streams by name and by number, so that the cost of a page of the list does not depend on
+/// the number of streams.
 #[derive(Debug, Default)]
 pub(super) struct StreamIndex {
     by_name: BTreeMap<StreamName, Arc<Log>>,
-    /// A stream that was created later has a higher number.
+    /// Streams that were created later have higher numbers.
     by_id: BTreeMap<StreamId, Arc<Log>>,
 }
 
 impl StreamIndex {
-    /// Adds a stream; one of the same name goes.
+    /// Adds a stream and removes the previous stream of the same name, if any.
     pub(super) fn insert(&mut self, log: Arc<Log>) {
         let (name, id) = (log.name().clone(), log.id());
-        if let Some(before) = self.by_name.insert(name, Arc::clone(&log)) {
-            self.by_id.remove(&before.id());
+        if let Some(previous) = self.by_name.insert(name, Arc::clone(&log)) {
+            self.by_id.remove(&previous.id());
         }
         self.by_id.insert(id, log);
     }
@@ -40,20 +41,20 @@ impl StreamIndex {
         self.by_name.get(name)
     }
 
-    /// How many there are.
+    /// The number of streams.
     pub(super) fn len(&self) -> usize {
         self.by_name.len()
     }
 
-    /// All, in the order of their names.
+    /// All streams, ordered by name.
     pub(super) fn values(&self) -> impl Iterator<Item = &Arc<Log>> {
         self.by_name.values()
     }
 
-    /// Those behind `after` whose names begin with `prefix` and not with `exclude`, in the order of their names. What is
-    /// excluded is skipped, not looked at.
+    /// The streams after `after` whose names start with `prefix` and do not start with `exclude`,
+    /// ordered by name. The range of excluded names is skipped without being scanned.
     ///
-    /// - `exclude`: excludes nothing when empty.
+    /// - `exclude`: excludes nothing if it is empty.
     pub(super) fn by_name<'a>(
         &'a self,
         prefix: &'a str,
@@ -65,30 +66,30 @@ impl StreamIndex {
             _ => (prefix, Bound::Included(prefix)),
         };
         let range = |from, until| self.by_name.range::<str, _>((from, until));
-        let (before, behind) = if exclude.is_empty() {
+        let (below, above) = if exclude.is_empty() {
             (Some(range(from, Bound::Unbounded)), None)
         } else {
-            let before = (first < exclude).then(|| range(from, Bound::Excluded(exclude)));
+            let below = (first < exclude).then(|| range(from, Bound::Excluded(exclude)));
             let successor = successor(exclude);
-            let behind = successor.as_deref().map(|behind| {
-                let from = if first < behind {
-                    Bound::Included(behind)
+            let above = successor.as_deref().map(|successor| {
+                let from = if first < successor {
+                    Bound::Included(successor)
                 } else {
                     from
                 };
                 range(from, Bound::Unbounded)
             });
-            (before, behind)
+            (below, above)
         };
-        before
+        below
             .into_iter()
             .flatten()
-            .chain(behind.into_iter().flatten())
+            .chain(above.into_iter().flatten())
             .take_while(move |(name, _)| name.as_str().starts_with(prefix))
             .map(|(_, log)| log)
     }
 
-    /// Those with lower numbers than `after`, the last created first.
+    /// The streams with numbers below `after`, newest first; all streams if it is `None`.
     pub(super) fn newest(&self, after: Option<StreamId>) -> impl Iterator<Item = &Arc<Log>> {
         let until = after.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.by_id.range((Bound::Unbounded, until));
@@ -104,12 +105,13 @@ impl FromIterator<Arc<Log>> for StreamIndex {
     }
 }
 
-/// The first text behind all that begin with `prefix`, in byte order; `None` if there is none.
+/// The least string that is greater than all strings with this prefix, in byte order; `None` if
+/// there is none.
 fn successor(prefix: &str) -> Option<String> {
     let mut rest = prefix.chars();
     while let Some(last) = rest.next_back() {
         let next = match last {
-            // No character has a number between these.
+            // The code points in between are surrogates, which are not characters.
             '\u{d7ff}' => Some('\u{e000}'),
             char::MAX => None,
             last => char::from_u32(u32::from(last) + 1),
@@ -126,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_lies_between_a_prefix_with_its_names_and_its_successor() {
+    fn the_successor_is_above_all_names_with_the_prefix() {
         for (prefix, expected) in [
             ("lab/", Some("lab0")),
             ("a", Some("b")),

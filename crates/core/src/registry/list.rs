@@ -16,20 +16,22 @@ pub struct ListQuery {
     pub prefix: String,
     /// Selects names that contain this text, ignoring case; all if it is empty.
     pub search: String,
-    /// Not those that begin with this; all when empty.
+    /// Excludes names that start with this text; excludes nothing if it is empty.
     pub exclude: String,
-    /// In which order, and behind which stream.
+    /// The order, and the stream after which the page starts.
     pub order: ListOrder,
-    /// How many at most, at least 1.
+    /// The maximum number of streams, at least 1.
     pub limit: usize,
 }
 
-/// The order of a list, and where its page begins.
+/// The order of the list, and the stream after which a page starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListOrder {
-    /// The byte order of names, behind this one; `None` from the first on. The name need not exist.
+    /// In the byte order of names, after this name, which does not have to exist; from the first name
+    /// if `None`.
     Name(Option<String>),
-    /// The last created first, behind the stream with this number, which need not exist; `None` from the last on.
+    /// By creation, newest first, after the stream with this number, which does not have to exist;
+    /// from the newest stream if `None`.
     Newest(Option<StreamId>),
 }
 
@@ -40,9 +42,9 @@ impl Default for ListOrder {
 }
 
 impl ListOrder {
-    /// The same order behind `log`.
+    /// The same order, starting after `log`.
     #[must_use]
-    pub fn behind(&self, log: &Log) -> Self {
+    pub fn starting_after(&self, log: &Log) -> Self {
         match self {
             Self::Name(_) => Self::Name(Some(log.name().to_string())),
             Self::Newest(_) => Self::Newest(Some(log.id())),
@@ -51,10 +53,10 @@ impl ListOrder {
 }
 
 impl ListQuery {
-    /// Whether a stream belongs to the list.
+    /// Whether the query selects a stream.
     ///
-    /// - `search`: in lower case.
-    fn shows(&self, log: &Log, search: &str) -> bool {
+    /// - `search`: the text searched for, in lower case.
+    fn matches(&self, log: &Log, search: &str) -> bool {
         let name = log.name().as_str();
         !log.is_hidden()
             && !log.is_expired()
@@ -63,8 +65,9 @@ impl ListQuery {
             && (search.is_empty() || name.to_lowercase().contains(search))
     }
 
-    /// Streams to look at before the lock is released: no more than are shown where all that are looked at are shown.
-    fn looked_at_once(&self) -> usize {
+    /// The number of streams to scan before the lock is released. If nothing that is scanned can be
+    /// filtered out, this is one more than the page.
+    fn scan_size(&self) -> usize {
         let is_filtered = match self.order {
             ListOrder::Name(_) => !self.search.is_empty(),
             ListOrder::Newest(_) => [&self.search, &self.prefix, &self.exclude]
@@ -80,27 +83,28 @@ impl ListQuery {
 }
 
 impl Streams {
-    /// A page of streams in the order asked for, and whether there are more behind it.
+    /// A page of streams in the requested order, and whether there are more after it.
     ///
-    /// In the order of names, what a prefix selects or excludes costs what is shown. A search, and any selection among the
-    /// newest, looks at streams until the page is full. What is created or deleted meanwhile may or may not be in it;
-    /// nothing else is missing or there twice.
-    pub async fn list(&self, wanted: &ListQuery) -> (Vec<Arc<Log>>, bool) {
-        let search = wanted.search.to_lowercase();
+    /// In the order of names, `prefix` and `exclude` do not scan streams that are not on the page.
+    /// `search`, and any filter in the order of creation, scan streams until the page is full.
+    /// Streams that are created or deleted meanwhile may or may not be included; all others are
+    /// included exactly once.
+    pub async fn list(&self, query: &ListQuery) -> (Vec<Arc<Log>>, bool) {
+        let search = query.search.to_lowercase();
         let mut page = Vec::new();
-        let mut order = wanted.order.clone();
-        let at_once = wanted.looked_at_once();
+        let mut order = query.order.clone();
+        let at_once = query.scan_size();
         loop {
-            let seen = self.look(wanted, &order, at_once);
-            let is_end = seen.len() < at_once;
-            if let Some(last) = seen.last() {
-                order = order.behind(last);
+            let scanned = self.scan(query, &order, at_once);
+            let is_end = scanned.len() < at_once;
+            if let Some(last) = scanned.last() {
+                order = order.starting_after(last);
             }
-            for log in seen {
-                if !wanted.shows(&log, &search) {
+            for log in scanned {
+                if !query.matches(&log, &search) {
                     continue;
                 }
-                if page.len() == wanted.limit {
+                if page.len() == query.limit {
                     return (page, true);
                 }
                 page.push(log);
@@ -114,12 +118,12 @@ impl Streams {
 
     /// The names of the first `limit` forks of `source`. Returns immediately for a stream without forks.
     pub async fn forks_of(&self, source: &Log, limit: usize) -> Vec<String> {
-        let wanted = source.forks().min(limit);
+        let count = source.forks().min(limit);
         let mut names = Vec::new();
         let mut order = ListOrder::default();
-        while names.len() < wanted {
-            let seen = self.look(&ListQuery::default(), &order, NAMES_AT_ONCE);
-            let forks = seen.iter().filter(|log| {
+        while names.len() < count {
+            let scanned = self.scan(&ListQuery::default(), &order, NAMES_AT_ONCE);
+            let forks = scanned.iter().filter(|log| {
                 log.config()
                     .fork
                     .as_ref()
@@ -128,19 +132,20 @@ impl Streams {
             names.extend(
                 forks
                     .map(|log| log.name().to_string())
-                    .take(wanted - names.len()),
+                    .take(count - names.len()),
             );
-            let Some(last) = seen.last().filter(|_| seen.len() == NAMES_AT_ONCE) else {
+            let Some(last) = scanned.last().filter(|_| scanned.len() == NAMES_AT_ONCE) else {
                 break;
             };
-            order = order.behind(last);
+            order = order.starting_after(last);
             tokio::task::yield_now().await;
         }
         names
     }
 
-    /// The first streams in `order`, of which the query may leave out some; fewer than `at_once` only at the end.
-    fn look(&self, query: &ListQuery, order: &ListOrder, at_once: usize) -> Vec<Arc<Log>> {
+    /// The first `at_once` streams in `order`, fewer only at the end. Only the filters that select a
+    /// range of the index are applied.
+    fn scan(&self, query: &ListQuery, order: &ListOrder, at_once: usize) -> Vec<Arc<Log>> {
         let logs = self.logs.read().unwrap_or_else(PoisonError::into_inner);
         match order {
             ListOrder::Name(after) => logs
@@ -171,15 +176,15 @@ mod tests {
         streams
     }
 
-    async fn names(streams: &Streams, wanted: ListQuery) -> (Vec<String>, bool) {
-        let (page, more) = streams.list(&wanted).await;
+    async fn names(streams: &Streams, query: ListQuery) -> (Vec<String>, bool) {
+        let (page, more) = streams.list(&query).await;
         (
             page.iter().map(|log| log.name().to_string()).collect(),
             more,
         )
     }
 
-    fn wanted(prefix: &str, search: &str, after: Option<&str>, limit: usize) -> ListQuery {
+    fn query(prefix: &str, search: &str, after: Option<&str>, limit: usize) -> ListQuery {
         ListQuery {
             prefix: prefix.to_owned(),
             search: search.to_owned(),
@@ -190,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_starts_after_any_name_and_keeps_to_its_prefix() {
+    async fn a_page_starts_after_any_name_within_its_prefix() {
         let streams =
             streams(["b/1", "a", "b/3", "B", "b", "bb", "c", "b/2"].map(str::to_owned)).await;
         for (prefix, after, limit, expected, more) in [
@@ -210,7 +215,7 @@ mod tests {
             ("b/", Some("z"), 9, &[][..], false),
             ("none", None, 9, &[][..], false),
         ] {
-            let found = names(&streams, wanted(prefix, "", after, limit)).await;
+            let found = names(&streams, query(prefix, "", after, limit)).await;
             assert_eq!(
                 found,
                 (expected.iter().map(ToString::to_string).collect(), more),
@@ -224,21 +229,21 @@ mod tests {
         let many = (0..NAMES_AT_ONCE * 2 + 7).map(|number| format!("stream/{number:05}"));
         let streams = streams(many.chain(["zone/Ünder".to_owned(), "zone/other".to_owned()])).await;
         assert_eq!(
-            names(&streams, wanted("", "üNDER", None, 5)).await,
+            names(&streams, query("", "üNDER", None, 5)).await,
             (vec!["zone/Ünder".to_owned()], false)
         );
         assert_eq!(
-            names(&streams, wanted("zone", "stream", None, 5)).await,
+            names(&streams, query("zone", "stream", None, 5)).await,
             (vec![], false)
         );
         assert_eq!(
-            names(&streams, wanted("", "0200", None, 2)).await.0,
+            names(&streams, query("", "0200", None, 2)).await.0,
             ["stream/00200", "stream/02000"]
         );
         let mut after = None;
         let mut all = Vec::new();
         loop {
-            let (page, more) = names(&streams, wanted("stream/", "", after.as_deref(), 999)).await;
+            let (page, more) = names(&streams, query("stream/", "", after.as_deref(), 999)).await;
             after = page.last().cloned();
             all.extend(page);
             if !more {
@@ -256,10 +261,10 @@ mod tests {
         )
         .await;
         let check = async |prefix: &str, exclude: &str, after: Option<&str>, expected: &[&str]| {
-            let mut query = wanted(prefix, "", after, 9);
+            let mut query = query(prefix, "", after, 9);
             query.exclude = exclude.to_owned();
             let mut pages = Vec::new();
-            // Pages of one, of two and of all join to the same list.
+            // Pages of every size join to the same list.
             for limit in [1, 2, 9] {
                 let mut joined: Vec<String> = Vec::new();
                 let mut query = ListQuery {
@@ -272,7 +277,7 @@ mod tests {
                     let Some(last) = page.last().filter(|_| has_more) else {
                         break;
                     };
-                    query.order = query.order.behind(last);
+                    query.order = query.order.starting_after(last);
                 }
                 pages.push(joined);
             }
@@ -294,9 +299,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_created_comes_first_on_pages_that_join() {
+    async fn the_newest_stream_is_first_and_pages_join() {
         let streams = streams(["b", "lab/1", "c", "a", "lab/2", "d"].map(str::to_owned)).await;
-        let gone = StreamName::parse("c").unwrap();
+        let deleted = StreamName::parse("c").unwrap();
         for (prefix, search, exclude, expected) in [
             ("", "", "", &["d", "lab/2", "a", "c", "lab/1", "b"][..]),
             ("", "", "lab/", &["d", "a", "c", "b"]),
@@ -307,7 +312,7 @@ mod tests {
                 let mut query = ListQuery {
                     exclude: exclude.to_owned(),
                     order: ListOrder::Newest(None),
-                    ..wanted(prefix, search, None, limit)
+                    ..query(prefix, search, None, limit)
                 };
                 let mut joined: Vec<String> = Vec::new();
                 loop {
@@ -316,34 +321,34 @@ mod tests {
                     let Some(last) = page.last().filter(|_| has_more) else {
                         break;
                     };
-                    query.order = query.order.behind(last);
+                    query.order = query.order.starting_after(last);
                 }
                 assert_eq!(joined, expected, "{prefix} {search} {exclude} {limit}");
             }
         }
         let query = ListQuery {
             order: ListOrder::Newest(None),
-            ..wanted("", "", None, 3)
+            ..query("", "", None, 3)
         };
         let (page, _) = streams.list(&query).await;
-        let behind_a = ListOrder::Newest(Some(page[2].id()));
-        assert!(streams.delete(&gone).await.unwrap());
+        let after_a = ListOrder::Newest(Some(page[2].id()));
+        assert!(streams.delete(&deleted).await.unwrap());
         assert!(streams.delete(page[2].name()).await.unwrap());
         streams
-            .create(&gone, StreamConfig::new("text/plain"), None, false)
+            .create(&deleted, StreamConfig::new("text/plain"), None, false)
             .await
             .unwrap();
         let rest = ListQuery {
-            order: behind_a,
+            order: after_a,
             limit: 9,
             ..ListQuery::default()
         };
         assert_eq!(
             names(&streams, rest).await,
             (vec!["lab/1".to_owned(), "b".to_owned()], false),
-            "behind a stream that is gone"
+            "after a deleted stream"
         );
         let (page, _) = streams.list(&query).await;
-        assert_eq!(page[0].name(), &gone, "a new stream of an old name is new");
+        assert_eq!(page[0].name(), &deleted, "a recreated stream counts as new");
     }
 }

@@ -47,8 +47,8 @@ pub use open::DiskOpenError;
 use super::notes::NoteSizes;
 use super::page::{SealedPage, distance, nanos, page};
 use super::{
-    Commit, CommitCallback, Cut, CutFuture, Listing, ReadFuture, Recovery, Store, StoreError,
-    StoreUsage, StreamId,
+    Commit, CommitCallback, Cut, CutFuture, MessagesFuture, ReadFuture, Recovery, Store,
+    StoreError, StoreUsage, StreamId,
 };
 use bytes::Bytes;
 use commit::Committer;
@@ -124,7 +124,7 @@ pub struct DiskStore {
     queue: Arc<Queue>,
     sweeps: Arc<Sweeps>,
     counts: Arc<StoreCounts>,
-    /// Bytes of the medium that are left free.
+    /// Free space of the file system that is not used, in bytes.
     reserve: u64,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Locked until the store is dropped; must be the last field.
@@ -320,14 +320,14 @@ impl Store for DiskStore {
         }
     }
 
-    fn last_messages(&self, id: StreamId, until: Offset, count: usize) -> Listing<'_> {
-        let looked = self.streams.find(id).and_then(|stream| {
-            let looked = stream.last_messages(until, count)?;
-            Ok((stream, looked))
+    fn last_messages(&self, id: StreamId, until: Offset, count: usize) -> MessagesFuture<'_> {
+        let in_memory = self.streams.find(id).and_then(|stream| {
+            let in_memory = stream.last_messages(until, count)?;
+            Ok((stream, in_memory))
         });
-        let (stream, (mut found, [end, earliest])) = match looked {
-            Ok(looked) => looked,
-            Err(refusal) => return Box::pin(ready(Err(refusal))),
+        let (stream, (mut found, [end, earliest])) = match in_memory {
+            Ok(in_memory) => in_memory,
+            Err(error) => return Box::pin(ready(Err(error))),
         };
         if found.len() == count || end <= earliest {
             found.reverse();
@@ -335,7 +335,7 @@ impl Store for DiskStore {
         }
         Box::pin(self.read_disk(&stream, move |engine, stream| {
             let rest = engine.last_messages(stream.id, [earliest, end], count - found.len());
-            // What was swept away meanwhile is not damage.
+            // Messages that were removed meanwhile are not damage.
             stream.check(if rest.is_ok() { Offset::MAX } else { earliest })?;
             found.extend(rest?);
             found.reverse();

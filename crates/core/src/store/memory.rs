@@ -4,7 +4,7 @@ use super::notes::NoteSizes;
 use super::page::Record;
 use super::tail_pages::TailPages;
 use super::{
-    Change, Commit, CommitCallback, Cut, CutFuture, Listing, ReadFuture, Store, StoreError,
+    Change, Commit, CommitCallback, Cut, CutFuture, MessagesFuture, ReadFuture, Store, StoreError,
     StoreUsage, StreamCreation, StreamId, WriterProgress,
 };
 use crate::model::ProducerId;
@@ -251,7 +251,7 @@ impl Store for MemoryStore {
         ))
     }
 
-    fn last_messages(&self, stream: StreamId, until: Offset, count: usize) -> Listing<'_> {
+    fn last_messages(&self, stream: StreamId, until: Offset, count: usize) -> MessagesFuture<'_> {
         let found = self.stream(stream).map(|kept| {
             let mut found = lock(&kept).pages.last_messages(until, count);
             found.reverse();

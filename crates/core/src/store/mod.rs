@@ -236,22 +236,22 @@ pub type ReadFuture<'a> = Pin<Box<dyn Future<Output = Result<Bytes, StoreError>>
 /// The future of [`Store::cut`].
 pub type CutFuture<'a> = Pin<Box<dyn Future<Output = Result<Offset, StoreError>> + Send + 'a>>;
 
-/// How much room a store takes, and how much there is.
+/// The space that a store uses, and its limits. Unknown values are `None`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StoreUsage {
-    /// What the store calls itself; empty when it does not say.
+    /// The kind of store, such as `disk`; empty if the store does not report it.
     pub kind: &'static str,
-    /// Bytes that it takes, bookkeeping included.
+    /// Number of bytes stored, including metadata.
     pub stored_bytes: Option<u64>,
-    /// Bytes that it may take, if it has a limit of its own.
+    /// Capacity in bytes, if the store has a limit of its own.
     pub limit_bytes: Option<u64>,
-    /// Bytes that are free on its medium.
+    /// Free space of its file system in bytes.
     pub free_bytes: Option<u64>,
-    /// Those of them that it leaves free.
+    /// The part of the free space that the store does not use.
     pub reserved_bytes: Option<u64>,
 }
 
-/// Where a message lies, and when it was appended.
+/// The position of a message, and when it was appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StoredMessage {
     /// The position before its first byte.
@@ -262,8 +262,8 @@ pub struct StoredMessage {
     pub time: SystemTime,
 }
 
-/// A look for messages under way.
-pub type Listing<'a> =
+/// The future of [`Store::last_messages`].
+pub type MessagesFuture<'a> =
     Pin<Box<dyn Future<Output = Result<Vec<StoredMessage>, StoreError>> + Send + 'a>>;
 
 /// Stores streams; see the module documentation for the guarantees.
@@ -295,15 +295,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError::NoStream`], [`StoreError::Damaged`].
     fn cut(&self, stream: StreamId, cut: Cut) -> CutFuture<'_>;
 
-    /// The last messages that begin before `until`, in order and without gaps; none before the earliest position kept.
+    /// The positions and times of the last messages that begin before `until` and are retained, in
+    /// order and without gaps.
     ///
-    /// - `count`: at most so many. A store gives fewer where they are long, so that the cost has a limit, and none if it does
-    ///   not know when they were appended.
+    /// - `count`: maximum number of messages. A store returns fewer if they are long, which limits the
+    ///   cost, and none if it does not store the times of appends.
     ///
     /// # Errors
     /// [`StoreError::NoStream`], [`StoreError::Damaged`].
-    fn last_messages(&self, stream: StreamId, until: Offset, count: usize) -> Listing<'_> {
-        let _unknown = (stream, until, count);
+    fn last_messages(&self, stream: StreamId, until: Offset, count: usize) -> MessagesFuture<'_> {
+        let _unused = (stream, until, count);
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
@@ -313,7 +314,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The stored notes are returned in [`Recovery::notes`].
     fn note(&self, key: &str, value: Option<Bytes>, done: CommitCallback);
 
-    /// How much room it takes, and how much there is; may wait for the system.
+    /// The space that the store uses, and its limits. May block on system calls.
     fn usage(&self) -> StoreUsage {
         StoreUsage::default()
     }

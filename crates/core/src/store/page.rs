@@ -157,9 +157,9 @@ impl Index {
         )
     }
 
-    /// The messages that begin before `until`, the last one first.
+    /// The messages that begin before `until`, newest first.
     ///
-    /// - `at`: the position before the first byte.
+    /// - `at`: the position before the first byte of the page.
     pub(super) fn last_messages(
         &self,
         at: Offset,

@@ -207,7 +207,7 @@ impl TailPages {
         found
     }
 
-    /// The last messages that begin before `until`, the last one first.
+    /// The last messages that begin before `until`, newest first.
     pub(super) fn last_messages(&self, until: Offset, count: usize) -> Vec<StoredMessage> {
         let pages = self.pages.iter().rev().map(|page| (page.at, &page.index));
         [(self.open.at, &self.open.index)]

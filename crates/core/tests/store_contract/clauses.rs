@@ -249,10 +249,10 @@ pub(crate) fn a_cut_lies_between_appends(store: &dyn Store) {
     );
 }
 
-pub(crate) fn the_last_messages_have_their_places_and_times(store: &dyn Store) {
+pub(crate) fn last_messages_have_positions_and_times(store: &dyn Store) {
     let id = create(store, None);
     assert_eq!(last_messages(store, id, 0, 9), Ok(Vec::new()));
-    // Each append has one to three messages of 100 bytes with their comma; its time is its number.
+    // Each append has one to three messages of 100 bytes, commas included; its time is its number.
     let (mut all, mut end) = (Vec::new(), 0);
     for (number, count) in (0..40).zip([1, 2, 3].into_iter().cycle()) {
         let messages = vec!["1".repeat(99); count];

@@ -18,15 +18,15 @@ use clauses::{
     a_cut_lies_between_appends, a_deleted_stream_is_gone_and_its_id_is_not_reused,
     a_full_store_changes_nothing_and_frees_on_delete_and_trim,
     a_page_has_whole_messages_within_its_bounds, an_append_out_of_step_changes_nothing,
-    appends_take_effect_in_the_order_of_submission, streams_do_not_affect_each_other,
-    the_last_messages_have_their_places_and_times, trimmed_messages_are_gone_and_the_rest_stays,
+    appends_take_effect_in_the_order_of_submission, last_messages_have_positions_and_times,
+    streams_do_not_affect_each_other, trimmed_messages_are_gone_and_the_rest_stays,
 };
 use model::random_operations_agree_with_the_model;
 use std::sync::Arc;
 use tailwater_core::StreamId;
 use tailwater_core::store::{
-    Change, Commit, CommitCallback, Cut, CutFuture, DiskOptions, DiskStore, Listing, MemoryStore,
-    ReadFuture, Store, SyncMode,
+    Change, Commit, CommitCallback, Cut, CutFuture, DiskOptions, DiskStore, MemoryStore,
+    MessagesFuture, ReadFuture, Store, SyncMode,
 };
 use tailwater_protocol::Offset;
 
@@ -110,7 +110,7 @@ impl Store for TemporaryStore {
         self.store.cut(stream, cut)
     }
 
-    fn last_messages(&self, stream: StreamId, until: Offset, count: usize) -> Listing<'_> {
+    fn last_messages(&self, stream: StreamId, until: Offset, count: usize) -> MessagesFuture<'_> {
         self.store.last_messages(stream, until, count)
     }
 
@@ -134,6 +134,6 @@ fn check_all_but_limits(open: OpenStore<'_>) {
     a_deleted_stream_is_gone_and_its_id_is_not_reused(&*open(1 << 20));
     streams_do_not_affect_each_other(&open(1 << 24));
     a_cut_lies_between_appends(&*open(1 << 20));
-    the_last_messages_have_their_places_and_times(&*open(1 << 20));
+    last_messages_have_positions_and_times(&*open(1 << 20));
     random_operations_agree_with_the_model(open);
 }

@@ -239,7 +239,7 @@ fn a_busy_client_neither_refutes_nor_confirms() {
                 .ends_with("the client was busy (p99 12.0 ms)")
         );
     }
-    // Half an interval is far more than what the client takes.
+    // Half an interval is much longer than the client's own delay.
     let verdict = judge(POLLING, polling(512.0, 600), busy, 1.0);
     assert_eq!(verdict.finding, Finding::Confirmed);
     let verdict = judge(streaming, Measurement::exact(550.0, 600), QUIET, 1.0);
@@ -247,7 +247,7 @@ fn a_busy_client_neither_refutes_nor_confirms() {
 }
 
 #[test]
-fn less_than_a_hundredth_of_the_effect_is_not_what_is_claimed() {
+fn differences_below_one_percent_of_the_effect_do_not_refute() {
     let streaming = Claim {
         predicted: 1.1,
         ..POLLING

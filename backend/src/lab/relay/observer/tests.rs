@@ -296,7 +296,7 @@ fn check_cross_origin(turns: &[TestedDirection], bytes: usize) {
 }
 
 #[test]
-fn lines_that_another_origin_costs_are_counted_in_both_heads() {
+fn cross_origin_lines_are_counted_in_both_heads() {
     let ask = "GET /x HTTP/1.1\r\nOrigin: http://localhost:4437\r\nReferer: http://localhost:4437/\r\nSec-Fetch-Site: same-site\r\n\r\n";
     let answer = "HTTP/1.1 200 OK\r\nvary: Origin\r\naccess-control-allow-origin: http://localhost:4437\r\naccess-control-expose-headers: *\r\ntiming-allow-origin: *\r\nContent-Length: 2\r\n\r\n[]";
     let each = 31 + 52 + 34 + 24;
@@ -312,7 +312,7 @@ fn lines_that_another_origin_costs_are_counted_in_both_heads() {
 }
 
 #[test]
-fn a_handshake_and_an_append_have_an_origin_in_any_case() {
+fn the_origin_of_handshakes_and_appends_is_not_counted() {
     let ask = "GET /x HTTP/1.1\r\nOrigin: http://localhost:4437\r\nUpgrade: websocket\r\n\r\n";
     let agree = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n";
     let event = TestedDirection::Down([&[0x81, 8][..], b"Origin:\n"].concat());
@@ -325,7 +325,7 @@ fn a_handshake_and_an_append_have_an_origin_in_any_case() {
 }
 
 #[test]
-fn a_preflight_counts_as_a_whole() {
+fn a_preflight_is_counted_completely() {
     let ask = "OPTIONS /x HTTP/1.1\r\nOrigin: http://localhost:4437\r\nAccess-Control-Request-Method: PUT\r\n\r\n";
     let answer =
         "HTTP/1.1 204 No Content\r\nvary: Origin\r\naccess-control-allow-methods: PUT\r\n\r\n";

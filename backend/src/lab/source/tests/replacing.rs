@@ -1,8 +1,8 @@
-//! Clients that name themselves, and leave the sources that they no longer need.
+//! Clients with holder names that release and replace sources.
 
 use super::*;
 
-/// A generator that a client asks for, in place of one that it had before.
+/// A request for a generator with a holder, which may replace an earlier source.
 fn held(rate: f64, seed: u64, holder: &str, replaces: Option<&str>) -> SourceLeaseRequest {
     SourceLeaseRequest {
         holder: Some(holder.to_owned()),
@@ -16,7 +16,7 @@ async fn nine_clients_that_change_their_settings_ten_times_are_never_refused() {
     let streams = streams();
     let limits = SourceLimits {
         running: 9,
-        known: 12,
+        retained: 12,
         ..SourceLimits::default()
     };
     let sources = sources(&streams, limits);
@@ -43,7 +43,7 @@ async fn nine_clients_that_change_their_settings_ten_times_are_never_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_source_runs_until_the_last_of_its_clients_leaves() {
+async fn a_source_runs_until_its_last_holder_releases_it() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
     let shared = sources
@@ -55,19 +55,19 @@ async fn a_source_runs_until_the_last_of_its_clients_leaves() {
         .await
         .unwrap();
     let log = find(&streams, &shared);
-    // A reader does not hold what its client has left.
+    // A reader does not keep a source running that all holders have released.
     let _reader = ReaderGuard::new(Arc::clone(&log), Technique::Sse, Offset::ZERO);
-    let leave = async |holder: &str, seed| {
+    let release = async |holder: &str, seed| {
         let request = held(1.0, seed, holder, Some(&shared.stream));
         sources.start_or_renew(&request).await.unwrap();
     };
-    leave("a", 2).await;
-    leave("a", 3).await;
-    leave("stranger", 4).await;
+    release("a", 2).await;
+    release("a", 3).await;
+    release("stranger", 4).await;
     let before = messages(&log, 1).await.len();
     messages(&log, before + 5).await;
     assert_eq!(sources.running().await, 4);
-    leave("b", 5).await;
+    release("b", 5).await;
     let end = log.tail_now();
     sleep(SHORT).await;
     assert_eq!(log.tail_now(), end);
@@ -102,7 +102,7 @@ async fn clients_without_a_name_keep_a_source_for_its_lease() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_source_that_was_left_starts_again_at_once_and_continues_its_numbers() {
+async fn a_released_source_restarts_at_once_and_continues_its_numbers() {
     let streams = streams();
     let limits = SourceLimits {
         running: 1,
@@ -110,15 +110,15 @@ async fn a_source_that_was_left_starts_again_at_once_and_continues_its_numbers()
     };
     let sources = sources(&streams, limits);
     let (mut one, mut other) = ((500.0, 1), (500.0, 2));
-    let mut left: Option<String> = None;
+    let mut replaced: Option<String> = None;
     for _ in 0..20 {
-        let request = held(one.0, one.1, "a", left.as_deref());
+        let request = held(one.0, one.1, "a", replaced.as_deref());
         let answer = sources.start_or_renew(&request).await.unwrap();
-        left = Some(answer.stream);
+        replaced = Some(answer.stream);
         std::mem::swap(&mut one, &mut other);
         sleep(Duration::from_millis(5)).await;
     }
-    let request = held(one.0, one.1, "a", left.as_deref());
+    let request = held(one.0, one.1, "a", replaced.as_deref());
     let answer = sources.start_or_renew(&request).await.unwrap();
     let stamps = stamps(&messages(&find(&streams, &answer), 50).await);
     assert!(
@@ -131,7 +131,7 @@ async fn a_source_that_was_left_starts_again_at_once_and_continues_its_numbers()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn what_is_no_source_of_the_client_is_not_touched() {
+async fn replacing_a_stream_of_others_changes_nothing() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
     let name = StreamName::parse("mine").unwrap();
@@ -152,7 +152,7 @@ async fn what_is_no_source_of_the_client_is_not_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_client_without_a_valid_name_is_refused_and_leaves_nothing() {
+async fn a_request_with_an_invalid_holder_releases_nothing() {
     let streams = streams();
     let sources = sources(&streams, SourceLimits::default());
     let own = sources

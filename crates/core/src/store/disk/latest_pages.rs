@@ -97,8 +97,8 @@ impl DiskStream {
         MemoryLookup::Found(kept.latest.page(from, until, max_bytes))
     }
 
-    /// Those of the last messages that are in memory, the last one first; then those that are only on disk end at or before
-    /// the first position and begin at or after the second.
+    /// The last messages that are in memory, newest first, and two positions: messages that are only on
+    /// disk end at or before the first and begin at or after the second.
     pub(super) fn last_messages(
         &self,
         until: Offset,

@@ -65,7 +65,13 @@ pub fn RequestTable(
             .collect::<Vec<_>>()
     };
     let caption = page.localized(|text| text.open_requests);
-    table(page, page.localized(of), caption, request_columns, rows.into())
+    table(
+        page,
+        page.localized(of),
+        caption,
+        request_columns,
+        rows.into(),
+    )
 }
 
 fn request_columns(page: RaceContext) -> Vec<&'static str> {

@@ -1,14 +1,15 @@
-//! Where the last messages of a stream lie, from the end of what is on disk backwards.
+//! The positions of the last messages of a stream, found by scanning its pages on disk backwards.
 
 use super::super::super::{StoreError, StoredMessage, StreamId};
 use super::{Engine, codec, open_records};
 use tailwater_protocol::Offset;
 
-/// Bytes that are read at most, but for the last page.
+/// Maximum number of bytes read; the last page may exceed it.
 const READ_BYTES_MAX: usize = 4 << 20;
 
 impl Engine {
-    /// The last messages that begin in `earliest..until`, the last one first; fewer than `count` where they are long.
+    /// The last messages that begin in `earliest..until`, newest first; fewer than `count` if they are
+    /// long.
     pub(in crate::store::disk) fn last_messages(
         &self,
         stream: StreamId,
@@ -23,14 +24,14 @@ impl Engine {
             if let Some(expected) = expected.filter(|expected| *expected != page.end()) {
                 let (id, end) = (stream.0, page.end());
                 return Err(StoreError::Damaged(format!(
-                    "stream {id} has nothing between {end} and {expected}"
+                    "stream {id} has no page between {end} and {expected}"
                 )));
             }
             expected = Some(page.at);
             bytes += page.bytes.len();
             let messages = page.index.last_messages(page.at, until);
-            let is_kept = |message: &StoredMessage| message.at >= earliest;
-            found.extend(messages.take_while(is_kept).take(count - found.len()));
+            let is_retained = |message: &StoredMessage| message.at >= earliest;
+            found.extend(messages.take_while(is_retained).take(count - found.len()));
             if found.len() == count || page.at <= earliest || bytes >= READ_BYTES_MAX {
                 break;
             }

@@ -252,7 +252,7 @@ fn a_missing_part_is_damage_and_nothing_is_deleted() {
 }
 
 #[test]
-fn an_open_store_tells_its_bytes_and_what_is_free() {
+fn an_open_store_reports_stored_bytes_and_free_space() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = open(directory.path()).unwrap();
     let before = store.usage();

@@ -1,23 +1,23 @@
-//! The length of a request's body as its header fields announce it.
+//! The body of a request as its header fields announce it.
 
 use super::Headers;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
-/// What the head of a request says about its body.
+/// The body that the head of a request announces.
 ///
 /// Source: RFC 9112, section 6.3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyLength {
+pub enum AnnouncedBody {
     /// There is no body.
     Absent,
     /// Exactly this many bytes, possibly none.
     Bytes(u64),
-    /// Known at its end only (`Transfer-Encoding: chunked`).
+    /// The length is not announced (`Transfer-Encoding: chunked`).
     Unknown,
 }
 
-impl BodyLength {
-    /// The announcement in `map`, whose parser has refused heads that contradict themselves.
+impl AnnouncedBody {
+    /// Reads the announcement from `map`; the parser has already rejected contradictory heads.
     pub fn of(map: &impl Headers) -> Self {
         if map.values(TRANSFER_ENCODING.as_str()).next().is_some() {
             return Self::Unknown;
