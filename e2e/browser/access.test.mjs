@@ -261,7 +261,7 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
       assert.deepEqual(inCards, [])
       assert.equal(await one.part('notice').count(), 1)
       const seen = await one.page.locator('main').innerText()
-      assert.equal(seen.match(/does not answer/g).length, 1, seen)
+      assert.equal(seen.match(/does not respond/g).length, 1, seen)
       assert.ok(Math.abs(await top() - before) < 1, `the picture moved from ${before} to ${await top()}`)
     } finally {
       await mortal.stop()

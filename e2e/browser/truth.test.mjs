@@ -100,7 +100,7 @@ describe('what the Race page says', { timeout: 600_000 }, () => {
     const other = await open('?stream=truth/deleted')
     await other.allLanes('every lane has read it', 'events', SOON_MS, (events) => events === 1)
     await request('truth/deleted', 'DELETE')
-    await says(other, /no stream/)
+    await says(other, /does not exist/)
   })
 
   test('text without a line end is not nothing, and the curl line fits the stream', async () => {
