@@ -47,16 +47,18 @@ pub(super) const TEXT: RaceText = RaceText {
     },
     clock_unknown: "comparing the clocks…",
     readers: |place| match place {
-        ReaderPlace::OwnWorkers => "each lane is read in a worker of its own",
-        ReaderPlace::OneWorker => "all lanes are read in one worker, as there is one processor",
+        ReaderPlace::OwnWorkers => "each lane is read in its own worker",
+        ReaderPlace::OneWorker => {
+            "all lanes are read in one worker, because there is one processor"
+        }
         ReaderPlace::Page => {
-            "this browser gives the page no workers: lanes and drawings share one thread and slow each other down"
+            "no workers are available: lanes and drawings share one thread and delay each other"
         }
     },
-    relay_counts: "bytes counted at the server's socket, each lane on a port of its own; what only that costs is left out and stands in the table",
+    relay_counts: "bytes are counted at the server's socket; each lane has its own port, whose extra bytes are only in the table",
     lab_off: "the server's lab is off: lanes share the page's origin, and header bytes can't be counted",
     none_free: "the server has no free ports for the lanes: lanes share the page's origin, and header bytes can't be counted",
-    ports_shut: "the lanes' own ports can't be reached from here: lanes share the page's origin, and header bytes can't be counted",
+    ports_shut: "the lanes' own ports can't be reached: lanes share the page's origin, and header bytes can't be counted",
     hidden: |samples| {
         format!(
             "{} discarded: the tab was hidden, or the page could not run",
@@ -64,7 +66,7 @@ pub(super) const TEXT: RaceText = RaceText {
         )
     },
     behind_first: "these messages have no due time: lateness is counted from the arrival in the first lane",
-    periodic: "events are periodic: how late polling is depends on the phase between its requests and the events, which is drawn at random",
+    periodic: "events are periodic: the latency of polling depends on the random phase between its requests and the events",
     paused_note: "Paused. Measuring continues; figures and drawings are not updated.",
     from_tail: |skipped| {
         format!(
@@ -102,14 +104,14 @@ pub(super) const TEXT: RaceText = RaceText {
             "Time runs to the right. Grey lines up are requests, lines down are responses. Hollow shape: an event is due. Filled shape: it has arrived."
         }
         Detail::Wires => {
-            "Many events: each is a line down to the small mark where it arrives. The area that hangs from the server's line is how many wait there. Grey lines are requests."
+            "Many events: each is a line that ends at a small mark where it arrives. Area below the server's line: number of waiting events. Grey lines are requests."
         }
         Detail::Columns => {
-            "Too many events to draw each: they are counted. The area on the client's line: how many arrive (logarithmic). The area that hangs from the server's line: how many wait there."
+            "Too many events to draw each. Area above the client's line: number of arrivals (logarithmic). Area below the server's line: number of waiting events."
         }
     },
     waterfall: "Requests over time",
-    waterfall_hint: "Light: held open. Dark: bytes. Tick: a chunk. Shape: an event, while there is room for shapes. Hollow: an answer without one.",
+    waterfall_hint: "Light: held open. Dark: bytes. Tick: a chunk. Shape: an event, if there is space. Hollow: an empty response.",
     distribution: "Latency distribution",
     distribution_hint: "Share of events that have arrived within a time. Solid: measured. Dashed: predicted.",
     powers: "Powers of ten",
@@ -133,7 +135,7 @@ pub(super) const TEXT: RaceText = RaceText {
     response_heads: "response heads",
     framing: "framing",
     bodies: "bodies",
-    own_port: "for the own port",
+    own_port: "for its own port",
     connections: "connections open",
     client_time: "browser, mean",
     client_p99: "browser, p99",
@@ -153,7 +155,7 @@ pub(super) const TEXT: RaceText = RaceText {
     stream_name_hint: "logs/demo",
     follow: "Follow",
     generator: "Events",
-    generator_hint: "Rate and size belong to generated events; the pulse has the pattern only.",
+    generator_hint: "Rate and size apply to generated events only, the pattern also to the pulse.",
     rate: "Rate",
     pattern: "Pattern",
     pattern_name: |pattern| match pattern {
@@ -165,7 +167,7 @@ pub(super) const TEXT: RaceText = RaceText {
     timing: "Timing",
     interval: "Poll interval",
     hold: "Long-poll hold",
-    path: "Path to the server, delay added in all",
+    path: "Path to the server, total added delay",
     path_name: |path| match path {
         PathPreset::Machine => "this machine",
         PathPreset::City => "same city",
@@ -173,10 +175,10 @@ pub(super) const TEXT: RaceText = RaceText {
         PathPreset::Continent => "other continent",
         PathPreset::Mobile => "mobile network (4G)",
     },
-    path_own: "own values",
+    path_own: "custom",
     delay_up: "Delay up",
     delay_down: "Delay down",
-    delay_none: "No delay is added: that takes the relays of the lab.",
+    delay_none: "No delay is added: this requires the lab's relays.",
     delay_hint: "The relay adds the delay, so that the lanes differ as on a real network.",
     window: "Window",
     reset: "Reset all",
@@ -223,10 +225,10 @@ pub(super) const TEXT: RaceText = RaceText {
         title: "Which technique should I use?",
         within: "95 % of the events within (ms)",
         clients: "clients",
-        clients_send: "clients send, too",
+        clients_send: "clients also send",
         sentence: advice,
-        unknown: "Rate and way are not known yet.",
-        table: "What each technique costs all clients together, at the rate, size, way and poll interval of this race",
+        unknown: "Rate and transit times are not known yet.",
+        table: "Cost of each technique for all clients, at the rate, size, transit times and poll interval of this race",
         latency: "p95 (ms)",
         requests: "requests/s",
         bytes: "MB/h",
@@ -292,7 +294,7 @@ fn headline(headline: &Headline) -> String {
         Headline::Failed(why) => format!("The stream can't be followed: {why}."),
         Headline::Closed { events } => {
             format!(
-                "The stream is closed; every lane has read to its end, {}.",
+                "The stream is closed; every lane has read all of it, {}.",
                 plural(*events, "message", "messages")
             )
         }
@@ -314,7 +316,7 @@ fn headline(headline: &Headline) -> String {
             )
         }
         Headline::Unfinished { bytes } => format!(
-            "{} of a line have arrived, but not its end. Messages of text and binary streams are counted by lines.",
+            "{} of a line received, but not its end. Messages of text and binary streams are counted by lines.",
             plural(*bytes as u64, "byte", "bytes")
         ),
         Headline::Broken {
@@ -323,7 +325,7 @@ fn headline(headline: &Headline) -> String {
             fell_behind: true,
             ..
         } => format!(
-            "{} was slower than the server keeps events, and has lost {}.",
+            "{} read too slowly: the server had already removed {}.",
             capital(look(*technique).name_in_sentence.english),
             plural(*lost, "event", "events")
         ),
@@ -343,16 +345,18 @@ fn headline(headline: &Headline) -> String {
 }
 
 fn sentence(ranking: &Ranking) -> String {
-    let Ranking { failed, silent, .. } = ranking;
-    let lead = if failed.is_empty() {
+    let Ranking {
+        failed, unmeasured, ..
+    } = ranking;
+    let failures = if failed.is_empty() {
         String::new()
     } else {
         format!("{} failed. ", capital(&names(failed)))
     };
-    let rest = if silent.is_empty() {
+    let rest = if unmeasured.is_empty() {
         String::new()
     } else {
-        format!("; {} not yet", names(silent))
+        format!("; no figures yet for {}", names(unmeasured))
     };
     let end = if failed.is_empty() {
         "Nothing lost, nothing repeated."
@@ -360,7 +364,7 @@ fn sentence(ranking: &Ranking) -> String {
         "Nothing lost, nothing repeated in these."
     };
     let ranking = capital(&steps(ranking));
-    format!("{lead}{ranking}{rest}. {end}")
+    format!("{failures}{ranking}{rest}. {end}")
 }
 
 /// One figure, or the two ends of a range if they are written differently.
@@ -398,9 +402,9 @@ fn steps(ranking: &Ranking) -> String {
         ..
     } = ranking;
     let step = |(index, group): (usize, &LaneGroup)| {
-        let mut who = names(&group.techniques);
+        let mut lanes = names(&group.techniques);
         if group.techniques == [Technique::Poll] {
-            who.push_str(&format!(" every {}", span_ms(*interval_ms, LANGUAGE)));
+            lanes.push_str(&format!(" every {}", span_ms(*interval_ms, LANGUAGE)));
         }
         match (index, *measure) {
             (0, Measure::FromDue) => {
@@ -409,17 +413,20 @@ fn steps(ranking: &Ranking) -> String {
                 } else {
                     "show"
                 };
-                format!("{who} {verb} an event {} after it was due", range_ms(group))
+                format!(
+                    "{lanes} {verb} an event {} after it was due",
+                    range_ms(group)
+                )
             }
             (0, Measure::BehindFirst) if lane_groups.len() == 1 => {
                 format!(
-                    "{who} show a message within {} of each other",
+                    "{lanes} show a message within {} of each other",
                     in_ms(group.to_ms.max(0.1), LANGUAGE)
                 )
             }
             (0, Measure::BehindFirst) => {
                 format!(
-                    "{who} {} first",
+                    "{lanes} {} first",
                     if group.techniques.len() == 1 {
                         "is"
                     } else {
@@ -427,8 +434,8 @@ fn steps(ranking: &Ranking) -> String {
                     }
                 )
             }
-            (_, Measure::FromDue) => format!("{who} {}", range_ms(group)),
-            (_, Measure::BehindFirst) => format!("{who} {} later", range_ms(group)),
+            (_, Measure::FromDue) => format!("{lanes} {}", range_ms(group)),
+            (_, Measure::BehindFirst) => format!("{lanes} {} later", range_ms(group)),
         }
     };
     let steps: Vec<String> = lane_groups.iter().enumerate().map(step).collect();
@@ -439,22 +446,24 @@ fn advice(advice: &Advice) -> String {
     let name = capital(look(advice.technique).name_in_sentence.english);
     let reason = match advice.reason {
         AdviceReason::PollingSuffices => {
-            "it is in time, needs no open connection, and costs at most twice the bytes of anything else"
+            "it meets the limit, needs no open connection, and costs at most twice the bytes of any other"
         }
         AdviceReason::ClientsSend => {
-            "it is in time, and a message to the server is a frame in the place of a request"
+            "it meets the limit, and clients send messages as frames instead of requests"
         }
-        AdviceReason::Cheapest => "it is in time and costs the least or not much more",
-        AdviceReason::Fastest => "nothing is in time at this distance, and it is the fastest",
+        AdviceReason::Cheapest => "it meets the limit at the lowest cost or close to it",
+        AdviceReason::Fastest => {
+            "no technique meets the limit at this distance; this is the fastest"
+        }
     };
     let interval = advice.interval_max.as_secs_f64() * 1_000.0;
     let change = if interval >= 1.0 {
         format!(
-            "Polling is in time up to an interval of {}.",
+            "Polling meets the limit up to an interval of {}.",
             span_ms(interval.floor(), LANGUAGE)
         )
     } else {
-        "Polling is never in time.".to_owned()
+        "Polling never meets the limit.".to_owned()
     };
     format!("{name}: {reason}. {change}")
 }

@@ -319,16 +319,18 @@ fn headline(headline: &Headline) -> String {
 }
 
 fn sentence(ranking: &Ranking) -> String {
-    let Ranking { failed, silent, .. } = ranking;
+    let Ranking {
+        failed, unmeasured, ..
+    } = ranking;
     let lead = if failed.is_empty() {
         String::new()
     } else {
         format!("{} 실패. ", names(failed))
     };
-    let rest = if silent.is_empty() {
+    let rest = if unmeasured.is_empty() {
         String::new()
     } else {
-        format!(", {} 아직 없음", names(silent))
+        format!(", {} 아직 없음", names(unmeasured))
     };
     let end = if failed.is_empty() {
         "유실과 중복은 없습니다."
