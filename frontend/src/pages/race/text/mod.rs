@@ -197,6 +197,17 @@ impl RaceText {
     }
 }
 
+/// Seconds rounded up.
+fn whole_s(seconds: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "never below zero, saturating"
+    )]
+    let whole = seconds.max(0.0).ceil() as u64;
+    whole
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
