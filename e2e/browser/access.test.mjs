@@ -172,7 +172,7 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     assert.equal(await focused(one.page), 'BODY')
     await one.page.keyboard.press('Space')
     await one.waitForState('paused', SOON_MS)
-    assert.deepEqual(one.complaints, [])
+    assert.deepEqual(one.pageErrors, [])
   })
 
   test('the focus moves on when a page is left or a stream is deleted', async () => {
@@ -199,7 +199,7 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     await one.page.goBack()
     await one.part('verdict').waitFor()
     assert.equal(new URL(one.page.url()).searchParams.get('window'), '12')
-    assert.deepEqual(one.complaints, [])
+    assert.deepEqual(one.pageErrors, [])
   })
 
   test('the language of a link applies to one visit, a selected one to all', async () => {
@@ -317,7 +317,7 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     await one.part('up').fill('7')
     await one.part('up').press('Enter')
     await until('no path is chosen', SOON_MS, async () => (await one.part('path').inputValue()) === '')
-    assert.deepEqual(one.complaints, [])
+    assert.deepEqual(one.pageErrors, [])
   })
 
   for (const [name, query] of [['race', '?'], ['streams', '?page=streams&stream=access/one']]) {

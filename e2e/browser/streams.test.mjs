@@ -133,7 +133,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
       await streams.waitForNames('the same after a reload', SOON_MS, are('b/one'))
       const server = await streams.part('server').innerText()
       assert.match(server, /^Tailwater \d+\.\d+\.\d+ · up \d+ s · .*memory.*stored/)
-      assert.deepEqual(streams.complaints, [])
+      assert.deepEqual(streams.pageErrors, [])
     } finally {
       await own.stop()
     }
@@ -163,7 +163,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
       return (await first.innerText()).includes('its own') && (await first.locator('time').count()) === 1
     })
     assert.match(await streams.page.title(), /^large\/fork — /)
-    assert.deepEqual(streams.complaints, [])
+    assert.deepEqual(streams.pageErrors, [])
   })
 
   test('appends to a text stream are shown as separate messages with times', async () => {
@@ -197,7 +197,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     for (const part of ['stream-expires-at: 2099-', 'stream-retention-bytes: 5000', 'stream-retention-age: 600', 'stream-closed: true', '[1,2]']) {
       assert.ok(line.includes(part), `${part} in ${line}`)
     }
-    assert.deepEqual(streams.complaints, [])
+    assert.deepEqual(streams.pageErrors, [])
   })
 
   test('on a phone, the form for a new stream is scrolled into view', async () => {

@@ -57,7 +57,7 @@ describe('the state that the Race page shows', { timeout: 600_000 }, () => {
       const { readers, lanes } = JSON.parse((await race.export('export-json')).text)
       return readers === 'own-workers' && lanes.every((lane) => lane.clientMs.down > 0 && lane.clientMs.p99 > 0)
     })
-    assert.deepEqual(race.complaints, [])
+    assert.deepEqual(race.pageErrors, [])
   })
 
   test('without workers the page reads the lanes itself and shows a note', async () => {
