@@ -1,11 +1,11 @@
-// Starts the Race page again and again and looks at its verdicts.
+// Opens the Race page many times and checks its verdicts.
 //
 //   cargo xtask bench verdicts [--starts 50] [--seconds 20]
 //
-// Starts take turns: processors idle and loaded (a busy loop on each), delays 0 and 50 ms each way, host and generator,
-// Poisson and periodic. Theory is right, so no verdict may be "refuted". At 50 ms each measurement is judged once more
-// against three wrong theories: a whole interval in the place of half, no transit, no re-arm gap. None may be confirmed.
-// (A theory whose error is smaller than what the judge allows is left out: it does not claim anything else.)
+// The starts alternate between idle and loaded processors (a busy loop on each), delays of 0 and 50 ms each way, host and
+// generator, Poisson and periodic. The theory is correct, so no verdict may be "refuted". At 50 ms each measurement is also
+// judged against three wrong theories: a whole interval instead of half, no transit, no re-arm gap. None may be confirmed.
+// A theory whose error is within the tolerance of the judge is skipped, because it makes the same claim.
 import { spawn } from 'node:child_process'
 import os from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -22,20 +22,20 @@ const [starts, seconds] = [Number(values.starts), Number(values.seconds)]
 const JUDGE = process.env.TAILWATER_JUDGE ?? fileURLToPath(new URL('../../target/debug/examples/judge', import.meta.url))
 const SOURCES = ['', 'pattern=periodic', 'source=generator', 'source=generator&pattern=periodic']
 
-/** What start `index` asks for. */
+/** The settings of start `index`. */
 function setting(index) {
   const [delayed, loaded, source] = [index % 2 === 1, index % 4 >= 2, SOURCES[Math.floor(index / 4) % SOURCES.length]]
   const delay = delayed ? 50 : 0
   return { delay, loaded, source, query: `?up=${delay}&down=${delay}&${source}` }
 }
 
-/** A busy loop on each processor. */
+/** Starts a busy loop on each processor, and returns a function that stops them. */
 function load() {
   const workers = os.cpus().map(() => new Worker('for (;;) Math.sqrt(Math.random())', { eval: true }))
   return () => Promise.all(workers.map((worker) => worker.terminate()))
 }
 
-/** The lanes of one start, as the page exports them. */
+/** The result of one start, as exported by the page. */
 async function measure(browser, server, { query, loaded }) {
   const context = await browser.newContext({ acceptDownloads: true })
   const unload = loaded ? load() : async () => {}
@@ -49,7 +49,7 @@ async function measure(browser, server, { query, loaded }) {
   }
 }
 
-/** Wrong theories about a lane at a delay, each with the mean that it would predict. */
+/** Wrong theories about a lane with a delay, each with the mean that it predicts. */
 function planted(lane, result) {
   const { predicted } = lane.verdict.numbers.claim
   const { pollIntervalMs, delayUpMs, delayDownMs } = result.settings
@@ -65,7 +65,7 @@ function planted(lane, result) {
   return wrong
 }
 
-/** The judge's words on each of the cases. */
+/** The verdict of the judge on each case, as a line of text. */
 async function judge(cases) {
   const child = spawn(JUDGE, { stdio: ['pipe', 'pipe', 'inherit'] })
   child.stdin.end(cases.map((one) => JSON.stringify(one)).join('\n') + '\n')

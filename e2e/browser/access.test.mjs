@@ -1,4 +1,4 @@
-// The dashboard for those who use no mouse, other colours, other languages or other screens, in a real Chromium.
+// Accessibility of the dashboard in Chromium: keyboard, colours, languages, addresses and screen sizes.
 import assert from 'node:assert/strict'
 import { mkdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -13,7 +13,7 @@ import { pause, until } from '../lib/until.mjs'
 const artifacts = fileURLToPath(new URL('../../artifacts/', import.meta.url))
 const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** Generous: a debug server and a browser may share two slow cores. */
+/** Long, because a debug server and a browser may share two slow cores. */
 const SOON_MS = 30_000
 
 const LOOKS = {
@@ -50,7 +50,7 @@ async function create(name) {
   assert.equal(created.status, 201)
 }
 
-/** A context of its own: nothing stored, nothing cached. */
+/** Opens a new context, without stored or cached data. */
 async function fresh(options = {}) {
   context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', ...options })
 }
@@ -65,7 +65,7 @@ async function streams(query = '', options = {}) {
   return StreamsPage.open(context, server, query)
 }
 
-/** The id of what has the focus, or its element's name. */
+/** The id of the focused element, or its tag name. */
 async function focused(page) {
   return page.evaluate(() => document.activeElement.id || document.activeElement.tagName)
 }
@@ -82,7 +82,7 @@ async function lang(page) {
   return page.locator('html').getAttribute('lang')
 }
 
-describe('the dashboard for everybody', { timeout: 900_000 }, () => {
+describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
   for (const [look, options] of Object.entries(LOOKS)) {
     test(`no serious accessibility violation on any page: ${look}`, async () => {
       const one = await race('', options)
@@ -104,7 +104,7 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
     })
   }
 
-  test('forced colours tell what is chosen and what is on', async () => {
+  test('with forced colours, selected and switched-on elements differ from others', async () => {
     const one = await race('?lanes=PLN', LOOKS.forced)
     await one.waitForState('live', SOON_MS)
     await pause(1_000)
@@ -123,7 +123,7 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
       return { painted, coloured }
     })
     assert.ok(colours.painted > 1_000, `painted ${colours.painted} pixels`)
-    assert.equal(colours.coloured, 0, 'pixels in colours of our own')
+    assert.equal(colours.coloured, 0, 'pixels that are not in forced colours')
     const two = await StreamsPage.open(context, server, 'stream=access/one&live=sse')
     await two.waitForMessages(SOON_MS, ['2', '1'])
     const rows = two.page.locator('[data-testid="row"]')
@@ -134,7 +134,7 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
     assert.notEqual(await ground(checked), await ground(unchecked))
   })
 
-  test('single keys can be switched off, and stay off', async () => {
+  test('single-key shortcuts can be switched off, and stay off after a reload', async () => {
     const one = await race()
     await one.waitForState('live', SOON_MS)
     await one.part('help').click()
@@ -161,7 +161,7 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
     assert.equal(await focused(one.page), 'publish-text')
   })
 
-  test('Escape leaves a field, and what was sent is announced', async () => {
+  test('Escape removes the focus from a field, and a sent message is announced', async () => {
     const one = await race('?stream=access/two')
     await one.waitForState('live', SOON_MS)
     await one.publish('hello')
@@ -172,10 +172,10 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
     assert.equal(await focused(one.page), 'BODY')
     await one.page.keyboard.press('Space')
     await one.waitForState('paused', SOON_MS)
-    assert.deepEqual(one.complaints, [])
+    assert.deepEqual(one.pageErrors, [])
   })
 
-  test('the focus is not lost with a page, nor with a deleted stream', async () => {
+  test('the focus moves on when a page is left or a stream is deleted', async () => {
     const one = await race()
     await one.waitForState('live', SOON_MS)
     await one.part('nav-streams').focus()
@@ -191,18 +191,18 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
     await until('the panel has the focus', SOON_MS, async () => (await focused(two.page)) !== 'BODY')
   })
 
-  test('a change of page is an entry of the history', async () => {
+  test('a change of page adds an entry to the history', async () => {
     const one = await race('?window=12')
     await one.waitForState('live', SOON_MS)
     await one.part('nav-streams').click()
-    await until('the address follows', SOON_MS, () => one.page.url().includes('page=streams'))
+    await until('the address is updated', SOON_MS, () => one.page.url().includes('page=streams'))
     await one.page.goBack()
     await one.part('verdict').waitFor()
     assert.equal(new URL(one.page.url()).searchParams.get('window'), '12')
-    assert.deepEqual(one.complaints, [])
+    assert.deepEqual(one.pageErrors, [])
   })
 
-  test('a link speaks its language for one visit, a choice for all', async () => {
+  test('the language of a link applies to one visit, a selected one to all', async () => {
     const one = await race('?lang=ko&theme=dark')
     assert.equal(await lang(one.page), 'ko')
     await one.part('nav-streams').click()
@@ -220,11 +220,11 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
     assert.equal(new URL(later.page.url()).search, '')
   })
 
-  test('an unknown path is a 404 page that leads on', async () => {
+  test('an unknown path has a 404 page with links', async () => {
     await fresh()
     const page = await context.newPage()
-    const answer = await page.goto(`${server.url}/foo/bar?lang=ko`)
-    assert.equal(answer.status(), 404)
+    const response = await page.goto(`${server.url}/foo/bar?lang=ko`)
+    assert.equal(response.status(), 404)
     await page.getByTestId('not-found').waitFor()
     assert.match(await page.getByTestId('not-found').innerText(), /\/foo\/bar/)
     assert.equal(await lang(page), 'ko')
@@ -240,17 +240,17 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
     assert.equal((await fetch(`${server.url}/`)).status, 200)
   })
 
-  test('a lost server is told once, and moves nothing', async () => {
-    const mortal = await Server.start()
+  test('a lost server is reported once, and the drawings do not move', async () => {
+    const ending = await Server.start()
     try {
       await fresh()
-      const one = await RacePage.open(context, mortal)
+      const one = await RacePage.open(context, ending)
       await one.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 8)
       const top = () => one.part('sequence').evaluate((canvas) => canvas.getBoundingClientRect().top + window.scrollY)
       const before = await top()
-      await mortal.kill()
+      await ending.kill()
       const inCards = []
-      await until('the page says that the server is gone', SOON_MS, async () => {
+      await until('the page shows that the server is gone', SOON_MS, async () => {
         inCards.push(...await one.page.locator('.card .fault').allInnerTexts())
         return (await one.state()) === 'lost'
       })
@@ -261,14 +261,14 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
       assert.deepEqual(inCards, [])
       assert.equal(await one.part('notice').count(), 1)
       const seen = await one.page.locator('main').innerText()
-      assert.equal(seen.match(/does not answer/g).length, 1, seen)
+      assert.equal(seen.match(/does not respond/g).length, 1, seen)
       assert.ok(Math.abs(await top() - before) < 1, `the picture moved from ${before} to ${await top()}`)
     } finally {
-      await mortal.stop()
+      await ending.stop()
     }
   })
 
-  test('a notice lies over the picture, and its button hands the focus on', async () => {
+  test('a notice does not move the drawings, and its button moves the focus', async () => {
     const one = await race('?stream=access/new')
     await one.part('create').click()
     await one.waitForState('live', SOON_MS)
@@ -281,7 +281,7 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
     assert.ok(Math.abs(await top() - before) < 1, `the picture moved from ${before} to ${await top()}`)
   })
 
-  test('the legend says what is drawn, at every rate', async () => {
+  test('the legend explains the drawing at every rate', async () => {
     const legend = (one) => one.page.locator('figure.sequence figcaption .hint').innerText()
     const legends = new Map()
     for (const rate of [3, 60, 1_500]) {
@@ -301,7 +301,7 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
     assert.equal(legends.size, 3)
   })
 
-  test('the delay stands in sight of the cards, and a path sets it', async () => {
+  test('the delay is shown above the cards, and a path sets it', async () => {
     const one = await race()
     await one.waitForState('live', SOON_MS)
     assert.equal(await one.part('path').inputValue(), 'country')
@@ -309,19 +309,19 @@ describe('the dashboard for everybody', { timeout: 900_000 }, () => {
     const [path, card] = await Promise.all(['path', 'card-poll'].map((id) => one.part(id).boundingBox()))
     assert.ok(path.y + path.height <= card.y && card.y + card.height <= 900, `${JSON.stringify(path)} ${JSON.stringify(card)}`)
     await one.part('path').selectOption('continent')
-    await until('the address follows', SOON_MS, () => /up=75&down=75/.test(one.page.url()), () => one.page.url())
-    await until('the figures follow', SOON_MS, async () =>
+    await until('the address is updated', SOON_MS, () => /up=75&down=75/.test(one.page.url()), () => one.page.url())
+    await until('the figures are updated', SOON_MS, async () =>
       Number(await one.part('card-websocket').getByTestId('p50').innerText()) >= 75)
     await one.part('path').selectOption('machine')
-    await until('the address follows', SOON_MS, () => /up=0&down=0/.test(one.page.url()), () => one.page.url())
+    await until('the address is updated', SOON_MS, () => /up=0&down=0/.test(one.page.url()), () => one.page.url())
     await one.part('up').fill('7')
     await one.part('up').press('Enter')
     await until('no path is chosen', SOON_MS, async () => (await one.part('path').inputValue()) === '')
-    assert.deepEqual(one.complaints, [])
+    assert.deepEqual(one.pageErrors, [])
   })
 
   for (const [name, query] of [['race', '?'], ['streams', '?page=streams&stream=access/one']]) {
-    test(`a screen of 3840 pixels is used: ${name}`, async () => {
+    test(`the full width of a 3840 pixel screen is used: ${name}`, async () => {
       await fresh({ viewport: { width: 3_840, height: 2_160 } })
       const page = await context.newPage()
       await page.goto(`${server.url}/${query}`)

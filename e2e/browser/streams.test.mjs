@@ -104,7 +104,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     assert.deepEqual(streams.pageErrors, [])
   })
 
-  test('the list counts, hides the lab, sorts by age, and searches for beginnings', async () => {
+  test('the list shows the total, hides the lab, sorts by age, and searches by prefix', async () => {
     const own = await Server.start(['--store', 'memory'])
     try {
       const put = async (name) => {
@@ -133,13 +133,13 @@ describe('the Streams page', { timeout: 900_000 }, () => {
       await streams.waitForNames('the same after a reload', SOON_MS, are('b/one'))
       const server = await streams.part('server').innerText()
       assert.match(server, /^Tailwater \d+\.\d+\.\d+ · up \d+ s · .*memory.*stored/)
-      assert.deepEqual(streams.complaints, [])
+      assert.deepEqual(streams.pageErrors, [])
     } finally {
       await own.stop()
     }
   })
 
-  test('of a large stream the last messages are shown with their times, and a click on an offset forks there', async () => {
+  test('the last messages of a large stream are shown with times, and can be forked at', async () => {
     await create('large')
     const page = JSON.stringify(Array.from({ length: 5_000 }, (_, n) => ({ n, filler: 'x'.repeat(100) })))
     await append('large', JSON.parse(page))
@@ -163,10 +163,10 @@ describe('the Streams page', { timeout: 900_000 }, () => {
       return (await first.innerText()).includes('its own') && (await first.locator('time').count()) === 1
     })
     assert.match(await streams.page.title(), /^large\/fork — /)
-    assert.deepEqual(streams.complaints, [])
+    assert.deepEqual(streams.pageErrors, [])
   })
 
-  test('appends of a text stream are shown apart, with their times', async () => {
+  test('appends to a text stream are shown as separate messages with times', async () => {
     await create('lines', { type: 'text/plain', body: 'one' })
     for (const body of ['two', 'three']) {
       assert.ok((await fetch(server.stream('lines'), { method: 'POST', headers: { 'content-type': 'text/plain' }, body })).ok)
@@ -176,7 +176,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await until('all have times', SOON_MS, async () => (await streams.page.locator('.messages time').count()) === 3)
   })
 
-  test('every option of a PUT is in the form, and the curl line does the same', async () => {
+  test('the form has every option of a PUT, and its curl command is equivalent', async () => {
     const streams = await open()
     await streams.part('new').click()
     await streams.part('create-name').fill('optional')
@@ -197,10 +197,10 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     for (const part of ['stream-expires-at: 2099-', 'stream-retention-bytes: 5000', 'stream-retention-age: 600', 'stream-closed: true', '[1,2]']) {
       assert.ok(line.includes(part), `${part} in ${line}`)
     }
-    assert.deepEqual(streams.complaints, [])
+    assert.deepEqual(streams.pageErrors, [])
   })
 
-  test('on a phone, a new stream begins in the form, which is in view', async () => {
+  test('on a phone, the form for a new stream is scrolled into view', async () => {
     for (let n = 0; n < 30; n += 1) await create(`phone/${n}`)
     const streams = await open('search=phone/', { viewport: { width: 390, height: 700 } })
     await streams.waitForNames('the list', SOON_MS, (names) => names.length === 30)

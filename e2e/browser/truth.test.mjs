@@ -1,4 +1,4 @@
-// What the Race page says is so: in workers and without, on empty, closed, deleted and text streams, behind and refused.
+// The Race page shows the actual state: with and without workers, and on empty, closed, deleted and text streams.
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, test } from 'node:test'
 import { launch } from '../lib/chromium.mjs'
@@ -6,7 +6,7 @@ import { RacePage, TECHNIQUES } from '../lib/race-page.mjs'
 import { Server } from '../lib/server.mjs'
 import { pause, until } from '../lib/until.mjs'
 
-/** Generous: a debug server and a browser may share two slow cores. */
+/** Long, because a debug server and a browser may share two slow cores. */
 const SOON_MS = 30_000
 const TEXT = { 'content-type': 'text/plain' }
 const JSON_TYPE = { 'content-type': 'application/json' }
@@ -37,30 +37,30 @@ async function open(query = '', script = undefined) {
 }
 
 async function request(name, method, headers = {}, body = undefined) {
-  const answer = await fetch(server.stream(name), { method, headers, body })
-  assert.ok(answer.ok, `${method} ${name}: ${answer.status}`)
+  const response = await fetch(server.stream(name), { method, headers, body })
+  assert.ok(response.ok, `${method} ${name}: ${response.status}`)
 }
 
-/** Waits until the sentence on top matches. */
-async function says(race, words) {
+/** Waits until the headline matches. */
+async function headline(race, pattern) {
   let seen = ''
-  await until(`the page says ${words}`, SOON_MS, async () => words.test((seen = await race.part('verdict').innerText())), () => seen)
+  await until(`the headline matches ${pattern}`, SOON_MS, async () => pattern.test((seen = await race.part('verdict').innerText())), () => seen)
   return seen
 }
 
-describe('what the Race page says', { timeout: 600_000 }, () => {
-  test('each lane is read in a worker of its own, and the browser is measured', async () => {
+describe('the state that the Race page shows', { timeout: 600_000 }, () => {
+  test('each lane is read in its own worker, and the time of the browser is measured', async () => {
     const race = await open()
     await race.allLanes('every lane has ten events', 'events', SOON_MS, (events) => events >= 10)
     assert.equal(race.page.workers().length, TECHNIQUES.length)
-    await until('the browser\'s own time is known', SOON_MS, async () => {
+    await until('the time of the browser is measured', SOON_MS, async () => {
       const { readers, lanes } = JSON.parse((await race.export('export-json')).text)
       return readers === 'own-workers' && lanes.every((lane) => lane.clientMs.down > 0 && lane.clientMs.p99 > 0)
     })
-    assert.deepEqual(race.complaints, [])
+    assert.deepEqual(race.pageErrors, [])
   })
 
-  test('without workers the page reads the lanes itself, and says so', async () => {
+  test('without workers the page reads the lanes itself and shows a note', async () => {
     const race = await open('', () => { delete globalThis.Worker })
     await race.allLanes('every lane has ten events', 'events', SOON_MS, (events) => events >= 10)
     assert.equal(JSON.parse((await race.export('export-json')).text).readers, 'page')
@@ -68,7 +68,7 @@ describe('what the Race page says', { timeout: 600_000 }, () => {
     assert.deepEqual(await race.losses(), [])
   })
 
-  test('a worker that cannot start leaves the page to read', async () => {
+  test('if a worker cannot start, the page reads the lanes itself', async () => {
     const race = await open('', () => {
       const Real = globalThis.Worker
       globalThis.Worker = class extends Real { constructor(url, options) { super(`${url}-missing.js`, options) } }
@@ -84,37 +84,37 @@ describe('what the Race page says', { timeout: 600_000 }, () => {
       (await race.page.locator('.card[data-phase="live"]').count()) === TECHNIQUES.length)
     await pause(1_500)
     await race.publish('first')
-    await race.allLanes('the event is there', 'events', SOON_MS, (events) => events === 1)
+    await race.allLanes('the event has arrived', 'events', SOON_MS, (events) => events === 1)
     const { lanes } = JSON.parse((await race.export('export-json')).text)
     for (const lane of lanes) assert.equal(lane.eventsBefore, 0, lane.technique)
   })
 
-  test('a stream that is closed, and one that is deleted, say so without a reload', async () => {
+  test('closing and deleting the stream is shown without a reload', async () => {
     await request('truth/closed', 'PUT', JSON_TYPE, '[1,2,3]')
     const race = await open('?stream=truth/closed')
     await race.allLanes('every lane has read it', 'events', SOON_MS, (events) => events === 3)
     await request('truth/closed', 'POST', { ...JSON_TYPE, 'stream-closed': 'true' })
     await race.waitForState('closed', SOON_MS)
-    await says(race, /closed/)
+    await headline(race, /closed/)
     await request('truth/deleted', 'PUT', JSON_TYPE, '[1]')
     const other = await open('?stream=truth/deleted')
     await other.allLanes('every lane has read it', 'events', SOON_MS, (events) => events === 1)
     await request('truth/deleted', 'DELETE')
-    await says(other, /no stream/)
+    await headline(other, /does not exist/)
   })
 
-  test('text without a line end is not nothing, and the curl line fits the stream', async () => {
+  test('an unfinished line is shown, and the curl command has the type of the stream', async () => {
     await request('truth/text', 'PUT', TEXT)
     const race = await open('?stream=truth/text')
     await race.waitForState('live', SOON_MS)
     await request('truth/text', 'POST', TEXT, 'half a line')
-    await says(race, /11 bytes of a line/)
+    await headline(race, /11 bytes of a line/)
     assert.match(await race.page.locator('.notice').innerText(), /text\/plain/)
     await request('truth/text', 'POST', TEXT, ', and its end\n')
     await race.allLanes('the line is a message', 'events', SOON_MS, (events) => events === 1)
   })
 
-  test('many changes of the rate never lose the server', async () => {
+  test('many changes of the rate keep the connection to the server', async () => {
     const race = await open('?source=generator&rate=5')
     await race.waitForState('live', SOON_MS)
     for (let rate = 10; rate < 22; rate += 1) {
@@ -123,10 +123,10 @@ describe('what the Race page says', { timeout: 600_000 }, () => {
       await pause(400)
       assert.notEqual(await race.state(), 'lost')
     }
-    await race.allLanes('every lane goes on', 'events', SOON_MS, (events) => events >= 5)
+    await race.allLanes('every lane continues', 'events', SOON_MS, (events) => events >= 5)
   })
 
-  test('the figures of an export recompute to those of the page', async () => {
+  test('the figures of the page can be computed from an export', async () => {
     const race = await open()
     await race.allLanes('every lane has twenty events', 'events', SOON_MS, (events) => events >= 20)
     await race.part('pause').click()

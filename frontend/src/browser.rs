@@ -15,7 +15,7 @@ pub fn window() -> web_sys::Window {
     leptos::prelude::window()
 }
 
-/// `performance` of the window or of the worker that this runs in.
+/// `performance` of the current window or worker.
 pub fn performance() -> Performance {
     let performance = Reflect::get(&js_sys::global(), &JsValue::from_str("performance"));
     performance.unwrap_or_default().unchecked_into()
@@ -26,7 +26,7 @@ pub fn now_ms() -> f64 {
     performance().now()
 }
 
-/// How many processors the browser says that there are; 1 if it does not say.
+/// The number of processors according to the browser; 1 if it is not available.
 pub fn processors() -> u32 {
     #[expect(
         clippy::cast_possible_truncation,
@@ -37,14 +37,14 @@ pub fn processors() -> u32 {
     processors.max(1)
 }
 
-/// The network's times of the completed requests that this thread has not read yet, oldest first; what the browser does not
-/// tell is left out. A request is in it some milliseconds after its answer has been read.
+/// The Resource Timing entries that were added since the last call, oldest first, without those whose times are hidden. The
+/// browser adds the entry of a request some milliseconds after its response has been read.
 ///
-/// - `url`: only of requests whose URLs begin with it.
+/// - `url`: prefix of the URLs of the requests.
 pub fn timings(url: &str) -> Vec<PerformanceResourceTiming> {
     let performance = performance();
     let entries = performance.get_entries_by_type("resource");
-    // The buffer holds 250 entries; what has been read is not needed again.
+    // The buffer is limited to 250 entries.
     performance.clear_resource_timings();
     let timings = entries.iter().filter_map(|entry| entry.dyn_into().ok());
     timings
@@ -137,10 +137,10 @@ pub fn moment(unix_ms: f64, language: &str) -> String {
     date.to_locale_string(language, &JsValue::UNDEFINED).into()
 }
 
-/// A moment in the person's own time zone, as a `datetime-local` field has it, in UTC and as RFC 3339 writes it.
+/// Converts the local time of a `datetime-local` field to UTC in the format of RFC 3339; `None` if it is invalid.
 pub fn moment_in_utc(local: &str) -> Option<String> {
     let date = js_sys::Date::new(&JsValue::from_str(local));
-    // `toISOString` throws without one.
+    // `toISOString` throws for an invalid date.
     (!date.get_time().is_nan()).then(|| date.to_iso_string().into())
 }
 
@@ -191,7 +191,7 @@ pub async fn copy(text: &str) -> bool {
         .is_ok()
 }
 
-/// Once the page has changed: if what had the focus is gone, moves it to the element of that id.
+/// After the next update of the page, moves the focus to the element of this id if the focused element was removed.
 pub fn refocus(id: &'static str) {
     leptos::prelude::request_animation_frame(move || {
         let active = leptos::prelude::document().active_element();

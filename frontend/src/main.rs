@@ -1,4 +1,4 @@
-//! Starts the dashboard: the page, or in a worker the readers of its lanes.
+//! Starts the dashboard, or, in a worker, the readers of its lanes.
 
 #[cfg(target_arch = "wasm32")]
 use tailwater_dashboard::lanes;

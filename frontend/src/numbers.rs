@@ -142,11 +142,11 @@ pub fn span_s(seconds: u64, language: Language) -> String {
     parts.join(" ")
 }
 
-/// Seconds that have passed, without their fraction.
+/// Seconds rounded down; 0 if negative.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "of a magnitude, saturating"
+    reason = "not negative, saturating"
 )]
 pub fn whole_seconds(seconds: f64) -> u64 {
     seconds.max(0.0) as u64
@@ -207,7 +207,7 @@ pub fn trimmed(value: f64) -> String {
 
 /// Parses a finite number: `-12.5`, `1e3`.
 ///
-/// The parser of the standard library rounds better beyond 15 digits, but weighs more than a page of the dashboard.
+/// The parser of the standard library is more exact beyond 15 digits, but larger than a page of the dashboard.
 pub fn parse(text: &str) -> Option<f64> {
     let text = text.trim();
     let (sign, size) = match text.strip_prefix('-') {
@@ -225,7 +225,7 @@ pub fn parse(text: &str) -> Option<f64> {
     }
     let places = i32::try_from(fraction.len()).ok()?;
     let power = i32::from(power.parse::<i16>().ok()?) - places;
-    // A tenth is no binary fraction: dividing by ten rounds once, multiplying by a tenth twice.
+    // Dividing by ten rounds once; multiplying by a tenth, which is not a binary fraction, would round twice.
     let scale = 10_f64.powi(power.abs());
     number = if power < 0 {
         number / scale
@@ -235,7 +235,7 @@ pub fn parse(text: &str) -> Option<f64> {
     Some(sign * number).filter(|number| number.is_finite())
 }
 
-/// As few digits as name it exactly: `0.1`, `2000`, `1e-7`.
+/// The shortest form that parses to the same number: `0.1`, `2000`, `1e-7`.
 pub fn shortest(value: f64) -> String {
     let number = serde_json::to_string(&value).unwrap_or_default();
     number.trim_end_matches(".0").to_owned()
@@ -250,7 +250,7 @@ fn whole(value: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "of a magnitude, saturating"
+        reason = "not negative, saturating"
     )]
     let magnitude = count(value.abs().round() as u64);
     if value < -0.5 {

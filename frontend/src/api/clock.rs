@@ -11,9 +11,9 @@ use crate::browser;
 /// One probe of the server's clock.
 ///
 /// - `origin`: the server's, or that of a relay in front of it; empty for the page's own.
-/// - `count`: no two probes have the same, so that none is answered from a cache.
+/// - `count`: different for each probe, so that no response is from a cache.
 ///
-/// The times are those of Resource Timing, if the browser provides them: times taken by the page include delays of its
+/// The times are those of Resource Timing, if the browser provides them: times measured by the page include delays of its
 /// own thread.
 ///
 /// # Errors

@@ -1,41 +1,41 @@
-//! The request that makes a stream, from what a person types: every option of a PUT.
+//! The form for a new stream, with every option of a PUT, and its request.
 
 use tailwater_protocol::{StreamName, headers};
 
 use crate::api::name::{self, NameFault};
 use crate::api::request::{ApiRequest, Confirmation, below};
 
-/// A stream that is to be made, as a person types it.
+/// The form for a new stream, as the user fills it in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NewStreamForm {
-    /// Its name.
+    /// The name of the stream.
     pub name: String,
-    /// Its content type.
+    /// The content type.
     pub content_type: String,
-    /// Seconds of idleness after which it ends; empty for never.
+    /// The idle time after which the stream expires, seconds; empty if it does not expire.
     pub ttl_seconds: String,
-    /// When it ends, as RFC 3339 says it; empty for never.
+    /// The time at which the stream expires, in the format of RFC 3339; empty if it does not expire.
     pub expires_at: String,
-    /// Bytes to keep; empty for all.
+    /// The most bytes to keep; empty for no limit.
     pub keep_bytes: String,
-    /// Seconds for which messages are kept; empty for ever.
+    /// The time for which messages are kept, seconds; empty for no limit.
     pub keep_seconds: String,
-    /// Whether nothing can be appended to it.
+    /// Whether the stream is created closed.
     pub is_closed: bool,
-    /// Its first content; may be empty.
+    /// The initial content; may be empty.
     pub first: String,
-    /// The stream whose messages it begins with.
+    /// The stream that is forked, if any.
     pub source: Option<StreamName>,
-    /// Up to which offset of that one; empty for the tail.
+    /// The offset at which to fork; empty for the tail.
     pub fork_at: String,
-    /// How many messages, or bytes, beyond; empty for none.
+    /// The number of further messages or bytes to inherit; empty for none.
     pub fork_beyond: String,
 }
 
-/// A field that can't be sent as it is.
+/// A field with an invalid value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidField {
-    /// The name is missing, or none that a stream can have.
+    /// The name is missing or invalid.
     Name(NameFault),
     /// The time to live is not a whole number of seconds.
     Ttl,
@@ -43,15 +43,15 @@ pub enum InvalidField {
     KeepBytes,
     /// The time to keep messages is not a whole number of seconds.
     KeepSeconds,
-    /// The messages beyond an offset are not a whole number.
+    /// The number of further messages is not a whole number.
     ForkBeyond,
 }
 
 impl ApiRequest {
-    /// Make a stream.
+    /// Create a stream.
     ///
     /// # Errors
-    /// The first [`InvalidField`] that can't be sent.
+    /// The first [`InvalidField`].
     pub fn create(new: &NewStreamForm) -> Result<Self, InvalidField> {
         let name = name::typed(&new.name).map_err(InvalidField::Name)?;
         let source = new.source.as_ref().map(|source| below("stream", source));
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fork_names_its_source_and_where_it_leaves() {
+    fn a_fork_has_headers_for_its_source_and_offset() {
         let fork = NewStreamForm {
             source: Some(name::named("a/ü").unwrap()),
             fork_at: " 0000000000000003 ".to_owned(),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_field_is_named() {
+    fn an_invalid_field_is_reported() {
         let wrong = |change: fn(&mut NewStreamForm)| {
             let mut typed = new("a");
             change(&mut typed);

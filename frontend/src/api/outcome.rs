@@ -97,7 +97,7 @@ impl ApiRequest {
     }
 }
 
-/// What a refusal without words means.
+/// The meaning of a status code, for a response without a problem document.
 fn meaning(status: u16) -> String {
     let means = match status {
         400 => "the server can't use the name of the stream",

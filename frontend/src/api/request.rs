@@ -34,26 +34,26 @@ pub enum Confirmation {
     NoContent,
 }
 
-/// What the names of the lab's streams begin with.
+/// The prefix of the names of the lab's streams.
 const LAB: &str = "lab/";
 
-/// Which streams the list shows, and in which order.
+/// The filter and order of the list of streams.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListFilter {
-    /// What the names have to contain, or to begin with; all when empty.
+    /// The text that names contain or begin with; empty for all streams.
     pub text: String,
-    /// Whether they have to begin with it.
+    /// Whether names begin with the text, as opposed to containing it.
     pub is_prefix: bool,
-    /// Whether the last created come first, and not the order of names.
+    /// Whether the streams are sorted by creation, newest first, as opposed to by name.
     pub newest: bool,
-    /// Whether the streams of the lab are shown, too.
+    /// Whether the streams of the lab are included.
     pub lab: bool,
-    /// The page of the list begins behind this; the server says what.
+    /// The cursor after which the page of the list begins, as returned by the server.
     pub after: Option<String>,
 }
 
 impl ListFilter {
-    /// Whether the streams of the lab stay out: they are neither asked for nor searched by name.
+    /// Whether the streams of the lab are excluded: they are neither included nor searched for by name.
     pub fn hides_lab(&self) -> bool {
         !self.lab && !self.text.trim().starts_with(LAB)
     }
@@ -157,12 +157,12 @@ impl ApiRequest {
         Self::new("GET", below("export", name))
     }
 
-    /// The same, with the places of the last messages.
+    /// Inspect a stream, with the positions of its last messages.
     pub fn inspect_last(name: &StreamName, count: usize) -> Self {
         Self::new("GET", format!("{}?last={count}", below("streams", name)))
     }
 
-    /// What the server runs on.
+    /// Request the state of the server.
     pub fn server() -> Self {
         Self::new("GET", "/v1/server".to_owned())
     }
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn every_action_has_its_line() {
+    fn every_action_has_a_curl_command() {
         let line = |request: ApiRequest| request.curl(ORIGIN).replace(ORIGIN, "O");
         assert_eq!(
             line(ApiRequest::delete(&named("a"))),
@@ -319,8 +319,8 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_asked_for_what_is_shown() {
-        let asked = |text: &str, change: fn(&mut ListFilter)| {
+    fn the_filter_becomes_query_parameters_of_the_list() {
+        let query = |text: &str, change: fn(&mut ListFilter)| {
             let mut filter = ListFilter {
                 text: text.to_owned(),
                 ..ListFilter::default()
@@ -329,14 +329,14 @@ mod tests {
             let request = ApiRequest::list(&filter, 50);
             request.target.replace("/v1/streams?limit=50", "")
         };
-        assert_eq!(asked("", |_| {}), "&exclude=lab%2F");
-        assert_eq!(asked("", |filter| filter.lab = true), "");
+        assert_eq!(query("", |_| {}), "&exclude=lab%2F");
+        assert_eq!(query("", |filter| filter.lab = true), "");
         assert_eq!(
-            asked(" lab/gen", |filter| filter.is_prefix = true),
+            query(" lab/gen", |filter| filter.is_prefix = true),
             "&prefix=lab%2Fgen"
         );
         assert_eq!(
-            asked("x y", |filter| {
+            query("x y", |filter| {
                 filter.newest = true;
                 filter.after = Some("7".to_owned());
             }),

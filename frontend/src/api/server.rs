@@ -1,38 +1,38 @@
-//! What the server says of itself.
+//! The state of the server: version, uptime, memory and storage.
 
 use serde_json::Value;
 
 use crate::numbers::whole_seconds;
 
-/// What `GET /v1/server` says, as far as the page shows it.
+/// The fields of the response to `GET /v1/server` that the page shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
     /// The server's version.
     pub version: String,
     /// Whole seconds since it started.
     pub uptime_seconds: u64,
-    /// Memory of its process.
+    /// Resident memory of its process.
     pub resident_bytes: Option<u64>,
-    /// Bytes that are stored.
+    /// Number of bytes stored.
     pub stored_bytes: Option<u64>,
-    /// Bytes that may be stored, in memory.
+    /// The most bytes that may be stored, if they are stored in memory.
     pub limit_bytes: Option<u64>,
-    /// Bytes that are free on the disk.
+    /// Number of free bytes on the disk.
     pub free_bytes: Option<u64>,
-    /// Whether nothing can be appended, as no more is free than has to stay free.
+    /// Whether appends are refused, because no more bytes are free than are reserved.
     pub is_full: bool,
 }
 
 impl ServerFacts {
-    /// Reads them by name, which takes less code than the derived reader of `ServerDetails`; `None` for anything else.
+    /// Parses the response; `None` if a required field is missing. Takes less code than deserializing `ServerDetails`.
     pub fn parse(json: &str) -> Option<Self> {
-        let said: Value = serde_json::from_str(json).ok()?;
-        let store = &said["store"];
+        let body: Value = serde_json::from_str(json).ok()?;
+        let store = &body["store"];
         let number = |name: &str| store[name].as_u64();
         Some(Self {
-            version: said["version"].as_str()?.to_owned(),
-            uptime_seconds: whole_seconds(said["uptimeSeconds"].as_f64()?),
-            resident_bytes: said["residentBytes"].as_u64(),
+            version: body["version"].as_str()?.to_owned(),
+            uptime_seconds: whole_seconds(body["uptimeSeconds"].as_f64()?),
+            resident_bytes: body["residentBytes"].as_u64(),
             stored_bytes: number("storedBytes"),
             limit_bytes: number("limitBytes"),
             free_bytes: number("freeBytes"),
@@ -47,7 +47,7 @@ mod tests {
     use tailwater_protocol::inspect::{ServerDetails, StoreDetails};
 
     #[test]
-    fn what_a_server_says_is_read() {
+    fn details_of_the_server_are_parsed() {
         let mut details = ServerDetails {
             version: "1.2.3".to_owned(),
             uptime_seconds: 7.9,
@@ -63,17 +63,17 @@ mod tests {
             live_readers: 0,
             connections: None,
         };
-        let read = |details: &ServerDetails| {
+        let parsed = |details: &ServerDetails| {
             ServerFacts::parse(&serde_json::to_string(details).unwrap()).unwrap()
         };
-        let facts = read(&details);
+        let facts = parsed(&details);
         assert_eq!((&*facts.version, facts.uptime_seconds), ("1.2.3", 7));
         assert_eq!((facts.stored_bytes, facts.limit_bytes), (Some(5), None));
         assert!(!facts.is_full);
         details.store.free_bytes = Some(10);
-        assert!(read(&details).is_full);
+        assert!(parsed(&details).is_full);
         details.store.free_bytes = None;
-        assert!(!read(&details).is_full);
+        assert!(!parsed(&details).is_full);
         assert_eq!(ServerFacts::parse("[]"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Subscriptions: the requests that make, show and delete one, and what the server says of it.
+//! Subscriptions: the requests that create, show and delete one, and its state.
 //!
 //! Source: Durable Streams protocol, section 6; docs/subscriptions.md.
 
@@ -7,56 +7,56 @@ use tailwater_protocol::percent::encode_path;
 
 use crate::api::request::{ApiRequest, Confirmation};
 
-/// A subscription that is to be made, as a person types it.
+/// The form for a subscription, as the user fills it in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SubscriptionForm {
     /// Its id.
     pub id: String,
-    /// Whether workers are woken by an event on a stream, and not by a webhook.
-    pub pulls: bool,
-    /// Which streams it follows: `logs/*`.
+    /// Whether workers are woken by an event on a stream instead of by a webhook.
+    pub is_pull_wake: bool,
+    /// The pattern of the streams that it follows, such as `logs/*`.
     pub pattern: String,
     /// The URL of the webhook, or the name of the wake stream.
     pub target: String,
 }
 
-/// What the server says of a subscription.
+/// The state of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionDetails {
-    /// `active`, or `failed` while an attempt is awaited.
+    /// `active`, or `failed` until the next attempt succeeds.
     pub status: String,
-    /// Counts the wakes.
+    /// Incremented with every wake.
     pub generation: u64,
-    /// Why the last attempt failed.
+    /// The error of the last attempt.
     pub last_error: Option<String>,
-    /// When the next attempt is made, as RFC 3339 says it.
+    /// The time of the next attempt, in the format of RFC 3339.
     pub next_attempt_at: Option<String>,
-    /// The streams that it follows, each with the offset that has been acknowledged.
+    /// The streams that it follows, each with the acknowledged offset.
     pub cursors: Vec<[String; 2]>,
 }
 
 impl SubscriptionDetails {
-    /// Reads them by name, which takes less code than a derived reader; `None` for anything else.
+    /// Parses the response; `None` if a required field is missing. Takes less code than a derived deserializer.
     pub fn parse(json: &str) -> Option<Self> {
-        let said: Value = serde_json::from_str(json).ok()?;
+        let body: Value = serde_json::from_str(json).ok()?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let cursors = said["streams"].as_array()?.iter().map(|stream| {
+        let cursors = body["streams"].as_array()?.iter().map(|stream| {
             let part = |name: &str| text(&stream[name]).unwrap_or_default();
             [part("path"), part("acked_offset")]
         });
         Some(Self {
-            status: text(&said["status"])?,
-            generation: said["generation"].as_u64()?,
-            last_error: text(&said["last_error"]),
-            next_attempt_at: text(&said["next_attempt_at"]),
+            status: text(&body["status"])?,
+            generation: body["generation"].as_u64()?,
+            last_error: text(&body["last_error"]),
+            next_attempt_at: text(&body["next_attempt_at"]),
             cursors: cursors.collect(),
         })
     }
 }
 
 impl SubscriptionForm {
-    /// Whether it has an id, which every request needs.
-    pub fn is_named(&self) -> bool {
+    /// Whether the required id is filled in.
+    pub fn has_id(&self) -> bool {
         !self.id.trim().is_empty()
     }
 
@@ -65,12 +65,12 @@ impl SubscriptionForm {
         ApiRequest::new(method, format!("/v1/stream/__ds/subscriptions/{id}"))
     }
 
-    /// Show it.
+    /// The request that reads the subscription.
     pub fn show(&self) -> ApiRequest {
         self.request("GET")
     }
 
-    /// Delete it.
+    /// The request that deletes the subscription.
     pub fn delete(&self) -> ApiRequest {
         ApiRequest {
             confirmation: Confirmation::NoContent,
@@ -78,11 +78,11 @@ impl SubscriptionForm {
         }
     }
 
-    /// Make it.
+    /// The request that creates the subscription.
     pub fn create(&self) -> ApiRequest {
         let text = |text: &str| serde_json::to_string(text.trim()).unwrap_or_default();
         let (pattern, target) = (text(&self.pattern), text(&self.target));
-        let body = if self.pulls {
+        let body = if self.is_pull_wake {
             format!(r#"{{"type":"pull-wake","pattern":{pattern},"wake_stream":{target}}}"#)
         } else {
             format!(r#"{{"type":"webhook","pattern":{pattern},"webhook":{{"url":{target}}}}}"#)
@@ -97,17 +97,17 @@ impl SubscriptionForm {
 mod tests {
     use super::*;
 
-    fn form(pulls: bool) -> SubscriptionForm {
+    fn form(is_pull_wake: bool) -> SubscriptionForm {
         SubscriptionForm {
             id: " a b ".to_owned(),
-            pulls,
+            is_pull_wake,
             pattern: "logs/\"*".to_owned(),
             target: "wake/jobs".to_owned(),
         }
     }
 
     #[test]
-    fn each_kind_has_its_body_and_every_request_its_line() {
+    fn requests_have_the_body_of_their_kind_and_a_curl_command() {
         let line = |request: ApiRequest| request.curl("O");
         assert_eq!(
             line(form(false).create()),
@@ -125,16 +125,16 @@ mod tests {
             line(form(true).delete()),
             "curl -X DELETE O/v1/stream/__ds/subscriptions/a%20b"
         );
-        assert!(form(true).is_named() && !SubscriptionForm::default().is_named());
+        assert!(form(true).has_id() && !SubscriptionForm::default().has_id());
     }
 
     #[test]
-    fn what_the_server_says_is_read() {
-        let said = r#"{"id":"jobs","subscription_id":"jobs","type":"pull-wake","pattern":"jobs/**",
+    fn details_of_a_subscription_are_parsed() {
+        let body = r#"{"id":"jobs","subscription_id":"jobs","type":"pull-wake","pattern":"jobs/**",
             "streams":[{"path":"jobs/a","link_type":"glob","acked_offset":"0000000000000003"}],"webhook":null,
             "wake_stream":"wake/jobs","lease_ttl_ms":30000,"created_at":"2026-01-01T00:00:00Z","status":"failed",
             "description":null,"generation":4,"next_attempt_at":"2026-01-01T00:00:01Z","last_error":"no such stream"}"#;
-        let details = SubscriptionDetails::parse(said).unwrap();
+        let details = SubscriptionDetails::parse(body).unwrap();
         assert_eq!((details.status.as_str(), details.generation), ("failed", 4));
         assert_eq!(details.last_error.as_deref(), Some("no such stream"));
         assert_eq!(details.cursors, [["jobs/a", "0000000000000003"]]);

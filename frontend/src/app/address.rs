@@ -73,8 +73,8 @@ mod tests {
     }
 
     #[test]
-    fn a_link_counts_before_the_own_choice_and_only_for_what_it_names() {
-        let own = Preferences {
+    fn preferences_of_a_link_override_the_stored_ones() {
+        let stored = Preferences {
             theme: Some(Theme::Dark),
             language: Some(Language::English),
         };
@@ -83,11 +83,11 @@ mod tests {
             theme: Some(Theme::Dark),
             language: Some(Language::Korean),
         };
-        assert_eq!(link.or(own), expected);
+        assert_eq!(link.or(stored), expected);
         assert_eq!(
             Address::parse("?theme=auto", &PAGES)
                 .preferences
-                .or(own)
+                .or(stored)
                 .theme,
             Some(Theme::Auto)
         );

@@ -1,4 +1,4 @@
-//! The help: what the page that is shown says about itself, its keys, and whether they do anything.
+//! The help: the current page's own help, its keys, and the switch for single-key shortcuts.
 
 use leptos::html::Dialog;
 use leptos::prelude::*;

@@ -1,4 +1,4 @@
-//! Keys: `?` opens the help, others are those of the page that is shown; Escape leaves a field.
+//! Keys: `?` opens the help, Escape removes the focus from a field, all others are defined by the current page.
 //!
 //! Single keys can be switched off, as speech input types them by accident (WCAG 2.1.4).
 
@@ -25,7 +25,7 @@ pub(super) fn on_key(shell: Shell, event: &web_sys::KeyboardEvent) {
         if event.key() == "Escape"
             && let Some(field) = element.and_then(|it| it.dyn_into::<web_sys::HtmlElement>().ok())
         {
-            // Tab goes on from here.
+            // The position for Tab is kept.
             field.blur().ok();
         }
         return;

@@ -24,7 +24,7 @@ pub fn Nav() -> impl IntoView {
 /// A link to a page.
 #[component]
 pub fn PageLink(
-    /// Where it leads.
+    /// The target of the link.
     page: &'static DashboardPage,
 ) -> impl IntoView {
     let shell = expect_context::<Shell>();

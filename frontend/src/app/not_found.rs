@@ -1,4 +1,4 @@
-//! What is shown at an address that names nothing: what was asked for, and links to what there is.
+//! The page for unknown addresses: shows the requested path and links to all pages.
 
 use leptos::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::app::nav::{Choices, Nav, PageLink};
 use crate::browser;
 use crate::widgets::views::CollectAny;
 
-/// The row of the page that is at no address of its own.
+/// The page for unknown addresses, which is not in the table of pages.
 pub(super) static NOT_FOUND: DashboardPage = DashboardPage {
     name: "",
     label: |language| SharedText::of(language).not_found,

@@ -12,11 +12,11 @@ pub type PageText = fn(Language) -> &'static str;
 /// A page of the dashboard.
 #[derive(Debug)]
 pub struct DashboardPage {
-    /// Its name in the address (`?page=streams`) and in the ids that tests use; the page for unknown addresses has none.
+    /// Its name in the address (`?page=streams`) and in the ids that tests use; empty for the page for unknown addresses.
     pub name: &'static str,
     /// The text of a link to it.
     pub label: PageText,
-    /// The title of the window, which may name what is open.
+    /// The title of the window, which may contain the name of the open stream.
     pub title: fn(Language, &Query) -> String,
     /// Whether a link opens what was last open on the page, instead of its start.
     pub resumes: bool,

@@ -9,7 +9,7 @@ pub(super) const THEME: &str = "theme";
 /// The query parameter of the language.
 pub(super) const LANGUAGE: &str = "lang";
 
-/// Theme and language, as far as an address or a person asks for them.
+/// Theme and language, each `None` if not specified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Preferences {
     /// Light, dark, or the system's setting.
@@ -34,14 +34,14 @@ impl Preferences {
         preferences
     }
 
-    /// The query with these preferences behind it: only what is asked for.
+    /// Appends these preferences to a query.
     pub fn add_to(self, query: Query) -> Query {
         query
             .with_some(THEME, self.theme.map(Theme::name))
             .with_some(LANGUAGE, self.language.map(Language::name))
     }
 
-    /// These preferences, and `other` where they ask for nothing.
+    /// These preferences, with missing ones taken from `other`.
     pub fn or(self, other: Self) -> Self {
         Self {
             theme: self.theme.or(other.theme),

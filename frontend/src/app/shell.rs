@@ -20,7 +20,7 @@ use crate::widgets::command::CopyLabels;
 const LANGUAGE_KEY: &str = "tailwater.language";
 const THEME_KEY: &str = "tailwater.theme";
 const SHORTCUTS_KEY: &str = "tailwater.shortcuts";
-/// What is stored while single keys do nothing.
+/// The stored value while single-key shortcuts are off.
 const OFF: &str = "off";
 
 /// State shared by all pages: the current page, what is open on each page, theme and language.
@@ -29,15 +29,15 @@ pub struct Shell {
     page: RwSignal<&'static DashboardPage>,
     /// What is open on each page, in the order of the table.
     queries: RwSignal<Vec<Query>>,
-    /// Theme and language as the address has them; they hold for this visit.
-    asked: RwSignal<Preferences>,
-    /// The person's own choice of theme and language, which is kept for the next visit.
-    own: RwSignal<Preferences>,
+    /// Theme and language of the address, which apply to this visit.
+    from_address: RwSignal<Preferences>,
+    /// The theme and language that the user selected, which are stored for later visits.
+    stored: RwSignal<Preferences>,
     /// The theme in use.
     pub theme: Memo<Theme>,
     /// The language in use.
     pub language: Memo<Language>,
-    /// Whether single keys do something; change it with [`Shell::use_shortcuts`].
+    /// Whether single-key shortcuts are on; change it with [`Shell::use_shortcuts`].
     pub shortcuts: RwSignal<bool>,
     /// Whether the help is open.
     pub help_is_open: RwSignal<bool>,
@@ -98,7 +98,7 @@ impl Shell {
         let address = Address {
             page: index(page),
             query: query.clone(),
-            preferences: self.asked.get(),
+            preferences: self.from_address.get(),
         };
         browser::address(&address.to_search(&names()))
     }
@@ -124,7 +124,7 @@ impl Shell {
         });
     }
 
-    /// The person's own choice of theme or language: it is kept, and links have it from now on.
+    /// Selects a theme or a language, stores it, and includes it in links from now on.
     pub fn choose(&self, chosen: Preferences) {
         if let Some(theme) = chosen.theme {
             browser::store(THEME_KEY, theme.name());
@@ -132,15 +132,16 @@ impl Shell {
         if let Some(language) = chosen.language {
             browser::store(LANGUAGE_KEY, language.name());
         }
-        self.own.update(|own| *own = chosen.or(*own));
-        self.asked.update(|asked| *asked = chosen.or(*asked));
+        self.stored.update(|stored| *stored = chosen.or(*stored));
+        self.from_address
+            .update(|linked| *linked = chosen.or(*linked));
         let page = self.page.get_untracked();
         if page != &NOT_FOUND {
             self.show(page, HistoryChange::Replace);
         }
     }
 
-    /// Switches single keys on or off, for the next visit, too.
+    /// Switches single-key shortcuts on or off, and stores the choice for later visits.
     pub fn use_shortcuts(&self, on: bool) {
         browser::store(SHORTCUTS_KEY, if on { "on" } else { OFF });
         self.shortcuts.set(on);
@@ -160,7 +161,7 @@ impl Shell {
         let address = untrack(|| Address {
             page: index(page.name),
             query: self.query(page.name),
-            preferences: self.asked.get(),
+            preferences: self.from_address.get(),
         });
         let search = address.to_search(&names());
         match change {
@@ -172,7 +173,7 @@ impl Shell {
     fn set_page(&self, page: &'static DashboardPage) {
         if self.page.get_untracked() != page {
             self.page.set(page);
-            // The link that led here is gone with its page.
+            // The link that was activated was removed with its page.
             browser::refocus("page-name");
         }
     }
@@ -181,7 +182,7 @@ impl Shell {
     fn follow_address(&self) {
         let address = Address::parse(&browser::query(), &names());
         let page = page_at(&address);
-        self.asked.set(address.preferences);
+        self.from_address.set(address.preferences);
         if page != &NOT_FOUND {
             self.remember(page.name, address.query);
         }
@@ -222,18 +223,18 @@ pub fn mount() {
 fn DashboardFrame() -> impl IntoView {
     let address = Address::parse(&browser::query(), &names());
     let page = page_at(&address);
-    let asked = RwSignal::new(address.preferences);
-    let own = RwSignal::new(Preferences {
+    let from_address = RwSignal::new(address.preferences);
+    let stored = RwSignal::new(Preferences {
         theme: browser::stored(THEME_KEY).and_then(|name| Theme::from_name(&name)),
         language: browser::stored(LANGUAGE_KEY).and_then(|name| Language::from_name(&name)),
     });
     let of_browser = Language::first_of(browser::languages().iter().map(String::as_str));
-    let chosen = move || asked.get().or(own.get());
+    let chosen = move || from_address.get().or(stored.get());
     let shell = Shell {
         page: RwSignal::new(page),
         queries: RwSignal::new(vec![Query::default(); PAGES.len()]),
-        asked,
-        own,
+        from_address,
+        stored,
         theme: Memo::new(move |_| chosen().theme.unwrap_or_default()),
         language: Memo::new(move |_| chosen().language.unwrap_or(of_browser)),
         shortcuts: RwSignal::new(browser::stored(SHORTCUTS_KEY).as_deref() != Some(OFF)),
@@ -283,7 +284,7 @@ fn follow_theme(shell: Shell) {
         }
         shell.colours.notify();
     });
-    // `auto` follows the system while the page is open, and so do forced colours.
+    // The system's colour scheme and forced colours can change while the page is open.
     let on_change = Closure::<dyn Fn()>::new(move || shell.colours.notify());
     for media in ["(prefers-color-scheme: dark)", "(forced-colors: active)"] {
         if let Ok(Some(media)) = browser::window().match_media(media) {
@@ -292,6 +293,6 @@ fn follow_theme(shell: Shell) {
                 .ok();
         }
     }
-    // As long as the page lives.
+    // Needed until the page is unloaded.
     on_change.forget();
 }

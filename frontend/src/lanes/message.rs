@@ -1,4 +1,4 @@
-//! What page and workers say to each other, encoded with postcard.
+//! The messages between the page and its workers, encoded with postcard.
 
 use std::time::Duration;
 
@@ -11,67 +11,67 @@ use super::report::LaneReport;
 /// From the page to a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum PageMessage {
-    /// Follow a stream; a former reader in the same place ends.
+    /// Starts a reader; it replaces the reader in the same seat.
     Start {
-        /// Its place.
+        /// The seat of the reader.
         seat: ReaderSeat,
-        /// Which reader in that place this is; its reports carry the same number.
+        /// The number of the reader, which its reports carry.
         run: u32,
         /// The stream's URL.
         url: String,
-        /// How to follow it.
+        /// The options of the lane.
         options: LaneOptions,
-        /// `performance.timeOrigin` of the page, ms; all times handed over count from there.
+        /// `performance.timeOrigin` of the page, ms; all reported times are relative to it.
         page_origin_ms: f64,
     },
-    /// Poll at another interval.
+    /// Changes the poll interval of a lane.
     PollInterval {
         /// The lane.
         lane: Technique,
-        /// From request to request, ms.
+        /// The poll interval, ms.
         interval_ms: f64,
     },
-    /// End a reader.
+    /// Stops a reader.
     Stop {
-        /// Its place.
+        /// The seat of the reader.
         seat: ReaderSeat,
     },
 }
 
-/// One of the two readers of a lane.
+/// Identifies a reader: each lane has at most one for each role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReaderSeat {
-    /// The lane, and the technique by which its readers follow.
+    /// The lane, and the technique of its readers.
     pub lane: Technique,
-    /// What the reader is for.
+    /// The role of the reader.
     pub role: ReaderRole,
 }
 
-/// What a reader is for.
+/// The role of a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReaderRole {
-    /// It is the lane.
+    /// Reads the stream of the lane.
     Lane,
-    /// Its way is known: no delay, few events. What its events take beyond that is the browser's own time for a piece of an
-    /// answer or a frame.
+    /// Reads a stream with few events, without added delay, so that its transit time is known. The remaining latency of
+    /// its events is the time that the browser itself takes for a chunk or a frame.
     Null,
 }
 
-/// How a lane follows its stream.
+/// The options of a reader.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LaneOptions {
-    /// Where to begin.
+    /// The position to start at.
     pub from: Token,
-    /// From poll to poll, ms.
+    /// The poll interval, ms.
     pub interval_ms: f64,
-    /// How long the server should hold a long-poll, s.
+    /// The time that the server may hold a long-poll, s.
     pub hold_s: f64,
-    /// Seed of the pauses after a fault.
+    /// The seed of the backoff.
     pub seed: u64,
 }
 
 impl LaneOptions {
-    /// As the client takes them; the lane of a technique never falls back to another one.
+    /// The client's options; a lane never falls back to another technique.
     pub fn follow_options(&self, technique: Technique) -> FollowOptions {
         FollowOptions {
             technique,
@@ -85,7 +85,7 @@ impl LaneOptions {
     }
 }
 
-/// A duration of so many milliseconds; what is no duration is zero.
+/// Converts milliseconds to a duration; zero if they are negative or not finite.
 pub fn duration_ms(ms: f64) -> Duration {
     Duration::try_from_secs_f64(ms / 1_000.0).unwrap_or_default()
 }
@@ -93,20 +93,20 @@ pub fn duration_ms(ms: f64) -> Duration {
 /// From a worker to the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkerMessage {
-    /// Whose.
+    /// The seat of the reader.
     pub seat: ReaderSeat,
     /// The number of the reader.
     pub run: u32,
-    /// What happened since the last message, in order.
+    /// The reports since the last message, in order.
     pub reports: Vec<ReaderReport>,
 }
 
-/// What a reader hands over.
+/// A report of a reader.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ReaderReport {
-    /// Something happened in the lane.
+    /// A report of the follower.
     Lane(LaneReport),
-    /// The browser's own time for one request and its answer.
+    /// The time that the browser itself took for one request and its response.
     Client(ClientTime),
     /// An event of the null reader.
     Null {
@@ -115,16 +115,16 @@ pub enum ReaderReport {
         /// When it was appended, microseconds on the server's clock.
         sent_us: u64,
     },
-    /// A timer of the reader's thread fired so much too late, ms.
-    LoopLate(f64),
+    /// The delay of a timer on the reader's thread, ms.
+    TimerDelay(f64),
 }
 
-/// The browser's own time for a request, apart from the network's. Source: Resource Timing, as the worker reads it.
+/// The time that the browser itself takes for a request, without the network, from Resource Timing.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct ClientTime {
-    /// From the script's request to the first byte that leaves, ms.
+    /// From the script's request until its first byte is sent, ms.
     pub up_ms: f64,
-    /// From the last byte that arrived to the script, ms.
+    /// From the arrival of the last byte until the script receives it, ms.
     pub down_ms: f64,
 }
 
@@ -136,7 +136,7 @@ mod tests {
     use tailwater_protocol::Data;
 
     #[test]
-    fn messages_survive_the_way_between_page_and_worker() {
+    fn messages_round_trip_through_postcard() {
         let mut cutter = Cutter::default();
         let texts = ["{\"seq\":7,\"due_us\":1000,\"sent_us\":1010}", "\"plain\""];
         let batch = ReceivedBatch {
@@ -161,7 +161,7 @@ mod tests {
                     at_ms: 13.0,
                     fault: Some("gone".to_owned()),
                 }),
-                ReaderReport::LoopLate(0.25),
+                ReaderReport::TimerDelay(0.25),
             ],
         };
         let bytes = postcard::to_allocvec(&message).unwrap();

@@ -1,7 +1,7 @@
-//! The readers of lanes, in workers where the browser allows it: each follows one stream and hands over what happened.
+//! The readers of the lanes, which run in workers if the browser supports them.
 //!
-//! A worker stamps arrivals, cuts what arrived into messages and measures the browser's own time; the page receives all of
-//! that in batches, at most ten a second, and draws. Page and workers run the same WebAssembly module.
+//! A worker records arrival times, splits received data into messages and measures the time that the browser itself takes.
+//! It sends its reports to the page in batches, at most ten per second. Page and workers run the same WebAssembly module.
 
 pub mod message;
 pub mod pieces;
@@ -17,14 +17,14 @@ pub mod worker;
 
 pub use report::{CutBatch, LaneReport};
 
-/// Where the lanes' readers run.
+/// The threads on which the readers run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ReaderPlace {
-    /// Each in a worker of its own.
+    /// One worker for each lane.
     #[default]
     OwnWorkers,
-    /// All in one worker: the machine has one processor.
+    /// One worker for all lanes, because the machine has one processor.
     OneWorker,
-    /// On the page's own thread, beside everything else: the browser gave no worker.
+    /// The page's own thread, because no workers are available.
     Page,
 }

@@ -1,4 +1,4 @@
-//! Cuts received data into messages, the same for every lane, however its bytes were chunked.
+//! Splits received data into messages, independently of chunk boundaries.
 
 use serde::{Deserialize, Serialize};
 use tailwater_protocol::Data;

@@ -1,4 +1,4 @@
-//! One reader: a follower, the messages cut from what it brings, and the browser's own time.
+//! One reader: follows a stream, splits its data into messages, and measures the time that the browser itself takes.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -15,49 +15,52 @@ use super::pieces::Cutter;
 use super::report::LaneReport;
 use crate::browser;
 
-/// Between two looks at how late timers fire, ms.
-const LOOP_EVERY_MS: f64 = 100.0;
+/// Interval in which the delay of timers is measured, ms.
+const TIMER_MS: f64 = 100.0;
 
-/// Completed requests whose times have not come yet.
+/// The most completed requests without an entry in Resource Timing that are kept.
 const COMPLETED_MAX: usize = 256;
 
-/// Receives what a reader reports.
+/// Receives the reports of a reader.
 type OnReport = Rc<dyn Fn(ReaderReport)>;
 
-/// Follows one stream; dropping it ends that.
+/// Follows one stream until it is dropped.
 #[derive(Debug)]
 pub(super) struct LaneReader {
     follower: Follower,
-    watch: Option<AbortHandle>,
+    timer_task: Option<AbortHandle>,
 }
 
 impl LaneReader {
-    /// Begins to follow.
+    /// Starts following a stream.
     ///
     /// - `url`: of the stream, absolute.
-    /// - `ahead_ms`: this thread's `performance.timeOrigin` minus the page's.
-    /// - `on_report`: receives all that happens, in order; times are on the page's clock.
+    /// - `origin_offset_ms`: this thread's `performance.timeOrigin` minus the page's.
+    /// - `on_report`: receives the reports in order; times are on the page's clock.
     pub(super) fn start(
         seat: ReaderSeat,
         url: &str,
         options: &LaneOptions,
-        ahead_ms: f64,
+        origin_offset_ms: f64,
         on_report: OnReport,
     ) -> Self {
-        let requests = Rc::new(RequestTimes::new(url, ahead_ms));
-        let watch = (seat.role == ReaderRole::Lane)
-            .then(|| watch_loop(Rc::clone(&on_report), Rc::clone(&requests)));
+        let requests = Rc::new(RequestTimes::new(url, origin_offset_ms));
+        let timer_task = (seat.role == ReaderRole::Lane)
+            .then(|| measure_timers(Rc::clone(&on_report), Rc::clone(&requests)));
         let mut cutter = Cutter::default();
         let options = options.follow_options(seat.lane);
-        let follower = follow_from(url, options, duration_ms(ahead_ms), move |report| {
-            requests.take(&report);
+        let follower = follow_from(url, options, duration_ms(origin_offset_ms), move |report| {
+            requests.record(&report);
             let report = cutter.cut_report(report);
             match seat.role {
                 ReaderRole::Lane => on_report(ReaderReport::Lane(report)),
                 ReaderRole::Null => report_stamps(report, &on_report),
             }
         });
-        Self { follower, watch }
+        Self {
+            follower,
+            timer_task,
+        }
     }
 
     pub(super) fn set_poll_interval(&self, interval_ms: f64) {
@@ -67,33 +70,33 @@ impl LaneReader {
 
 impl Drop for LaneReader {
     fn drop(&mut self) {
-        if let Some(watch) = &self.watch {
-            watch.abort();
+        if let Some(timer_task) = &self.timer_task {
+            timer_task.abort();
         }
     }
 }
 
-/// Reports how late this thread's timers fire, and what requests cost, until it is aborted.
-fn watch_loop(on_report: OnReport, requests: Rc<RequestTimes>) -> AbortHandle {
-    let (watching, watch) = abortable(async move {
+/// Reports the delay of this thread's timers and the times of completed requests, until it is aborted.
+fn measure_timers(on_report: OnReport, requests: Rc<RequestTimes>) -> AbortHandle {
+    let (task, handle) = abortable(async move {
         loop {
-            let due_ms = browser::now_ms() + LOOP_EVERY_MS;
-            browser::sleep(LOOP_EVERY_MS).await;
-            on_report(ReaderReport::LoopLate(
+            let due_ms = browser::now_ms() + TIMER_MS;
+            browser::sleep(TIMER_MS).await;
+            on_report(ReaderReport::TimerDelay(
                 (browser::now_ms() - due_ms).max(0.0),
             ));
-            for time in requests.costs() {
+            for time in requests.completed_times() {
                 on_report(ReaderReport::Client(time));
             }
         }
     });
     spawn_local(async move {
-        let _aborted = watching.await;
+        let _aborted = task.await;
     });
-    watch
+    handle
 }
 
-/// Of a null reader only the times of its live events are of use.
+/// Reports the times of a null reader's events; its other reports are not used.
 fn report_stamps(report: LaneReport, on_report: &OnReport) {
     if let FollowReport::Batch { at_ms, batch, .. } = report {
         let stamps = batch.messages.iter().filter_map(|message| message.stamps);
@@ -103,29 +106,29 @@ fn report_stamps(report: LaneReport, on_report: &OnReport) {
     }
 }
 
-/// Pairs the script's times of requests with those of Resource Timing, which come later.
+/// Matches the script's times of requests with those of Resource Timing, which are available later.
 #[derive(Debug)]
 struct RequestTimes {
     url: String,
-    ahead_ms: f64,
-    /// The request under way and when the script sent it, ms on the page's clock.
+    origin_offset_ms: f64,
+    /// The id of the request in progress and when the script sent it, ms on the page's clock.
     open: Cell<Option<(u64, f64)>>,
-    /// When the script sent completed requests and had their answers, oldest first.
+    /// When the script sent completed requests and received their responses, oldest first.
     completed: RefCell<VecDeque<(f64, f64)>>,
 }
 
 impl RequestTimes {
-    fn new(url: &str, ahead_ms: f64) -> Self {
+    fn new(url: &str, origin_offset_ms: f64) -> Self {
         Self {
             url: url.to_owned(),
-            ahead_ms,
+            origin_offset_ms,
             open: Cell::new(None),
             completed: RefCell::default(),
         }
     }
 
-    /// Notes when polls and long-polls are sent and answered.
-    fn take(&self, report: &FollowReport) {
+    /// Records when polls and long-polls are sent and completed.
+    fn record(&self, report: &FollowReport) {
         match report {
             FollowReport::Requested {
                 id,
@@ -149,27 +152,27 @@ impl RequestTimes {
         }
     }
 
-    /// What the browser itself took for completed requests, as far as their times have come since the last call.
-    fn costs(&self) -> Vec<ClientTime> {
+    /// The time that the browser itself took for requests whose entries became available since the last call.
+    fn completed_times(&self) -> Vec<ClientTime> {
         let mut completed = self.completed.borrow_mut();
         if completed.is_empty() {
             return Vec::new();
         }
         let timings = browser::timings(&self.url);
-        let costs = timings.iter().filter_map(|timing| {
-            let left_ms = timing.request_start() + self.ahead_ms;
-            let arrived_ms = timing.response_end() + self.ahead_ms;
-            // Its request is the one that was sent before and answered after it.
-            let place = completed
-                .iter()
-                .position(|(sent_ms, had_ms)| *sent_ms <= left_ms && arrived_ms <= *had_ms)?;
-            let (sent_ms, had_ms) = completed[place];
-            completed.drain(..=place);
+        let times = timings.iter().filter_map(|timing| {
+            let start_ms = timing.request_start() + self.origin_offset_ms;
+            let end_ms = timing.response_end() + self.origin_offset_ms;
+            // The script sends a request earlier and receives its response later than the network.
+            let index = completed.iter().position(|(sent_ms, received_ms)| {
+                *sent_ms <= start_ms && end_ms <= *received_ms
+            })?;
+            let (sent_ms, received_ms) = completed[index];
+            completed.drain(..=index);
             Some(ClientTime {
-                up_ms: left_ms - sent_ms,
-                down_ms: had_ms - arrived_ms,
+                up_ms: start_ms - sent_ms,
+                down_ms: received_ms - end_ms,
             })
         });
-        costs.collect()
+        times.collect()
     }
 }

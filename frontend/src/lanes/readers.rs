@@ -1,4 +1,4 @@
-//! The page's side: the readers of each lane, in a worker or, where there is none, here.
+//! The page's handle to the readers of all lanes, in workers or on the page's own thread.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,23 +12,23 @@ use super::reader::LaneReader;
 use super::thread::WorkerThread;
 use crate::browser;
 
-/// A reader that runs.
+/// A running reader.
 #[derive(Debug)]
 struct RunningReader {
     seat: ReaderSeat,
     run: u32,
-    /// The reader itself, if it runs on this thread.
-    here: Option<LaneReader>,
+    /// The reader itself, if it runs on the page's thread.
+    local: Option<LaneReader>,
 }
 
-/// The readers of all lanes; they end when this is dropped.
+/// The readers of all lanes, which are stopped when this is dropped.
 pub struct LaneReaders {
     on_report: Box<dyn Fn(Technique, ReaderReport)>,
-    on_move: Box<dyn Fn()>,
-    /// None where the readers run on the page's thread.
+    on_worker_failure: Box<dyn Fn()>,
+    /// Empty if the readers run on the page's thread.
     workers: RefCell<Vec<WorkerThread>>,
     place: Cell<ReaderPlace>,
-    /// Two for each lane at most.
+    /// At most two for each lane.
     running: RefCell<Vec<RunningReader>>,
     runs: Cell<u32>,
 }
@@ -44,11 +44,12 @@ impl std::fmt::Debug for LaneReaders {
 impl LaneReaders {
     /// Starts the workers.
     ///
-    /// - `on_report`: receives what a lane's present readers report, each in order; times are on the page's clock.
-    /// - `on_move`: a worker has failed; from now on readers run on this thread, and none is running.
+    /// - `on_report`: receives the reports of the running readers, in order for each; times are on the page's clock.
+    /// - `on_worker_failure`: called when a worker has failed. All readers are stopped then, and new ones run on this
+    ///   thread.
     pub fn new(
         on_report: impl Fn(Technique, ReaderReport) + 'static,
-        on_move: impl Fn() + 'static,
+        on_worker_failure: impl Fn() + 'static,
     ) -> Rc<Self> {
         let (place, count) = if browser::processors() > 1 {
             (ReaderPlace::OwnWorkers, Technique::COUNT)
@@ -57,13 +58,13 @@ impl LaneReaders {
         };
         let readers = Rc::new(Self {
             on_report: Box::new(on_report),
-            on_move: Box::new(on_move),
+            on_worker_failure: Box::new(on_worker_failure),
             workers: RefCell::default(),
             place: Cell::new(place),
             running: RefCell::default(),
             runs: Cell::new(0),
         });
-        let workers: Result<Vec<_>, _> = (0..count).map(|_| readers.worker()).collect();
+        let workers: Result<Vec<_>, _> = (0..count).map(|_| readers.start_worker()).collect();
         match workers {
             Ok(workers) => *readers.workers.borrow_mut() = workers,
             Err(_) => readers.place.set(ReaderPlace::Page),
@@ -71,31 +72,31 @@ impl LaneReaders {
         readers
     }
 
-    fn worker(self: &Rc<Self>) -> Result<WorkerThread, wasm_bindgen::JsValue> {
+    fn start_worker(self: &Rc<Self>) -> Result<WorkerThread, wasm_bindgen::JsValue> {
         let (receiver, failed) = (Rc::downgrade(self), Rc::downgrade(self));
         WorkerThread::start(
             move |message| {
                 if let Some(readers) = receiver.upgrade() {
                     for report in message.reports {
-                        readers.take(message.seat, message.run, report);
+                        readers.forward(message.seat, message.run, report);
                     }
                 }
             },
             move || {
-                // Not at once: the worker that is dropped then is the one that is calling.
+                // Deferred, because it drops the worker that is calling.
                 if let Some(readers) = failed.upgrade() {
-                    spawn_local(async move { readers.move_here() });
+                    spawn_local(async move { readers.move_to_page() });
                 }
             },
         )
     }
 
-    /// Where the readers run.
+    /// The threads on which the readers run.
     pub fn place(&self) -> ReaderPlace {
         self.place.get()
     }
 
-    /// Whether a lane's own reader runs.
+    /// Whether the reader of a lane, other than its null reader, is running.
     pub fn is_running(&self, lane: Technique) -> bool {
         let role = ReaderRole::Lane;
         let seat = ReaderSeat { lane, role };
@@ -105,45 +106,45 @@ impl LaneReaders {
             .any(|reader| reader.seat == seat)
     }
 
-    /// Begins to follow a stream; a former reader in the same place ends.
+    /// Starts a reader; it replaces the reader in the same seat.
     ///
     /// - `url`: of the stream, absolute.
     pub fn start(self: &Rc<Self>, seat: ReaderSeat, url: &str, options: &LaneOptions) {
         self.stop(seat);
         let run = self.runs.get().wrapping_add(1);
         self.runs.set(run);
-        let is_sent = self.with_worker(seat.lane, || PageMessage::Start {
+        let is_sent = self.send(seat.lane, || PageMessage::Start {
             seat,
             run,
             url: url.to_owned(),
             options: options.clone(),
             page_origin_ms: browser::performance().time_origin(),
         });
-        let here = (!is_sent).then(|| {
+        let local = (!is_sent).then(|| {
             let receiver = Rc::downgrade(self);
             let on_report = Rc::new(move |report| {
                 if let Some(readers) = receiver.upgrade() {
-                    readers.take(seat, run, report);
+                    readers.forward(seat, run, report);
                 }
             });
             LaneReader::start(seat, url, options, 0.0, on_report)
         });
-        let reader = RunningReader { seat, run, here };
+        let reader = RunningReader { seat, run, local };
         self.running.borrow_mut().push(reader);
     }
 
-    /// Polls at another interval.
+    /// Changes the poll interval of a lane.
     pub fn set_poll_interval(&self, lane: Technique, interval_ms: f64) {
-        self.with_worker(lane, || PageMessage::PollInterval { lane, interval_ms });
+        self.send(lane, || PageMessage::PollInterval { lane, interval_ms });
         let (running, role) = (self.running.borrow(), ReaderRole::Lane);
         let seat = ReaderSeat { lane, role };
         let reader = running.iter().find(|reader| reader.seat == seat);
-        if let Some(here) = reader.and_then(|reader| reader.here.as_ref()) {
-            here.set_poll_interval(interval_ms);
+        if let Some(local) = reader.and_then(|reader| reader.local.as_ref()) {
+            local.set_poll_interval(interval_ms);
         }
     }
 
-    /// Ends the readers of a lane; nothing more is reported of them.
+    /// Stops the readers of a lane; their later reports are dropped.
     pub fn stop_lane(&self, lane: Technique) {
         for role in [ReaderRole::Lane, ReaderRole::Null] {
             self.stop(ReaderSeat { lane, role });
@@ -158,24 +159,24 @@ impl LaneReaders {
             .position(|one| one.seat == seat);
         if let Some(index) = index {
             let _former = self.running.borrow_mut().swap_remove(index);
-            self.with_worker(seat.lane, || PageMessage::Stop { seat });
+            self.send(seat.lane, || PageMessage::Stop { seat });
         }
     }
 
-    /// Passes on what a reader reports, unless another one has taken its place.
-    fn take(&self, seat: ReaderSeat, run: u32, report: ReaderReport) {
-        let is_present = self
+    /// Forwards a report, unless its reader was stopped or replaced.
+    fn forward(&self, seat: ReaderSeat, run: u32, report: ReaderReport) {
+        let is_running = self
             .running
             .borrow()
             .iter()
             .any(|reader| reader.seat == seat && reader.run == run);
-        if is_present {
+        if is_running {
             (self.on_report)(seat.lane, report);
         }
     }
 
-    /// Sends a message to the lane's worker; whether there is one.
-    fn with_worker(&self, lane: Technique, message: impl FnOnce() -> PageMessage) -> bool {
+    /// Sends a message to the worker of a lane, and returns whether there is one.
+    fn send(&self, lane: Technique, message: impl FnOnce() -> PageMessage) -> bool {
         let workers = self.workers.borrow();
         let Some(last) = workers.len().checked_sub(1) else {
             return false;
@@ -184,11 +185,11 @@ impl LaneReaders {
         true
     }
 
-    fn move_here(&self) {
+    fn move_to_page(&self) {
         if self.place.replace(ReaderPlace::Page) != ReaderPlace::Page {
             self.running.take();
             self.workers.take();
-            (self.on_move)();
+            (self.on_worker_failure)();
         }
     }
 }

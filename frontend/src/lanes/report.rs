@@ -1,4 +1,4 @@
-//! What a lane's reader hands over: the follower's reports with messages cut and stamped, and the browser's own time.
+//! The reports of a lane's follower, with batches split into messages.
 
 use serde::{Deserialize, Serialize};
 use tailwater_client::{FollowReport, ReceivedBatch};
@@ -6,30 +6,30 @@ use tailwater_protocol::Token;
 
 use super::pieces::{CutMessage, Cutter};
 
-/// What happened in a lane, its batches cut into messages.
+/// A report of a lane's follower, with its batch split into messages.
 pub type LaneReport = FollowReport<CutBatch>;
 
-/// The messages of a batch as the page counts them.
+/// A batch split into messages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CutBatch {
-    /// The messages that it completed, in order.
+    /// The messages that the batch completed, in order.
     pub messages: Vec<CutMessage>,
-    /// Bytes of data that arrived, those of unfinished messages included.
+    /// Number of bytes received, including those of an unfinished message.
     pub bytes: usize,
-    /// Bytes of a message that is not finished yet: a line of a text or binary stream without its end.
+    /// Number of bytes of the unfinished message: a line of a text or binary stream without its end.
     pub unfinished_bytes: usize,
-    /// The beginning of the last message that it completed; empty if there is none.
+    /// The beginning of the last completed message; empty if there is none.
     pub preview: String,
     /// The position after the batch.
     pub next: Token,
-    /// Whether that position was the tail when the answer was made.
+    /// Whether that position was the tail when the server responded.
     pub up_to_date: bool,
-    /// Whether the stream is closed and this is its end.
+    /// Whether the stream is closed and the batch ends at its end.
     pub closed: bool,
 }
 
 impl Cutter {
-    /// The report with its batch cut into messages.
+    /// Splits the batch of a report into messages.
     pub fn cut_report(&mut self, report: FollowReport) -> LaneReport {
         report.map_batch(|batch| self.cut_batch(&batch))
     }

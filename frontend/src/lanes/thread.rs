@@ -1,4 +1,4 @@
-//! A worker as the page sees it: started with the page's own module, and given messages once it listens.
+//! The page's handle to a worker, which runs the same module as the page.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use web_sys::{Event, MessageEvent, Worker, WorkerOptions, WorkerType};
 
 use super::message::{PageMessage, WorkerMessage};
 
-/// The script that starts a worker, beside the page's bindings.
+/// The script that starts a worker, relative to the URL of the page's bindings.
 const SCRIPT: &str = "worker.js";
 
 #[wasm_bindgen]
@@ -25,12 +25,12 @@ extern "C" {
     static IMPORT_META: ImportMeta;
 }
 
-/// A worker; it ends when this is dropped.
+/// A worker, which is terminated when this is dropped.
 #[derive(Debug)]
 pub(super) struct WorkerThread {
     worker: Worker,
-    /// What was sent before the worker listened; `None` once it does.
-    waiting: Rc<RefCell<Option<Vec<PageMessage>>>>,
+    /// Messages sent before the worker is ready; `None` once it is.
+    pending: Rc<RefCell<Option<Vec<PageMessage>>>>,
     _on_message: Closure<dyn FnMut(MessageEvent)>,
     _on_error: Closure<dyn FnMut(Event)>,
 }
@@ -38,11 +38,11 @@ pub(super) struct WorkerThread {
 impl WorkerThread {
     /// Starts a worker.
     ///
-    /// - `on_message`: receives what it sends.
-    /// - `on_failure`: it could not be started, or has stopped by a fault.
+    /// - `on_message`: receives its messages.
+    /// - `on_failure`: called if it can't be started, or after an uncaught error.
     ///
     /// # Errors
-    /// What the browser threw, if it gives no workers at all.
+    /// The exception of the browser, if it does not support workers.
     pub(super) fn start(
         on_message: impl Fn(WorkerMessage) + 'static,
         on_failure: impl Fn() + 'static,
@@ -52,8 +52,8 @@ impl WorkerThread {
         let options = WorkerOptions::new();
         options.set_type(WorkerType::Module);
         let worker = Worker::new_with_options(&script.href(), &options)?;
-        let waiting = Rc::new(RefCell::new(Some(Vec::new())));
-        let (queue, receiver) = (Rc::clone(&waiting), worker.clone());
+        let pending = Rc::new(RefCell::new(Some(Vec::new())));
+        let (queue, receiver) = (Rc::clone(&pending), worker.clone());
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             match event.data().dyn_into::<Uint8Array>() {
                 Ok(bytes) => {
@@ -61,7 +61,7 @@ impl WorkerThread {
                         on_message(message);
                     }
                 }
-                // Its first message only says that it listens.
+                // The first message is `true`: the worker is ready.
                 Err(_) => {
                     for message in queue.take().unwrap_or_default() {
                         post(&receiver, &message);
@@ -75,16 +75,16 @@ impl WorkerThread {
         worker.post_message(&Array::of2(&bindings, &wasm_bindgen::module()))?;
         Ok(Self {
             worker,
-            waiting,
+            pending,
             _on_message: on_message,
             _on_error: on_error,
         })
     }
 
-    /// Sends a message, or keeps it until the worker listens.
+    /// Sends a message, or queues it until the worker is ready.
     pub(super) fn send(&self, message: PageMessage) {
-        match self.waiting.borrow_mut().as_mut() {
-            Some(waiting) => waiting.push(message),
+        match self.pending.borrow_mut().as_mut() {
+            Some(pending) => pending.push(message),
             None => post(&self.worker, &message),
         }
     }
@@ -99,7 +99,7 @@ impl Drop for WorkerThread {
 }
 
 fn post(worker: &Worker, message: &PageMessage) {
-    // Texts and numbers can always be encoded, and bytes can always be sent.
+    // Encoding strings and numbers can't fail, nor can posting bytes.
     let bytes = postcard::to_allocvec(message).unwrap_or_default();
     worker.post_message(&Uint8Array::from(&bytes[..])).ok();
 }

@@ -1,4 +1,4 @@
-//! Inside of a worker: its readers, and the batches in which they hand over what happened.
+//! The main function of a worker: runs readers, and sends their reports to the page in batches.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,32 +13,32 @@ use super::message::{PageMessage, ReaderReport, ReaderRole, ReaderSeat, WorkerMe
 use super::reader::LaneReader;
 use crate::browser;
 
-/// Between two messages to the page, ms.
+/// The minimum interval between two messages of a reader to the page, ms.
 const BATCH_MS: f64 = 100.0;
 
-/// The worker's global object, if this runs in one.
+/// The worker's global object; `None` outside of a worker.
 pub fn scope() -> Option<DedicatedWorkerGlobalScope> {
     js_sys::global().dyn_into().ok()
 }
 
-/// Does what the page asks for, until it ends the worker.
+/// Handles the messages of the page until the worker is terminated.
 pub fn run(scope: &DedicatedWorkerGlobalScope) {
     let readers = RefCell::new(Vec::new());
     let page = scope.clone();
     let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
         let bytes = event.data().unchecked_into::<Uint8Array>().to_vec();
         if let Ok(message) = postcard::from_bytes(&bytes) {
-            take(&page, &mut readers.borrow_mut(), message);
+            handle(&page, &mut readers.borrow_mut(), message);
         }
     });
     scope.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-    // It is called as long as the worker lives.
+    // Needed until the worker is terminated.
     on_message.forget();
-    // Tells the page that this listens.
+    // Notifies the page that the worker is ready.
     scope.post_message(&true.into()).ok();
 }
 
-fn take(
+fn handle(
     page: &DedicatedWorkerGlobalScope,
     readers: &mut Vec<(ReaderSeat, LaneReader)>,
     message: PageMessage,
@@ -51,28 +51,28 @@ fn take(
             options,
             page_origin_ms,
         } => {
-            let outbox = Rc::new(Outbox::new(page.clone(), seat, run));
-            let ahead_ms = browser::performance().time_origin() - page_origin_ms;
-            let on_report = Rc::new(move |report| outbox.put(report));
-            let reader = LaneReader::start(seat, &url, &options, ahead_ms, on_report);
-            readers.retain(|(one, _)| *one != seat);
+            let sender = Rc::new(ReportSender::new(page.clone(), seat, run));
+            let origin_offset_ms = browser::performance().time_origin() - page_origin_ms;
+            let on_report = Rc::new(move |report| sender.push(report));
+            let reader = LaneReader::start(seat, &url, &options, origin_offset_ms, on_report);
+            readers.retain(|(other, _)| *other != seat);
             readers.push((seat, reader));
         }
         PageMessage::PollInterval { lane, interval_ms } => {
             let role = ReaderRole::Lane;
             let seat = ReaderSeat { lane, role };
-            if let Some((_, reader)) = readers.iter().find(|(one, _)| *one == seat) {
+            if let Some((_, reader)) = readers.iter().find(|(other, _)| *other == seat) {
                 reader.set_poll_interval(interval_ms);
             }
         }
         PageMessage::Stop { seat } => {
-            readers.retain(|(one, _)| *one != seat);
+            readers.retain(|(other, _)| *other != seat);
         }
     }
 }
 
-/// Collects what a reader reports, and sends it ten times a second at most.
-struct Outbox {
+/// Collects the reports of a reader, and sends them at most ten times per second.
+struct ReportSender {
     page: DedicatedWorkerGlobalScope,
     seat: ReaderSeat,
     run: u32,
@@ -81,7 +81,7 @@ struct Outbox {
     is_due: Cell<bool>,
 }
 
-impl Outbox {
+impl ReportSender {
     fn new(page: DedicatedWorkerGlobalScope, seat: ReaderSeat, run: u32) -> Self {
         Self {
             page,
@@ -93,14 +93,14 @@ impl Outbox {
         }
     }
 
-    fn put(self: &Rc<Self>, report: ReaderReport) {
+    fn push(self: &Rc<Self>, report: ReaderReport) {
         self.reports.borrow_mut().push(report);
         if !self.is_due.replace(true) {
-            let outbox = Rc::clone(self);
+            let sender = Rc::clone(self);
             let wait_ms = self.sent_ms.get() + BATCH_MS - browser::now_ms();
             spawn_local(async move {
                 browser::sleep(wait_ms).await;
-                outbox.send();
+                sender.send();
             });
         }
     }
@@ -113,7 +113,7 @@ impl Outbox {
             run: self.run,
             reports: self.reports.take(),
         };
-        // Texts and numbers can always be encoded.
+        // Encoding strings and numbers can't fail.
         let bytes = Uint8Array::from(&postcard::to_allocvec(&message).unwrap_or_default()[..]);
         let buffer = js_sys::Array::of1(&bytes.buffer());
         self.page.post_message_with_transfer(&bytes, &buffer).ok();

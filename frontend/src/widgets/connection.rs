@@ -11,7 +11,7 @@ pub enum ServerConnection {
     Connecting,
     /// The server responds, and the readers are at the tail.
     Live,
-    /// It answers, and the stream is closed: all of it has been read.
+    /// The server responds, and all of the closed stream has been read.
     Closed,
     /// The picture is paused; measuring continues.
     Paused,

@@ -1,10 +1,10 @@
-//! Several views of one kind: as a list of one type, or kept by their keys.
+//! Lists of views: collected into one type, or identified by keys.
 
 use leptos::prelude::*;
 
-/// What makes a list of views.
+/// An iterator or collection of views.
 pub trait CollectAny {
-    /// The views as [`AnyView`]s: a list of any other type would be compiled for that type alone.
+    /// Collects the views as [`AnyView`]s, so that the code of a list is compiled for one type only.
     fn collect_any(self) -> Vec<AnyView>;
 }
 
@@ -18,7 +18,7 @@ where
     }
 }
 
-/// Views that stay the same elements as long as their keys are there.
+/// A list of views, each of which keeps its elements as long as its key is present.
 #[component]
 pub fn KeyedViews(
     /// The keys, in order.

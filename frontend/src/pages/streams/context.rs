@@ -46,7 +46,7 @@ pub struct StreamsContext {
     pub address: Memo<StreamsAddress>,
     /// The list.
     pub listing: RwSignal<Listing>,
-    /// What the server says of itself, as JSON.
+    /// The state of the server, as JSON.
     pub server: RwSignal<String>,
     /// The offset at which the fork form forks; empty for the tail.
     pub fork_at: RwSignal<String>,
@@ -100,7 +100,7 @@ impl StreamsContext {
         Signal::derive(move || text(StreamsText::of(language.get())))
     }
 
-    /// The technique by which a stream is followed; following it when read in a view.
+    /// The technique by which a stream is followed; reactive when read in a view.
     pub fn technique(&self) -> Technique {
         self.address
             .with(|address| address.technique.unwrap_or(DEFAULT_TECHNIQUE))
@@ -118,10 +118,10 @@ impl StreamsContext {
         self.shell.go(PAGE.name, address.to_query(), change);
     }
 
-    /// Opens the form for a new stream, which gets the focus.
-    pub fn begin_stream(&self) {
+    /// Opens the form for a new stream and moves the focus to it.
+    pub fn open_create_form(&self) {
         self.open(HistoryChange::Push, |address| address.stream = None);
-        // Once it is there.
+        // The form exists from the next frame on.
         request_animation_frame(|| browser::focus("create-name"));
     }
 

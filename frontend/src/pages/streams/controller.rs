@@ -87,7 +87,7 @@ pub struct StreamsController {
     showing: Cell<bool>,
     /// The list.
     pub listing: ArcRwSignal<Listing>,
-    /// What the server says of itself, as JSON.
+    /// The state of the server, as JSON.
     pub server: ArcRwSignal<String>,
     /// The details of the open stream.
     pub inspected: ArcRwSignal<Fetched<StreamDetails>>,
@@ -184,7 +184,7 @@ impl StreamsController {
         if self.listing.with_untracked(|listing| listing.page != page) {
             self.listing.update(|listing| listing.show(page));
         }
-        // What it runs on is shown as far as it is known.
+        // If this fails, the previous state remains.
         if let Ok(server) = read_text(ApiRequest::server()).await {
             self.server.set(server);
         }
@@ -230,9 +230,9 @@ impl StreamsController {
         }
     }
 
-    /// Says of the messages that are shown where they lie.
+    /// Updates the positions and times of the messages that are shown.
     fn locate(self: &Rc<Self>, details: &StreamDetails) {
-        if self.fresh.borrow_mut().know(&details.last_messages) {
+        if self.fresh.borrow_mut().set_places(&details.last_messages) {
             self.show();
         }
     }
@@ -264,7 +264,7 @@ impl StreamsController {
         self.follow(Following { technique, from });
     }
 
-    /// Starts following the stream, from the beginning or with another technique.
+    /// Starts following the stream; the messages of the previous follower are removed.
     pub fn follow(self: &Rc<Self>, how: Following) {
         self.unfollow();
         let Some(Ok(name)) = self.address.borrow().stream.as_deref().map(name::named) else {
@@ -291,7 +291,7 @@ impl StreamsController {
         };
         self.inspected.with_untracked(|inspected| {
             if let Some(details) = inspected.loaded() {
-                self.fresh.borrow_mut().know(&details.last_messages);
+                self.fresh.borrow_mut().set_places(&details.last_messages);
             }
         });
         *self.follower.borrow_mut() = Some(follow(&stream_url("", &name), options, on_report));
@@ -373,7 +373,7 @@ async fn read<T: DeserializeOwned>(request: ApiRequest) -> Result<T, ApiError> {
     send(request).await?.json()
 }
 
-/// Sends a request and takes the text of its response.
+/// Sends a request and returns the body of its response as text.
 ///
 /// # Errors
 /// [`ApiError`].

@@ -16,7 +16,7 @@ pub(super) const KEYS: [PageKey; 3] = [
     PageKey {
         label: "N",
         help: |language| StreamsText::of(language).key_new,
-        press: begin_stream,
+        press: open_create_form,
     },
     PageKey {
         label: "A",
@@ -25,10 +25,10 @@ pub(super) const KEYS: [PageKey; 3] = [
     },
 ];
 
-fn begin_stream(press: &KeyPress) -> bool {
+fn open_create_form(press: &KeyPress) -> bool {
     let is_new = press.key == "n";
     if is_new {
-        expect_context::<StreamsContext>().begin_stream();
+        expect_context::<StreamsContext>().open_create_form();
     }
     is_new
 }

@@ -24,7 +24,7 @@ pub fn StreamsPage() -> impl IntoView {
         stream.unwrap_or_default()
     });
     Effect::new(move |before: Option<()>| {
-        // Read, not tracked: a memo that nobody has read does not notify.
+        // `get` instead of `track`: a memo that was never read does not notify.
         chosen.get();
         streams.last_action.track();
         if before.is_some() {

@@ -152,18 +152,18 @@ mod tests {
     }
 
     #[test]
-    fn fields_and_words_contrast_with_what_they_stand_on() {
-        for (property, least) in [
+    fn borders_and_texts_have_enough_contrast() {
+        for (property, ratio_min) in [
             ("--edge", 3.0),
             ("--soft", 4.5),
             ("--danger", 4.5),
             ("--good", 4.5),
         ] {
-            for under in ["--ground", "--raised"] {
+            for background in ["--ground", "--raised"] {
                 let colours = in_the_style_sheet(property);
-                for (colour, under) in colours.into_iter().zip(in_the_style_sheet(under)) {
-                    let ratio = contrast(colour, under);
-                    assert!(ratio >= least, "{property} on {under}: {ratio:.2}");
+                for (colour, behind) in colours.into_iter().zip(in_the_style_sheet(background)) {
+                    let ratio = contrast(colour, behind);
+                    assert!(ratio >= ratio_min, "{property} on {background}: {ratio:.2}");
                 }
             }
         }

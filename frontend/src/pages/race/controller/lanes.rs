@@ -1,4 +1,4 @@
-//! The readers of the lanes: started, stopped, and started again where they fell behind.
+//! Starts and stops the readers of the lanes, and restarts lanes that fell behind.
 
 use std::rc::{Rc, Weak};
 
@@ -24,24 +24,24 @@ impl RaceController {
         self.race_mut().stop_lane(technique, browser::now_ms());
     }
 
-    /// Starts again lanes that the server does not let read on, because they fell behind what it keeps.
+    /// Restarts the lanes whose next messages the server has removed.
     pub(super) fn restart_left_behind(self: &Rc<Self>) {
         let left_behind = self.race().left_behind(&self.start.borrow());
         for (technique, token, position) in left_behind {
             self.race_mut().lanes[technique.index()].skip_to(token.clone(), position);
-            self.read(technique, token);
+            self.start_reader(technique, token);
         }
     }
 
-    /// Starts a lane at `from`, which is so many messages after the common start; without it, where the others are.
+    /// Starts a lane at `from`, a token and its number of messages after the common start; `None` for the position of the
+    /// other lanes.
     pub(super) fn start_lane(self: &Rc<Self>, technique: Technique, from: Option<(Token, u64)>) {
         let (from, position) = from.unwrap_or_else(|| self.race().beginning(&self.start.borrow()));
         self.race_mut().lanes[technique.index()].start(from.clone(), position);
-        self.read(technique, from);
+        self.start_reader(technique, from);
     }
 
-    /// Starts the lane's reader.
-    fn read(&self, technique: Technique, from: Token) {
+    fn start_reader(&self, technique: Technique, from: Token) {
         let index = technique.index();
         let (url, options) = {
             let race = self.race();
@@ -64,12 +64,12 @@ impl RaceController {
         };
         self.readers.start(seat, &url, &options);
         if !look(technique).repeats_requests {
-            self.read_null(technique);
+            self.start_null_reader(technique);
         }
     }
 
-    /// Starts the null reader of a live lane: by the same technique, on the host's pulse, without delay.
-    fn read_null(&self, lane: Technique) {
+    /// Starts the null reader of a live lane, with the same technique, on the stream of the host, without added delay.
+    fn start_null_reader(&self, lane: Technique) {
         let (origin, host) = (
             self.relay_ports.borrow().control_origin(),
             StreamName::parse(RaceSource::HOST_STREAM),

@@ -1,4 +1,4 @@
-//! Joins the readers to the race: sets the lanes up, hands on what they report, tends leases, counts and clocks.
+//! The controller of the Race page: starts lanes, processes their reports, and renews leases, counts and clock probes.
 
 mod lanes;
 mod picture;
@@ -40,7 +40,7 @@ const PROBES: u32 = 40;
 const PROBES_FIRST: u32 = 3;
 /// Time after the start of a run in which figures are updated more often.
 const FRESH_S: f64 = 2.0;
-/// What readers that were stopped need to abort their requests.
+/// Time for stopped readers to abort their requests.
 const ENDING_MS: f64 = 100.0;
 /// A named stream of no more than this is read from its beginning.
 const SHORT_BYTES: u64 = 256 * 1_024;
@@ -52,7 +52,7 @@ struct PausedPicture {
     summary: Summary,
     /// The right end of the drawings.
     at_ms: f64,
-    /// When it was stopped, and what the address was then.
+    /// Time and URL of the pause.
     provenance: Provenance,
 }
 
@@ -166,7 +166,7 @@ impl RaceController {
 
     async fn set_up(self: &Rc<Self>, epoch: u32) -> Result<(), RaceSetupError> {
         self.prober.borrow_mut().forget();
-        // The ports of an earlier race may be gone with its server.
+        // The ports of an earlier race may have been closed with its server.
         self.probe("", PROBES_FIRST).await?;
         self.current(epoch)?;
         let settings = self.race().settings.clone();
@@ -192,7 +192,7 @@ impl RaceController {
             .map_err(RaceSetupError::from)?;
         self.current(epoch)?;
         if path == LanePath::Relay {
-            // Probes and null readers go through the relay as the lanes do, but without its delays.
+            // Probes and null readers use the relay like the lanes, but without its delays.
             self.prober.borrow_mut().forget();
             self.probe(&self.control_origin(), PROBES_FIRST).await?;
             self.lease_host().await;
@@ -315,7 +315,7 @@ impl RaceController {
         }
     }
 
-    /// Where the clock is probed: through the relay, as the lanes go, if there is one.
+    /// The origin for clock probes: the relay's, or empty for the page's own.
     fn control_origin(&self) -> String {
         let origin = self.relay_ports.borrow().control_origin();
         origin.unwrap_or_default()
@@ -386,7 +386,7 @@ impl RaceController {
         self.stop_readers();
         let controller = self.clone();
         spawn_local(async move {
-            // The readers' requests are aborted first; a port that closes under them would look like a fault.
+            // The requests are aborted first: closing a port during a request would count as a fault.
             browser::sleep(ENDING_MS).await;
             controller.leave();
         });

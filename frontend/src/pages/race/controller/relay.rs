@@ -27,7 +27,7 @@ impl RelayPorts {
         self.race.as_ref().map(|race| race.id.clone())
     }
 
-    /// Where probes and null readers ask; `None` without a relay.
+    /// The origin for probes and null readers; `None` without a relay.
     pub(super) fn control_origin(&self) -> Option<String> {
         self.race
             .as_ref()

@@ -1,4 +1,4 @@
-//! The source whose events are raced, and the host's pulse for the null readers.
+//! Requests the source of the race, and the host source for the null readers.
 
 use tailwater_protocol::lab::{HostRequest, SourceLeaseRequest, SourceRequest};
 
@@ -8,7 +8,7 @@ use crate::api::outcome::ApiError;
 use crate::pages::race::model::settings::{RaceSettings, RaceSource};
 
 impl RaceController {
-    /// Asks for the source that the settings name, in the place of the one that was used before; the stream to follow.
+    /// Requests the source of the settings, which replaces the previous one, and returns the stream to follow.
     pub(super) async fn request_source(&self, settings: &RaceSettings) -> Result<String, ApiError> {
         let source = match &settings.source {
             RaceSource::Host => SourceRequest::Host(settings.host()),
@@ -25,14 +25,14 @@ impl RaceController {
         Ok(stream)
     }
 
-    /// Sees to it that the host's pulse runs for the null readers, whatever is raced; their reading keeps it alive.
+    /// Starts the host source for the null readers; it runs as long as they read.
     pub(super) async fn lease_host(&self) {
         let request = SourceRequest::Host(HostRequest::default());
-        // Without it the browser's own time for live lanes is not known, and nothing else is lost.
+        // If this fails, only the time that the browser takes in live lanes is unknown.
         lab::source(&request.into()).await.ok();
     }
 
-    /// The name under which this page holds its sources.
+    /// The name of this page as a holder of sources.
     fn holder(&self) -> String {
         format!("page-{:x}", self.seed)
     }

@@ -1,4 +1,4 @@
-//! Which technique to use for what is raced, from the cost model and from what was measured here.
+//! The recommended technique for the workload of a race, with costs from the model and from measurements.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use tailwater_protocol::Technique;
 use super::predict;
 use super::race::RaceState;
 
-/// Events of a lane from which its bytes are taken as measured.
+/// The fewest events of a lane for which its measured bytes are used.
 const MEASURED_EVENTS: u64 = 30;
 
-/// What a person needs.
+/// The requirements for the recommendation.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Question {
-    /// 95 % of the events shall arrive within this time, ms.
+pub struct Requirements {
+    /// The limit of the 95th percentile of the latency, ms.
     pub within_ms: f64,
-    /// How many clients there are.
+    /// The number of clients.
     pub clients: f64,
-    /// Whether clients send as well.
+    /// Whether clients also send messages.
     pub clients_send: bool,
 }
 
-impl Default for Question {
+impl Default for Requirements {
     fn default() -> Self {
         Self {
             within_ms: 500.0,
@@ -32,23 +32,28 @@ impl Default for Question {
     }
 }
 
-/// The answer.
+/// The recommendation for a race.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// What to take, and what each technique costs one client.
+pub struct Recommendation {
+    /// The recommended technique, and the costs of each technique for one client.
     pub advice: Advice,
-    /// Bytes per second of one client as measured here, in the order of [`Technique::ALL`].
+    /// Measured bytes per second of one client, in the order of [`Technique::ALL`].
     pub measured_bytes_per_s: [Option<f64>; Technique::COUNT],
 }
 
 impl RaceState {
-    /// What suits `question` at the rate, size, way and interval of this race; `None` before rate and way are known.
-    pub fn answer(&self, question: &Question, now_ms: f64) -> Option<Answer> {
-        let known = self.known(Technique::Sse, now_ms)?;
+    /// The recommendation at the rate, message size, transit times and poll interval of this race; `None` before they are
+    /// known, and for an invalid time limit.
+    pub fn recommendation(
+        &self,
+        requirements: &Requirements,
+        now_ms: f64,
+    ) -> Option<Recommendation> {
+        let known = self.prediction_input(Technique::Sse, now_ms)?;
         let needs = Needs {
             workload: predict::workload(&self.settings, &known),
-            within: Duration::try_from_secs_f64(question.within_ms / 1_000.0).ok()?,
-            clients_send: question.clients_send,
+            within: Duration::try_from_secs_f64(requirements.within_ms / 1_000.0).ok()?,
+            clients_send: requirements.clients_send,
         };
         let measured = Technique::ALL.map(|technique| {
             let meter = self.lanes[technique.index()].meter();
@@ -58,7 +63,7 @@ impl RaceState {
             let bytes = meter.bytes_per_event().filter(|_| enough)?;
             Some(bytes * known.rate_per_s)
         });
-        Some(Answer {
+        Some(Recommendation {
             advice: advise(&needs),
             measured_bytes_per_s: measured,
         })
@@ -72,35 +77,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_advice_is_about_the_race_that_is_shown() {
+    fn the_recommendation_depends_on_race_and_requirements() {
         let settings = RaceSettings {
             source: RaceSource::Generator,
             rate: 50.0,
             ..RaceSettings::default()
         };
         let mut race = RaceState::new(settings, 0.0);
-        let question = Question::default();
+        let requirements = Requirements::default();
         assert_eq!(
-            race.answer(&question, 1_000.0),
+            race.recommendation(&requirements, 1_000.0),
             None,
-            "the way is not known"
+            "the transit times are not known"
         );
         race.clock = Some(ClockMapping::default());
         let tally = &mut race.lanes[Technique::Sse.index()].tally;
         (tally.events, tally.payload_bytes) = (1, 200);
-        let answer = race.answer(&question, 1_000.0).unwrap();
-        assert_eq!(answer.advice.technique, Technique::Sse);
-        assert_eq!(answer.measured_bytes_per_s, [None; Technique::COUNT]);
-        let patient = Question {
+        let recommendation = race.recommendation(&requirements, 1_000.0).unwrap();
+        assert_eq!(recommendation.advice.technique, Technique::Sse);
+        assert_eq!(
+            recommendation.measured_bytes_per_s,
+            [None; Technique::COUNT]
+        );
+        let relaxed = Requirements {
             within_ms: 1_000.0,
-            ..question
+            ..requirements
         };
-        let answer = race.answer(&patient, 1_000.0).unwrap();
-        assert_eq!(answer.advice.technique, Technique::Poll);
-        let wrong = Question {
+        let recommendation = race.recommendation(&relaxed, 1_000.0).unwrap();
+        assert_eq!(recommendation.advice.technique, Technique::Poll);
+        let invalid = Requirements {
             within_ms: -1.0,
-            ..question
+            ..requirements
         };
-        assert_eq!(race.answer(&wrong, 1_000.0), None);
+        assert_eq!(race.recommendation(&invalid, 1_000.0), None);
     }
 }

@@ -145,12 +145,12 @@ struct LaneDocument<'a> {
     verdict: Option<VerdictDocument>,
     discarded: DiscardedDocument,
     sample_columns: [&'static str; 4],
-    /// Only the last of a lane's samples are kept.
+    /// The most samples of a lane that are kept.
     samples_max: usize,
     samples: Vec<Box<RawValue>>,
 }
 
-/// What the browser itself takes.
+/// The time that the browser itself takes.
 #[derive(Serialize)]
 struct ClientDocument {
     up: f64,

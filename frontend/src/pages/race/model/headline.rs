@@ -35,9 +35,9 @@ pub enum Headline {
         /// Messages in each lane.
         events: u64,
     },
-    /// Bytes come, but no line has ended: nothing can be counted yet.
+    /// Bytes have arrived, but no complete line, so no message can be counted yet.
     Unfinished {
-        /// Bytes of the line so far.
+        /// Number of bytes of the line received.
         bytes: usize,
     },
     /// The lanes are at the tail, and no new message has arrived.
@@ -62,30 +62,30 @@ pub enum Headline {
         lost: u64,
         /// Messages that it repeated.
         repeated: u64,
-        /// Whether it was slower than the server keeps events.
+        /// Whether the server removed the messages before the lane read them.
         fell_behind: bool,
     },
-    /// How late each lane shows an event.
+    /// The lanes with their latencies.
     Ranking(Ranking),
 }
 
 /// The lanes from the fastest to the slowest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranking {
-    /// Counted from when.
+    /// The reference of the latencies.
     pub measure: Measure,
     /// Lanes that can't be read.
     pub failed: Vec<Technique>,
     /// Groups of lanes, fastest first.
     pub lane_groups: Vec<LaneGroup>,
-    /// Lanes without figures yet.
-    pub silent: Vec<Technique>,
-    /// The poll interval, ms: it belongs beside the poll lane's number.
+    /// Lanes without a median yet.
+    pub unmeasured: Vec<Technique>,
+    /// The poll interval, ms.
     pub interval_ms: f64,
 }
 
 impl Headline {
-    /// Who stands with whom, fastest first; empty for all but [`Headline::Ladder`].
+    /// The groups of techniques, fastest first; empty for all but [`Headline::Ranking`].
     pub fn groups(&self) -> Vec<Vec<Technique>> {
         let lane_groups = match self {
             Self::Ranking(ranking) => &ranking.lane_groups[..],
@@ -109,15 +109,16 @@ pub struct Cost {
     pub empty_polls: Option<f64>,
 }
 
-/// Lanes that stand apart join when they are closer than this share of their errors; those that stand together part beyond
-/// the other one. In between they stay as they are, so that the sentence does not flicker.
-const JOIN: f64 = 0.8;
-const PART: f64 = 1.25;
+/// Lanes of different groups are grouped once their difference is less than this share of the sum of their errors. Less than
+/// [`SPLIT_SHARE`], so that the groups do not change with every small change.
+const GROUP_SHARE: f64 = 0.8;
+/// Lanes of one group are separated once their difference exceeds this share of the sum of their errors.
+const SPLIT_SHARE: f64 = 1.25;
 
-/// What the lanes say together.
+/// The headline for the lanes.
 ///
 /// - `interval_ms`: the poll interval.
-/// - `before`: the groups of the sentence before; receives those of this one.
+/// - `before`: the groups of the previous headline; replaced by those of this one.
 pub fn headline(lanes: &[LaneSummary], interval_ms: f64, before: &mut Vec<LaneGroup>) -> Headline {
     let on: Vec<&LaneSummary> = lanes.iter().filter(|lane| lane.is_on()).collect();
     if on.is_empty() {
@@ -141,15 +142,15 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64, before: &mut Vec<LaneGr
     let lane_groups = ranking(&on, before);
     before.clone_from(&lane_groups);
     if !lane_groups.is_empty() {
-        let those = |is: fn(&LaneSummary) -> bool| {
+        let with = |is: fn(&LaneSummary) -> bool| {
             let lanes = on.iter().filter(|lane| is(lane));
             lanes.map(|lane| lane.technique).collect()
         };
         return Headline::Ranking(Ranking {
             measure: on[0].measure,
-            failed: those(LaneSummary::has_failed),
+            failed: with(LaneSummary::has_failed),
             lane_groups,
-            silent: those(|lane| !lane.has_failed() && lane.p50_ms.is_none()),
+            unmeasured: with(|lane| !lane.has_failed() && lane.p50_ms.is_none()),
             interval_ms,
         });
     }
@@ -177,15 +178,15 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64, before: &mut Vec<LaneGr
     }
 }
 
-/// Lanes with a median that can be read, grouped from the fastest to the slowest: those whose errors overlap share a group.
+/// Groups the lanes that have a median and have not failed, fastest first. Lanes whose errors overlap are in one group.
 fn ranking(on: &[&LaneSummary], before: &[LaneGroup]) -> Vec<LaneGroup> {
-    let readable = on.iter().filter(|lane| !lane.has_failed());
-    let medians = smallest_first(readable.filter_map(|lane| Some((lane.technique, lane.p50_ms?))));
+    let working = on.iter().filter(|lane| !lane.has_failed());
+    let medians = smallest_first(working.filter_map(|lane| Some((lane.technique, lane.p50_ms?))));
     let error_ms = |technique: Technique| {
         let lane = on.iter().find(|lane| lane.technique == technique);
         lane.map_or(0.0, |lane| lane.p50_error_ms)
     };
-    let were_together = |one: Technique, other: Technique| {
+    let were_grouped = |one: Technique, other: Technique| {
         let group = before.iter().find(|group| group.techniques.contains(&one));
         group.map(|group| group.techniques.contains(&other))
     };
@@ -196,9 +197,9 @@ fn ranking(on: &[&LaneSummary], before: &[LaneGroup]) -> Vec<LaneGroup> {
                 .last()
                 .and_then(|group| group.first())
                 .is_some_and(|(fastest, from_ms)| {
-                    let share = match were_together(*fastest, technique) {
-                        Some(true) => PART,
-                        Some(false) => JOIN,
+                    let share = match were_grouped(*fastest, technique) {
+                        Some(true) => SPLIT_SHARE,
+                        Some(false) => GROUP_SHARE,
                         None => 1.0,
                     };
                     median - from_ms <= share * (error_ms(technique) + error_ms(*fastest))
@@ -211,9 +212,10 @@ fn ranking(on: &[&LaneSummary], before: &[LaneGroup]) -> Vec<LaneGroup> {
     groups
         .into_iter()
         .map(|group| {
-            let is_here = |technique: &Technique| group.iter().any(|(here, _)| here == technique);
+            let is_member =
+                |technique: &Technique| group.iter().any(|(member, _)| member == technique);
             LaneGroup {
-                techniques: Technique::ALL.into_iter().filter(is_here).collect(),
+                techniques: Technique::ALL.into_iter().filter(is_member).collect(),
                 from_ms: group[0].1,
                 to_ms: group[group.len() - 1].1,
             }
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn lanes_whose_errors_overlap_share_a_rung_with_its_range() {
+    fn lanes_whose_errors_overlap_are_in_one_group() {
         let lanes = with_medians([507.0, 2.0, 1.4, 1.2, 1.1]);
         let lane_groups = lane_groups(&lanes, &mut Vec::new());
         assert_eq!(lane_groups.len(), 2);
@@ -297,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn groups_change_only_when_the_figures_clearly_do() {
+    fn groups_change_with_hysteresis() {
         let mut before = Vec::new();
         let at = |long_poll| with_medians([507.0, long_poll, 1.0, 1.0, 1.0]);
         for (long_poll, groups) in [(1.9, 2), (2.1, 2), (2.3, 3), (2.1, 3), (1.9, 3), (1.7, 2)] {
@@ -307,28 +309,28 @@ mod tests {
     }
 
     #[test]
-    fn the_sentence_names_every_lane() {
+    fn the_ranking_contains_every_lane() {
         let mut lanes = with_medians([507.0, 1.0, 1.0, 1.0, 1.0]);
         lanes[0].phase = LanePhase::Failed;
         lanes[4].p50_ms = None;
-        let said = headline(&lanes, 1_000.0, &mut Vec::new());
-        let Headline::Ranking(ranking) = said else {
-            panic!("{said:?}")
+        let headline = headline(&lanes, 1_000.0, &mut Vec::new());
+        let Headline::Ranking(ranking) = headline else {
+            panic!("{headline:?}")
         };
         assert_eq!(ranking.failed, [Technique::Poll]);
-        assert_eq!(ranking.silent, [Technique::Websocket]);
+        assert_eq!(ranking.unmeasured, [Technique::Websocket]);
         assert_eq!(ranking.lane_groups[0].techniques, &Technique::ALL[1..4]);
     }
 
     #[test]
-    fn bytes_without_a_line_end_are_something() {
+    fn an_unfinished_line_is_reported() {
         let lanes = Technique::ALL.map(|technique| LaneSummary {
             events: 0,
             unfinished_bytes: 12,
             ..lane(technique, None)
         });
-        let said = headline(&lanes, 1.0, &mut Vec::new());
-        assert_eq!(said, Headline::Unfinished { bytes: 12 });
+        let headline = headline(&lanes, 1.0, &mut Vec::new());
+        assert_eq!(headline, Headline::Unfinished { bytes: 12 });
     }
 
     #[test]
@@ -377,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cost_sentence_names_the_cheapest_and_dearest_lane() {
+    fn the_cost_contains_the_cheapest_and_the_most_expensive_lane() {
         let priced = |technique, bytes| LaneSummary {
             bytes_per_event: Some(bytes),
             requests: 10,

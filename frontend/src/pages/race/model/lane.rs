@@ -22,7 +22,7 @@ use crate::lanes::{CutBatch, LaneReport};
 
 /// Samples of each lane that are kept for the export and for dots.
 pub const SAMPLES_MAX: usize = 2_000;
-/// So many re-arm gaps are kept.
+/// The most re-arm gaps that are kept.
 const GAPS_MAX: usize = 255;
 /// Time after catching up in which a lane is not measured, as connections and code are not warm yet.
 pub const WARM_UP_MS: f64 = 1_000.0;
@@ -108,14 +108,14 @@ pub struct LaneModel {
     pub samples: Ring<LatencySample>,
     /// The position to continue from.
     pub token: Option<Token>,
-    /// Whether events of this run were lost because the lane was slower than the server keeps them.
+    /// Whether the server removed events of this run before the lane read them.
     pub fell_behind: bool,
-    /// What the browser itself takes.
+    /// The time that the browser itself takes.
     pub client: ClientCosts,
-    /// Bytes of a line whose end has not arrived.
+    /// Number of bytes of an unfinished line.
     pub unfinished_bytes: usize,
     preview: String,
-    /// The status of the last answer.
+    /// The status of the last response.
     status: u16,
     gaps: Ring<f64>,
     exchanges: VecDeque<OpenRequest>,
@@ -164,15 +164,15 @@ impl LaneModel {
         self.caught_up_ms = None;
     }
 
-    /// Begins again from `token`, which is `position` messages after the common start, after it fell behind what the server
-    /// keeps: what lies between never comes.
+    /// Restarts at `token`, which is `position` messages after the common start, because the server has removed the messages
+    /// before it. They count as lost.
     pub fn skip_to(&mut self, token: Token, position: u64) {
         self.order.lost += position.saturating_sub(self.order.position);
         self.fell_behind = true;
         self.start(token, position);
     }
 
-    /// Takes a long-poll for held, and the lane for live, if its first request was sent before `before_ms` and is open.
+    /// Marks the lane as live if its first request is a long-poll that was sent before `before_ms` and is still open.
     pub fn settle(&mut self, before_ms: f64) {
         let held = self.exchanges.back().filter(|request| {
             request.technique == Technique::LongPoll
@@ -185,7 +185,7 @@ impl LaneModel {
         }
     }
 
-    /// Whether it can't be read on because the server does not keep what is next (410).
+    /// Whether the lane failed because the server has removed its next messages (410).
     pub fn is_left_behind(&self) -> bool {
         self.phase == LanePhase::Failed && self.status == 410
     }
@@ -268,7 +268,7 @@ impl LaneModel {
     }
 
     fn requested(&mut self, id: u64, at_ms: f64, technique: Technique) {
-        // A live lane reads what is there before it asks once for what comes.
+        // A live lane first reads the existing messages with requests of another technique.
         if technique == self.following {
             self.tally.requests += 1;
         } else {

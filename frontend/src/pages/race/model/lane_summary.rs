@@ -34,7 +34,7 @@ pub struct LaneSummary {
     pub samples: u64,
     /// Median, ms; from 4 samples.
     pub p50_ms: Option<f64>,
-    /// By how much the median may be off, ms: half its 95 % interval, and what the browser itself takes on average.
+    /// The error of the median, ms: half its 95 % confidence interval plus the mean time that the browser itself takes.
     pub p50_error_ms: f64,
     /// 90th percentile, ms; from 20 samples.
     pub p90_ms: Option<f64>,
@@ -54,9 +54,9 @@ pub struct LaneSummary {
     pub lost: u64,
     /// Messages that arrived again.
     pub repeated: u64,
-    /// Requests by the lane's technique.
+    /// Requests of the lane's technique.
     pub requests: u64,
-    /// Requests for what was there before.
+    /// Requests for messages that had been written before.
     pub catch_up_requests: u64,
     /// Empty responses.
     pub empty: u64,
@@ -66,25 +66,25 @@ pub struct LaneSummary {
     pub payload_bytes: u64,
     /// Body bytes that the page received.
     pub body_bytes: u64,
-    /// Bytes in both directions per event, counted by the relay, without the next.
+    /// Bytes in both directions per event, counted by the relay, without `cross_origin_per_event`.
     pub bytes_per_event: Option<f64>,
-    /// Bytes per event that are there only because the lane has a port of its own.
+    /// Bytes per event that are sent only because the lane has its own port.
     pub cross_origin_per_event: Option<f64>,
-    /// Events that arrived while the relay counted.
+    /// Events that arrived while bytes were counted.
     pub counted_events: Option<u64>,
     /// The relay's counts.
     pub counts: Option<LaneCounts>,
     /// Median time from the end of a response to the next request, ms.
     pub rearm_ms: Option<f64>,
-    /// What the browser itself takes for a request, ms on average.
+    /// Mean time that the browser itself takes to send a request, ms.
     pub client_up_ms: f64,
-    /// What it takes for an answer, a piece of one or a frame, ms on average.
+    /// Mean time that the browser itself takes to deliver a response, a chunk or a frame, ms.
     pub client_down_ms: f64,
-    /// 99th percentile of what it takes for an event, ms.
+    /// 99th percentile of the time that the browser itself takes for an event, ms.
     pub client_p99_ms: f64,
-    /// Whether events were lost because the lane was slower than the server keeps them.
+    /// Whether the server removed events before the lane read them.
     pub fell_behind: bool,
-    /// Bytes of a line whose end has not arrived.
+    /// Number of bytes of an unfinished line.
     pub unfinished_bytes: usize,
     /// Discarded samples.
     pub discarded: Discarded,

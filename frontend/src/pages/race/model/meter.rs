@@ -35,14 +35,14 @@ impl RelayMeter {
         self.now?.1.checked_sub(self.base?.1)
     }
 
-    /// Application bytes in both directions per event since the run began, without those that are there only because the lane
-    /// has a port of its own; `None` without a relay or without events.
+    /// Application bytes in both directions per event since the run began, without those that are sent only because the lane
+    /// has its own port; `None` without a relay or without events.
     pub fn bytes_per_event(&self) -> Option<f64> {
         let own = |counts| total_bytes(&counts).saturating_sub(counts.cross_origin_bytes);
         self.per_event(own)
     }
 
-    /// Bytes per event that are there only because the lane has a port of its own.
+    /// Bytes per event that are sent only because the lane has its own port.
     pub fn cross_origin_per_event(&self) -> Option<f64> {
         self.per_event(|counts| counts.cross_origin_bytes)
     }

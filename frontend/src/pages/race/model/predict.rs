@@ -20,14 +20,14 @@ const BURST: f64 = 10.0;
 pub struct TransitTimes {
     /// To the server.
     pub up_ms: f64,
-    /// Back to the browser.
+    /// From the server to the browser.
     pub down_ms: f64,
     /// The error bound of both: only their sum, the round trip, is measured.
     pub uncertainty_ms: f64,
 }
 
 impl TransitTimes {
-    /// Takes the least round trip of the clock's probes, which go the same way as the lanes but for the delays.
+    /// Half the shortest round trip of the clock probes, which use the same path without the delays, plus the added delays.
     pub fn new(settings: &RaceSettings, mapping: &ClockMapping) -> Self {
         let half_ms = mapping.round_trip_ms / 2.0;
         Self {
@@ -49,9 +49,9 @@ pub struct PredictionInput {
     pub source_ms: f64,
     /// Time from the end of a response to the next request, ms.
     pub rearm_ms: f64,
-    /// What the browser takes from the script's request to the first byte that leaves, ms.
+    /// Time from the script's request until its first byte is sent, ms.
     pub client_up_ms: f64,
-    /// What the browser takes from what arrived to the script, ms.
+    /// Time from the arrival of data until the script receives it, ms.
     pub client_down_ms: f64,
     /// Bytes of one event.
     pub payload_bytes: f64,
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_browsers_own_time_is_kept_apart_from_the_transit_and_predicted() {
+    fn the_prediction_adds_the_time_of_the_browser_to_the_transit() {
         let probed = ClockMapping {
             round_trip_ms: 0.4,
             ..ClockMapping::default()

@@ -19,7 +19,7 @@ use crate::lanes::message::ReaderReport;
 use crate::lanes::{LaneReport, ReaderPlace};
 use crate::widgets::connection::ServerConnection;
 
-/// A long-poll without an answer for so long is held, ms beyond the added delays.
+/// Time without a response after which a long-poll counts as held, ms, in addition to the added delays.
 const HELD_MS: f64 = 250.0;
 /// Delay before events count again after a time without measurements, ms.
 const AFTER_HIDDEN_MS: f64 = 500.0;
@@ -63,9 +63,9 @@ pub struct RaceState {
     pub connection: ServerConnection,
     /// Bytes before the start of the lanes, which are not read.
     pub skipped_bytes: u64,
-    /// Where the lanes' readers run.
+    /// The threads on which the readers run.
     pub readers: ReaderPlace,
-    /// The groups of lanes that the sentence named last; they change only when the figures clearly do.
+    /// The groups of lanes of the previous headline, for hysteresis.
     lane_groups: RefCell<Vec<LaneGroup>>,
     first_arrivals: FirstArrivals,
     source_late: Latencies,
@@ -99,8 +99,7 @@ impl RaceState {
         }
     }
 
-    /// Looks whether lanes are where nothing tells: at the tail of an empty stream a long-poll is held from its first
-    /// request on.
+    /// Marks lanes as live whose first long-poll is held: on an empty stream there is no response that shows it.
     pub fn settle(&mut self, now_ms: f64) {
         let wait_ms = HELD_MS + self.settings.up_ms + self.settings.down_ms;
         for lane in &mut self.lanes {
@@ -108,7 +107,7 @@ impl RaceState {
         }
     }
 
-    /// Lanes whose next messages the server does not keep any more, with the place where others are.
+    /// Lanes whose next messages the server has removed, each with the position at which to continue.
     pub fn left_behind(&self, start: &Token) -> Vec<(Technique, Token, u64)> {
         let (token, position) = self.beginning(start);
         let behind = self
@@ -162,23 +161,25 @@ impl RaceState {
             .unwrap_or_else(|| (start.clone(), 0))
     }
 
-    /// Takes what the reader of `technique` hands over.
+    /// Processes a report of the reader of `technique`.
     pub fn take(&mut self, technique: Technique, report: ReaderReport) {
         match report {
             ReaderReport::Lane(report) => self.report(technique, &report),
-            ReaderReport::Client(time) => self.lanes[technique.index()].client.request(time),
-            ReaderReport::LoopLate(ms) => self.lanes[technique.index()].client.late(ms),
+            ReaderReport::Client(time) => self.lanes[technique.index()].client.record_request(time),
+            ReaderReport::TimerDelay(ms) => {
+                self.lanes[technique.index()].client.record_timer_delay(ms);
+            }
             ReaderReport::Null { at_ms, sent_us } => {
                 if let Some(clock) = self.clock {
-                    let way_ms = clock.round_trip_ms / 2.0;
-                    let taken_ms = at_ms - clock.to_page_ms(sent_us) - way_ms;
-                    self.lanes[technique.index()].client.piece(taken_ms);
+                    let transit_ms = clock.round_trip_ms / 2.0;
+                    let client_ms = at_ms - clock.to_page_ms(sent_us) - transit_ms;
+                    self.lanes[technique.index()].client.record_chunk(client_ms);
                 }
             }
         }
     }
 
-    /// Takes what the reader of `technique` tells.
+    /// Processes a report of the follower of `technique`.
     pub fn report(&mut self, technique: Technique, report: &LaneReport) {
         let index = technique.index();
         let given = Conditions {
@@ -262,7 +263,7 @@ impl RaceState {
         (seconds >= 1.0 && events >= 2).then(|| events as f64 / seconds)
     }
 
-    /// The delays that are added to and from the server, ms: what is chosen, where the relay can add it.
+    /// The delays that the relay adds to and from the server, ms; zero without a relay.
     pub fn added_delays(&self) -> (f64, f64) {
         match self.path {
             LanePath::Relay | LanePath::Unknown => (self.settings.up_ms, self.settings.down_ms),
@@ -279,8 +280,12 @@ impl RaceState {
         Some(transit)
     }
 
-    /// What predictions about a lane are made from; `None` while the clock or the rate is unknown.
-    pub(super) fn known(&self, technique: Technique, now_ms: f64) -> Option<PredictionInput> {
+    /// The input of the predictions for a lane; `None` while the clock or the rate is unknown.
+    pub(super) fn prediction_input(
+        &self,
+        technique: Technique,
+        now_ms: f64,
+    ) -> Option<PredictionInput> {
         let lane = &self.lanes[technique.index()];
         Some(PredictionInput {
             rate_per_s: self.rate_per_s(now_ms)?,
@@ -301,7 +306,7 @@ impl RaceState {
         Some(predict::prediction(
             technique,
             &self.settings,
-            &self.known(technique, now_ms)?,
+            &self.prediction_input(technique, now_ms)?,
         ))
     }
 
@@ -361,7 +366,7 @@ impl RaceState {
         let measured = self.measured(technique);
         let ms = |value_us: Option<f64>| value_us.map(|value| value / 1_000.0);
         let judged = self
-            .known(technique, now_ms)
+            .prediction_input(technique, now_ms)
             .filter(|_| lane.phase != LanePhase::Off)
             .and_then(|known| {
                 let prediction = self.prediction(technique, now_ms)?;
@@ -437,7 +442,9 @@ impl RaceState {
     }
 }
 
-/// Half the 95 % interval of a median, ms. Source: McGill, Tukey and Larsen 1978, the notches of box plots.
+/// Half the 95 % confidence interval of a median, ms.
+///
+/// Source: McGill, Tukey and Larsen 1978, notched box plots.
 fn median_error_ms(latencies: &Latencies) -> f64 {
     let quartiles = latencies
         .percentile_us(75.0)

@@ -76,7 +76,7 @@ pub struct RaceSettings {
     pub source: RaceSource,
     /// Which lanes are on, in the order of [`Technique::ALL`].
     pub lanes: [bool; Technique::COUNT],
-    /// When events fall due; the host knows no bursts.
+    /// The pattern of the due times; bursts are only for the generator.
     pub pattern: Pattern,
     /// The generator's events per second, within [`RATE`].
     pub rate: f64,
@@ -106,7 +106,7 @@ impl Default for RaceSettings {
             size: 200.0,
             interval_ms: 1_000.0,
             hold_s: 25.0,
-            // Without any distance the techniques hardly differ.
+            // Without a delay the latencies of the techniques hardly differ.
             up_ms: 20.0,
             down_ms: 20.0,
             window_s: 8.0,
@@ -229,7 +229,7 @@ impl RaceSettings {
         self.pattern == Pattern::Periodic && !named && self.lanes[Technique::Poll.index()]
     }
 
-    /// What to ask of the host source.
+    /// The request for the host source.
     pub fn host(&self) -> HostRequest {
         let pattern = match self.pattern {
             Pattern::Periodic => HostPattern::Periodic,

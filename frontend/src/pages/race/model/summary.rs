@@ -51,9 +51,9 @@ pub struct Summary {
     pub latest: String,
     /// Bytes before the start of the lanes, which are not read; 0 if all is read.
     pub skipped_bytes: u64,
-    /// Whether events and polls are both periodic, so that the phase between them matters.
+    /// Whether events and polls are both periodic, so that the latency of polling depends on their phase.
     pub is_periodic: bool,
-    /// Where the lanes' readers run.
+    /// The threads on which the readers run.
     pub readers: ReaderPlace,
 }
 

@@ -1,27 +1,27 @@
-//! What is counted in a lane, and what is left out of its measurement.
+//! The counts of a lane, and of the samples that are excluded from its measurement.
 
-/// What is counted within a run.
+/// The counts of a lane within a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LaneTally {
-    /// Messages that arrived, repeats not included.
+    /// Messages received, without repeated ones.
     pub events: u64,
-    /// Their own bytes.
+    /// Bytes of these messages, without separators.
     pub payload_bytes: u64,
-    /// Requests by the lane's technique that left (for WebSocket: connections).
+    /// Requests of the lane's technique (for WebSocket: connections).
     pub requests: u64,
-    /// Requests for what was there before.
+    /// Requests for messages that had been written before.
     pub catch_up_requests: u64,
-    /// Answers without news.
+    /// Responses without new messages.
     pub empty: u64,
-    /// Pieces of bodies; reads are not events.
+    /// Chunks of response bodies.
     pub chunks: u64,
-    /// Body bytes as the page sees them; heads are invisible to a page.
+    /// Bytes of response bodies; the browser does not show the bytes of heads to a page.
     pub body_bytes: u64,
-    /// Answers that did not end as they should.
+    /// Responses that ended with a fault.
     pub faults: u64,
 }
 
-/// Samples that were not counted, and why.
+/// Numbers of samples that were excluded, by reason.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Discarded {
     /// The tab was hidden or the machine slept.

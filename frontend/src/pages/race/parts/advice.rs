@@ -1,4 +1,4 @@
-//! Which technique to use: what is needed, the answer with its reason, and what each technique costs.
+//! The recommended technique: the form for the requirements, the recommendation, and the costs of each technique.
 
 use leptos::prelude::*;
 
@@ -6,37 +6,39 @@ use super::tables::{row, second, table};
 use crate::browser;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
-use crate::pages::race::model::advice::{Answer, Question};
+use crate::pages::race::model::advice::{Recommendation, Requirements};
 
-/// Bytes of an hour, in megabytes, of what is counted each second.
+/// Converts bytes per second to megabytes per hour.
 const MB_PER_HOUR: f64 = 3_600.0 / 1e6;
 
-/// The question, the answer and its table.
+/// The form, the recommendation and its table.
 #[component]
 pub fn AdviceSection() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let usual = Question::default();
+    let usual = Requirements::default();
     let within_ms = RwSignal::new(usual.within_ms);
     let clients = RwSignal::new(usual.clients);
     let clients_send = RwSignal::new(usual.clients_send);
     let second = second(page);
-    let answer = Memo::new(move |_| {
+    let recommendation = Memo::new(move |_| {
         second.get();
-        let question = Question {
+        let requirements = Requirements {
             within_ms: within_ms.get(),
             clients: clients.get(),
             clients_send: clients_send.get(),
         };
         let controller = page.controller();
         controller.with_shown(browser::now_ms(), |race, at_ms| {
-            race.answer(&question, at_ms)
+            race.recommendation(&requirements, at_ms)
         })
     });
-    let is_known = Memo::new(move |_| answer.with(Option::is_some));
+    let is_known = Memo::new(move |_| recommendation.with(Option::is_some));
     let rows = move || {
-        answer.with(|answer| {
-            let answer = answer.as_ref();
-            answer.map_or_else(Vec::new, |answer| costs(page, answer, clients.get()))
+        recommendation.with(|recommendation| {
+            let recommendation = recommendation.as_ref();
+            recommendation.map_or_else(Vec::new, |recommendation| {
+                costs(page, recommendation, clients.get())
+            })
         })
     };
     let number = move |id: &'static str, label, number: RwSignal<f64>, step: &'static str| {
@@ -67,8 +69,8 @@ pub fn AdviceSection() -> impl IntoView {
                 </label>
             </div>
             <p class="sentence" data-testid="advice">
-                {move || match answer.get() {
-                    Some(answer) => (page.text().advice.sentence)(&answer.advice),
+                {move || match recommendation.get() {
+                    Some(recommendation) => (page.text().advice.sentence)(&recommendation.advice),
                     None => page.text().advice.unknown.to_owned(),
                 }}
             </p>
@@ -92,10 +94,10 @@ fn columns(page: RaceContext) -> Vec<&'static str> {
     ]
 }
 
-fn costs(page: RaceContext, answer: &Answer, clients: f64) -> Vec<AnyView> {
+fn costs(page: RaceContext, recommendation: &Recommendation, clients: f64) -> Vec<AnyView> {
     let text = &page.text().advice;
-    let rows = answer.advice.costs.iter().map(|cost| {
-        let measured = answer.measured_bytes_per_s[cost.technique.index()];
+    let rows = recommendation.advice.costs.iter().map(|cost| {
+        let measured = recommendation.measured_bytes_per_s[cost.technique.index()];
         let bytes_per_s = measured.unwrap_or(cost.bytes_per_s);
         let source = if measured.is_some() {
             text.measured
@@ -109,8 +111,8 @@ fn costs(page: RaceContext, answer: &Answer, clients: f64) -> Vec<AnyView> {
             numbers::rate(cost.connections * clients),
             source.to_owned(),
         ];
-        let is_taken = cost.technique == answer.advice.technique;
-        row(page, cost.technique, is_taken, cells.into())
+        let is_recommended = cost.technique == recommendation.advice.technique;
+        row(page, cost.technique, is_recommended, cells.into())
     });
     rows.collect()
 }

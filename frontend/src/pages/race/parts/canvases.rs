@@ -14,7 +14,7 @@ use crate::pages::race::model::race::RaceState;
 use crate::widgets::canvas::palette::Palette;
 use crate::widgets::canvas::surface::Surface;
 
-/// Height of the distribution at a width, CSS pixels.
+/// Height of the distribution for a width, CSS pixels.
 fn distribution_height(width: f64) -> f64 {
     if draw::is_wide(width) { 420.0 } else { 260.0 }
 }
@@ -34,8 +34,11 @@ pub struct RaceCanvases {
 }
 
 impl RaceCanvases {
-    /// The canvases inside of `host`, whose width is written to `width`, and to `detail` how much of each event is drawn;
-    /// numbers are in `language`.
+    /// The canvases inside `host`.
+    ///
+    /// - `width`: receives the width of `host`.
+    /// - `detail`: receives the detail of events in the sequence diagram.
+    /// - `language`: of the numbers.
     pub fn new(
         host: web_sys::HtmlDivElement,
         surfaces: [Surface; 3],

@@ -30,11 +30,11 @@ pub fn Cards() -> impl IntoView {
     }
 }
 
-/// How a figure of a lane is written.
-type Figure = fn(RaceContext, &LaneSummary, &Summary) -> String;
+/// Formats a figure of a lane.
+type CardFigure = fn(RaceContext, &LaneSummary, &Summary) -> String;
 
-/// One lane's figure, following the summary and the language.
-fn figure(page: RaceContext, technique: Technique, write: Figure) -> Signal<String> {
+/// A figure of a lane, updated with the summary and the language.
+fn figure(page: RaceContext, technique: Technique, write: CardFigure) -> Signal<String> {
     Signal::derive(move || {
         page.summary
             .with(|summary| write(page, &summary.lanes[technique.index()], summary))
@@ -53,7 +53,7 @@ fn LaneCard(technique: Technique) -> impl IntoView {
         let fault = page.summary.with(|summary| {
             let lane = &summary.lanes[index];
             let fault = lane.fault.clone()?;
-            (!is_told_elsewhere(&fault, lane.phase, summary.connection)).then_some(fault)
+            (!is_shown_elsewhere(&fault, lane.phase, summary.connection)).then_some(fault)
         });
         fault.map(|fault| view! { <p class="fault">{fault}</p> }.into_any())
     };
@@ -112,7 +112,7 @@ fn CardHead(technique: Technique) -> impl IntoView {
     }
 }
 
-/// The two percentiles, with the clocks' bound.
+/// The two percentiles, with the error bound of the clocks.
 #[component]
 fn Lateness(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -145,7 +145,7 @@ fn ms_or_none(ms: Option<f64>) -> String {
     ms.map_or_else(|| NONE.to_owned(), numbers::ms)
 }
 
-/// The unit of the median, and by how much the clocks may put it off.
+/// The unit of the median, with the error bound of the clocks.
 fn median_unit(page: RaceContext, lane: &LaneSummary, summary: &Summary) -> String {
     if lane.p50_ms.is_none() {
         return String::new();
@@ -161,7 +161,7 @@ fn median_unit(page: RaceContext, lane: &LaneSummary, summary: &Summary) -> Stri
     }
 }
 
-/// The measured mean against the predicted one.
+/// The measured and the predicted mean.
 #[component]
 fn Against(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -219,7 +219,7 @@ fn LaneCounts(technique: Technique) -> impl IntoView {
             {count("events", |page, _, _| page.text().events.to_owned(), |_, lane, _| numbers::count(lane.events), |_| false)}
             {count("bytes", bytes_label, bytes_per_event, |_| false)}
             {count("requests", |page, _, _| page.text().requests.to_owned(), |_, lane, _| numbers::count(lane.requests), |_| false)}
-            {count("empty", |page, _, _| page.text().empty.to_owned(), empty_answers, |_| false)}
+            {count("empty", |page, _, _| page.text().empty.to_owned(), empty_responses, |_| false)}
             {count("lost", |page, _, _| page.text().lost.to_owned(), |_, lane, _| numbers::count(lane.lost), |lane| lane.lost > 0)}
             {count("repeated", |page, _, _| page.text().repeated.to_owned(), |_, lane, _| numbers::count(lane.repeated), |lane| lane.repeated > 0)}
         </dl>
@@ -246,7 +246,7 @@ fn bytes_per_event(_: RaceContext, lane: &LaneSummary, _: &Summary) -> String {
     per_event.map_or_else(|| "0".to_owned(), numbers::bytes)
 }
 
-fn empty_answers(_: RaceContext, lane: &LaneSummary, _: &Summary) -> String {
+fn empty_responses(_: RaceContext, lane: &LaneSummary, _: &Summary) -> String {
     if look(lane.technique).repeats_requests {
         numbers::count(lane.empty)
     } else {
@@ -254,14 +254,14 @@ fn empty_answers(_: RaceContext, lane: &LaneSummary, _: &Summary) -> String {
     }
 }
 
-/// Whether a fault only says that the server does not answer, which the page and the lane's phase say in better words.
-fn is_told_elsewhere(fault: &str, phase: LanePhase, connection: ServerConnection) -> bool {
-    // What every browser throws when a request gets no answer.
-    let no_answer = fault.contains("TypeError") || fault.contains("WebSocket");
+/// Whether a fault only means that the server does not respond, which the notice and the phase of the lane already show.
+fn is_shown_elsewhere(fault: &str, phase: LanePhase, connection: ServerConnection) -> bool {
+    // The exceptions of browsers for a request without a response.
+    let no_response = fault.contains("TypeError") || fault.contains("WebSocket");
     matches!(
         connection,
         ServerConnection::Lost | ServerConnection::Reconnecting
-    ) || phase == LanePhase::Retrying && no_answer
+    ) || phase == LanePhase::Retrying && no_response
 }
 
 /// The machine-readable name of a phase, for the style sheet.

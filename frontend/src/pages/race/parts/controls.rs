@@ -41,7 +41,7 @@ fn StreamChoice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let is_from =
         move |source: &RaceSource| page.settings.with(|settings| settings.source == *source);
-    // The stream's name; empty for the usual sources.
+    // The name of the stream; empty for the sources of the lab.
     let named = Memo::new(move |_| {
         page.settings.with(|settings| match &settings.source {
             RaceSource::Named(stream) => stream.clone(),
@@ -56,18 +56,18 @@ fn StreamChoice() -> impl IntoView {
             name.set(stream);
         }
     });
-    let follow = move || {
+    let follow = Callback::from(move || {
         let wanted = name.get_untracked().trim().trim_matches('/').to_owned();
         if !wanted.is_empty() {
             page.change(|settings| settings.source = RaceSource::Named(wanted));
         }
-    };
+    });
     // Without a name, the field gets the focus.
     let choose_named = move || {
         if name.get_untracked().is_empty() {
             browser::focus("stream-name");
         } else {
-            follow();
+            follow.run(());
         }
     };
     view! {
@@ -90,23 +90,35 @@ fn StreamChoice() -> impl IntoView {
                     choose=move |()| choose_named()
                 />
             </div>
-            <form
-                class="row named"
-                class:chosen=move || is_named.get()
-                on:submit=move |event| {
-                    event.prevent_default();
-                    follow();
-                }
-            >
-                <label class="visually-hidden" for="stream-name">{page.localized(|text| text.stream_name)}</label>
-                <TextField
-                    id="stream-name"
-                    value=name
-                    placeholder=Signal::derive(move || page.text().stream_name_hint.to_owned())
-                />
-                <button class="tool wide" type="submit">{page.localized(|text| text.follow)}</button>
-            </form>
+            {stream_name_form(page, name, is_named, follow)}
         </fieldset>
+    }
+}
+
+/// The form for the name of a stream.
+fn stream_name_form(
+    page: RaceContext,
+    name: RwSignal<String>,
+    is_named: Signal<bool>,
+    follow: Callback<()>,
+) -> impl IntoView {
+    view! {
+        <form
+            class="row named"
+            class:chosen=move || is_named.get()
+            on:submit=move |event| {
+                event.prevent_default();
+                follow.run(());
+            }
+        >
+            <label class="visually-hidden" for="stream-name">{page.localized(|text| text.stream_name)}</label>
+            <TextField
+                id="stream-name"
+                value=name
+                placeholder=Signal::derive(move || page.text().stream_name_hint.to_owned())
+            />
+            <button class="tool wide" type="submit">{page.localized(|text| text.follow)}</button>
+        </form>
     }
 }
 
@@ -195,7 +207,7 @@ fn Timing() -> impl IntoView {
     }
 }
 
-/// Steps of a slider; a number field beside it takes any value.
+/// Number of steps of a slider; the number field accepts any value.
 const STEPS: f64 = 400.0;
 
 /// A number as a slider and as a field.
@@ -207,9 +219,9 @@ pub fn Dial(
     label: fn(&RaceText) -> &'static str,
     /// Its unit.
     unit: Unit,
-    /// Between which values.
+    /// The limits of its value.
     limits: NumberLimits,
-    /// Whether the slider goes by powers.
+    /// Whether the slider is logarithmic.
     log: bool,
     /// Reads it.
     get: fn(&RaceSettings) -> f64,

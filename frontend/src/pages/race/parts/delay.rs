@@ -1,4 +1,4 @@
-//! The path between browser and server, in sight of the cards that it changes.
+//! The controls for the path between browser and server, shown above the cards.
 
 use leptos::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::pages::race::model::settings::DELAY_MS;
 use crate::pages::race::model::summary::LanePath;
 use crate::widgets::views::CollectAny;
 
-/// Paths to choose from, and the delay each way.
+/// The choice of a path, and a field for the delay in each direction.
 #[component]
 pub fn PathDelay() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -33,12 +33,12 @@ pub fn PathDelay() -> impl IntoView {
     };
     let option = move |preset: PathPreset| {
         let (up_ms, down_ms) = preset.delays_ms();
-        let words = move || {
+        let name = move || {
             let both = numbers::trimmed(up_ms + down_ms);
             let both = Unit::Millisecond.of(&both, page.language.get());
             format!("{}: {both}", (page.text().path_name)(preset))
         };
-        view! { <option value=preset.name() selected=move || chosen() == Some(preset)>{move || words()}</option> }
+        view! { <option value=preset.name() selected=move || chosen() == Some(preset)>{move || name()}</option> }
     };
     view! {
         <fieldset class="path" aria-label=page.localized(|text| text.path) disabled=move || !is_relayed()>

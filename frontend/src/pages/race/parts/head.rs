@@ -35,7 +35,7 @@ pub fn RaceHead() -> impl IntoView {
 fn RaceStatus() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let connection = Signal::derive(move || page.summary.with(|summary| summary.connection));
-    // What is read aloud: the state, the kind of headline and who stands with whom, not every figure.
+    // An announcement is made if the state, the kind of headline or the groups change, not for every figure.
     let topic = Memo::new(move |_| {
         page.summary.with(|summary| {
             (
@@ -48,7 +48,7 @@ fn RaceStatus() -> impl IntoView {
     let announcement = RwSignal::new(String::new());
     let announced_ms = RwSignal::new(f64::NEG_INFINITY);
     Effect::new(move || {
-        // Read, not tracked: a memo that nobody has read does not notify.
+        // `get` instead of `track`: a memo that was never read does not notify.
         topic.get();
         let text = page.text();
         let wait_ms =

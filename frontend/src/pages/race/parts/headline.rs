@@ -26,7 +26,7 @@ struct ShownHeadline {
 #[component]
 pub fn HeadlineSection() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    // Another kind of headline is shown at once, other figures once a second, so that the sentence can be read.
+    // A change of the kind of headline is shown at once, changed figures once a second, so that the sentence is readable.
     let shown = Memo::new(move |before: Option<&ShownHeadline>| {
         page.summary.with(|summary| {
             #[expect(
@@ -36,7 +36,7 @@ pub fn HeadlineSection() -> impl IntoView {
             )]
             let second = summary.run_s.max(0.0) as u64;
             let kind = std::mem::discriminant(&summary.headline);
-            // A picture that stands still is of one moment, the sentence included.
+            // While paused, the headline is of the same moment as the drawings.
             let is_paused = summary.connection == ServerConnection::Paused;
             match before.filter(|before| {
                 !is_paused
@@ -144,7 +144,7 @@ pub fn Notice() -> impl IntoView {
             _ => None,
         })
     });
-    // Whether its button was pressed, which goes with it.
+    // Whether the button of the notice was pressed; the button is removed with the notice.
     let acted = RwSignal::new(false);
     Effect::new(move || {
         kind.get();
@@ -175,7 +175,7 @@ fn NoticeBox(kind: NoticeKind, stream: String, acted: RwSignal<bool>) -> impl In
             }
         });
     };
-    // Where there is a picture, the notice lies on it and does not move it.
+    // If there are drawings, the notice is positioned over them and does not move them.
     let is_over = matches!(kind, NoticeKind::Waiting | NoticeKind::Gone);
     let body = match kind {
         NoticeKind::Waiting => view! {
@@ -217,9 +217,9 @@ fn NoticeBox(kind: NoticeKind, stream: String, acted: RwSignal<bool>) -> impl In
     view! { <section class="notice" class:over=is_over data-testid="notice">{body}</section> }
 }
 
-/// The curl line that appends a message to a stream; of a text or binary stream a line, as the page counts lines.
+/// The curl command that appends a message: a line if the stream is text or binary, as their messages are counted by lines.
 ///
-/// - `content_type`: the stream's; empty for one that is to be made.
+/// - `content_type`: of the stream; empty if it does not exist yet.
 fn append_line(url: &str, content_type: &str) -> String {
     match ContentKind::of(content_type) {
         ContentKind::Text | ContentKind::Binary if !content_type.is_empty() => {

@@ -1,22 +1,22 @@
-//! Paths between browser and server that can be chosen at once: plain figures, explained in docs/dashboard.md.
+//! Predefined paths between browser and server. Their delays are explained in docs/dashboard.md.
 
 /// A path between browser and server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathPreset {
     /// Browser and server on one machine.
     Machine,
-    /// A few kilometres, and the line to the house.
+    /// A few kilometres and an access network.
     City,
-    /// Some thousand kilometres of cable.
+    /// One to two thousand kilometres of cable.
     Country,
     /// Across an ocean.
     Continent,
-    /// A 4G network, whose way up is the slower one.
+    /// A 4G network, which is slower towards the server.
     Mobile,
 }
 
 impl PathPreset {
-    /// All, the shortest first.
+    /// All paths, the shortest first.
     pub const ALL: [Self; 5] = [
         Self::Machine,
         Self::City,
@@ -36,7 +36,7 @@ impl PathPreset {
         }
     }
 
-    /// The path with these delays, if it is one of these.
+    /// The path with these delays to and from the server, if there is one.
     pub fn with_delays_ms(delays: (f64, f64)) -> Option<Self> {
         Self::ALL
             .into_iter()
@@ -61,14 +61,14 @@ mod tests {
     use crate::pages::race::model::settings::{DELAY_MS, RaceSettings};
 
     #[test]
-    fn a_new_visit_has_a_path_that_can_be_chosen() {
+    fn the_default_delays_are_a_preset() {
         let RaceSettings { up_ms, down_ms, .. } = RaceSettings::default();
         let preset = PathPreset::with_delays_ms((up_ms, down_ms));
         assert_eq!(preset, Some(PathPreset::Country));
     }
 
     #[test]
-    fn every_path_is_found_by_its_delays() {
+    fn every_preset_is_found_by_its_delays() {
         for preset in PathPreset::ALL {
             let (up_ms, down_ms) = preset.delays_ms();
             assert_eq!(PathPreset::with_delays_ms((up_ms, down_ms)), Some(preset));

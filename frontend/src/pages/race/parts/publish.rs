@@ -7,54 +7,77 @@ use crate::browser;
 use crate::pages::race::context::RaceContext;
 use crate::widgets::command::CommandLine;
 
+/// The state of the form.
+#[derive(Clone, Copy)]
+struct PublishForm {
+    page: RaceContext,
+    message: RwSignal<String>,
+    is_sending: RwSignal<bool>,
+    is_sent: RwSignal<bool>,
+    /// Why the last message was refused; empty if it was not.
+    refusal: RwSignal<String>,
+}
+
+impl PublishForm {
+    fn new(page: RaceContext) -> Self {
+        Self {
+            page,
+            message: RwSignal::new(String::new()),
+            is_sending: RwSignal::new(false),
+            is_sent: RwSignal::new(false),
+            refusal: RwSignal::new(String::new()),
+        }
+    }
+
+    fn clear_result(self) {
+        self.is_sent.set(false);
+        self.refusal.set(String::new());
+    }
+
+    fn send(self) {
+        let text = self.message.get_untracked();
+        if text.is_empty() || self.is_sending.get_untracked() {
+            return;
+        }
+        self.is_sending.set(true);
+        self.clear_result();
+        let controller = self.page.controller();
+        wasm_bindgen_futures::spawn_local(async move {
+            match controller.publish(&text).await {
+                Ok(()) => {
+                    self.message.set(String::new());
+                    self.is_sent.set(true);
+                }
+                Err(why) => self.refusal.set(why),
+            }
+            self.is_sending.set(false);
+        });
+    }
+
+    /// The result of the last message; reactive when read in a view.
+    fn result_text(self) -> String {
+        let why = self.refusal.get();
+        if !why.is_empty() {
+            (self.page.text().refused)(&why)
+        } else if self.is_sent.get() {
+            self.page.text().sent.to_owned()
+        } else {
+            String::new()
+        }
+    }
+}
+
 /// The form that appends a message to the stream.
 #[component]
 pub fn Publish() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let message = RwSignal::new(String::new());
-    let is_sending = RwSignal::new(false);
-    let is_sent = RwSignal::new(false);
-    // Why the last message was refused; empty if it was not.
-    let refused = RwSignal::new(String::new());
-    let forget = move || {
-        is_sent.set(false);
-        refused.set(String::new());
-    };
-    let send = move || {
-        let text = message.get_untracked();
-        if text.is_empty() || is_sending.get_untracked() {
-            return;
-        }
-        is_sending.set(true);
-        forget();
-        let controller = page.controller();
-        wasm_bindgen_futures::spawn_local(async move {
-            match controller.publish(&text).await {
-                Ok(()) => {
-                    message.set(String::new());
-                    is_sent.set(true);
-                }
-                Err(why) => refused.set(why),
-            }
-            is_sending.set(false);
-        });
-    };
-    let said = move || {
-        let why = refused.get();
-        if !why.is_empty() {
-            (page.text().refused)(&why)
-        } else if is_sent.get() {
-            page.text().sent.to_owned()
-        } else {
-            String::new()
-        }
-    };
+    let form = PublishForm::new(page);
     view! {
         <form
             class="publish"
             on:submit=move |event| {
                 event.prevent_default();
-                send();
+                form.send();
             }
         >
             <label for="publish-text">{page.localized(|text| text.publish)}</label>
@@ -67,16 +90,16 @@ pub fn Publish() -> impl IntoView {
                     maxlength="4000"
                     aria-describedby="publish-hint"
                     placeholder=page.localized(|text| text.publish_placeholder)
-                    prop:value=move || message.get()
+                    prop:value=move || form.message.get()
                     on:input=move |event| {
-                        message.set(event_target_value(&event));
-                        forget();
+                        form.message.set(event_target_value(&event));
+                        form.clear_result();
                     }
                 />
                 <button class="primary" type="submit" data-testid="publish-send">{page.localized(|text| text.send)}</button>
             </div>
             <p class="hint" id="publish-hint">{page.localized(|text| text.publish_hint)}</p>
-            <p class="said" role="status" data-testid="published" class:fault=move || !refused.with(String::is_empty)>{move || said()}</p>
+            <p class="said" role="status" data-testid="published" class:fault=move || !form.refusal.with(String::is_empty)>{move || form.result_text()}</p>
         </form>
     }
 }

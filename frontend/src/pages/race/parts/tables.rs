@@ -16,7 +16,7 @@ use crate::widgets::views::CollectAny;
 /// Requests of each lane that are listed.
 const REQUESTS: usize = 4;
 
-/// The second of the run: tables that change more often can't be read.
+/// The second of the run. Tables are updated once a second, so that they are readable.
 pub(super) fn second(page: RaceContext) -> Memo<f64> {
     Memo::new(move |_| page.summary.with(|summary| summary.run_s.floor()))
 }
@@ -38,7 +38,7 @@ pub fn RequestTable(
     let page = expect_context::<RaceContext>();
     let second = second(page);
     let rows = move || {
-        // Read, not tracked: a memo that nobody has read does not notify.
+        // `get` instead of `track`: a memo that was never read does not notify.
         second.get();
         page.stepped_ms.get();
         page.controller()
@@ -85,10 +85,10 @@ fn request_columns(page: RaceContext) -> Vec<&'static str> {
     ]
 }
 
-/// A table in a box that scrolls.
+/// A table in a scrollable region.
 ///
-/// - `label`: names the box.
-/// - `columns`: their names.
+/// - `label`: of the region.
+/// - `columns`: the names of the columns.
 pub(super) fn table(
     page: RaceContext,
     label: Signal<&'static str>,
@@ -114,7 +114,7 @@ pub(super) fn table(
     .into_any()
 }
 
-/// A technique's row.
+/// The row of a technique.
 pub(super) fn row(
     page: RaceContext,
     technique: Technique,

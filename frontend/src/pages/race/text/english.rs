@@ -1,23 +1,17 @@
 //! The English texts of the Race page.
 
-use std::iter;
+mod sentences;
 
-use tailwater_lab::{Advice, AdviceReason, Doubt, Finding, Verdict};
-use tailwater_protocol::Technique;
+use sentences::{advice, cost, headline, judged, needs, plural, within_ms};
 use tailwater_protocol::lab::Pattern;
 
 use super::{AdviceText, RaceText};
 use crate::lanes::ReaderPlace;
 use crate::language::Language;
-use crate::numbers::{
-    Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, seconds, size, span_ms,
-};
-use crate::pages::race::model::headline::{Cost, Headline, LaneGroup, Ranking};
+use crate::numbers::{Unit, in_ms, ms, seconds, size};
 use crate::pages::race::model::lane::LanePhase;
-use crate::pages::race::model::lane_summary::Measure;
 use crate::pages::race::parts::draw::sequence::Detail;
 use crate::pages::race::parts::presets::PathPreset;
-use crate::techniques::look;
 
 const LANGUAGE: Language = Language::English;
 
@@ -47,16 +41,18 @@ pub(super) const TEXT: RaceText = RaceText {
     },
     clock_unknown: "comparing the clocks…",
     readers: |place| match place {
-        ReaderPlace::OwnWorkers => "each lane is read in a worker of its own",
-        ReaderPlace::OneWorker => "all lanes are read in one worker, as there is one processor",
+        ReaderPlace::OwnWorkers => "each lane is read in its own worker",
+        ReaderPlace::OneWorker => {
+            "all lanes are read in one worker, because there is one processor"
+        }
         ReaderPlace::Page => {
-            "this browser gives the page no workers: lanes and drawings share one thread and slow each other down"
+            "no workers are available: lanes and drawings share one thread and delay each other"
         }
     },
-    relay_counts: "bytes counted at the server's socket, each lane on a port of its own; what only that costs is left out and stands in the table",
+    relay_counts: "bytes are counted at the server's socket; each lane has its own port, whose extra bytes are only in the table",
     lab_off: "the server's lab is off: lanes share the page's origin, and header bytes can't be counted",
     none_free: "the server has no free ports for the lanes: lanes share the page's origin, and header bytes can't be counted",
-    ports_shut: "the lanes' own ports can't be reached from here: lanes share the page's origin, and header bytes can't be counted",
+    ports_shut: "the lanes' own ports can't be reached: lanes share the page's origin, and header bytes can't be counted",
     hidden: |samples| {
         format!(
             "{} discarded: the tab was hidden, or the page could not run",
@@ -64,7 +60,7 @@ pub(super) const TEXT: RaceText = RaceText {
         )
     },
     behind_first: "these messages have no due time: lateness is counted from the arrival in the first lane",
-    periodic: "events are periodic: how late polling is depends on the phase between its requests and the events, which is drawn at random",
+    periodic: "events are periodic: the latency of polling depends on the random phase between its requests and the events",
     paused_note: "Paused. Measuring continues; figures and drawings are not updated.",
     from_tail: |skipped| {
         format!(
@@ -102,14 +98,14 @@ pub(super) const TEXT: RaceText = RaceText {
             "Time runs to the right. Grey lines up are requests, lines down are responses. Hollow shape: an event is due. Filled shape: it has arrived."
         }
         Detail::Wires => {
-            "Many events: each is a line down to the small mark where it arrives. The area that hangs from the server's line is how many wait there. Grey lines are requests."
+            "Many events: each is a line that ends at a small mark where it arrives. Area below the server's line: number of waiting events. Grey lines are requests."
         }
         Detail::Columns => {
-            "Too many events to draw each: they are counted. The area on the client's line: how many arrive (logarithmic). The area that hangs from the server's line: how many wait there."
+            "Too many events to draw each. Area above the client's line: number of arrivals (logarithmic). Area below the server's line: number of waiting events."
         }
     },
     waterfall: "Requests over time",
-    waterfall_hint: "Light: held open. Dark: bytes. Tick: a chunk. Shape: an event, while there is room for shapes. Hollow: an answer without one.",
+    waterfall_hint: "Light: held open. Dark: bytes. Tick: a chunk. Shape: an event, if there is space. Hollow: an empty response.",
     distribution: "Latency distribution",
     distribution_hint: "Share of events that have arrived within a time. Solid: measured. Dashed: predicted.",
     powers: "Powers of ten",
@@ -133,7 +129,7 @@ pub(super) const TEXT: RaceText = RaceText {
     response_heads: "response heads",
     framing: "framing",
     bodies: "bodies",
-    own_port: "for the own port",
+    own_port: "for its own port",
     connections: "connections open",
     client_time: "browser, mean",
     client_p99: "browser, p99",
@@ -153,7 +149,7 @@ pub(super) const TEXT: RaceText = RaceText {
     stream_name_hint: "logs/demo",
     follow: "Follow",
     generator: "Events",
-    generator_hint: "Rate and size belong to generated events; the pulse has the pattern only.",
+    generator_hint: "Rate and size apply to generated events only, the pattern also to the pulse.",
     rate: "Rate",
     pattern: "Pattern",
     pattern_name: |pattern| match pattern {
@@ -165,7 +161,7 @@ pub(super) const TEXT: RaceText = RaceText {
     timing: "Timing",
     interval: "Poll interval",
     hold: "Long-poll hold",
-    path: "Path to the server, delay added in all",
+    path: "Path to the server, total added delay",
     path_name: |path| match path {
         PathPreset::Machine => "this machine",
         PathPreset::City => "same city",
@@ -173,10 +169,10 @@ pub(super) const TEXT: RaceText = RaceText {
         PathPreset::Continent => "other continent",
         PathPreset::Mobile => "mobile network (4G)",
     },
-    path_own: "own values",
+    path_own: "custom",
     delay_up: "Delay up",
     delay_down: "Delay down",
-    delay_none: "No delay is added: that takes the relays of the lab.",
+    delay_none: "No delay is added: this requires the lab's relays.",
     delay_hint: "The relay adds the delay, so that the lanes differ as on a real network.",
     window: "Window",
     reset: "Reset all",
@@ -223,10 +219,10 @@ pub(super) const TEXT: RaceText = RaceText {
         title: "Which technique should I use?",
         within: "95 % of the events within (ms)",
         clients: "clients",
-        clients_send: "clients send, too",
+        clients_send: "clients also send",
         sentence: advice,
-        unknown: "Rate and way are not known yet.",
-        table: "What each technique costs all clients together, at the rate, size, way and poll interval of this race",
+        unknown: "Rate and transit times are not known yet.",
+        table: "Cost of each technique for all clients, at the rate, size, transit times and poll interval of this race",
         latency: "p95 (ms)",
         requests: "requests/s",
         bytes: "MB/h",
@@ -248,278 +244,4 @@ fn phase(phase: LanePhase) -> &'static str {
         LanePhase::Ended => "ended",
         LanePhase::Failed => "failed",
     }
-}
-
-/// An error bound: `± 0.06 ms`.
-fn within_ms(bound: f64) -> String {
-    Unit::Millisecond.of(&plus_minus(&bound_ms(bound), LANGUAGE), LANGUAGE)
-}
-
-/// Names as a list in a sentence: `NDJSON, SSE and WebSocket`.
-fn names(techniques: &[Technique]) -> String {
-    let names: Vec<&str> = techniques
-        .iter()
-        .map(|technique| look(*technique).name_in_sentence.english)
-        .collect();
-    match names.split_last() {
-        None => String::new(),
-        Some((only, [])) => (*only).to_owned(),
-        Some((last, first)) => format!("{} and {last}", first.join(", ")),
-    }
-}
-
-fn capital(sentence: &str) -> String {
-    let mut letters = sentence.chars();
-    letters
-        .next()
-        .map(|first| {
-            iter::once(first.to_ascii_uppercase())
-                .chain(letters)
-                .collect()
-        })
-        .unwrap_or_default()
-}
-
-fn headline(headline: &Headline) -> String {
-    match headline {
-        Headline::Connecting => "Setting up the lanes…".to_owned(),
-        Headline::NoLanes => "No lane is on. Switch one on to start.".to_owned(),
-        Headline::Missing(stream) => format!("The stream {stream} does not exist."),
-        Headline::NoSource => {
-            "This server has no source of events: enter the name of a stream.".to_owned()
-        }
-        Headline::Unreachable => "The server does not respond.".to_owned(),
-        Headline::Failed(why) => format!("The stream can't be followed: {why}."),
-        Headline::Closed { events } => {
-            format!(
-                "The stream is closed; every lane has read to its end, {}.",
-                plural(*events, "message", "messages")
-            )
-        }
-        Headline::Waiting { lanes, before: 0 } => {
-            format!("{} waiting; no message has arrived yet.", lanes_are(*lanes))
-        }
-        Headline::Waiting { lanes, before } => {
-            format!(
-                "{} caught up on {} and listening.",
-                lanes_are(*lanes),
-                plural(*before, "message", "messages")
-            )
-        }
-        Headline::First { lanes, events } => {
-            format!(
-                "The first {} arriving in {lanes} {}; measuring…",
-                plural(*events, "event is", "events are"),
-                if *lanes == 1 { "lane" } else { "lanes" }
-            )
-        }
-        Headline::Unfinished { bytes } => format!(
-            "{} of a line have arrived, but not its end. Messages of text and binary streams are counted by lines.",
-            plural(*bytes as u64, "byte", "bytes")
-        ),
-        Headline::Broken {
-            technique,
-            lost,
-            fell_behind: true,
-            ..
-        } => format!(
-            "{} was slower than the server keeps events, and has lost {}.",
-            capital(look(*technique).name_in_sentence.english),
-            plural(*lost, "event", "events")
-        ),
-        Headline::Broken {
-            technique,
-            lost,
-            repeated,
-            fell_behind: false,
-        } => format!(
-            "{} has lost {} and repeated {}. This must not happen.",
-            capital(look(*technique).name_in_sentence.english),
-            plural(*lost, "event", "events"),
-            count(*repeated)
-        ),
-        Headline::Ranking(ranking) => sentence(ranking),
-    }
-}
-
-fn sentence(ranking: &Ranking) -> String {
-    let Ranking { failed, silent, .. } = ranking;
-    let lead = if failed.is_empty() {
-        String::new()
-    } else {
-        format!("{} failed. ", capital(&names(failed)))
-    };
-    let rest = if silent.is_empty() {
-        String::new()
-    } else {
-        format!("; {} not yet", names(silent))
-    };
-    let end = if failed.is_empty() {
-        "Nothing lost, nothing repeated."
-    } else {
-        "Nothing lost, nothing repeated in these."
-    };
-    let ranking = capital(&steps(ranking));
-    format!("{lead}{ranking}{rest}. {end}")
-}
-
-/// One figure, or the two ends of a range if they are written differently.
-fn range_ms(group: &LaneGroup) -> String {
-    let (from, to) = (ms(group.from_ms), ms(group.to_ms));
-    let to = Unit::Millisecond.of(&to, LANGUAGE);
-    if to == Unit::Millisecond.of(&from, LANGUAGE) {
-        to
-    } else {
-        format!("{from} to {to}")
-    }
-}
-
-fn lanes_are(lanes: usize) -> String {
-    if lanes == 1 {
-        "One lane is".to_owned()
-    } else {
-        format!("All {lanes} lanes are")
-    }
-}
-
-fn plural(number: u64, one: &str, many: &str) -> String {
-    if number == 1 {
-        format!("{number} {one}")
-    } else {
-        format!("{} {many}", count(number))
-    }
-}
-
-fn steps(ranking: &Ranking) -> String {
-    let Ranking {
-        measure,
-        lane_groups,
-        interval_ms,
-        ..
-    } = ranking;
-    let step = |(index, group): (usize, &LaneGroup)| {
-        let mut who = names(&group.techniques);
-        if group.techniques == [Technique::Poll] {
-            who.push_str(&format!(" every {}", span_ms(*interval_ms, LANGUAGE)));
-        }
-        match (index, *measure) {
-            (0, Measure::FromDue) => {
-                let verb = if group.techniques.len() == 1 {
-                    "shows"
-                } else {
-                    "show"
-                };
-                format!("{who} {verb} an event {} after it was due", range_ms(group))
-            }
-            (0, Measure::BehindFirst) if lane_groups.len() == 1 => {
-                format!(
-                    "{who} show a message within {} of each other",
-                    in_ms(group.to_ms.max(0.1), LANGUAGE)
-                )
-            }
-            (0, Measure::BehindFirst) => {
-                format!(
-                    "{who} {} first",
-                    if group.techniques.len() == 1 {
-                        "is"
-                    } else {
-                        "are"
-                    }
-                )
-            }
-            (_, Measure::FromDue) => format!("{who} {}", range_ms(group)),
-            (_, Measure::BehindFirst) => format!("{who} {} later", range_ms(group)),
-        }
-    };
-    let steps: Vec<String> = lane_groups.iter().enumerate().map(step).collect();
-    steps.join(", ")
-}
-
-fn advice(advice: &Advice) -> String {
-    let name = capital(look(advice.technique).name_in_sentence.english);
-    let reason = match advice.reason {
-        AdviceReason::PollingSuffices => {
-            "it is in time, needs no open connection, and costs at most twice the bytes of anything else"
-        }
-        AdviceReason::ClientsSend => {
-            "it is in time, and a message to the server is a frame in the place of a request"
-        }
-        AdviceReason::Cheapest => "it is in time and costs the least or not much more",
-        AdviceReason::Fastest => "nothing is in time at this distance, and it is the fastest",
-    };
-    let interval = advice.interval_max.as_secs_f64() * 1_000.0;
-    let change = if interval >= 1.0 {
-        format!(
-            "Polling is in time up to an interval of {}.",
-            span_ms(interval.floor(), LANGUAGE)
-        )
-    } else {
-        "Polling is never in time.".to_owned()
-    };
-    format!("{name}: {reason}. {change}")
-}
-
-fn cost(cost: &Cost) -> String {
-    let name = |technique: Technique| look(technique).name_in_sentence.english;
-    let mut text = format!(
-        "{} costs {} bytes per event, {} {}",
-        capital(name(cost.least.0)),
-        bytes(cost.least.1),
-        name(cost.most.0),
-        bytes(cost.most.1)
-    );
-    if let Some(share) = cost.empty_polls.filter(|share| *share >= 0.005) {
-        text.push_str(&format!(
-            "; {} of the polls had an empty response",
-            percent(share, LANGUAGE)
-        ));
-    }
-    text.push('.');
-    text
-}
-
-fn judged(verdict: Verdict) -> &'static str {
-    match verdict.finding {
-        Finding::Confirmed => "confirmed",
-        Finding::Refuted => "refuted",
-        Finding::Inconclusive { .. } => "not yet clear",
-    }
-}
-
-fn needs(doubt: Doubt) -> String {
-    match doubt {
-        Doubt::TooFew {
-            more_s: Some(more_s),
-        } => format!("about {} s more are needed", count(whole_s(more_s))),
-        Doubt::TooFew { more_s: None } => "more events are needed".to_owned(),
-        Doubt::Hidden => "the tab was hidden".to_owned(),
-        Doubt::ClockStepped => "a clock was changed, or the machine slept".to_owned(),
-        Doubt::ClockUnsure { bound_ms: bound } => {
-            format!("the clocks are only known to {}", within_ms(bound))
-        }
-        Doubt::BeforeItsTime { .. } => {
-            "an event arrived before its due time: the clocks are wrong".to_owned()
-        }
-        Doubt::SourceLate { late_ms } => {
-            format!("the source was {} late", in_ms(late_ms, LANGUAGE))
-        }
-        Doubt::ClientBusy { client_ms } if client_ms < Doubt::BUSY_MS => format!(
-            "too close to tell: the browser itself takes up to {}",
-            in_ms(client_ms, LANGUAGE)
-        ),
-        Doubt::ClientBusy { client_ms } => {
-            format!("the browser was busy (p99 {})", in_ms(client_ms, LANGUAGE))
-        }
-    }
-}
-
-/// Seconds as a whole number.
-pub(super) fn whole_s(seconds: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "never below zero, saturating"
-    )]
-    let whole = seconds.max(0.0).ceil() as u64;
-    whole
 }

@@ -16,7 +16,7 @@ use crate::pages::race::parts::presets::PathPreset;
 /// The texts of the page. Sentences with numbers are functions, so that each language has its own word order.
 #[expect(
     missing_docs,
-    reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
+    reason = "the names of the fields describe the texts, which are in english.rs and korean.rs"
 )]
 #[derive(Debug)]
 pub struct RaceText {
@@ -164,10 +164,10 @@ pub struct RaceText {
     pub advice: AdviceText,
 }
 
-/// What the recommendation says.
+/// The texts of the recommendation.
 #[expect(
     missing_docs,
-    reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
+    reason = "the names of the fields describe the texts, which are in english.rs and korean.rs"
 )]
 #[derive(Debug)]
 pub struct AdviceText {
@@ -195,6 +195,17 @@ impl RaceText {
             Language::Korean => &korean::TEXT,
         }
     }
+}
+
+/// Seconds rounded up.
+fn whole_s(seconds: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "never below zero, saturating"
+    )]
+    let whole = seconds.max(0.0).ceil() as u64;
+    whole
 }
 
 #[cfg(test)]
@@ -227,7 +238,7 @@ mod tests {
                 measure,
                 failed: vec![Technique::Poll],
                 lane_groups: lane_groups.collect(),
-                silent: vec![Technique::Websocket],
+                unmeasured: vec![Technique::Websocket],
                 interval_ms: 1_000.0,
             }))
         };
@@ -265,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_not_spoken_of_as_many() {
+    fn a_count_of_one_has_the_singular() {
         let text = RaceText::of(Language::English);
         let of_one = [
             (text.headline)(&Headline::Closed { events: 1 }),

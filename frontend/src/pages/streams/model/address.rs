@@ -8,13 +8,13 @@ use crate::app::query::Query;
 /// What is open on the Streams page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StreamsAddress {
-    /// What the list shows.
+    /// The filter of the list.
     pub filter: ListFilter,
     /// The open stream.
     pub stream: Option<String>,
     /// The technique by which it is followed, if it is not the default.
     pub technique: Option<Technique>,
-    /// The subscription that is looked at, where no stream is.
+    /// The id of the subscription that is shown, if no stream is open.
     pub subscription: Option<String>,
 }
 
@@ -45,7 +45,7 @@ impl StreamsAddress {
     /// The query of this address.
     pub fn to_query(&self) -> Query {
         let filter = &self.filter;
-        // That a search is for the beginning is kept while it is empty.
+        // The kind of search is kept while its text is empty.
         let (name, is_kept) = if filter.is_prefix {
             ("prefix", true)
         } else {
@@ -63,7 +63,7 @@ impl StreamsAddress {
             .with_some("subscription", subscription)
     }
 
-    /// The title of the window while that stream is open.
+    /// The title of the window: the name of the open stream, or `otherwise`.
     pub fn title(&self, otherwise: &str) -> String {
         match &self.stream {
             Some(name) => format!("{name} — Tailwater"),

@@ -58,9 +58,9 @@ impl<T> Fetched<T> {
 pub struct Listing {
     /// The page.
     pub page: Fetched<StreamList>,
-    /// How many streams the server has, once it is known.
+    /// The number of streams of the server, once known.
     pub total: Option<u64>,
-    /// Where the pages begin that were turned to from here, the first of them in front.
+    /// The cursors of the visited pages after the first one, in order.
     starts: Vec<String>,
 }
 
@@ -70,7 +70,7 @@ impl Listing {
         self.page.loaded().and_then(|page| page.after.clone())
     }
 
-    /// Whether there is a next page; `None` while the page is awaited.
+    /// Whether there is a next page; `None` while the page is loading.
     pub fn has_next(&self) -> Option<bool> {
         (self.page != Fetched::Loading).then(|| self.next().is_some())
     }
@@ -78,24 +78,25 @@ impl Listing {
     /// Opens the page after the one that begins after `from`, and returns where it begins.
     pub fn open_next(&mut self, from: Option<&str>) -> Option<String> {
         let next = self.next()?;
-        let known = self.place(from).map_or(0, |place| place + 1);
+        let known = self.index(from).map_or(0, |index| index + 1);
         self.starts.truncate(known);
         self.starts.push(next.clone());
         Some(next)
     }
 
-    /// Where the page before `from` begins; `None` is the first page, also where the way is not known, as after a deep link.
+    /// The cursor of the page before `from`; `None` for the first page, and if the previous page is unknown, such as after a
+    /// deep link.
     pub fn previous(&self, from: Option<&str>) -> Option<String> {
-        let before = self.place(from)?.checked_sub(1)?;
+        let before = self.index(from)?.checked_sub(1)?;
         self.starts.get(before).cloned()
     }
 
-    fn place(&self, from: Option<&str>) -> Option<usize> {
+    fn index(&self, from: Option<&str>) -> Option<usize> {
         let is_there = |start: &String| Some(start.as_str()) == from;
         self.starts.iter().position(is_there)
     }
 
-    /// Waits for another page.
+    /// Marks the page as loading.
     pub fn wait(&mut self) {
         self.page = Fetched::Loading;
     }
@@ -106,7 +107,7 @@ impl Listing {
         self.wait();
     }
 
-    /// Takes a page that came.
+    /// Shows a page that was received.
     pub fn show(&mut self, page: Fetched<StreamList>) {
         self.total = page.loaded().map(|page| page.total as u64).or(self.total);
         self.page = page;
@@ -120,7 +121,7 @@ impl Listing {
     }
 }
 
-/// The bytes before a position, as this server counts them.
+/// The number of bytes before an offset of this server; 0 if it is not a number.
 pub fn bytes_before(offset: &Token) -> u64 {
     offset.as_str().parse().unwrap_or(0)
 }
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_turned_on_and_back_also_from_a_deep_link() {
+    fn next_and_previous_page_also_after_a_deep_link() {
         let mut listing = Listing::default();
         assert_eq!(listing.total, None);
         listing.show(list(Some("b")));
@@ -179,12 +180,16 @@ mod tests {
         assert_eq!(listing.has_next(), Some(true));
         listing.wait();
         assert_eq!((listing.has_next(), listing.total), (None, Some(0)));
-        assert_eq!(listing.open_next(Some("b")), None, "not before it is there");
+        assert_eq!(
+            listing.open_next(Some("b")),
+            None,
+            "not while it is loading"
+        );
         listing.page = list(Some("d"));
         assert_eq!(listing.open_next(Some("b")).as_deref(), Some("d"));
         assert_eq!(listing.previous(Some("d")).as_deref(), Some("b"));
         assert_eq!(listing.previous(Some("b")), None);
-        // After the browser's way back to the first page, the way on is a new one.
+        // After the Back button led to the first page, its next page has a new cursor.
         listing.page = list(Some("c"));
         assert_eq!(listing.open_next(None).as_deref(), Some("c"));
         assert_eq!(listing.previous(Some("c")), None);

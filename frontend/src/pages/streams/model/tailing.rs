@@ -15,25 +15,25 @@ const MESSAGES_MAX: usize = 200;
 const CHARACTERS_MAX: usize = 2_000;
 /// Bytes of a binary message that are shown.
 const BYTES_MAX: usize = 64;
-/// Messages whose places are asked for, and with which following begins.
+/// The number of last messages whose positions are requested, and with which following starts.
 pub const LAST_MESSAGES: usize = 100;
-/// No more than this is read of them.
+/// The most bytes of them that are read.
 const LAST_BYTES_MAX: u64 = 1 << 20;
 
-/// Where following begins.
+/// The position at which following starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FollowStart {
-    /// With the last messages.
+    /// At the last messages.
     #[default]
     Last,
     /// At the beginning of the stream.
     Beginning,
-    /// With what is appended from now on.
+    /// At the tail.
     Now,
 }
 
 impl FollowStart {
-    /// All, in the order in which they are offered.
+    /// All starts, in the order of the choice.
     pub const ALL: [Self; 3] = [Self::Last, Self::Beginning, Self::Now];
 
     /// Its machine-readable name.
@@ -45,13 +45,13 @@ impl FollowStart {
         }
     }
 
-    /// The one of that name; the usual one if there is none.
+    /// The start of this name; the default for an unknown one.
     pub fn from_name(name: &str) -> Self {
         let named = Self::ALL.into_iter().find(|it| it.name() == name);
         named.unwrap_or_default()
     }
 
-    /// The offset to begin at in a stream that was found like this.
+    /// The offset at which to start in a stream with these details.
     pub fn offset(self, details: &StreamDetails) -> Token {
         let tail = bytes_before(&details.next_offset);
         let is_near = |place: &&MessagePlace| {
@@ -74,9 +74,9 @@ impl FollowStart {
 pub struct ShownMessage {
     /// Its number, from 0 since following began.
     pub number: u64,
-    /// The position after it; before the server has told the places, only the last of those that came together knows.
+    /// The position after it; until the positions are known, only the last message of a batch has one.
     pub next: Option<Token>,
-    /// When it was appended, milliseconds since 1970 UTC, once the server has told.
+    /// When it was appended, milliseconds since 1970 UTC, once known.
     pub appended_ms: Option<u64>,
     /// Its content, or the beginning of it.
     pub text: String,
@@ -89,7 +89,7 @@ pub struct ShownMessage {
 }
 
 impl ShownMessage {
-    /// Tells entries apart; it changes when the server tells the message's time.
+    /// Identifies the entry in the list; it changes once the time of the message is known.
     pub fn key(&self) -> String {
         format!("{} {}", self.number, self.appended_ms.unwrap_or_default())
     }
@@ -127,9 +127,9 @@ pub struct FollowedStream {
     /// Requests so far; for WebSocket, connections.
     pub requests: u64,
     fault: Option<String>,
-    /// Where the last messages lie.
+    /// The positions of the last messages.
     places: Arc<[MessagePlace]>,
-    /// Whether each message that was shown has a place of its own.
+    /// Whether the stream is JSON, so that each message has a position.
     is_json: bool,
 }
 
@@ -187,8 +187,8 @@ impl FollowedStream {
         }
     }
 
-    /// Takes where the last messages lie; whether that says more of those that are shown.
-    pub fn know(&mut self, places: &[MessagePlace]) -> bool {
+    /// Sets the positions of the last messages, and returns whether a shown message got its time.
+    pub fn set_places(&mut self, places: &[MessagePlace]) -> bool {
         if *self.places == *places {
             return false;
         }
@@ -201,7 +201,7 @@ impl FollowedStream {
         self.places.iter().rposition(is_there)
     }
 
-    /// Notes the places of the messages that are shown: backwards from one whose end is known.
+    /// Assigns positions to the messages that are shown, backwards from a message whose end is known.
     fn locate(&mut self) -> bool {
         let mut has_changed = false;
         let mut place = None;
@@ -219,7 +219,7 @@ impl FollowedStream {
         has_changed
     }
 
-    /// Takes bytes that end at `next`: each append for itself if the places say how they lie, else as one message.
+    /// Adds bytes that end at `next`: a message for each append if their positions are known, otherwise one message.
     fn push_appends(&mut self, bytes: &[u8], next: &Token) {
         let Some(last) = self.place_of(next) else {
             return self.push(bytes);
@@ -381,7 +381,7 @@ mod tests {
         }
     }
 
-    fn came(data: Data, next: u64) -> FollowReport {
+    fn received(data: Data, next: u64) -> FollowReport {
         let batch = ReceivedBatch {
             data,
             next: place(0, next).next_offset,
@@ -400,33 +400,33 @@ mod tests {
     }
 
     #[test]
-    fn messages_get_their_places_when_the_server_tells_them_before_or_after() {
+    fn messages_get_positions_received_before_or_after_them() {
         let json = |count: usize| Data::Json(vec!["1".to_owned(); count]);
         let mut tailing = FollowedStream::default();
-        assert!(!tailing.know(&[place(2, 4), place(4, 6)]));
-        tailing.take(&came(json(3), 6));
+        assert!(!tailing.set_places(&[place(2, 4), place(4, 6)]));
+        tailing.take(&received(json(3), 6));
         assert_eq!(times(&tailing), [None, Some(40), Some(60)]);
         assert_eq!(tailing.messages[1].next, Some(place(2, 4).next_offset));
-        tailing.take(&came(json(2), 10));
+        tailing.take(&received(json(2), 10));
         assert_eq!(times(&tailing)[3..], [None, None]);
-        assert!(tailing.know(&[place(6, 8), place(8, 10)]));
-        assert!(!tailing.know(&[place(6, 8), place(8, 10)]));
+        assert!(tailing.set_places(&[place(6, 8), place(8, 10)]));
+        assert!(!tailing.set_places(&[place(6, 8), place(8, 10)]));
         assert_eq!(times(&tailing)[1..], [40, 60, 80, 100].map(Some));
     }
 
     #[test]
-    fn text_that_comes_together_is_shown_by_append_where_the_places_fit() {
+    fn a_batch_of_text_is_split_into_appends_if_their_positions_match() {
         let mut tailing = FollowedStream::default();
-        tailing.know(&[place(3, 5), place(5, 6), place(6, 9)]);
-        tailing.take(&came(Data::Text("abcde".to_owned()), 9));
-        tailing.take(&came(Data::Text("abcd".to_owned()), 9));
-        tailing.take(&came(Data::Binary(b"abcd".to_vec()), 12));
+        tailing.set_places(&[place(3, 5), place(5, 6), place(6, 9)]);
+        tailing.take(&received(Data::Text("abcde".to_owned()), 9));
+        tailing.take(&received(Data::Text("abcd".to_owned()), 9));
+        tailing.take(&received(Data::Binary(b"abcd".to_vec()), 12));
         let texts: Vec<_> = tailing.messages.iter().map(|it| &*it.text).collect();
         assert_eq!(texts, ["abcde", "a", "bcd", "abcd"]);
     }
 
     #[test]
-    fn following_begins_with_the_last_messages_unless_they_are_too_long() {
+    fn following_starts_at_the_last_messages_up_to_a_limit_of_bytes() {
         let mut details = StreamDetails {
             next_offset: place(0, 9).next_offset,
             last_messages: vec![place(3, 6), place(6, 9)],

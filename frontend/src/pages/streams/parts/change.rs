@@ -69,7 +69,7 @@ pub fn ChangeSection(
     }
 }
 
-/// Whether an action waits for a confirmation, and what became of it.
+/// The state of an action that requires a confirmation.
 #[derive(Clone, Copy)]
 struct ConfirmState {
     id: &'static str,
@@ -88,7 +88,7 @@ impl ConfirmState {
         }
     }
 
-    /// Shows or hides the question, and moves the focus to the button that is there then.
+    /// Shows or hides the question, and moves the focus to the button that replaces the focused one.
     fn ask(self, is_asking: bool) {
         self.is_asking.set(is_asking);
         self.fault.set(String::new());
@@ -114,7 +114,7 @@ impl ConfirmState {
             match outcome {
                 Ok(_) => {
                     self.is_asking.try_set(false);
-                    // The button that had the focus may be gone.
+                    // The focused button may have been removed.
                     browser::focus("chosen");
                     done.run(());
                 }
@@ -129,20 +129,20 @@ impl ConfirmState {
 /// A button for an action that must be confirmed; the focus moves to the question.
 #[component]
 pub fn ConfirmButton(
-    /// Its id; that of the panel's `delete` ends what is followed.
+    /// The prefix of its ids; `delete` also stops the follower of the stream.
     id: &'static str,
     /// The id of its curl button.
     curl: &'static str,
-    /// What it does.
+    /// The label of the button.
     act: Signal<&'static str>,
     /// The question.
     ask: Signal<String>,
-    /// The answer that acts.
+    /// The label of the button that confirms.
     sure: Signal<&'static str>,
-    /// What is sent.
+    /// The request of the action.
     #[prop(into)]
     request: Callback<(), ApiRequest>,
-    /// What happens afterwards.
+    /// Called after a success.
     #[prop(into)]
     done: Callback<()>,
 ) -> impl IntoView {
@@ -155,10 +155,10 @@ pub fn ConfirmButton(
         ..
     } = state;
     let line = Signal::derive(move || request.run(()).curl(&browser::origin()));
-    let turn = move |to: bool| state.ask(to);
+    let show_question = move |is_shown: bool| state.ask(is_shown);
     let go = move |_| state.send(streams, untrack(move || request.run(())), done);
     view! {
-        <div class="confirm" on:keydown=move |event| if event.key() == "Escape" && is_asking.get_untracked() { turn(false) }>
+        <div class="confirm" on:keydown=move |event| if event.key() == "Escape" && is_asking.get_untracked() { show_question(false) }>
             {move || if is_asking.get() {
                 view! {
                     <p role="alert">{ask}</p>
@@ -166,7 +166,7 @@ pub fn ConfirmButton(
                         <button class="danger" data-testid=format!("{id}-sure") disabled=move || is_busy.get() on:click=go>
                             {sure}
                         </button>
-                        <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=move |_| turn(false)>
+                        <button class="tool wide" id=format!("{id}-keep") data-testid=format!("{id}-keep") on:click=move |_| show_question(false)>
                             {streams.localized(|text| text.keep)}
                         </button>
                     </div>
@@ -175,7 +175,7 @@ pub fn ConfirmButton(
             } else {
                 view! {
                     <div class="row">
-                        <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=move |_| turn(true)>
+                        <button class="tool wide" id=format!("{id}-ask") data-testid=format!("{id}-ask") on:click=move |_| show_question(true)>
                             {act}
                         </button>
                         <CurlButton line id=curl />

@@ -1,4 +1,4 @@
-//! A new stream, or a fork of one: every option of a PUT.
+//! The forms for a new stream and for a fork, with every option of a PUT.
 
 use leptos::prelude::*;
 use tailwater_protocol::StreamName;
@@ -26,7 +26,7 @@ const TYPES: [&str; 3] = [
 
 /// The fields of the form.
 #[derive(Clone, Copy)]
-struct Typed {
+struct StreamFormState {
     source: Option<StoredValue<StreamName>>,
     name: RwSignal<String>,
     content_type: RwSignal<String>,
@@ -41,7 +41,7 @@ struct Typed {
     fault: RwSignal<String>,
 }
 
-impl Typed {
+impl StreamFormState {
     fn new(
         source: Option<StoredValue<StreamName>>,
         content_type: String,
@@ -64,8 +64,8 @@ impl Typed {
         }
     }
 
-    /// All fields; reactive when read in a view.
-    fn stream(&self) -> NewStreamForm {
+    /// The values of the fields; reactive when read in a view.
+    fn form(&self) -> NewStreamForm {
         let moment = self.expires_at.get();
         NewStreamForm {
             name: self.name.get(),
@@ -83,11 +83,11 @@ impl Typed {
     }
 }
 
-/// A new stream, and the subscriptions below it.
+/// The form for a new stream, and the one for subscriptions.
 #[component]
 pub fn Create() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let typed = Typed::new(None, TYPES[0].to_owned(), RwSignal::new(String::new()));
+    let typed = StreamFormState::new(None, TYPES[0].to_owned(), RwSignal::new(String::new()));
     view! {
         <section class="panel" aria-labelledby="create-title">
             <h2 id="create-title">{streams.localized(|text| text.create_title)}</h2>
@@ -98,12 +98,12 @@ pub fn Create() -> impl IntoView {
     }
 }
 
-/// A new stream that begins with this one's messages.
+/// The form for a fork of a stream.
 #[component]
 pub fn ForkForm(
-    /// Whose.
+    /// The stream to fork.
     name: StoredValue<StreamName>,
-    /// What is known of it.
+    /// Its details, once loaded.
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -112,7 +112,7 @@ pub fn ForkForm(
         here.map(|it| it.configuration.content_type.clone())
     });
     streams.fork_at.set(String::new());
-    let typed = Typed::new(
+    let typed = StreamFormState::new(
         Some(name),
         content_type.unwrap_or_default(),
         streams.fork_at,
@@ -124,13 +124,13 @@ pub fn ForkForm(
 }
 
 #[component]
-fn StreamForm(typed: Typed) -> impl IntoView {
+fn StreamForm(typed: StreamFormState) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let fault = typed.fault;
     let is_fork = typed.source.is_some();
     let is_busy = RwSignal::new(false);
     let line = Signal::derive(move || {
-        ApiRequest::create(&typed.stream())
+        ApiRequest::create(&typed.form())
             .map(|request| request.curl(&browser::origin()))
             .unwrap_or_default()
     });
@@ -138,12 +138,12 @@ fn StreamForm(typed: Typed) -> impl IntoView {
         if is_busy.get_untracked() {
             return;
         }
-        let stream = untrack(move || typed.stream());
-        let request = match ApiRequest::create(&stream) {
+        let form = untrack(move || typed.form());
+        let request = match ApiRequest::create(&form) {
             Ok(request) => request,
             Err(field) => return fault.set((streams.text().field)(&field)),
         };
-        let name = typed_name(&stream.name)
+        let name = typed_name(&form.name)
             .map(|name| name.to_string())
             .unwrap_or_default();
         is_busy.set(true);
@@ -195,7 +195,7 @@ fn StreamForm(typed: Typed) -> impl IntoView {
 }
 
 #[component]
-fn StreamFields(typed: Typed) -> impl IntoView {
+fn StreamFields(typed: StreamFormState) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let is_fork = typed.source.is_some();
     let name_id = if is_fork { "fork-name" } else { "create-name" };
@@ -265,7 +265,7 @@ fn StreamFields(typed: Typed) -> impl IntoView {
     }
 }
 
-/// The choice of a content type, or a field for any other.
+/// The choice of a content type, with a field for other ones.
 #[component]
 fn TypeChoice(content_type: RwSignal<String>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();

@@ -1,4 +1,4 @@
-//! Which streams the list shows: a search by name, their order, and whether those of the lab are among them.
+//! The filter of the list: a search by name, the order, and whether the streams of the lab are included.
 
 use leptos::prelude::*;
 
@@ -7,10 +7,10 @@ use crate::app::HistoryChange;
 use crate::pages::streams::context::StreamsContext;
 use crate::widgets::field::TextField;
 
-/// How long the typing has to rest before the server is asked, ms.
-const REST_MS: u64 = 150;
+/// Delay of a search after the last keystroke, ms.
+const DEBOUNCE_MS: u64 = 150;
 
-/// What the names have to contain or to begin with.
+/// The field for the text that names contain or begin with.
 #[component]
 pub fn SearchForm() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -19,14 +19,14 @@ pub fn SearchForm() -> impl IntoView {
             .address
             .with_untracked(|address| address.filter.text.clone()),
     );
-    // Another address, as by the way back, has another search.
+    // A change of the address, such as by the Back button, can change the search.
     Effect::new(move || {
         let search = streams.address.with(|address| address.filter.text.clone());
         if search != typed.get_untracked().trim() {
             typed.set(search);
         }
     });
-    let resting = StoredValue::new(None::<TimeoutHandle>);
+    let pending = StoredValue::new(None::<TimeoutHandle>);
     let search = move || {
         let search = typed.get_untracked().trim().to_owned();
         streams.open(HistoryChange::Replace, |address| {
@@ -37,16 +37,16 @@ pub fn SearchForm() -> impl IntoView {
             }
         });
     };
-    let rest = move || {
-        if let Some(timer) = resting.get_value() {
+    let search_later = move || {
+        if let Some(timer) = pending.get_value() {
             timer.clear();
         }
-        resting.set_value(
-            set_timeout_with_handle(search, std::time::Duration::from_millis(REST_MS)).ok(),
+        pending.set_value(
+            set_timeout_with_handle(search, std::time::Duration::from_millis(DEBOUNCE_MS)).ok(),
         );
     };
     on_cleanup(move || {
-        if let Some(timer) = resting.get_value() {
+        if let Some(timer) = pending.get_value() {
             timer.clear();
         }
     });
@@ -63,13 +63,13 @@ pub fn SearchForm() -> impl IntoView {
                 id="stream-search"
                 value=typed
                 placeholder=Signal::derive(move || format!("{} ( / )", streams.text().search))
-                typed=move |()| rest()
+                typed=move |()| search_later()
             />
         </form>
     }
 }
 
-/// Whether names contain or begin with what is searched, their order, and the streams of the lab.
+/// The kind of search, the order, and the checkbox for the streams of the lab.
 #[component]
 pub fn ListChoices() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();

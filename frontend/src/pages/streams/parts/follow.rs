@@ -43,9 +43,9 @@ pub fn FollowSection(
     });
     let is_on = Memo::new(move |_| streams.following.with(Option::is_some));
     let line = Signal::derive(move || {
-        // As the page follows it, or would.
-        let now = streams.following.get().map(|how| how.from);
-        let from = now.unwrap_or_else(from);
+        // The position of the follower, or the one selected if there is no follower.
+        let followed = streams.following.get().map(|how| how.from);
+        let from = followed.unwrap_or_else(from);
         name.with_value(|name| follow_line(&browser::origin(), name, streams.technique(), &from))
     });
     let start = move || {
@@ -77,7 +77,7 @@ pub fn FollowSection(
     }
 }
 
-/// Where to begin.
+/// The choice of the position to start at.
 #[component]
 fn StartChoice(start_at: RwSignal<String>, #[prop(into)] chosen: Callback<()>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -134,7 +134,7 @@ fn Techniques() -> impl IntoView {
 #[component]
 fn FollowStatus() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let says = Signal::derive(move || {
+    let status = Signal::derive(move || {
         let text = streams.text();
         if streams.following.with(Option::is_none) {
             return text.stopped.to_owned();
@@ -157,10 +157,10 @@ fn FollowStatus() -> impl IntoView {
             parts.into_iter().flatten().collect::<Vec<_>>().join(" · ")
         })
     });
-    view! { <p class="hint" data-testid="follow-state">{says}</p> }
+    view! { <p class="hint" data-testid="follow-state">{status}</p> }
 }
 
-/// The last messages, the newest on top. An entry is made anew when the server tells its time.
+/// The last messages, the newest first. An entry is rendered again once the time of its message is known.
 #[component]
 fn MessageList() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();

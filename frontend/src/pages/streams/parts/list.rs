@@ -1,4 +1,4 @@
-//! The list of streams, which the server searches and pages.
+//! The list of streams, searched and paged by the server.
 
 use leptos::prelude::*;
 use tailwater_protocol::inspect::StreamSummary;
@@ -39,7 +39,7 @@ pub fn ListSection() -> impl IntoView {
                 <button
                     class="primary"
                     data-testid="new"
-                    on:click=move |_| streams.begin_stream()
+                    on:click=move |_| streams.open_create_form()
                 >
                     {streams.localized(|text| text.new_stream)}
                 </button>
@@ -200,20 +200,20 @@ fn Empty() -> impl IntoView {
             }
             .into_any()
         } else {
-            let words = move || {
+            let notice = move || {
                 let text = streams.text();
-                let is_whole = streams
+                let is_only_lab_hidden = streams
                     .address
                     .with(|address| address.filter.hides_lab() && address.filter.after.is_none());
                 match search.as_str() {
-                    "" if is_whole => text.only_lab.to_owned(),
+                    "" if is_only_lab_hidden => text.only_lab.to_owned(),
                     "" => text.nothing_here.to_owned(),
                     search => (text.nothing_found)(search),
                 }
             };
             view! {
                 <div class="empty" data-testid="empty">
-                    <p>{move || words()}</p>
+                    <p>{move || notice()}</p>
                     <button
                         class="tool wide"
                         on:click=move |_| streams.open(HistoryChange::Replace, |address| {
@@ -234,11 +234,11 @@ fn Empty() -> impl IntoView {
     view! { {move || shown()} }
 }
 
-/// On to the next page and back; each is a step that the way back undoes.
+/// The buttons for the next and the previous page; each adds an entry to the browser's history.
 #[component]
 fn PageTurn() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    // What was stays while the next page is awaited, so that the buttons stay the same elements and keep the focus.
+    // Unchanged while a page is loading, so that the buttons stay the same elements and keep the focus.
     let has_next = Memo::new(move |before: Option<&bool>| {
         streams
             .listing
@@ -250,33 +250,33 @@ fn PageTurn() -> impl IntoView {
             .address
             .with(|address| address.filter.after.is_some())
     });
-    let turn = move |is_on: bool| {
+    let turn = move |is_next: bool| {
         let from = streams
             .address
             .with_untracked(|address| address.filter.after.clone());
         let mut to = None;
         streams.listing.update_untracked(|listing| {
-            to = if is_on {
+            to = if is_next {
                 listing.open_next(from.as_deref())
             } else {
                 listing.previous(from.as_deref())
             };
         });
-        if !is_on || to.is_some() {
+        if !is_next || to.is_some() {
             streams.open(HistoryChange::Push, |address| address.filter.after = to);
         }
     };
-    let button = move |id: &'static str, is_on: bool, is_there: Memo<bool>| {
+    let button = move |id: &'static str, is_next: bool, is_enabled: Memo<bool>| {
         let label = move || {
             let text = streams.text();
-            if is_on {
+            if is_next {
                 text.next_page
             } else {
                 text.previous_page
             }
         };
         view! {
-            <button class="tool wide" data-testid=id disabled=move || !is_there.get() on:click=move |_| turn(is_on)>
+            <button class="tool wide" data-testid=id disabled=move || !is_enabled.get() on:click=move |_| turn(is_next)>
                 {move || label()}
             </button>
         }

@@ -1,4 +1,4 @@
-//! What the server runs on, in a line below the list.
+//! The line below the list with the state of the server.
 
 use leptos::prelude::*;
 
@@ -11,12 +11,12 @@ pub fn ServerLine() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let line = Signal::derive(move || {
         let text = streams.text();
-        let said = streams.server.with(|json| ServerFacts::parse(json));
-        let words = said.map(|server| {
+        let server = streams.server.with(|json| ServerFacts::parse(json));
+        let line = server.map(|server| {
             let full = if server.is_full { text.disk_full } else { "" };
             format!("{} {full}", (text.server)(&server))
         });
-        words.unwrap_or_default()
+        line.unwrap_or_default()
     });
     view! { <p class="hint server" data-testid="server">{line}</p> }
 }

@@ -1,4 +1,4 @@
-//! Subscriptions: one is made, shown by its id, and deleted; the server has no list of them.
+//! The form for subscriptions: creates, shows and deletes one by its id, because the server can't list them.
 
 use leptos::prelude::*;
 
@@ -14,26 +14,26 @@ use crate::pages::streams::text::StreamsText;
 use crate::widgets::field::TextField;
 use crate::widgets::views::CollectAny;
 
-/// What is typed, and what the server says.
+/// The state of the form.
 #[derive(Clone, Copy)]
-struct SubscriptionState {
+struct SubscriptionFormState {
     streams: StreamsContext,
     id: RwSignal<String>,
-    pulls: RwSignal<bool>,
+    is_pull_wake: RwSignal<bool>,
     pattern: RwSignal<String>,
     target: RwSignal<String>,
-    /// What the server says of it, as JSON.
+    /// The state of the subscription, as JSON.
     shown: RwSignal<String>,
     fault: RwSignal<String>,
 }
 
-impl SubscriptionState {
+impl SubscriptionFormState {
     fn new(streams: StreamsContext, id: String) -> Self {
         let empty = || RwSignal::new(String::new());
         Self {
             streams,
             id: RwSignal::new(id),
-            pulls: RwSignal::new(false),
+            is_pull_wake: RwSignal::new(false),
             pattern: empty(),
             target: empty(),
             shown: empty(),
@@ -41,17 +41,17 @@ impl SubscriptionState {
         }
     }
 
-    /// All of it; following it when read in a view.
+    /// The values of the fields; reactive when read in a view.
     fn form(self) -> SubscriptionForm {
         SubscriptionForm {
             id: self.id.get(),
-            pulls: self.pulls.get(),
+            is_pull_wake: self.is_pull_wake.get(),
             pattern: self.pattern.get(),
             target: self.target.get(),
         }
     }
 
-    /// Asks for the one with that id.
+    /// Requests the subscription with this id.
     fn show(self) {
         let form = untrack(move || self.form());
         self.streams.open(HistoryChange::Replace, |address| {
@@ -59,7 +59,7 @@ impl SubscriptionState {
         });
         self.shown.set(String::new());
         self.fault.set(String::new());
-        if !form.is_named() {
+        if !form.has_id() {
             return;
         }
         wasm_bindgen_futures::spawn_local(async move {
@@ -105,7 +105,7 @@ impl SubscriptionState {
     }
 }
 
-/// The form, and in it the subscription with its cursors.
+/// The form, and the subscription with its cursors.
 #[component]
 pub fn SubscriptionSection() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -113,14 +113,14 @@ pub fn SubscriptionSection() -> impl IntoView {
         .address
         .with_untracked(|address| address.subscription.clone());
     let is_open = opened.is_some();
-    let state = SubscriptionState::new(streams, opened.unwrap_or_default());
+    let state = SubscriptionFormState::new(streams, opened.unwrap_or_default());
     if is_open {
         state.show();
     }
     let no_id = move || state.id.with(|id| id.trim().is_empty());
     let button = move |id,
                        label: fn(&'static StreamsText) -> &'static str,
-                       act: fn(SubscriptionState)| {
+                       act: fn(SubscriptionFormState)| {
         view! {
             <button class="tool wide" type="button" data-testid=id disabled=no_id on:click=move |_| act(state)>
                 {streams.localized(label)}
@@ -141,7 +141,7 @@ pub fn SubscriptionSection() -> impl IntoView {
             >
                 {state.field("subscription-id", |text| text.subscription_id, state.id, "jobs")}
                 <div class="row">
-                    {button("subscription-show", |text| text.subscription_show, SubscriptionState::show)}
+                    {button("subscription-show", |text| text.subscription_show, SubscriptionFormState::show)}
                     <CurlButton line=state.line(SubscriptionForm::show) id="curl-subscription" />
                 </div>
                 <ShownSubscription shown=state.shown />
@@ -149,7 +149,7 @@ pub fn SubscriptionSection() -> impl IntoView {
                 <select
                     id="subscription-kind"
                     data-testid="subscription-kind"
-                    on:change=move |event| state.pulls.set(event_target_value(&event) == "pull-wake")
+                    on:change=move |event| state.is_pull_wake.set(event_target_value(&event) == "pull-wake")
                 >
                     <option>"webhook"</option>
                     <option>"pull-wake"</option>
@@ -157,7 +157,7 @@ pub fn SubscriptionSection() -> impl IntoView {
                 {state.field("subscription-pattern", |text| text.subscription_pattern, state.pattern, "jobs/**")}
                 {state.field("subscription-target", |text| text.subscription_target, state.target, "http://localhost:9000/hook")}
                 <div class="row">
-                    {button("subscription-create", |text| text.create, SubscriptionState::create)}
+                    {button("subscription-create", |text| text.create, SubscriptionFormState::create)}
                     <CurlButton line=state.line(SubscriptionForm::create) id="curl-subscribe" />
                 </div>
                 <FieldFault fault=state.fault />
@@ -175,7 +175,7 @@ pub fn SubscriptionSection() -> impl IntoView {
     }
 }
 
-/// How it stands, and how far it has come in each stream.
+/// The state of the subscription, and its cursor in each stream.
 #[component]
 fn ShownSubscription(shown: RwSignal<String>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();

@@ -21,8 +21,8 @@ pub(super) const TEXT: StreamsText = StreamsText {
     by_name: "by name",
     newest_first: "newest first",
     with_lab: "with lab/",
-    nothing_here: "There are no streams to show here.",
-    only_lab: "There are only streams of the lab, which are hidden.",
+    nothing_here: "There are no streams to show.",
+    only_lab: "All streams belong to the lab and are hidden.",
     server: |server| {
         let size = |bytes| size(bytes, Language::English);
         let memory = server.resident_bytes;
@@ -67,30 +67,32 @@ pub(super) const TEXT: StreamsText = StreamsText {
     content_type: "Content type",
     other_type: "another…",
     ttl: "Expires when idle for",
-    expires_at: "Ends at",
+    expires_at: "Expires at",
     keep_bytes: "Keep at most",
     keep_seconds: "Keep messages for",
-    closed_at_once: "Closed at once",
+    closed_at_once: "Create closed",
     limits: "Options",
-    limits_hint: "Empty means without limit. Reading and writing renew the idle time.",
-    fork_limits_hint: "Empty means as in the source. Reading and writing renew the idle time.",
+    limits_hint: "Empty: no limit. Reading and writing renew the idle time.",
+    fork_limits_hint: "Empty: as in the source. Reading and writing renew the idle time.",
     first: "First content, if any",
     create: "Create",
     field: |field| match field {
         InvalidField::Name(fault) => fault.to_string(),
-        InvalidField::Ttl => "The idle time is a whole number of seconds, at least 1.".to_owned(),
-        InvalidField::KeepBytes => "The bytes to keep are a whole number, at least 1.".to_owned(),
+        InvalidField::Ttl => "The idle time must be whole seconds, at least 1.".to_owned(),
+        InvalidField::KeepBytes => {
+            "The bytes to keep must be a whole number, at least 1.".to_owned()
+        }
         InvalidField::KeepSeconds => {
-            "The time to keep messages is a whole number of seconds, at least 1.".to_owned()
+            "The time to keep messages must be whole seconds, at least 1.".to_owned()
         }
         InvalidField::ForkBeyond => {
-            "The further messages are a whole number, at least 1.".to_owned()
+            "The further messages must be a whole number, at least 1.".to_owned()
         }
     },
     subscriptions: "Subscriptions",
-    subscriptions_hint: "A subscription wakes a worker when streams have new messages. The server can neither list nor pause subscriptions: one is shown by its ID, and deleted to stop it.",
+    subscriptions_hint: "A subscription wakes a worker when streams have new messages. The server can't list or pause subscriptions: enter an ID to show or delete one.",
     subscription_id: "ID",
-    subscription_kind: "Wakes by",
+    subscription_kind: "Type",
     subscription_pattern: "Streams (* is one segment, ** any number)",
     subscription_target: "URL of the webhook, or name of the wake stream",
     subscription_show: "Show",
@@ -107,7 +109,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
             failure.unwrap_or_default()
         )
     },
-    subscription_ask: "Delete the subscription with its cursors? There is no way back.",
+    subscription_ask: "Delete the subscription with its cursors? This can't be undone.",
     acknowledged: "Acknowledged offset",
     facts: "Details",
     earliest: "Earliest offset",
@@ -187,7 +189,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
     fork_here: |offset| format!("Fork after this message, at {offset}"),
     change_title: "Change",
     fork: "Fork",
-    fork_hint: "A new stream that begins with this one's messages up to an offset: click one above. Nothing is copied.",
+    fork_hint: "A new stream with this one's messages up to an offset: click one above. Nothing is copied.",
     fork_at: "Up to offset",
     fork_tail: "the tail",
     fork_beyond: "Further messages, or bytes if not JSON",
@@ -210,7 +212,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
     forked: |name| format!("{name} is created as a fork."),
     refused: |why| format!("Refused: {why}"),
     help_title: "About this page",
-    help_intro: "Every stream of this server. Choose one to see what it is, who reads it and how far behind, and to append, follow, fork, close or delete it.",
+    help_intro: "All streams of this server. Select one to see its details and its readers with their lag, and to append, follow, fork, close or delete it.",
     help: &[
         "While the tab is visible, figures are updated every two seconds, and the list every five.",
         "A click on the offset of a message fills it into the form for a fork.",

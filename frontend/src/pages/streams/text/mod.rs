@@ -12,7 +12,7 @@ use crate::pages::streams::model::tailing::{FollowStart, FollowState};
 /// The texts of the page. Sentences with numbers are functions, so that each language has its own word order.
 #[expect(
     missing_docs,
-    reason = "the fields are named after what they say; their texts stand in english.rs and korean.rs"
+    reason = "the names of the fields describe the texts, which are in english.rs and korean.rs"
 )]
 #[derive(Debug)]
 pub struct StreamsText {

@@ -189,7 +189,7 @@ fn an_unreachable_server_is_reported_before_any_number() {
 }
 
 #[test]
-fn delay_counts_only_where_the_relay_adds_it() {
+fn transit_includes_delays_only_with_a_relay() {
     let mut race = started();
     let chosen = (50.0, 30.0);
     (race.settings.up_ms, race.settings.down_ms) = chosen;

@@ -64,7 +64,7 @@ impl View {
     }
 }
 
-/// From this width on a drawing is higher, too.
+/// The width from which drawings are also higher.
 const WIDE: f64 = 1_600.0;
 
 /// Whether a drawing of this width is narrow.
@@ -72,7 +72,7 @@ fn is_narrow(width: f64) -> bool {
     width < NARROW
 }
 
-/// Whether a drawing of this width has room to be higher.
+/// Whether a drawing of this width is wide, and therefore higher.
 pub fn is_wide(width: f64) -> bool {
     width >= WIDE
 }
