@@ -187,7 +187,7 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     await two.page.goto(`${server.url}/?page=streams&stream=access/gone`)
     await two.part('delete-ask').click()
     await two.part('delete-sure').click()
-    await two.waitForSaid('access/gone', SOON_MS)
+    await two.waitForResult('access/gone', SOON_MS)
     await until('the panel has the focus', SOON_MS, async () => (await focused(two.page)) !== 'BODY')
   })
 
