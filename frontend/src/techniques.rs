@@ -20,8 +20,6 @@ pub struct TechniqueLook {
     pub description: Bilingual,
     /// Its name within a sentence.
     pub name_in_sentence: Bilingual,
-    /// Whether it sends a request for each response, so that empty responses can be counted.
-    pub repeats_requests: bool,
     /// The latency that theory predicts, in one line.
     pub theory: Bilingual,
     /// Height of its tag beside its curve in a distribution, as a share of the height; different for each technique, so that
@@ -48,7 +46,6 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             english: "polling",
             korean: "Polling",
         },
-        repeats_requests: true,
         theory: Bilingual {
             english: "half a poll interval plus the transit to the client; the distribution is a straight line",
             korean: "지연은 평균적으로 주기의 절반에 서버에서 클라이언트까지의 전달 시간을 더한 값이며, 누적 분포는 직선입니다",
@@ -76,7 +73,6 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             english: "long\u{2011}polling",
             korean: "Long\u{a0}Polling",
         },
-        repeats_requests: true,
         theory: Bilingual {
             english: "the transit to the client; an event between two requests waits for the next one",
             korean: "지연은 서버에서 클라이언트까지의 전달 시간이며, 다음 요청이 도착하기 전에 생긴 이벤트는 그 요청을 기다립니다",
@@ -97,7 +93,6 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 한 줄씩 받습니다",
         },
         name_in_sentence: Bilingual::same("NDJSON"),
-        repeats_requests: false,
         theory: Bilingual {
             english: "always the transit to the client",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
@@ -118,7 +113,6 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 이벤트로 받습니다",
         },
         name_in_sentence: Bilingual::same("SSE"),
-        repeats_requests: false,
         theory: Bilingual {
             english: "always the transit to the client",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",
@@ -139,7 +133,6 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             korean: "연결을 업그레이드해 양방향으로 주고받습니다",
         },
         name_in_sentence: Bilingual::same("WebSocket"),
-        repeats_requests: false,
         theory: Bilingual {
             english: "always the transit to the client",
             korean: "지연은 항상 서버에서 클라이언트까지의 전달 시간입니다",

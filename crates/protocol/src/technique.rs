@@ -65,6 +65,14 @@ impl Technique {
         }
     }
 
+    /// Whether a reader sends a request for each response, and not one for a response that stays open.
+    pub fn repeats_requests(self) -> bool {
+        match self.kind() {
+            TechniqueKind::Polling | TechniqueKind::LongPolling => true,
+            TechniqueKind::Streaming | TechniqueKind::Websocket => false,
+        }
+    }
+
     /// The techniques whose requests wait for data: all except polling.
     pub fn waiting() -> impl Iterator<Item = Self> {
         Self::ALL

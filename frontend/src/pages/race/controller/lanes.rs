@@ -10,7 +10,6 @@ use crate::browser;
 use crate::lanes::message::{LaneOptions, ReaderRole, ReaderSeat};
 use crate::lanes::readers::LaneReaders;
 use crate::pages::race::model::settings::{self, RaceSource};
-use crate::techniques::look;
 
 impl RaceController {
     pub(super) fn stop_readers(&self) {
@@ -63,7 +62,7 @@ impl RaceController {
             role,
         };
         self.readers.start(seat, &url, &options);
-        if !look(technique).repeats_requests {
+        if !technique.repeats_requests() {
             self.start_null_reader(technique);
         }
     }

@@ -442,9 +442,8 @@ impl LaneModel {
         };
         exchange.last_byte_ms = at_ms;
         exchange.failed = fault.is_some();
-        let repeats_requests = matches!(exchange.technique, Technique::Poll | Technique::LongPoll);
         if fault.is_none()
-            && repeats_requests
+            && exchange.technique.repeats_requests()
             && exchange.technique == following
             && !exchange.has_data
         {

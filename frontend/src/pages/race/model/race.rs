@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 
-use crate::techniques::look;
 use tailwater_lab::{Guards, Latencies, Prediction};
 use tailwater_protocol::{StreamName, Technique, Token};
 
@@ -370,7 +369,7 @@ impl RaceState {
             .filter(|_| lane.phase != LanePhase::Off)
             .and_then(|known| {
                 let prediction = self.prediction(technique, now_ms)?;
-                let responses = if look(lane.following).repeats_requests {
+                let responses = if lane.following.repeats_requests() {
                     lane.tally.requests.saturating_sub(lane.tally.empty)
                 } else {
                     u64::MAX

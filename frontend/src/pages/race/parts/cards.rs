@@ -247,7 +247,7 @@ fn bytes_per_event(_: RaceContext, lane: &LaneSummary, _: &Summary) -> String {
 }
 
 fn empty_responses(_: RaceContext, lane: &LaneSummary, _: &Summary) -> String {
-    if look(lane.technique).repeats_requests {
+    if lane.technique.repeats_requests() {
         numbers::count(lane.empty)
     } else {
         NONE.to_owned()
