@@ -25,7 +25,7 @@ async fn reused<'a>(server: &'a LocalServer, name: &str) -> (LocalStream<'a>, St
 /// Checks that a response says that the offset belongs to another stream.
 fn gone(answer: &Response) {
     let problem = answer.refuses(410);
-    assert_eq!(problem.kind, "#other-life", "{problem:?}");
+    assert_eq!(problem.kind, "#earlier-stream", "{problem:?}");
     assert!(
         problem.detail.contains("deleted") && problem.detail.contains("offset=-1"),
         "{problem:?}"

@@ -35,6 +35,11 @@ const BODY_BROKEN: ProblemClass = (
     "#body-broken",
     "The body is incomplete or invalid",
 );
+const BODY: ProblemClass = (
+    StatusCode::BAD_REQUEST,
+    "#body",
+    "The body can't be appended",
+);
 const TYPE_DIFFERS: ProblemClass = (
     StatusCode::CONFLICT,
     "#content-type",
@@ -92,7 +97,7 @@ const ORIGIN: ProblemClass = (
 );
 const EMBEDDING: ProblemClass = (
     StatusCode::FORBIDDEN,
-    "#origin",
+    "#embedding",
     "Embedding by other sites is not allowed",
 );
 const METHOD: ProblemClass = (
@@ -115,7 +120,7 @@ impl Refusal {
             Self::BodyTooLarge { .. } => BODY_TOO_LARGE,
             Self::BodySilent { .. } => BODY_SILENT,
             Self::BodyBroken(_) => BODY_BROKEN,
-            Self::Payload(_) => (S::BAD_REQUEST, "#body", "The body can't be appended"),
+            Self::Payload(_) => BODY,
             Self::TypeDiffers { .. } => TYPE_DIFFERS,
             Self::Append(error) => append_class(error),
             Self::Create(error) => create_class(error),
@@ -188,7 +193,7 @@ fn append_class(error: &AppendError) -> ProblemClass {
         ),
         AppendError::TooLong => (
             S::INSUFFICIENT_STORAGE,
-            "#too-long",
+            "#stream-too-long",
             "The stream is too long",
         ),
         AppendError::Store(error) => store_class(error),
@@ -204,11 +209,11 @@ fn create_class(error: &CreateError) -> ProblemClass {
             "The stream exists with another configuration",
         ),
         CreateError::Taken | CreateError::NameReused => {
-            (S::CONFLICT, "#taken", "The stream exists")
+            (S::CONFLICT, "#exists", "The stream exists")
         }
         CreateError::Hidden { .. } => (
             S::CONFLICT,
-            "#name-taken",
+            "#name-in-use",
             "The name belongs to a deleted stream",
         ),
         CreateError::Fork(error) => fork_class(error),
@@ -226,7 +231,7 @@ fn read_class(error: &ReadError) -> ProblemClass {
         ReadError::Gone { .. } => GONE,
         ReadError::OtherGeneration { .. } => (
             StatusCode::GONE,
-            "#other-life",
+            "#earlier-stream",
             "The offset belongs to a deleted stream",
         ),
         ReadError::InsideMessage { .. } => OFFSET,
@@ -249,7 +254,7 @@ fn fork_class(error: &ForkError) -> ProblemClass {
         ),
         ForkError::TypeDiffers { .. } => (
             StatusCode::CONFLICT,
-            "#content-type",
+            "#fork-content-type",
             "The content type differs from the source's",
         ),
         ForkError::TooDeep { .. } => (
@@ -264,15 +269,11 @@ fn fork_class(error: &ForkError) -> ProblemClass {
         ),
         ForkError::SubBeyond { .. } => (
             StatusCode::BAD_REQUEST,
-            "#fork-offset",
+            "#fork-sub-offset",
             "The sub-offset is too large",
         ),
         ForkError::Position(error) => read_class(error),
-        ForkError::Payload(_) => (
-            StatusCode::BAD_REQUEST,
-            "#body",
-            "The body can't be appended",
-        ),
+        ForkError::Payload(_) => BODY,
     }
 }
 
@@ -285,7 +286,7 @@ pub(crate) fn store_class(error: &StoreError) -> ProblemClass {
         ),
         StoreError::TooLong { .. } => (
             StatusCode::BAD_REQUEST,
-            "#too-long",
+            "#name-too-long",
             "The name is too long to be stored",
         ),
         StoreError::OutOfStep => (
@@ -311,5 +312,21 @@ pub(crate) fn store_class(error: &StoreError) -> ProblemClass {
             "Stored data is damaged",
         ),
         StoreError::InsideMessage(_) => OFFSET,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_problem_type_has_one_meaning() {
+        let mut types = BTreeSet::new();
+        let (product, _tests) = include_str!("class.rs").split_once("#[cfg(test)]").unwrap();
+        for quoted in product.split('"').skip(1).step_by(2) {
+            let is_type = quoted.len() > 1 && quoted.starts_with('#');
+            assert!(!is_type || types.insert(quoted), "{quoted} is used twice");
+        }
+        assert!(types.len() > 30, "{types:?}");
     }
 }
