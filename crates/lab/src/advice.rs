@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tailwater_protocol::Technique;
+use tailwater_protocol::{Technique, TechniqueKind};
 
 use crate::theory::{Workload, predict};
 
@@ -101,9 +101,9 @@ fn cost(technique: Technique, needs: &Needs) -> TechniqueCost {
         } else {
             0.0
         },
-        connections: match technique {
-            Technique::Poll => 0.0,
-            Technique::LongPoll | Technique::Ndjson | Technique::Sse | Technique::Websocket => {
+        connections: match technique.kind() {
+            TechniqueKind::Polling => 0.0,
+            TechniqueKind::LongPolling | TechniqueKind::Streaming | TechniqueKind::Websocket => {
                 predicted.armed_share
             }
         },

@@ -2,7 +2,7 @@
 
 use tailwater_protocol::headers::{self, ContentKind};
 use tailwater_protocol::percent::encode_value;
-use tailwater_protocol::{StreamName, Technique, Token};
+use tailwater_protocol::{StreamName, Technique, TechniqueKind, Token};
 
 /// A request to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,12 +235,12 @@ impl ApiRequest {
 
 /// The shell command that follows by `technique`: curl, or `tailwater tail` for WebSocket, which not every curl supports.
 pub fn follow_line(origin: &str, name: &StreamName, technique: Technique, from: &Token) -> String {
-    match technique {
-        Technique::Websocket => format!(
+    match technique.kind() {
+        TechniqueKind::Websocket => format!(
             "tailwater tail {} --server {origin} --live websocket --from {from}",
             quoted(name.as_str())
         ),
-        Technique::Poll | Technique::LongPoll | Technique::Ndjson | Technique::Sse => {
+        TechniqueKind::Polling | TechniqueKind::LongPolling | TechniqueKind::Streaming => {
             ApiRequest::follow(name, technique, from).curl(origin)
         }
     }

@@ -7,7 +7,6 @@ use std::rc::Rc;
 use futures_util::future::{AbortHandle, abortable};
 use tailwater_client::FollowReport;
 use tailwater_client::drivers::browser::{Follower, follow_from};
-use tailwater_protocol::Technique;
 use wasm_bindgen_futures::spawn_local;
 
 use super::message::{ClientTime, LaneOptions, ReaderReport, ReaderRole, ReaderSeat, duration_ms};
@@ -133,8 +132,8 @@ impl RequestTimes {
             FollowReport::Requested {
                 id,
                 at_ms,
-                technique: Technique::Poll | Technique::LongPoll,
-            } => self.open.set(Some((*id, *at_ms))),
+                technique,
+            } if technique.repeats_requests() => self.open.set(Some((*id, *at_ms))),
             FollowReport::Ended {
                 id,
                 at_ms,

@@ -38,7 +38,7 @@ impl RequestMark {
 
     /// Whether a response of the technique ends after its data, so that an end without data is an empty response.
     pub fn responds_once(&self) -> bool {
-        matches!(self.technique, Technique::Poll | Technique::LongPoll)
+        self.technique.repeats_requests()
     }
 }
 
