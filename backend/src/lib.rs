@@ -1,9 +1,9 @@
 //! Tailwater: append-only streams over HTTP, followed by polling, long-polling, streaming or
 //! WebSocket.
 //!
-//! An append: `api/append.rs` reads the request, `log/` decides, the log orders it, the store persists it, the tail moves. A
-//! read: `api/read.rs` decides, `live/` waits and reads the log, `http/` or `takeover/` send the
-//! bytes.
+//! An append: `api/append.rs` reads the request, the log of `tailwater_core` accepts and orders it,
+//! the store persists it, and the tail moves. A read: `api/read.rs` decides, `live/` waits and reads
+//! the log, `http/` or `takeover/` send the bytes.
 
 pub mod api;
 #[cfg(feature = "cli")]

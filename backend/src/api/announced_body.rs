@@ -2,6 +2,7 @@
 
 use super::Headers;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use tailwater_protocol::headers::content_length;
 
 /// The body that the head of a request announces.
 ///
@@ -33,38 +34,6 @@ impl AnnouncedBody {
         match self {
             Self::Bytes(bytes) => Some(bytes),
             Self::Absent | Self::Unknown => None,
-        }
-    }
-}
-
-/// The value of a `Content-Length` field; `None` unless it consists of digits.
-///
-/// Source: RFC 9110, section 8.6.
-pub fn content_length(value: &[u8]) -> Option<u64> {
-    let digits = std::str::from_utf8(value).ok()?;
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().ok())?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_content_length_consists_of_digits() {
-        for (value, bytes) in [
-            ("0", Some(0)),
-            ("007", Some(7)),
-            ("18446744073709551615", Some(u64::MAX)),
-            ("18446744073709551616", None),
-            ("", None),
-            ("+1", None),
-            ("-1", None),
-            ("1, 1", None),
-            ("0x1", None),
-            ("1.0", None),
-        ] {
-            assert_eq!(content_length(value.as_bytes()), bytes, "{value:?}");
         }
     }
 }

@@ -27,7 +27,7 @@ mod query;
 mod read;
 mod refusal;
 
-pub use announced_body::{AnnouncedBody, content_length};
+pub use announced_body::AnnouncedBody;
 pub use answer::{Answer, Content, NO_STORE};
 pub use body::{ReceivedBody, RequestBody, Whole, check_announced, check_uncoded, receive};
 pub use budget::{Budget, Charge, Exhausted, FREE_BYTES};

@@ -11,13 +11,14 @@ use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+use tailwater_protocol::headers::content_length;
 
 /// Time limit for connecting.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long an idle connection is kept for the next wake.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 /// Maximum response that is read; `{"done":true}` needs little.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// Sends wakes by HTTP and HTTPS.
@@ -122,14 +123,14 @@ async fn receipt(mut answer: reqwest::Response) -> Receipt {
     let announced = answer
         .headers()
         .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        .and_then(|value| content_length(value.as_bytes()));
     if announced.is_some_and(|bytes| bytes > ANSWER_BYTES_MAX) {
         return Receipt::Accepted;
     }
     let mut body = Vec::new();
     loop {
         match answer.chunk().await {
-            Ok(Some(piece)) if body.len() + piece.len() <= ANSWER_BYTES_MAX => {
+            Ok(Some(piece)) if (body.len() + piece.len()) as u64 <= ANSWER_BYTES_MAX => {
                 body.extend_from_slice(&piece);
             }
             Ok(None) => break,

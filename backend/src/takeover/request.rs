@@ -2,9 +2,10 @@
 //! plain enough to be answered without actix. No I/O.
 
 use crate::api::gate::{CountedConnection, GateHead};
-use crate::api::{Headers, Refusal, STREAM_PREFIX, content_length};
+use crate::api::{Headers, Refusal, STREAM_PREFIX};
 use http::{Method, Uri};
 use httparse::Header;
+use tailwater_protocol::headers::content_length;
 
 /// Maximum number of header fields of a plain request.
 const HEADERS_MAX: usize = 32;

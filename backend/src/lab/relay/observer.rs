@@ -7,6 +7,7 @@
 use super::cross_origin;
 use super::message::{BodyExtent, Complete, MessageSequence, TakenBytes};
 use std::collections::VecDeque;
+use tailwater_protocol::headers::content_length;
 use tailwater_protocol::lab::LaneCounts;
 
 /// Maximum pipelined requests of one connection; beyond it a response is treated as one to GET.
@@ -260,7 +261,7 @@ fn is_websocket(protocol: &str) -> bool {
 }
 
 fn length(headers: &[httparse::Header<'_>]) -> Option<u64> {
-    value(headers, "content-length")?.parse().ok()
+    content_length(value(headers, "content-length")?.as_bytes())
 }
 
 /// The last header with this name, trimmed.
