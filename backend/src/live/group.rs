@@ -3,8 +3,8 @@
 
 use super::encoding::{EncodedPiece, Encoding, Heads, ReportState};
 use super::follow::{Follow, NextStep};
-use super::outlet::{Outlet, Rest, poll_receive};
-use super::seat::{After, Offered, ReaderState, Seat, SeatState};
+use super::outlet::{Outlet, UnsentBytes, poll_receive};
+use super::seat::{AfterDelivery, Offered, ReaderState, Seat, SeatState};
 use super::terms::LiveTerms;
 use crate::api::{Cursors, Exhausted, FREE_BYTES, LongPollWait};
 use std::cell::{Cell, RefCell};
@@ -257,7 +257,7 @@ impl Group {
                     batch.closed()
                 }
                 NextStep::Heartbeat if self.encoding.is_streaming() => {
-                    self.deliver(&self.encoding.heartbeat(), follow.at(), After::Stay)
+                    self.deliver(&self.encoding.heartbeat(), follow.at(), AfterDelivery::Stay)
                         .await;
                     false
                 }
@@ -266,8 +266,12 @@ impl Group {
                     false
                 }
                 NextStep::End if self.encoding.is_streaming() => {
-                    self.deliver(&self.encoding.reconnect_notice(), follow.at(), After::End)
-                        .await;
+                    self.deliver(
+                        &self.encoding.reconnect_notice(),
+                        follow.at(),
+                        AfterDelivery::End,
+                    )
+                    .await;
                     true
                 }
                 // Each long-poll responds by itself.
@@ -294,9 +298,9 @@ impl Group {
     /// Delivers a batch to the seated readers, which are at `at` afterwards.
     async fn deliver_batch(&self, batch: &Batch, at: Offset, groups: &Groups) {
         let after = match self.encoding.is_streaming() {
-            true if batch.closed() => After::End,
-            true => After::Stay,
-            false => After::Answered,
+            true if batch.closed() => AfterDelivery::End,
+            true => AfterDelivery::Stay,
+            false => AfterDelivery::Answered,
         };
         match self.piece(batch, groups) {
             Ok(piece) => self.deliver(&piece, at, after).await,
@@ -335,7 +339,7 @@ impl Group {
     /// Unseats all readers; each continues by itself from its position.
     fn unseat_all(&self) {
         for seat in self.seats.take() {
-            seat.unseat(Rest::default(), false);
+            seat.unseat(UnsentBytes::default(), false);
         }
         self.moved.notify_waiters();
     }
@@ -385,7 +389,7 @@ impl Group {
     }
 
     /// Offers `piece` to every seated reader; those that can't accept it whole are unseated.
-    async fn deliver(&self, piece: &EncodedPiece, at: Offset, after: After) {
+    async fn deliver(&self, piece: &EncodedPiece, at: Offset, after: AfterDelivery) {
         self.is_delivering.set(true);
         self.at_bytes.set(at.bytes());
         let reported_up_to_date = self.reported_up_to_date.get();

@@ -24,7 +24,7 @@ mod terms;
 
 pub use group::Groups;
 pub use inbox::{ClientMessage, Inbox};
-pub use outlet::{BodyQueue, Outlet, Rest, write_socket};
+pub use outlet::{BodyQueue, Outlet, UnsentBytes, write_socket};
 pub use reader::{AnswerReader, Finished, Inlet};
 pub use received::ReceiveBuffer;
 pub use seat::{ReaderState, Seat, Unseated};

@@ -32,7 +32,7 @@ pub enum Outlet {
 
 /// What an outlet did not accept of a piece.
 #[derive(Debug, Default)]
-pub struct Rest {
+pub struct UnsentBytes {
     /// Bytes of this reader only, written before the shared ones.
     own: Bytes,
     shared: Bytes,
@@ -40,7 +40,7 @@ pub struct Rest {
     charge: Option<Rc<Charge>>,
 }
 
-impl Rest {
+impl UnsentBytes {
     /// A whole piece.
     pub(super) fn new(bytes: Bytes, charge: Option<Rc<Charge>>) -> Self {
         Self {
@@ -67,12 +67,12 @@ impl Outlet {
 
     /// Writes as much of a piece as the outlet accepts at once; `None` when all was accepted,
     /// otherwise the rest.
-    pub(super) fn offer(&self, piece: &EncodedPiece, cursors: Cursors) -> Option<Rest> {
+    pub(super) fn offer(&self, piece: &EncodedPiece, cursors: Cursors) -> Option<UnsentBytes> {
         match self {
             Self::Socket(socket) => {
                 let written = written(socket.try_write(&piece.wire), piece.wire.len());
                 (written < piece.wire.len())
-                    .then(|| Rest::new(piece.wire.slice(written..), piece.charge.clone()))
+                    .then(|| UnsentBytes::new(piece.wire.slice(written..), piece.charge.clone()))
             }
             Self::LongPoll(socket, common) => {
                 let own = piece
@@ -97,7 +97,7 @@ impl Outlet {
                     let mut shared = piece.wire.slice(piece.member_fields_at..);
                     shared.advance(written.saturating_sub(own.len()));
                     own.advance(written.min(own.len()));
-                    Rest {
+                    UnsentBytes {
                         own,
                         shared,
                         charge: piece.charge.clone(),
@@ -106,9 +106,9 @@ impl Outlet {
             }
             Self::Body(queue) => {
                 let body = piece.body();
-                (!queue.push(body.clone())).then(|| Rest::new(body, piece.charge.clone()))
+                (!queue.push(body.clone())).then(|| UnsentBytes::new(body, piece.charge.clone()))
             }
-            Self::WakeOnly => Some(Rest::default()),
+            Self::WakeOnly => Some(UnsentBytes::default()),
         }
     }
 
@@ -125,7 +125,7 @@ impl Outlet {
     /// # Errors
     /// When the client has disconnected, or accepts no data for `stalled_max`. For a body, the HTTP
     /// library has to detect a stall.
-    pub async fn write(&self, rest: Rest, stalled_max: Duration) -> io::Result<()> {
+    pub async fn write(&self, rest: UnsentBytes, stalled_max: Duration) -> io::Result<()> {
         for mut bytes in [rest.own, rest.shared] {
             match self {
                 Self::Socket(socket) | Self::LongPoll(socket, _) => {

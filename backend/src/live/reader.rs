@@ -6,7 +6,7 @@ mod catch_up;
 use super::encoding::{Close, CloseCode, Encoding, close, pong, text_frame};
 use super::group::Groups;
 use super::inbox::{ClientMessage, Inbox};
-use super::outlet::{BodyQueue, Outlet, Rest};
+use super::outlet::{BodyQueue, Outlet, UnsentBytes};
 use super::received::ReceiveBuffer;
 use super::seat::{ReaderState, Seat, Unseated};
 use crate::api::{FREE_BYTES, LiveAnswer, answer_frame};
@@ -106,7 +106,7 @@ enum ReaderEvent {
 
 /// What is written next.
 struct NextPage {
-    rest: Rest,
+    rest: UnsentBytes,
     at: Offset,
     is_last: bool,
 }
@@ -152,7 +152,7 @@ impl AnswerReader {
             presence,
         };
         let first = NextPage {
-            rest: Rest::default(),
+            rest: UnsentBytes::default(),
             at: from,
             is_last: false,
         };

@@ -1,7 +1,7 @@
 //! One reader's seat in a group: what it is offered there, and its state when it leaves.
 
 use super::encoding::EncodedPiece;
-use super::outlet::{Outlet, Rest};
+use super::outlet::{Outlet, UnsentBytes};
 use crate::api::{Cursors, Presence};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 /// What happens to seated readers after a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum After {
+pub(super) enum AfterDelivery {
     /// They stay seated.
     Stay,
     /// Their response is complete; another request may follow.
@@ -30,7 +30,7 @@ pub(super) struct Offered<'p> {
     pub(super) at: Offset,
     /// Whether readers know, with this piece, that they are up to date.
     pub(super) reported_up_to_date: bool,
-    pub(super) after: After,
+    pub(super) after: AfterDelivery,
     pub(super) now: Instant,
 }
 
@@ -85,7 +85,7 @@ pub struct Unseated {
     /// The reader.
     pub reader: ReaderState,
     /// What has to be written first.
-    pub rest: Rest,
+    pub rest: UnsentBytes,
     /// The position after that.
     pub at: Offset,
     /// Whether the reader was last reported up to date, `rest` included.
@@ -104,7 +104,7 @@ impl Seat {
         match self.0.reader.take() {
             Some(reader) => Some(Box::new(self.0.unseated_with(
                 reader,
-                Rest::default(),
+                UnsentBytes::default(),
                 false,
             ))),
             None => self.0.unseated.take(),
@@ -188,8 +188,8 @@ impl SeatState {
         self.at_bytes.set(at.bytes());
         self.reported_up_to_date.set(reported_up_to_date);
         match after {
-            After::Stay if rest.is_none() => return true,
-            After::Answered if rest.is_none() => {
+            AfterDelivery::Stay if rest.is_none() => return true,
+            AfterDelivery::Answered if rest.is_none() => {
                 // The client's next request will wake its task.
                 *seat = None;
                 self.served_at.set(Some(now));
@@ -199,9 +199,9 @@ impl SeatState {
                     waker.wake();
                 }
             }
-            After::Stay | After::Answered | After::End => {
+            AfterDelivery::Stay | AfterDelivery::Answered | AfterDelivery::End => {
                 drop(seat);
-                self.unseat(rest.unwrap_or_default(), after == After::End);
+                self.unseat(rest.unwrap_or_default(), after == AfterDelivery::End);
             }
         }
         false
@@ -214,11 +214,11 @@ impl SeatState {
             .borrow()
             .as_ref()
             .map(|reader| reader.outlet.bytes(last));
-        self.unseat(Rest::new(bytes.unwrap_or_default(), None), true);
+        self.unseat(UnsentBytes::new(bytes.unwrap_or_default(), None), true);
     }
 
     /// Unseats the reader; its own task writes `rest`.
-    pub(super) fn unseat(&self, rest: Rest, is_last: bool) {
+    pub(super) fn unseat(&self, rest: UnsentBytes, is_last: bool) {
         let Some(reader) = self.reader.take() else {
             return;
         };
@@ -229,7 +229,7 @@ impl SeatState {
         }
     }
 
-    fn unseated_with(&self, reader: ReaderState, rest: Rest, is_last: bool) -> Unseated {
+    fn unseated_with(&self, reader: ReaderState, rest: UnsentBytes, is_last: bool) -> Unseated {
         Unseated {
             reader,
             rest,

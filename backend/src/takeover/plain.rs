@@ -7,7 +7,7 @@ use super::slot::WaitingLongPoll;
 use crate::api::gate::Gate;
 use crate::api::{Answer, App, Content};
 use crate::live::encoding::Encoding;
-use crate::live::{Groups, Outlet, ReceiveBuffer, Rest, Seat, Unseated, write_socket};
+use crate::live::{Groups, Outlet, ReceiveBuffer, Seat, Unseated, UnsentBytes, write_socket};
 use bytes::{Buf, Bytes};
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
@@ -82,7 +82,7 @@ pub(super) async fn answer_wait(
     } else {
         (Encoding::Notice, Outlet::WakeOnly)
     };
-    let mut rest = Rest::default();
+    let mut rest = UnsentBytes::default();
     let seating = Box::pin(shared.groups.seat_wait(&mut wait, encoding, outlet));
     if let Some(seat) = seating.await {
         match poll_fn(|context| {

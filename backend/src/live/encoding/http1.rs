@@ -99,15 +99,15 @@ fn has_no_length(status: StatusCode) -> bool {
         || status == StatusCode::NOT_MODIFIED
 }
 
-/// The head of a chunk, at the end of `room`.
-pub(super) fn chunk_head(length: usize, room: &mut [u8; HEAD_ROOM]) -> &[u8] {
+/// The head of a chunk, at the end of `buffer`.
+pub(super) fn chunk_head(length: usize, buffer: &mut [u8; HEAD_ROOM]) -> &[u8] {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    room[HEAD_ROOM - 2..].copy_from_slice(b"\r\n");
+    buffer[HEAD_ROOM - 2..].copy_from_slice(b"\r\n");
     let (mut at, mut left) = (HEAD_ROOM - 2, length);
     while left > 0 || at == HEAD_ROOM - 2 {
         at -= 1;
-        room[at] = DIGITS[left & 15];
+        buffer[at] = DIGITS[left & 15];
         left >>= 4;
     }
-    &room[at..]
+    &buffer[at..]
 }

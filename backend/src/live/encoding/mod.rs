@@ -41,7 +41,7 @@ struct Format {
     /// that changes.
     repeats_position: bool,
     /// Before the first object.
-    greeting: &'static [u8],
+    first_bytes: &'static [u8],
     /// After the heartbeat interval without data.
     heartbeat: &'static [u8],
     /// When the response ends although the stream continues.
@@ -54,7 +54,7 @@ const NDJSON: Format = Format {
     encode: ndjson::encode,
     framing: PieceFraming::Chunk,
     repeats_position: false,
-    greeting: b"",
+    first_bytes: b"",
     heartbeat: ndjson::HEARTBEAT,
     reconnect_notice: ndjson::HEARTBEAT,
     end: b"",
@@ -65,7 +65,7 @@ const SSE: Format = Format {
     encode: sse::encode,
     framing: PieceFraming::Chunk,
     repeats_position: true,
-    greeting: b"retry:200\n\n",
+    first_bytes: b"retry:200\n\n",
     heartbeat: sse::HEARTBEAT,
     reconnect_notice: b": reconnect\n\n",
     end: b"",
@@ -77,7 +77,7 @@ const WEBSOCKET: Format = Format {
     encode: encode_without_line_end,
     framing: PieceFraming::TextFrame,
     repeats_position: false,
-    greeting: b"",
+    first_bytes: b"",
     heartbeat: b"\x89\x00\x81\x00",
     reconnect_notice: b"\x88\x0b\x03\xe9reconnect",
     end: b"\x88\x16\x03\xe8the stream is closed",
@@ -212,7 +212,7 @@ impl Encoding {
             .framing
             .framed(encoded_bytes(kind, &batch.data) + 192, |out| {
                 if report.before.is_none() {
-                    out.extend_from_slice(format.greeting);
+                    out.extend_from_slice(format.first_bytes);
                 }
                 (format.encode)(out, kind, data, &control);
             });
@@ -311,13 +311,13 @@ impl PieceFraming {
         out.resize(HEAD_ROOM, 0);
         write(&mut out);
         let length = out.len() - HEAD_ROOM;
-        let mut room = [0; HEAD_ROOM];
+        let mut buffer = [0; HEAD_ROOM];
         let head = match self {
             Self::Chunk => {
                 out.extend_from_slice(b"\r\n");
-                http1::chunk_head(length, &mut room)
+                http1::chunk_head(length, &mut buffer)
             }
-            Self::TextFrame => websocket::text_head(length, &mut room),
+            Self::TextFrame => websocket::text_head(length, &mut buffer),
         };
         let begin = HEAD_ROOM - head.len();
         out[begin..HEAD_ROOM].copy_from_slice(head);

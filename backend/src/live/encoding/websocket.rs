@@ -69,23 +69,23 @@ fn control(opcode: u8, payload: &[u8]) -> Bytes {
     .into()
 }
 
-/// The head of a text frame, at the end of `room`.
-pub(super) fn text_head(length: usize, room: &mut [u8; HEAD_ROOM]) -> &[u8] {
-    room[0] = FINAL | TEXT;
+/// The head of a text frame, at the end of `buffer`.
+pub(super) fn text_head(length: usize, buffer: &mut [u8; HEAD_ROOM]) -> &[u8] {
+    buffer[0] = FINAL | TEXT;
     match (u8::try_from(length), u16::try_from(length)) {
         (Ok(short), _) if short < 126 => {
-            room[1] = short;
-            &room[..2]
+            buffer[1] = short;
+            &buffer[..2]
         }
         (_, Ok(medium)) => {
-            room[1] = 126;
-            room[2..4].copy_from_slice(&medium.to_be_bytes());
-            &room[..4]
+            buffer[1] = 126;
+            buffer[2..4].copy_from_slice(&medium.to_be_bytes());
+            &buffer[..4]
         }
         _ => {
-            room[1] = 127;
-            room[2..10].copy_from_slice(&(length as u64).to_be_bytes());
-            &room[..10]
+            buffer[1] = 127;
+            buffer[2..10].copy_from_slice(&(length as u64).to_be_bytes());
+            &buffer[..10]
         }
     }
 }

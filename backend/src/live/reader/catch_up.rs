@@ -5,7 +5,7 @@ use crate::api::{FREE_BYTES, Refusal, read_charged};
 use crate::live::encoding::{Encoding, ReportState, encoded_bytes};
 use crate::live::follow::log_read_error;
 use crate::live::group::Group;
-use crate::live::outlet::Rest;
+use crate::live::outlet::UnsentBytes;
 use crate::live::seat::ReaderState;
 use bytes::Bytes;
 use std::future::poll_fn;
@@ -38,7 +38,7 @@ impl AnswerReader {
                 return CatchUpOutcome::Gone;
             }
             if let Some((reply, is_last)) = self.reply().await {
-                (next.rest, next.is_last) = (Rest::new(reply, None), is_last);
+                (next.rest, next.is_last) = (UnsentBytes::new(reply, None), is_last);
                 continue;
             }
             consume_budget().await;
@@ -142,7 +142,7 @@ impl AnswerReader {
             return self.reconnect_notice(state, at);
         }
         NextPage {
-            rest: Rest::new(bytes, charge.map(Rc::new)),
+            rest: UnsentBytes::new(bytes, charge.map(Rc::new)),
             at: batch.next,
             is_last: batch.closed(),
         }
@@ -151,7 +151,7 @@ impl AnswerReader {
     fn reconnect_notice(&self, state: &ReaderState, at: Offset) -> NextPage {
         let bytes = state.outlet.bytes(&self.encoding.reconnect_notice());
         NextPage {
-            rest: Rest::new(bytes, None),
+            rest: UnsentBytes::new(bytes, None),
             at,
             is_last: true,
         }
