@@ -34,9 +34,9 @@ impl<B: RequestBody> RequestBody for &mut B {
 
 /// A body that has been received whole.
 #[derive(Debug)]
-pub struct Whole(pub Bytes);
+pub struct CompleteBody(pub Bytes);
 
-impl RequestBody for Whole {
+impl RequestBody for CompleteBody {
     async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         let bytes = std::mem::take(&mut self.0);
         Ok((!bytes.is_empty()).then_some(bytes))

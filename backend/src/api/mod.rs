@@ -29,7 +29,7 @@ mod refusal;
 
 pub use announced_body::AnnouncedBody;
 pub use answer::{Answer, Content, NO_STORE};
-pub use body::{ReceivedBody, RequestBody, Whole, check_announced, check_uncoded, receive};
+pub use body::{CompleteBody, ReceivedBody, RequestBody, check_announced, check_uncoded, receive};
 pub use budget::{Budget, Charge, Exhausted, FREE_BYTES};
 pub use charged::read_charged;
 pub use cursor::Cursors;

@@ -6,12 +6,12 @@ use super::body::{IncomingBody, short_body};
 use super::gate::MayReuseConnection;
 use super::head::{ActixHeaders, gate_head};
 use crate::api::{
-    self, AnnouncedBody, App, Call, LiveAnswer, LongPollWait, Refusal, Reply, STREAM_PREFIX, Whole,
-    gate,
+    self, AnnouncedBody, App, Call, CompleteBody, LiveAnswer, LongPollWait, Refusal, Reply,
+    STREAM_PREFIX, gate,
 };
 use crate::live::encoding::Encoding;
 use crate::live::{self, AnswerReader, Groups, Inlet, LiveTerms};
-use crate::takeover::{Slot, TakenSeat, WaitingLongPoll};
+use crate::takeover::{Slot, TakenConnection, WaitingLongPoll};
 use actix_http::ResponseBuilder;
 use actix_web::body::{BodyStream, BoxBody};
 use actix_web::http::{ConnectionType, Method, Version};
@@ -49,11 +49,11 @@ pub(super) async fn handle(
     };
     let mut body = IncomingBody::new(payload, &app);
     let reply = if handshake.is_some() {
-        api::reply(&app, call, Whole(Bytes::new())).await
+        api::reply(&app, call, CompleteBody(Bytes::new())).await
     } else if let Some(bytes) = short_body(&request, &app) {
         // Received even if it is not needed, so that the connection can serve the next request.
         match body.whole(bytes, &app.budget).await {
-            Ok(bytes) => api::reply(&app, call, Whole(bytes)).await,
+            Ok(bytes) => api::reply(&app, call, CompleteBody(bytes)).await,
             Err(refusal) => Reply::Answer(refusal.answer()),
         }
     } else {
@@ -92,7 +92,7 @@ async fn wait(
         let common = Rc::new(gate::common_fields(
             gate.admit(&gate_head(request, &map)).allowed,
         ));
-        slot.seat(TakenSeat::Wait(WaitingLongPoll {
+        slot.take_over(TakenConnection::Wait(WaitingLongPoll {
             wait,
             common,
             keep_alive: is_keep_alive(request),
@@ -124,15 +124,15 @@ fn stream_response(
         handshake.finish().map_into_boxed_body().into()
     });
     if let Some(slot) = slot(request) {
-        let mut seat = Some(TakenSeat::Live {
+        let mut taken = Some(TakenConnection::Live {
             live: Box::new(live),
             encoding,
             keep_alive: is_keep_alive(request) && !is_upgrade,
         });
         let body = poll_fn(move |_| -> Poll<Option<Result<Bytes, Infallible>>> {
             // The first poll, at which the head has been written.
-            if let Some(seat) = seat.take() {
-                slot.seat(seat);
+            if let Some(taken) = taken.take() {
+                slot.take_over(taken);
             }
             Poll::Pending
         });

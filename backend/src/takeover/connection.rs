@@ -3,7 +3,7 @@
 
 use super::plain::{Connected, LINGER, PlainConnection, WorkerContext};
 use super::requests;
-use super::slot::{Detached, Slot, TakenSeat};
+use super::slot::{Detached, Slot, TakenConnection};
 use crate::api::gate::CountedConnection;
 use crate::live::encoding::Encoding;
 use crate::live::{AnswerReader, Finished, Groups, Inlet, Outlet};
@@ -44,7 +44,7 @@ pub(super) fn resume(
 ) -> Option<Continuation> {
     let Detached {
         stream,
-        seat,
+        taken,
         pipelined,
     } = slot.take()?;
     drop(slot);
@@ -57,22 +57,22 @@ pub(super) fn resume(
             waiting,
         ))
     };
-    Some(match seat {
-        TakenSeat::Requests => requests(
+    Some(match taken {
+        TakenConnection::Requests => requests(
             PlainConnection {
                 socket,
                 unread: pipelined,
             },
             None,
         ),
-        TakenSeat::Wait(waiting) => requests(
+        TakenConnection::Wait(waiting) => requests(
             PlainConnection {
                 socket,
                 unread: pipelined,
             },
             Some(waiting),
         ),
-        TakenSeat::Live {
+        TakenConnection::Live {
             live,
             encoding,
             keep_alive,

@@ -33,7 +33,7 @@ pub struct Io {
     unread: ReceiveBuffer,
     /// Length of `unread` when it was last parsed without finding a whole head.
     partial: usize,
-    given: Given,
+    allowance: ReadAllowance,
     /// A refusal that is sent after everything the dispatcher has written.
     final_response: Vec<u8>,
     /// Bytes discarded since the connection began to close.
@@ -48,7 +48,7 @@ pub struct Io {
 
 /// What the dispatcher may read next.
 #[derive(Debug, Clone, Copy)]
-enum Given {
+enum ReadAllowance {
     /// Nothing until a whole head has been received.
     Nothing,
     /// This many bytes of a request; then nothing until it is answered.
@@ -96,7 +96,7 @@ impl Io {
             stream: Some(stream),
             unread,
             partial: 0,
-            given: Given::Nothing,
+            allowance: ReadAllowance::Nothing,
             final_response: Vec::new(),
             discarded: 0,
             has_ended: false,
@@ -146,7 +146,7 @@ impl Io {
     fn poll_request(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<io::Result<Result<Given, Refusal>>> {
+    ) -> Poll<io::Result<Result<ReadAllowance, Refusal>>> {
         loop {
             if !self.unread.is_empty() {
                 self.slot.begin_head();
@@ -161,9 +161,9 @@ impl Io {
                         self.partial = 0;
                         self.slot.note_request(is_plain);
                         return Poll::Ready(Ok(Ok(match framing {
-                            RequestFraming::Length(bytes) => Given::Bytes(bytes),
+                            RequestFraming::Length(bytes) => ReadAllowance::Bytes(bytes),
                             RequestFraming::Chunked { head_bytes } => {
-                                Given::Chunked(head_bytes, Chunks::new())
+                                ReadAllowance::Chunked(head_bytes, Chunks::new())
                             }
                         })));
                     }
@@ -186,7 +186,7 @@ impl Io {
             if ready!(self.poll_receive(HEAD_READ_MAX, context))? == 0 {
                 // An incomplete head is discarded.
                 self.unread.consume(self.unread.len());
-                return Poll::Ready(Ok(Ok(Given::Everything)));
+                return Poll::Ready(Ok(Ok(ReadAllowance::Everything)));
             }
         }
     }
@@ -247,57 +247,58 @@ impl AsyncRead for Io {
             if this.slot.is_taken() {
                 return Poll::Pending;
             }
-            if this.slot.phase() == ClientPhase::Closing && !matches!(this.given, Given::Everything)
+            if this.slot.phase() == ClientPhase::Closing
+                && !matches!(this.allowance, ReadAllowance::Everything)
             {
                 return this.poll_discard(context);
             }
-            match this.given {
-                Given::Nothing => match ready!(this.poll_request(context))? {
-                    Ok(given) => this.given = given,
+            match this.allowance {
+                ReadAllowance::Nothing => match ready!(this.poll_request(context))? {
+                    Ok(allowance) => this.allowance = allowance,
                     Err(refusal) => this.refuse(&refusal),
                 },
-                Given::Bytes(0) => {
+                ReadAllowance::Bytes(0) => {
                     if this.slot.is_bidirectional() {
-                        this.given = Given::Everything;
+                        this.allowance = ReadAllowance::Everything;
                     } else if this.slot.phase() == ClientPhase::Idle {
-                        this.given = Given::Nothing;
+                        this.allowance = ReadAllowance::Nothing;
                     } else {
                         ready!(this.poll_pipelined(context))?;
                         return Poll::Ready(Ok(()));
                     }
                 }
-                Given::Chunked(0, chunks) if chunks.has_ended() => this.given = Given::Bytes(0),
+                ReadAllowance::Chunked(0, chunks) if chunks.has_ended() => {
+                    this.allowance = ReadAllowance::Bytes(0);
+                }
                 // The request was answered before its body was received; the rest of it is not
                 // awaited.
-                Given::Bytes(_) | Given::Chunked(..) if this.slot.phase() == ClientPhase::Idle => {
+                ReadAllowance::Bytes(_) | ReadAllowance::Chunked(..)
+                    if this.slot.phase() == ClientPhase::Idle =>
+                {
                     this.slot.note_broken();
                 }
-                Given::Bytes(left) => {
+                ReadAllowance::Bytes(left) => {
                     if !ready!(this.poll_unread(context))? {
                         return Poll::Ready(Ok(()));
                     }
-                    let left = left - this.give(out, left);
-                    if left == 0 {
-                        this.slot.note_whole();
-                    }
-                    this.given = Given::Bytes(left);
+                    this.give_bytes(out, left);
                     return Poll::Ready(Ok(()));
                 }
-                Given::Chunked(head_left, chunks) => {
+                ReadAllowance::Chunked(head_left, chunks) => {
                     if !ready!(this.poll_unread(context))? {
                         return Poll::Ready(Ok(()));
                     }
                     this.give_chunks(out, head_left, chunks)?;
                     return Poll::Ready(Ok(()));
                 }
-                Given::Everything if this.unread.is_empty() => {
+                ReadAllowance::Everything if this.unread.is_empty() => {
                     return if this.has_ended {
                         Poll::Ready(Ok(()))
                     } else {
                         this.stream()?.poll_read(context, out)
                     };
                 }
-                Given::Everything => {
+                ReadAllowance::Everything => {
                     this.give(out, u64::MAX);
                     return Poll::Ready(Ok(()));
                 }
@@ -314,6 +315,15 @@ impl Io {
         Poll::Ready(Ok(has_more))
     }
 
+    /// Gives the dispatcher the next of the `left` bytes of a request.
+    fn give_bytes(&mut self, out: &mut ReadBuf<'_>, left: u64) {
+        let left = left - self.give(out, left);
+        if left == 0 {
+            self.slot.note_whole();
+        }
+        self.allowance = ReadAllowance::Bytes(left);
+    }
+
     /// Gives the dispatcher the next bytes of a request with a chunked body.
     fn give_chunks(
         &mut self,
@@ -322,18 +332,18 @@ impl Io {
         mut chunks: Chunks,
     ) -> io::Result<()> {
         if head_left > 0 {
-            self.given = Given::Chunked(head_left - self.give(out, head_left), chunks);
+            self.allowance = ReadAllowance::Chunked(head_left - self.give(out, head_left), chunks);
             return Ok(());
         }
         match chunks.consume(&self.unread[..self.unread.len().min(out.remaining())]) {
             Ok(passed) => {
                 self.give(out, passed as u64);
-                self.given = Given::Chunked(0, chunks);
+                self.allowance = ReadAllowance::Chunked(0, chunks);
                 Ok(())
             }
             // The dispatcher finds the same error, answers it, and ends.
             Err(ChunkError::Malformed) => {
-                self.given = Given::Everything;
+                self.allowance = ReadAllowance::Everything;
                 self.give(out, u64::MAX);
                 Ok(())
             }

@@ -7,12 +7,12 @@
 //! 1. [`Io`] gives the dispatcher one request at a time. It finds where each request ends, and
 //!    refuses malformed ones before the dispatcher sees them. Pipelined requests wait until the
 //!    current one is answered.
-//! 2. The handler of a request without a body puts a [`TakenSeat`] into the connection's [`Slot`]
-//!    and stays pending. Actix flushes what it has written, which is the head of a live response;
-//!    then [`Io`] fails the flush, the dispatcher ends without touching the socket, and its drop
-//!    stores the socket in the slot.
-//! 3. The connection's task continues with the seat, as a reader of [`crate::live`] whose outlet is
-//!    the socket.
+//! 2. The handler of a request without a body puts a [`TakenConnection`] into the connection's
+//!    [`Slot`] and stays pending. Actix flushes what it has written, which is the head of a live
+//!    response; then [`Io`] fails the flush, the dispatcher ends without touching the socket, and
+//!    its drop stores the socket in the slot.
+//! 3. The connection's task continues as the [`TakenConnection`] says, for example as a reader of
+//!    [`crate::live`] whose outlet is the socket.
 //! 4. When the response ends, the connection answers plain requests in `requests`, or returns to a
 //!    new dispatcher.
 //!
@@ -34,4 +34,4 @@ mod slot;
 
 pub use io::Io;
 pub use service::{TakeOver, Worker};
-pub use slot::{Slot, TakenSeat, TakeoverGuard, WaitingLongPoll};
+pub use slot::{Slot, TakenConnection, TakeoverGuard, WaitingLongPoll};

@@ -6,7 +6,7 @@ use super::plain::{Connected, PlainConnection, WorkerContext, answer_wait, send}
 use super::request::PlainRequest;
 use super::slot::WaitingLongPoll;
 use crate::api::gate::{self, Admission, CountedConnection};
-use crate::api::{self, Call, Fields, Reply, Whole};
+use crate::api::{self, Call, CompleteBody, Fields, Reply};
 use crate::live::ReceiveBuffer;
 use bytes::Bytes;
 use futures_util::future::LocalBoxFuture;
@@ -152,7 +152,7 @@ async fn answer(
     let replying = Box::pin(api::reply(
         &shared.app,
         call,
-        Whole(Bytes::copy_from_slice(request.body)),
+        CompleteBody(Bytes::copy_from_slice(request.body)),
     ));
     let reply = replying.await;
     let length = request.length;

@@ -46,7 +46,7 @@ pub struct Slot {
     is_bidirectional: Cell<bool>,
     /// Whether the dispatcher ended at its flush, and not in the middle of a response.
     has_left: Cell<bool>,
-    seat: RefCell<Option<TakenSeat>>,
+    taken: RefCell<Option<TakenConnection>>,
     connection: RefCell<Option<(TcpStream, ReceiveBuffer)>>,
     waker: RefCell<Option<Waker>>,
 }
@@ -77,7 +77,7 @@ pub struct WaitingLongPoll {
 
 /// How a connection continues outside of the dispatcher.
 #[derive(Debug)]
-pub enum TakenSeat {
+pub enum TakenConnection {
     /// A reader whose head is sent.
     Live {
         /// The reader.
@@ -101,7 +101,7 @@ pub struct TakeoverGuard(Rc<Slot>);
 #[derive(Debug)]
 pub(super) struct Detached {
     pub(super) stream: TcpStream,
-    pub(super) seat: TakenSeat,
+    pub(super) taken: TakenConnection,
     /// What the client sent after its request.
     pub(super) pipelined: ReceiveBuffer,
 }
@@ -121,7 +121,7 @@ impl Slot {
             is_broken: Cell::default(),
             is_bidirectional: Cell::default(),
             has_left: Cell::default(),
-            seat: RefCell::default(),
+            taken: RefCell::default(),
             connection: RefCell::default(),
             waker: RefCell::default(),
         }
@@ -137,8 +137,8 @@ impl Slot {
     }
 
     /// Takes the connection over. Its handler or body must stay pending from now on.
-    pub fn seat(&self, seat: TakenSeat) {
-        *self.seat.borrow_mut() = Some(seat);
+    pub fn take_over(&self, taken: TakenConnection) {
+        *self.taken.borrow_mut() = Some(taken);
     }
 
     /// Takes the connection over once the current request is answered, if that is a plain one.
@@ -272,7 +272,7 @@ impl Slot {
 
     /// Whether the dispatcher must end.
     pub(super) fn is_taken(&self) -> bool {
-        self.seat.borrow().is_some()
+        self.taken.borrow().is_some()
     }
 
     /// Stores the connection of a dispatcher that has ended, and the bytes read and not given to
@@ -284,10 +284,10 @@ impl Slot {
     /// The connection that was taken over, if any.
     pub(super) fn take(&self) -> Option<Detached> {
         let (stream, pipelined) = self.connection.take()?;
-        let seat = self.seat.take().filter(|_| self.has_left.get())?;
+        let taken = self.taken.take().filter(|_| self.has_left.get())?;
         Some(Detached {
             stream,
-            seat,
+            taken,
             pipelined,
         })
     }
@@ -295,7 +295,7 @@ impl Slot {
 
 impl Drop for TakeoverGuard {
     fn drop(&mut self) {
-        self.0.seat(TakenSeat::Requests);
+        self.0.take_over(TakenConnection::Requests);
     }
 }
 
