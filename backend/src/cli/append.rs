@@ -5,7 +5,7 @@
 //! line is sent at once, a fast producer's lines are batched, and backpressure limits a producer
 //! that is too fast. There is neither timer nor queue.
 
-use super::lines::{BufferedLines, Intake, LineError, Rule};
+use super::lines::{BufferedLines, LineError, LineReader, Rule};
 use super::target::{StreamTarget, StreamTargetError};
 use crate::config::values::duration_value;
 use bytes::Bytes;
@@ -164,9 +164,9 @@ pub fn run(args: AppendArgs) -> Result<(), AppendFailure> {
             ContentKind::Text => Rule::Text,
             ContentKind::Binary => Rule::Bytes,
         };
-        let intake = Intake::start(io::stdin(), rule)?;
+        let line_reader = LineReader::start(io::stdin(), rule)?;
         let mut session = Session::new(url, writer, producer, content_type, args);
-        session.send_all(&intake).await?;
+        session.send_all(&line_reader).await?;
         session.finish().await
     })
 }
@@ -280,13 +280,13 @@ impl Session {
         }
     }
 
-    async fn send_all(&mut self, intake: &Intake) -> Result<(), AppendFailure> {
+    async fn send_all(&mut self, line_reader: &LineReader) -> Result<(), AppendFailure> {
         loop {
             let BufferedLines {
                 body,
                 last_line,
                 end,
-            } = intake.take().await;
+            } = line_reader.take().await;
             if !body.is_empty() {
                 let length = body.len() as u64;
                 self.send(body, last_line).await?;

@@ -68,7 +68,7 @@ pub(super) struct BufferedLines {
 
 /// The queue between the reading thread and the sender.
 #[derive(Debug)]
-pub(super) struct Intake {
+pub(super) struct LineReader {
     shared: Arc<LineQueue>,
 }
 
@@ -91,7 +91,7 @@ struct LineQueueState {
     end: Option<Result<(), LineError>>,
 }
 
-impl Intake {
+impl LineReader {
     /// Starts to read `input` in a thread, which ends with the input.
     ///
     /// # Errors
@@ -248,10 +248,10 @@ mod tests {
 
     /// The result of reading `input`: the bodies joined, the last line, and how it ended.
     async fn all(input: &[u8], rule: Rule) -> (String, u64, Result<(), String>) {
-        let intake = Intake::start(io::Cursor::new(input.to_vec()), rule).unwrap();
+        let line_reader = LineReader::start(io::Cursor::new(input.to_vec()), rule).unwrap();
         let mut bodies = Vec::new();
         loop {
-            let buffered = intake.take().await;
+            let buffered = line_reader.take().await;
             bodies.extend_from_slice(&buffered.body);
             if let Some(end) = buffered.end {
                 let end = end.map_err(|fault| fault.to_string());
@@ -316,10 +316,10 @@ mod tests {
     async fn reading_pauses_while_the_buffer_is_full() {
         let line = [&[b'x'; 99][..], b"\n"].concat();
         let input = line.repeat(30_000);
-        let intake = Intake::start(io::Cursor::new(input), Rule::Text).unwrap();
+        let line_reader = LineReader::start(io::Cursor::new(input), Rule::Text).unwrap();
         let mut lines = 0;
         loop {
-            let buffered = intake.take().await;
+            let buffered = line_reader.take().await;
             assert!(
                 buffered.body.len() < BUFFERED_MAX + line.len(),
                 "{}",

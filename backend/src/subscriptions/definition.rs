@@ -101,11 +101,11 @@ pub fn base_url(host: &str) -> Result<String, DefinitionError> {
 #[derive(Debug, Clone, Deserialize)]
 pub struct DefinitionRequest {
     #[serde(rename = "type")]
-    way: AskedWay,
+    way: RequestedType,
     pattern: Option<String>,
     #[serde(default)]
     streams: Vec<String>,
-    webhook: Option<AskedWebhook>,
+    webhook: Option<RequestedWebhook>,
     wake_stream: Option<String>,
     lease_ttl_ms: Option<u64>,
     description: Option<String>,
@@ -113,13 +113,13 @@ pub struct DefinitionRequest {
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum AskedWay {
+enum RequestedType {
     Webhook,
     PullWake,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-struct AskedWebhook {
+struct RequestedWebhook {
     url: String,
 }
 
@@ -219,7 +219,7 @@ impl Definition {
             return Err(DefinitionError::Description(text.len()));
         }
         let delivery = match request.way {
-            AskedWay::Webhook => {
+            RequestedType::Webhook => {
                 let url = request
                     .webhook
                     .ok_or(DefinitionError::Missing("webhook.url"))?
@@ -227,7 +227,7 @@ impl Definition {
                 target::check(&url, allow_local)?;
                 Delivery::Webhook(url)
             }
-            AskedWay::PullWake => {
+            RequestedType::PullWake => {
                 let wake_stream = name(
                     &request
                         .wake_stream

@@ -51,7 +51,7 @@ fn event() -> impl Strategy<Value = ScriptEvent> {
 }
 
 /// A subscription, and what is needed to check its invariants.
-struct SubscriptionWorld {
+struct SubscriptionModel {
     state: SubscriptionState,
     record: SubscriptionRecord,
     now: Moment,
@@ -64,7 +64,7 @@ struct SubscriptionWorld {
     holder: Option<(WakeKey, Moment)>,
 }
 
-impl SubscriptionWorld {
+impl SubscriptionModel {
     fn new(way: DeliveryWay) -> Self {
         let asked: DefinitionRequest = serde_json::from_value(match way {
             DeliveryWay::Webhook => serde_json::json!({
@@ -287,9 +287,9 @@ proptest! {
         is_webhook in any::<bool>(),
         script in prop::collection::vec(event(), 1..80),
     ) {
-        let mut world = SubscriptionWorld::new(if is_webhook { DeliveryWay::Webhook } else { DeliveryWay::PullWake });
+        let mut model = SubscriptionModel::new(if is_webhook { DeliveryWay::Webhook } else { DeliveryWay::PullWake });
         for event in script {
-            world.step(event);
+            model.step(event);
         }
     }
 }
