@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 
 use crate::lanes::pieces::CutMessage;
 
-/// Messages that are remembered for comparing lanes.
-const REMEMBERED: usize = 65_536;
+/// Messages that are kept for comparing lanes.
+const KEPT: usize = 65_536;
 /// Distance from its expected position, in messages, in which an unexpected message is searched.
 const SEARCHED: u64 = 4_096;
 
@@ -92,7 +92,7 @@ impl FirstArrivals {
         }
     }
 
-    /// Adds a message at its position unless another lane did; returns its first arrival, if it is remembered.
+    /// Adds a message at its position unless another lane did; returns its first arrival, if it is kept.
     fn enter(&mut self, position: u64, digest: u64, at_ms: f64) -> Option<f64> {
         if self.entries.is_empty() {
             self.first = position;
@@ -103,7 +103,7 @@ impl FirstArrivals {
         if position < self.first {
             return None;
         }
-        if position - self.next() > REMEMBERED as u64 {
+        if position - self.next() > KEPT as u64 {
             self.entries.clear();
             self.first = position;
         }
@@ -121,7 +121,7 @@ impl FirstArrivals {
     }
 
     fn push(&mut self, entry: FirstArrival) {
-        if self.entries.len() == REMEMBERED {
+        if self.entries.len() == KEPT {
             self.entries.pop_front();
             self.first += 1;
         }
@@ -317,7 +317,7 @@ mod tests {
         let mut first_arrivals = FirstArrivals::default();
         let order = feed(&mut first_arrivals, (0..200_000).map(plain), 1.0);
         assert_eq!(order.position, 200_000);
-        assert_eq!(first_arrivals.entries.len(), REMEMBERED);
+        assert_eq!(first_arrivals.entries.len(), KEPT);
         let mut late = Order::default();
         assert_eq!(
             first_arrivals

@@ -16,14 +16,14 @@ const CLOCK: Conditions = Conditions {
     run_from_ms: 0.0,
 };
 
-struct LaneBench {
+struct LaneFixture {
     lane: LaneModel,
     first_arrivals: FirstArrivals,
     given: Conditions,
     marks: Vec<EventMark>,
 }
 
-impl LaneBench {
+impl LaneFixture {
     fn new(technique: Technique) -> Self {
         let mut lane = LaneModel::new(technique);
         lane.start(Token::now(), 0);
@@ -76,11 +76,11 @@ impl LaneBench {
 
 #[test]
 fn latency_counts_from_the_due_time_on_the_pages_clock() {
-    let mut bench = LaneBench::new(Technique::Poll);
-    bench.answer(0, 100.0, &[]);
-    bench.answer(1, 2_000.0, &[(0, 1_500.0), (1, 1_750.0)]);
+    let mut fixture = LaneFixture::new(Technique::Poll);
+    fixture.answer(0, 100.0, &[]);
+    fixture.answer(1, 2_000.0, &[(0, 1_500.0), (1, 1_750.0)]);
     assert_eq!(
-        bench
+        fixture
             .marks
             .iter()
             .map(|mark| mark.due_ms)
@@ -88,7 +88,7 @@ fn latency_counts_from_the_due_time_on_the_pages_clock() {
         [Some(1_500.0), Some(1_750.0)]
     );
     assert_eq!(
-        bench
+        fixture
             .lane
             .samples
             .iter()
@@ -96,12 +96,12 @@ fn latency_counts_from_the_due_time_on_the_pages_clock() {
             .collect::<Vec<_>>(),
         [500.0, 250.0]
     );
-    assert_eq!(bench.lane.latency.max_us(), Some(500_000.0));
+    assert_eq!(fixture.lane.latency.max_us(), Some(500_000.0));
     assert_eq!(
         (
-            bench.lane.tally.events,
-            bench.lane.tally.requests,
-            bench.lane.tally.empty
+            fixture.lane.tally.events,
+            fixture.lane.tally.requests,
+            fixture.lane.tally.empty
         ),
         (2, 2, 1)
     );
@@ -109,23 +109,23 @@ fn latency_counts_from_the_due_time_on_the_pages_clock() {
 
 #[test]
 fn warm_up_catch_up_and_hidden_times_are_not_measured() {
-    let mut bench = LaneBench::new(Technique::Poll);
-    bench.answer(0, 100.0, &[(0, 50.0)]);
-    bench.answer(1, 600.0, &[(1, 500.0)]);
-    bench.given.measured_from_ms = 3_000.0;
-    bench.answer(2, 3_100.0, &[(2, 2_900.0), (3, 3_050.0)]);
+    let mut fixture = LaneFixture::new(Technique::Poll);
+    fixture.answer(0, 100.0, &[(0, 50.0)]);
+    fixture.answer(1, 600.0, &[(1, 500.0)]);
+    fixture.given.measured_from_ms = 3_000.0;
+    fixture.answer(2, 3_100.0, &[(2, 2_900.0), (3, 3_050.0)]);
     let expected = Discarded {
         hidden: 1,
         warm_up: 1,
         catch_up: 1,
         before_run: 0,
     };
-    assert_eq!(bench.lane.discarded, expected);
+    assert_eq!(fixture.lane.discarded, expected);
     assert_eq!(
         (
-            bench.lane.latency.count(),
-            bench.lane.tally.events,
-            bench.lane.before()
+            fixture.lane.latency.count(),
+            fixture.lane.tally.events,
+            fixture.lane.before()
         ),
         (1, 4, 1)
     );
@@ -133,78 +133,78 @@ fn warm_up_catch_up_and_hidden_times_are_not_measured() {
 
 #[test]
 fn a_response_parsed_after_its_end_is_not_counted_as_empty() {
-    let mut bench = LaneBench::new(Technique::LongPoll);
-    bench.take(&FollowReport::Requested {
+    let mut fixture = LaneFixture::new(Technique::LongPoll);
+    fixture.take(&FollowReport::Requested {
         id: 0,
         at_ms: 1.0,
         technique: Technique::LongPoll,
     });
-    bench.take(&FollowReport::Ended {
+    fixture.take(&FollowReport::Ended {
         id: 0,
         at_ms: 5.0,
         fault: None,
     });
-    assert_eq!(bench.lane.tally.empty, 1);
+    assert_eq!(fixture.lane.tally.empty, 1);
     let batch = CutBatch::from(ReceivedBatch {
         data: Data::Json(vec!["1".to_owned()]),
         next: Token::now(),
         up_to_date: true,
         closed: false,
     });
-    bench.take(&FollowReport::Batch {
+    fixture.take(&FollowReport::Batch {
         id: 0,
         at_ms: 5.0,
         batch,
     });
-    assert_eq!(bench.lane.tally.empty, 0);
+    assert_eq!(fixture.lane.tally.empty, 0);
 }
 
 #[test]
 fn the_gap_is_from_a_responses_end_to_the_next_request() {
-    let mut bench = LaneBench::new(Technique::LongPoll);
+    let mut fixture = LaneFixture::new(Technique::LongPoll);
     for (id, at_ms) in [(0, 100.0), (1, 105.0), (2, 110.0)] {
-        bench.answer(id, at_ms, &[]);
+        fixture.answer(id, at_ms, &[]);
     }
-    assert_eq!(bench.lane.rearm_ms(), Some(3.0));
+    assert_eq!(fixture.lane.rearm_ms(), Some(3.0));
 }
 
 #[test]
 fn bytes_per_event_count_from_the_beginning_of_the_run() {
-    let mut bench = LaneBench::new(Technique::Poll);
+    let mut fixture = LaneFixture::new(Technique::Poll);
     let counts = |bytes| LaneCounts {
         request_head_bytes: bytes,
         ..LaneCounts::default()
     };
-    bench.lane.counted(counts(5_000));
-    assert_eq!(bench.lane.meter().bytes_per_event(), None);
-    bench.answer(0, 100.0, &[(0, 1.0), (1, 2.0)]);
-    bench.lane.counted(counts(6_000));
-    assert_eq!(bench.lane.meter().bytes_per_event(), Some(500.0));
-    bench.lane.begin_run();
-    assert_eq!(bench.lane.meter().counts(), None);
+    fixture.lane.counted(counts(5_000));
+    assert_eq!(fixture.lane.meter().bytes_per_event(), None);
+    fixture.answer(0, 100.0, &[(0, 1.0), (1, 2.0)]);
+    fixture.lane.counted(counts(6_000));
+    assert_eq!(fixture.lane.meter().bytes_per_event(), Some(500.0));
+    fixture.lane.begin_run();
+    assert_eq!(fixture.lane.meter().counts(), None);
 }
 
 #[test]
 fn a_fault_is_shown_until_data_arrives_again() {
-    let mut bench = LaneBench::new(Technique::Sse);
-    bench.answer(0, 100.0, &[]);
-    bench.take(&FollowReport::Requested {
+    let mut fixture = LaneFixture::new(Technique::Sse);
+    fixture.answer(0, 100.0, &[]);
+    fixture.take(&FollowReport::Requested {
         id: 1,
         at_ms: 101.0,
         technique: Technique::Sse,
     });
-    bench.take(&FollowReport::Ended {
+    fixture.take(&FollowReport::Ended {
         id: 1,
         at_ms: 102.0,
         fault: Some("cut".to_owned()),
     });
     assert_eq!(
-        (bench.lane.phase, bench.lane.fault.as_deref()),
+        (fixture.lane.phase, fixture.lane.fault.as_deref()),
         (LanePhase::Retrying, Some("cut"))
     );
-    bench.answer(2, 200.0, &[]);
+    fixture.answer(2, 200.0, &[]);
     assert_eq!(
-        (bench.lane.phase, bench.lane.fault.as_deref()),
+        (fixture.lane.phase, fixture.lane.fault.as_deref()),
         (LanePhase::Live, None)
     );
 }

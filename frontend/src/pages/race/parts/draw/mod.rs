@@ -97,12 +97,12 @@ fn badge(scene: &mut Scene, technique: Technique, x: f64, y: f64) {
 
 /// Selects items that are at least `gap` pixels to the right of the previous one.
 #[derive(Debug, Clone, Copy)]
-struct Thin {
+struct MinimumGap {
     gap: f64,
     last: f64,
 }
 
-impl Thin {
+impl MinimumGap {
     fn new(gap: f64) -> Self {
         Self {
             gap,

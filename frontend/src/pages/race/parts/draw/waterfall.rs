@@ -4,7 +4,7 @@
 //! where bytes arrive: a tick per chunk, higher for more bytes. The technique's shape above is an event; a hollow one is an
 //! empty response. Long-polling has a row of bars, a streaming technique one long bar with ticks.
 
-use super::{LaneView, Thin, View, badge, is_narrow, is_wide};
+use super::{LaneView, MinimumGap, View, badge, is_narrow, is_wide};
 use crate::pages::race::model::trace::RequestMark;
 use crate::widgets::canvas::axis::{AXIS_HEIGHT, TimeAxis};
 use crate::widgets::canvas::palette::Ink;
@@ -155,14 +155,14 @@ impl WaterfallRow<'_> {
 
     fn bytes(&self, scene: &mut Scene) {
         let ticks = scene.open(Style::new(SeriesKind::Boxes, Ink::Hue(self.view.technique)));
-        let mut thin = Thin::new(TICK_WIDTH + 0.5);
+        let mut gap = MinimumGap::new(TICK_WIDTH + 0.5);
         for run in self.view.trace.chunks(self.axis.from_ms, self.axis.to_ms) {
             let x = self.axis.x(run.at_ms);
             if !self.axis.holds(run.at_ms) {
                 continue;
             }
             let height = tick_height(run.bytes);
-            if thin.accepts(x) {
+            if gap.accepts(x) {
                 scene.add(
                     ticks,
                     [
@@ -188,7 +188,7 @@ impl WaterfallRow<'_> {
         let failed = scene.open(Style::new(SeriesKind::Crosses, Ink::Danger).width(2.0));
         let (from, to) = (self.axis.from_ms, self.axis.to_ms);
         let room = 9.0;
-        let mut thin = Thin::new(room);
+        let mut gap = MinimumGap::new(room);
         for request in self.view.trace.requests(from, to) {
             let Some(end) = request.end_ms.filter(|end| self.axis.holds(*end)) else {
                 continue;
@@ -196,14 +196,14 @@ impl WaterfallRow<'_> {
             let x = self.axis.x(end);
             if request.failed {
                 scene.add(failed, [x, self.middle - ABOVE, 4.0, 0.0]);
-            } else if request.responds_once() && !request.filled && thin.accepts(x) {
+            } else if request.responds_once() && !request.filled && gap.accepts(x) {
                 scene.add(empty, [x, self.middle - ABOVE, 3.2, 0.0]);
             }
         }
         // Where shapes would overlap, there are only ticks.
         let crowded = self.view.trace.events(from, to).map(|run| run.at_ms);
-        let mut thin = Thin::new(room);
-        let apart = crowded.filter(|at| thin.accepts(self.axis.x(*at))).count();
+        let mut gap = MinimumGap::new(room);
+        let apart = crowded.filter(|at| gap.accepts(self.axis.x(*at))).count();
         let arrivals = || {
             self.view
                 .trace
@@ -216,10 +216,10 @@ impl WaterfallRow<'_> {
         {
             return;
         }
-        let mut thin = Thin::new(3.0);
+        let mut gap = MinimumGap::new(3.0);
         for x in arrivals()
             .map(|at| self.axis.x(at))
-            .filter(|x| thin.accepts(*x))
+            .filter(|x| gap.accepts(*x))
         {
             scene.add(events, [x, self.middle - ABOVE, 4.0, 0.0]);
         }

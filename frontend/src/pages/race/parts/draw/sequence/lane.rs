@@ -1,6 +1,6 @@
 //! One lane of the sequence diagram: its requests, responses, waits, events and faults.
 
-use super::super::{LaneView, NARROW, Thin};
+use super::super::{LaneView, MinimumGap, NARROW};
 use super::{Detail, DrawnEvent, LaneBand, leaves_ms};
 use crate::pages::race::model::trace::RequestMark;
 use crate::widgets::canvas::axis::TimeAxis;
@@ -42,11 +42,11 @@ impl LaneDrawing<'_> {
             SeriesKind::Hollow(self.view.technique),
             Ink::Soft,
         ));
-        let mut thin = Thin::new(if self.is_plain() { 0.75 } else { 3.0 });
+        let mut gap = MinimumGap::new(if self.is_plain() { 0.75 } else { 3.0 });
         for request in self.view.trace.requests(from, to + self.view.down_ms) {
             let transit = DrawnTransit::of(request, self.view);
             self.held(scene, held, request, &transit);
-            if !thin.accepts(self.axis.x(request.sent_ms)) && self.axis.holds(request.sent_ms) {
+            if !gap.accepts(self.axis.x(request.sent_ms)) && self.axis.holds(request.sent_ms) {
                 continue;
             }
             let up = (
@@ -130,13 +130,13 @@ impl LaneDrawing<'_> {
             return;
         }
         let down = self.view.down_ms;
-        let mut thin = Thin::new(2.0);
+        let mut gap = MinimumGap::new(2.0);
         for run in self
             .view
             .trace
             .chunks(self.axis.from_ms, self.axis.to_ms + down)
         {
-            if thin.accepts(self.axis.x(run.at_ms)) {
+            if gap.accepts(self.axis.x(run.at_ms)) {
                 let wire = self.axis.wire(
                     (run.at_ms - down, self.band.server_y),
                     (run.at_ms, self.band.client_y),
@@ -178,12 +178,12 @@ impl LaneDrawing<'_> {
         let beads = scene.open(Style::new(SeriesKind::Hollow(technique), hue).width(1.5));
         let landed = scene.open(Style::new(SeriesKind::Filled(technique), hue));
         let small = scene.open(Style::new(SeriesKind::Boxes, hue));
-        let mut pile = Pile {
+        let mut merged = MergedEvents {
             y: self.band.client_y + LANDED + 8.0,
             labelled: self.is_plain(),
             x: f64::NEG_INFINITY,
             count: 0,
-            labels: Thin::new(20.0),
+            labels: MinimumGap::new(20.0),
         };
         for run in self
             .view
@@ -211,7 +211,7 @@ impl LaneDrawing<'_> {
             }
             if self.axis.holds(run.at_ms) {
                 let x = self.axis.x(run.at_ms);
-                match pile.add(scene, x, run.count) {
+                match merged.add(scene, x, run.count) {
                     true if self.is_plain() => {
                         scene.add(landed, [x, client, self.size(LANDED), 0.0]);
                     }
@@ -220,7 +220,7 @@ impl LaneDrawing<'_> {
                 }
             }
         }
-        pile.label(scene);
+        merged.label(scene);
         self.pending(scene, (trails, beads), known_events);
     }
 
@@ -350,15 +350,15 @@ impl DrawnTransit {
 }
 
 /// Events that arrive at the same pixel: they share one shape with their number.
-struct Pile {
+struct MergedEvents {
     y: f64,
     labelled: bool,
     x: f64,
     count: u32,
-    labels: Thin,
+    labels: MinimumGap,
 }
 
-impl Pile {
+impl MergedEvents {
     /// Adds `count` events that arrive at `x`, and returns whether they need a new shape.
     fn add(&mut self, scene: &mut Scene, x: f64, count: u32) -> bool {
         let begins = x - self.x > 1.0;
