@@ -59,16 +59,16 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_HOT_MAX", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub hot_max: u64,
 
-    /// Bytes of the disk to leave free, which merging also needs; below it appends answer 507, and
+    /// Bytes of the disk to leave free, which merging also needs; below it appends get 507, and
     /// deletions and reads continue
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_DISK_RESERVE", default_value = "256MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub disk_reserve: u64,
 
-    /// Bytes that the memory store may keep (payload and bookkeeping); beyond it appends answer 507
+    /// Bytes that the memory store may keep (payload and bookkeeping); beyond it appends get 507
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_MEMORY_MAX", default_value = "1GiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub memory_max: u64,
 
-    /// Streams that may exist; beyond it creating answers 507
+    /// Streams that may exist; beyond it creations get 507
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -80,9 +80,9 @@ pub struct Config {
     )]
     pub streams_max: usize,
 
-    /// Names of deleted streams that are remembered, at least 1, so that offsets of a deleted
-    /// stream differ from those of the next stream of that name; when there are more, offsets of
-    /// names that were forgotten begin with a higher number
+    /// Names of deleted streams that are kept, at least 1, so that offsets of a deleted stream
+    /// differ from those of the next stream of that name; when there are more, offsets of names
+    /// that were removed begin with a higher number
     #[cfg_attr(
         feature = "cli",
         arg(
@@ -124,9 +124,9 @@ pub struct Config {
     /// Bytes that the server holds for all clients together, beyond 16 KiB in each direction of a
     /// connection: request bodies, unfinished messages, requests sent ahead, pages and messages
     /// that clients have not accepted yet; at least twice --body-max. Beyond it requests with a
-    /// body answer 503 at once, WebSockets are closed (1013), reads answer 503 after 5 s, exports
-    /// are cut off after 60 s, and live responses continue in pages of 16 KiB, and end after
-    /// --heartbeat if there is no room for a longer message
+    /// body get 503 at once, WebSockets are closed (1013), reads get 503 after 5 s, exports are cut
+    /// off after 60 s, and live responses continue in pages of 16 KiB, and end after --heartbeat if
+    /// there is no memory left within --buffers-max for a longer message
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_BUFFERS_MAX", default_value = "128MiB", value_parser = bytes_value, value_name = "BYTES"))]
     pub buffers_max: u64,
 
@@ -162,7 +162,7 @@ pub struct Config {
     pub recycle: Duration,
 
     /// Connections that may be open; fewer where the system allows fewer open files. Beyond it,
-    /// requests on the next 64 connections answer 503, and further connections are closed on
+    /// requests on the next 64 connections get 503, and further connections are closed on
     /// arrival
     #[cfg_attr(
         feature = "cli",
@@ -193,12 +193,12 @@ pub struct Config {
     pub keep_alive: Duration,
 
     /// Time for which a client may accept no bytes of its response before it is disconnected; live
-    /// responses also wait for room within --buffers-max for at most this time before they end
+    /// responses also end if for this time there is no memory left within --buffers-max
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_WRITE_SILENCE_MAX", default_value = "60s", value_parser = duration_value, value_name = "TIME"))]
     pub write_silence_max: Duration,
 
     /// Whether connections are served outside of the HTTP library once their client waits at the
-    /// tail of a stream, by whatever technique, or sends further plain requests (reads, appends)
+    /// tail of a stream, by any technique, or sends further plain requests (reads, appends)
     /// behind its first. Answers are the same either way; it saves memory and time (BENCHMARKS.md)
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_TAKEOVER", default_value_t = true, action = ArgAction::Set, value_parser = BoolishValueParser::new(), value_name = "BOOL"))]
     pub takeover: bool,
@@ -225,7 +225,7 @@ pub struct Config {
     #[cfg_attr(feature = "cli", arg(long, env = "TAILWATER_LAB", value_parser = BoolishValueParser::new()))]
     pub lab: bool,
 
-    /// Subscriptions that may exist; beyond it creating one answers 507
+    /// Subscriptions that may exist; beyond it creations get 507
     #[cfg_attr(
         feature = "cli",
         arg(
