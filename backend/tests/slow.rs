@@ -23,7 +23,7 @@ const FAST: usize = 1_000;
 const SLOW: usize = 30;
 const MESSAGES: usize = 600;
 const MESSAGE_BYTES: usize = 10_000;
-/// The longest wait; a loaded machine needs a fraction of it.
+/// Deadline, far above the usual time.
 const DEADLINE: Duration = Duration::from_secs(240);
 /// Memory for the newest messages; older ones are on disk.
 const HOT_MAX_KIB: u64 = 1_024;

@@ -57,7 +57,7 @@ async fn settled_memory(subject: &Subject) -> u64 {
     most
 }
 
-/// Lets a crowd of clients act, and checks how much memory the server then holds.
+/// Runs many clients at once, and checks how much memory the server then uses.
 async fn check_memory(subject: &Subject, request: &str, more: &[u8], growth_max: u64) {
     let before = subject.usage();
     let most = beside(subject, async {

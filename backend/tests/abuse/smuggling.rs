@@ -294,7 +294,8 @@ fn bare_line_feeds() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What a connection did before: afterwards another part of the server may read the next request.
+/// The preceding request on the connection, if any: after it another part of the server may read
+/// the next request.
 const BEFORE: [&str; 6] = [
     "",
     "GET /v1/stream/it?offset=now HTTP/1.1\r\nHost: localhost\r\n\r\n",

@@ -28,7 +28,7 @@ pub(crate) struct Subject {
     process: Option<ServerProcess>,
 }
 
-/// What a process holds at one moment.
+/// Memory and files used by a process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResourceUsage {
     /// Resident memory, in MiB.
@@ -104,7 +104,7 @@ impl Subject {
         std::fs::read_to_string(&self.folder.log).unwrap()
     }
 
-    /// What the process holds now.
+    /// Memory and files used by the process now.
     pub(crate) fn usage(&self) -> ResourceUsage {
         let id = self.process().id();
         ResourceUsage {
@@ -113,7 +113,7 @@ impl Subject {
         }
     }
 
-    /// Waits until the process holds at most `files` and `memory_mib` more than `before`.
+    /// Waits until the process uses at most `files` and `memory_mib` more than `before`.
     pub(crate) async fn returns_to(&self, before: ResourceUsage, files: usize, memory_mib: u64) {
         let mut last = self.usage();
         let is_back = |now: ResourceUsage| {

@@ -117,7 +117,7 @@ fn fork(source: &CrashStream, names: &mut u64, random: &mut SmallRng) -> CrashSt
     CrashStream::new(format!("f/{names}"), source.kind, creation, inherited)
 }
 
-/// Sends the requests at random times until the server is gone.
+/// Sends the requests at random times until the server does not respond.
 ///
 /// - `paths`: paths of the streams, by index.
 /// - `answered`: notified of every response, so that a crash can follow one immediately.

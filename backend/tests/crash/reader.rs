@@ -27,7 +27,7 @@ pub(crate) struct WholeStream {
 /// Why a stream could not be read.
 #[derive(Debug)]
 pub(crate) enum ReadFailure {
-    /// The server is gone.
+    /// The server does not respond.
     Died,
     /// The server sent a response that is not allowed.
     Wrong(String),
@@ -54,7 +54,7 @@ impl ReadFailure {
 /// Reads a stream from its beginning, or from `from`, to its tail.
 ///
 /// # Errors
-/// When the server is gone or answers wrongly.
+/// When the server does not respond or responds wrongly.
 pub(crate) async fn read_stream(
     http: &reqwest::Client,
     url: &str,

@@ -1,4 +1,5 @@
-//! Writers: each appends to one stream in its own way until it is stopped or the server is gone.
+//! Writers: each appends to one stream in its own way until it is stopped or the server does not
+//! respond.
 
 use super::body::{self, SentBody, media_type};
 use super::check::{AppendFate, SentAppend, Stamp};
@@ -92,7 +93,7 @@ impl CrashWriter {
         }
     }
 
-    /// Writes until `stop`, or until the server is gone or refuses further appends.
+    /// Writes until `stop`, or until the server does not respond or refuses further appends.
     ///
     /// # Errors
     /// When a response is not allowed.
@@ -161,7 +162,7 @@ impl CrashWriter {
         self.take(entry, answer)
     }
 
-    /// The stamp of the next append; `None` when the server is gone.
+    /// The stamp of the next append; `None` when the server does not respond.
     async fn stamp(&mut self, http: &reqwest::Client, url: &str) -> Result<Option<Stamp>, String> {
         Ok(Some(match &mut self.writer_kind {
             WriterKind::Plain => Stamp::None,

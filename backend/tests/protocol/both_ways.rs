@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use tailwater_harness::Response;
 use tailwater_protocol::headers::ContentKind;
 
-/// What a response may say beside its status: the header field of a POST, the member of a frame.
+/// Fields of a response beside its status: the header field of a POST, and the member of a frame.
 const OUTCOME_FIELDS: [(&str, &str); 6] = [
     ("stream-next-offset", "streamNextOffset"),
     ("stream-closed", "streamClosed"),
@@ -82,7 +82,7 @@ impl AppendCase {
     }
 }
 
-/// What the response to a frame says.
+/// Status and fields of the response to a frame.
 fn outcome_of(answer: &Value) -> AppendOutcome {
     let text = |value: &Value| {
         value

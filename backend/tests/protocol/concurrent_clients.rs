@@ -1,5 +1,5 @@
 //! Many concurrent writers and readers: nothing is lost or repeated, and all readers see one order,
-//! whatever technique they use.
+//! with every technique.
 
 use super::live::{StreamingReader, messages};
 use super::local_server::{JSON, LocalServer, LocalStream};

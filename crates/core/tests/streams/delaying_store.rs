@@ -10,7 +10,7 @@ use tailwater_core::store::{
 use tailwater_protocol::Offset;
 use tokio::sync::watch;
 
-/// A memory store that holds changes back until `release`.
+/// A memory store that delays commits until `release`.
 #[derive(Debug)]
 pub(crate) struct DelayingStore {
     store: MemoryStore,
@@ -28,7 +28,7 @@ impl std::fmt::Debug for HeldCommit {
 }
 
 impl DelayingStore {
-    /// An empty store that holds nothing back yet.
+    /// An empty store that delays no commits yet.
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             store: MemoryStore::new(1 << 20),
@@ -37,7 +37,7 @@ impl DelayingStore {
         })
     }
 
-    /// Holds back every change from now on.
+    /// Delays every commit from now on.
     pub(crate) fn hold(&self) {
         *self.held.lock().unwrap() = Some(VecDeque::new());
     }
@@ -47,12 +47,12 @@ impl DelayingStore {
         self.answers.send_replace(answers);
     }
 
-    /// The number of changes that are held back.
+    /// The number of delayed commits.
     pub(crate) fn held(&self) -> usize {
         self.held.lock().unwrap().as_ref().map_or(0, VecDeque::len)
     }
 
-    /// Commits the first change that is held back, or makes it fail.
+    /// Performs the first delayed commit, or makes it fail.
     pub(crate) fn release(&self, works: bool) {
         let HeldCommit(commit, done) = self
             .held
