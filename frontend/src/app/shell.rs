@@ -263,7 +263,7 @@ fn DashboardFrame() -> impl IntoView {
     }
 }
 
-/// Keeps the title and `<html lang>` in step with the language and what is open.
+/// Updates the title and `<html lang>` when the language or the open page changes.
 fn follow_language(shell: Shell) {
     Effect::new(move || {
         let language = shell.language.get();
@@ -275,7 +275,7 @@ fn follow_language(shell: Shell) {
     });
 }
 
-/// Keeps `<html data-theme>` in step with the theme.
+/// Updates `<html data-theme>` when the theme changes.
 fn follow_theme(shell: Shell) {
     Effect::new(move || {
         let theme = shell.theme.get();

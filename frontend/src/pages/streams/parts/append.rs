@@ -36,7 +36,7 @@ pub fn AppendBox(
     }
 }
 
-/// What is typed into the box, and what became of sending it.
+/// The text of the box, and the result of sending it.
 #[derive(Clone, Copy)]
 struct AppendFields {
     name: StoredValue<StreamName>,
