@@ -35,7 +35,7 @@ mod dashboard {
         };
         let out = PathBuf::from(env::var("OUT_DIR")?);
         let encoded = out.join("encoded");
-        // What an earlier run left would only lie there.
+        // Files of an earlier build are removed.
         if encoded.exists() {
             fs::remove_dir_all(&encoded)?;
         }
@@ -203,6 +203,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 #[cfg(not(feature = "dashboard"))]
 fn main() {
     use std::io::Write as _;
-    // Nothing to do, and nothing that a change could alter.
+    // No files to embed, so no rerun is needed.
     let _ = writeln!(std::io::stdout(), "cargo::rerun-if-changed=build.rs");
 }

@@ -135,8 +135,8 @@ pub(super) async fn payload<T>(
 ) -> Result<Option<Payload>, Refusal> {
     match data {
         None if close => Ok(None),
-        // Data for a closed stream is not parsed, so that its writer learns of the closure whatever
-        // else is wrong.
+        // Data for a closed stream is not parsed: the closed stream is reported before errors in
+        // the data.
         _ if log.tail_now().closed() => Ok(Some(Payload::unvalidated(Bytes::new()))),
         Some(data) => read(data).await.map(Some),
         None => Err(PayloadError::Empty.into()),
@@ -291,6 +291,8 @@ impl PreparedAppend {
     }
 }
 
+/// Handles a POST.
+///
 /// Source: Durable Streams protocol, sections 5.2, 5.2.1 and 5.3; for `If-Match`, RFC 9110, section
 /// 13.1.1.
 pub(super) async fn append<H: Headers>(

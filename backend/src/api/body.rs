@@ -1,4 +1,4 @@
-//! Receives a request's body: whole, within its limit, charged to the budget, and decoded.
+//! Receives a request's body: complete, within its limit, charged to the budget, and decoded.
 
 use super::charged::charge_piece;
 use super::coding::{Coding, decode};
@@ -32,7 +32,7 @@ impl<B: RequestBody> RequestBody for &mut B {
     }
 }
 
-/// A body that has been received whole.
+/// A body that has been received completely.
 #[derive(Debug)]
 pub struct CompleteBody(pub Bytes);
 
@@ -43,7 +43,7 @@ impl RequestBody for CompleteBody {
     }
 }
 
-/// A whole, decoded body, and its charge on the budget.
+/// A complete, decoded body, and its charge on the budget.
 #[derive(Debug)]
 pub struct ReceivedBody {
     /// The body.

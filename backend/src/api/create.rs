@@ -40,6 +40,8 @@ impl PreparedCreation {
     }
 }
 
+/// Handles a PUT.
+///
 /// Source: Durable Streams protocol, sections 4.2 and 5.1.
 pub(super) async fn create<H: Headers>(
     app: &App,

@@ -4,6 +4,8 @@ use super::headers::Headers;
 use super::{Answer, App, Call, Refusal};
 use http::StatusCode;
 
+/// Handles a DELETE.
+///
 /// Source: Durable Streams protocol, section 5.4.
 pub(super) async fn delete<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Answer, Refusal> {
     // Fails for a stream that is deleted already and kept for its forks.

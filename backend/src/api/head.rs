@@ -6,6 +6,8 @@ use super::{Answer, App, Call, EXTENSIONS, Refusal, lifetime_headers, names};
 use http::StatusCode;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 
+/// Handles a HEAD.
+///
 /// Source: Durable Streams protocol, section 5.5.
 pub(super) fn head<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Answer, Refusal> {
     let log = app.log(call.path)?;

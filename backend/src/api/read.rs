@@ -85,6 +85,8 @@ impl LiveAnswer {
     }
 }
 
+/// Handles a GET.
+///
 /// Source: Durable Streams protocol, sections 5.6 to 5.8, and our extensions.
 pub(super) async fn read<H: Headers>(app: &App, call: Call<'_, H>) -> Result<Reply, Refusal> {
     let mut query = ReadQuery::parse(call.query)?;

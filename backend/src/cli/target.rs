@@ -35,7 +35,7 @@ pub enum StreamTargetError {
     Name {
         /// The argument.
         stream: String,
-        /// What is wrong with it.
+        /// The reason.
         fault: NameError,
     },
     /// The name is reserved for the server's own paths.

@@ -68,7 +68,7 @@ pub enum TransferFailure {
     Cut {
         /// The requested URL.
         url: String,
-        /// What is wrong with it.
+        /// The reason.
         fault: ExportError,
     },
 }

@@ -336,7 +336,7 @@ impl Group {
         Ok(piece)
     }
 
-    /// Unseats all readers; each continues by itself from its position.
+    /// Removes all readers from the group; each continues by itself from its position.
     fn unseat_all(&self) {
         for seat in self.seats.take() {
             seat.unseat(UnsentBytes::default(), false);

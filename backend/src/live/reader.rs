@@ -104,7 +104,7 @@ enum ReaderEvent {
     Gone,
 }
 
-/// What is written next.
+/// The unsent part of a page, and the position after it.
 struct NextPage {
     rest: UnsentBytes,
     at: Offset,

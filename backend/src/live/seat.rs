@@ -1,4 +1,4 @@
-//! One reader's seat in a group: what it is offered there, and its state when it leaves.
+//! One reader's seat in a group: the pieces it is sent, and its state when it leaves.
 
 use super::encoding::EncodedPiece;
 use super::outlet::{Outlet, UnsentBytes};

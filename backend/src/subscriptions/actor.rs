@@ -2,8 +2,8 @@
 //! only then acts on it.
 //!
 //! Every change is made to a copy. When the copy is stored it becomes the state, attempts begin and
-//! replies are sent; when the store refuses, nothing has happened. So nothing becomes visible that
-//! a restart would lose.
+//! replies are sent; if storing fails, the state is unchanged. So nothing becomes visible that a
+//! restart would lose.
 
 use super::SubscriptionContext;
 use super::definition::{Delivery, SubscriptionId};

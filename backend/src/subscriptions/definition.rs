@@ -132,7 +132,7 @@ pub struct Definition {
     pub pattern: Option<Glob>,
     /// Streams to follow by name.
     pub streams: BTreeSet<StreamName>,
-    /// Time after which the lease of a silent worker expires.
+    /// Time after which the lease of a worker that sends no requests expires.
     pub lease_ttl: Duration,
     /// A description for people.
     pub description: Option<String>,

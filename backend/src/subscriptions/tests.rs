@@ -294,7 +294,7 @@ async fn an_append_during_creation_is_not_missed() {
         if !before_looking {
             tokio::time::sleep(A_MOMENT).await;
         }
-        // Linked at its tail by now, or not; not known to the distributing task.
+        // May or may not be linked yet; the distributing task does not know it.
         fixture.append("events/a", 3).await;
         fixture.append("events/b", 3).await;
         let mut waited = 0;

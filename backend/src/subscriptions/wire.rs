@@ -105,7 +105,7 @@ pub struct ClaimView {
     pub token: String,
     /// The linked streams.
     pub streams: Vec<WakeStreamView>,
-    /// Time after which the lease of a silent worker expires.
+    /// Time after which the lease of a worker that sends no requests expires.
     pub lease_ttl_ms: u64,
 }
 

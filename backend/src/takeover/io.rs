@@ -29,7 +29,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Io {
     stream: Option<TcpStream>,
-    /// Read, and not yet given to the dispatcher.
+    /// Bytes that were read but that the dispatcher has not received yet.
     unread: ReceiveBuffer,
     /// Length of `unread` when it was last parsed without finding a whole head.
     partial: usize,
@@ -308,7 +308,8 @@ impl AsyncRead for Io {
 }
 
 impl Io {
-    /// Waits for bytes that were not given yet; `false` when the client sends no more.
+    /// Waits for bytes that the dispatcher has not received yet; `false` when the client sends no
+    /// more.
     fn poll_unread(&mut self, context: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let has_more = !self.unread.is_empty()
             || ready!(self.poll_receive(ReceiveBuffer::AHEAD_MAX, context))? > 0;

@@ -148,7 +148,7 @@ async fn answer(
         host,
         is_websocket: false,
     };
-    // A statement of its own: as a temporary it would enlarge this future.
+    // Separate statement, to keep the future small.
     let replying = Box::pin(api::reply(
         &shared.app,
         call,

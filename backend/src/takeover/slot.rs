@@ -35,12 +35,13 @@ pub struct Slot {
     stalled_since: Cell<Option<Instant>>,
     /// Whether the current request may be answered without the dispatcher.
     is_plain: Cell<bool>,
-    /// Whether the dispatcher has been given the whole request, so that what follows is another
+    /// Whether the dispatcher has received the complete request, so that what follows is another
     /// one.
     is_whole: Cell<bool>,
     /// Whether the response may never come, so that it is cancelled when its client disconnects.
     is_cancelled_on_eof: Cell<bool>,
-    /// Whether the end of the current request will not be found.
+    /// Whether the current request is not read completely, so that the connection is closed after
+    /// the response.
     is_broken: Cell<bool>,
     /// Whether the request became bidirectional.
     is_bidirectional: Cell<bool>,
@@ -127,8 +128,8 @@ impl Slot {
         }
     }
 
-    /// Whether the connection may be taken over during the current request, which the dispatcher
-    /// has been given whole.
+    /// Whether the connection may be taken over during the current request. It may not before the
+    /// dispatcher has received the complete request.
     pub fn may_leave(&self) -> bool {
         self.may_leave
             && self.is_whole.get()
@@ -159,7 +160,7 @@ impl Slot {
         self.wake();
     }
 
-    /// Notes that a request's head is given to the dispatcher.
+    /// Notes that the dispatcher receives a request's head.
     ///
     /// - `is_plain`: whether the request could be answered without it.
     pub(super) fn note_request(&self, is_plain: bool) {
@@ -167,12 +168,13 @@ impl Slot {
         self.is_whole.set(false);
     }
 
-    /// Notes that the dispatcher has been given the whole request.
+    /// Notes that the dispatcher has received the complete request.
     pub(super) fn note_whole(&self) {
         self.is_whole.set(true);
     }
 
-    /// Notes that the current request will not be read to its end: its connection ends with it.
+    /// Notes that the current request is not read completely, so the connection is closed after the
+    /// response.
     pub(super) fn note_broken(&self) {
         if !self.is_broken.replace(true) {
             self.enter(ClientPhase::Closing);
@@ -240,7 +242,8 @@ impl Slot {
         self.is_cancelled_on_eof.get()
     }
 
-    /// When the client times out; `None` while nothing is expected of it.
+    /// When the client times out; `None` while the server waits for no input, nor for its output to
+    /// be accepted.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let stalled = self
             .stalled_since
@@ -275,8 +278,8 @@ impl Slot {
         self.taken.borrow().is_some()
     }
 
-    /// Stores the connection of a dispatcher that has ended, and the bytes read and not given to
-    /// it.
+    /// Stores the connection of a dispatcher that has ended, and the bytes that were read but that
+    /// the dispatcher has not received.
     pub(super) fn store_connection(&self, stream: TcpStream, unread: ReceiveBuffer) {
         *self.connection.borrow_mut() = Some((stream, unread));
     }

@@ -99,7 +99,7 @@ fn has_no_length(status: StatusCode) -> bool {
         || status == StatusCode::NOT_MODIFIED
 }
 
-/// The head of a chunk, at the end of `buffer`.
+/// Writes the head of a chunk to the end of `buffer`; returns that part.
 pub(super) fn chunk_head(length: usize, buffer: &mut [u8; HEAD_ROOM]) -> &[u8] {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     buffer[HEAD_ROOM - 2..].copy_from_slice(b"\r\n");

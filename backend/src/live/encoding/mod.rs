@@ -29,7 +29,7 @@ pub enum Encoding {
     Websocket,
     /// A whole response to a long-poll, head included; each member adds its own header fields.
     Page,
-    /// Nothing: the member is woken and responds by itself.
+    /// No bytes; the member is woken and responds by itself.
     Notice,
 }
 
@@ -71,8 +71,8 @@ const SSE: Format = Format {
     end: b"",
 };
 
-/// The ping of a heartbeat is for the network path; the empty frame is for scripts, which never see
-/// pings.
+/// The ping of a heartbeat is for the network path; the empty frame is for scripts, because pings
+/// are not visible to scripts.
 const WEBSOCKET: Format = Format {
     encode: encode_without_line_end,
     framing: PieceFraming::TextFrame,
@@ -155,7 +155,7 @@ impl EncodedPiece {
     }
 }
 
-/// What a member was last told about being up to date, and what it is told now.
+/// Whether a member was last reported up to date, and whether it is now.
 #[derive(Debug, Clone, Copy)]
 pub struct ReportState {
     /// Whether it was last reported up to date; `None` before the first object.

@@ -69,7 +69,7 @@ fn control(opcode: u8, payload: &[u8]) -> Bytes {
     .into()
 }
 
-/// The head of a text frame, at the end of `buffer`.
+/// Writes the head of a text frame to the beginning of `buffer`; returns that part.
 pub(super) fn text_head(length: usize, buffer: &mut [u8; HEAD_ROOM]) -> &[u8] {
     buffer[0] = FINAL | TEXT;
     match (u8::try_from(length), u16::try_from(length)) {
