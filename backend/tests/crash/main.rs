@@ -159,7 +159,7 @@ fn fail(
 }
 
 #[test]
-fn a_store_that_loses_data_fails_the_crash_test() {
+fn the_crash_test_reports_data_that_a_memory_store_loses() {
     let (runtime, client, place) = (runtime(), client(), ServerFolder::new("crash-forgets"));
     let mut crash_run = CrashRun::new(place.clone(), "memory", client, 7);
     let round_end = RoundEnd::Kill(Duration::from_millis(200));

@@ -406,7 +406,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_counted_once(
+    fn counts_of_any_bytes_do_not_depend_on_the_split(
         sent in prop::collection::vec(any::<u8>(), 0..400),
         got in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\n'), Just(b'\r'), Just(b'0')], 0..400),
         cuts in prop::collection::vec(1..50usize, 1..10),
