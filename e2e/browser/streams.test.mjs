@@ -260,7 +260,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     const streams = await open('stream=refusing')
     await streams.part('append-text').fill('{"half":')
     await streams.part('append-text').press('Enter')
-    await streams.page.getByRole('alert').filter({ hasText: 'not JSON' }).waitFor({ timeout: SOON_MS })
+    await streams.page.getByRole('alert').filter({ hasText: 'not valid JSON' }).waitFor({ timeout: SOON_MS })
     assert.equal(await streams.part('append-text').inputValue(), '{"half":')
     await streams.part('new').click()
     await streams.part('create-send').click()
