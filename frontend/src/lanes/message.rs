@@ -14,7 +14,7 @@ pub enum PageMessage {
     /// Starts a reader; it replaces the reader in the same seat.
     Start {
         /// The seat of the reader.
-        seat: ReaderSeat,
+        seat: ReaderId,
         /// The number of the reader, which its reports carry.
         run: u32,
         /// The stream's URL.
@@ -34,13 +34,13 @@ pub enum PageMessage {
     /// Stops a reader.
     Stop {
         /// The seat of the reader.
-        seat: ReaderSeat,
+        seat: ReaderId,
     },
 }
 
 /// Identifies a reader: each lane has at most one for each role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReaderSeat {
+pub struct ReaderId {
     /// The lane, and the technique of its readers.
     pub lane: Technique,
     /// The role of the reader.
@@ -94,7 +94,7 @@ pub fn duration_ms(ms: f64) -> Duration {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WorkerMessage {
     /// The seat of the reader.
-    pub seat: ReaderSeat,
+    pub seat: ReaderId,
     /// The number of the reader.
     pub run: u32,
     /// The reports since the last message, in order.
@@ -146,7 +146,7 @@ mod tests {
             closed: false,
         };
         let message = WorkerMessage {
-            seat: ReaderSeat {
+            seat: ReaderId {
                 lane: Technique::LongPoll,
                 role: ReaderRole::Lane,
             },
@@ -170,7 +170,7 @@ mod tests {
             message
         );
         let start = PageMessage::Start {
-            seat: ReaderSeat {
+            seat: ReaderId {
                 lane: Technique::Poll,
                 role: ReaderRole::Null,
             },

@@ -9,7 +9,7 @@ use tailwater_client::FollowReport;
 use tailwater_client::drivers::browser::{Follower, follow_from};
 use wasm_bindgen_futures::spawn_local;
 
-use super::message::{ClientTime, LaneOptions, ReaderReport, ReaderRole, ReaderSeat, duration_ms};
+use super::message::{ClientTime, LaneOptions, ReaderId, ReaderReport, ReaderRole, duration_ms};
 use super::pieces::Cutter;
 use super::report::LaneReport;
 use crate::browser;
@@ -37,7 +37,7 @@ impl LaneReader {
     /// - `origin_offset_ms`: this thread's `performance.timeOrigin` minus the page's.
     /// - `on_report`: receives the reports in order; times are on the page's clock.
     pub(super) fn start(
-        seat: ReaderSeat,
+        seat: ReaderId,
         url: &str,
         options: &LaneOptions,
         origin_offset_ms: f64,

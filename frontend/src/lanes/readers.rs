@@ -7,7 +7,7 @@ use tailwater_protocol::Technique;
 use wasm_bindgen_futures::spawn_local;
 
 use super::ReaderPlace;
-use super::message::{LaneOptions, PageMessage, ReaderReport, ReaderRole, ReaderSeat};
+use super::message::{LaneOptions, PageMessage, ReaderId, ReaderReport, ReaderRole};
 use super::reader::LaneReader;
 use super::thread::WorkerThread;
 use crate::browser;
@@ -15,7 +15,7 @@ use crate::browser;
 /// A running reader.
 #[derive(Debug)]
 struct RunningReader {
-    seat: ReaderSeat,
+    seat: ReaderId,
     run: u32,
     /// The reader itself, if it runs on the page's thread.
     local: Option<LaneReader>,
@@ -99,7 +99,7 @@ impl LaneReaders {
     /// Whether the reader of a lane, other than its null reader, is running.
     pub fn is_running(&self, lane: Technique) -> bool {
         let role = ReaderRole::Lane;
-        let seat = ReaderSeat { lane, role };
+        let seat = ReaderId { lane, role };
         self.running
             .borrow()
             .iter()
@@ -109,7 +109,7 @@ impl LaneReaders {
     /// Starts a reader; it replaces the reader in the same seat.
     ///
     /// - `url`: of the stream, absolute.
-    pub fn start(self: &Rc<Self>, seat: ReaderSeat, url: &str, options: &LaneOptions) {
+    pub fn start(self: &Rc<Self>, seat: ReaderId, url: &str, options: &LaneOptions) {
         self.stop(seat);
         let run = self.runs.get().wrapping_add(1);
         self.runs.set(run);
@@ -137,7 +137,7 @@ impl LaneReaders {
     pub fn set_poll_interval(&self, lane: Technique, interval_ms: f64) {
         self.send(lane, || PageMessage::PollInterval { lane, interval_ms });
         let (running, role) = (self.running.borrow(), ReaderRole::Lane);
-        let seat = ReaderSeat { lane, role };
+        let seat = ReaderId { lane, role };
         let reader = running.iter().find(|reader| reader.seat == seat);
         if let Some(local) = reader.and_then(|reader| reader.local.as_ref()) {
             local.set_poll_interval(interval_ms);
@@ -147,11 +147,11 @@ impl LaneReaders {
     /// Stops the readers of a lane; their later reports are dropped.
     pub fn stop_lane(&self, lane: Technique) {
         for role in [ReaderRole::Lane, ReaderRole::Null] {
-            self.stop(ReaderSeat { lane, role });
+            self.stop(ReaderId { lane, role });
         }
     }
 
-    fn stop(&self, seat: ReaderSeat) {
+    fn stop(&self, seat: ReaderId) {
         let index = self
             .running
             .borrow()
@@ -164,7 +164,7 @@ impl LaneReaders {
     }
 
     /// Forwards a report, unless its reader was stopped or replaced.
-    fn forward(&self, seat: ReaderSeat, run: u32, report: ReaderReport) {
+    fn forward(&self, seat: ReaderId, run: u32, report: ReaderReport) {
         let is_running = self
             .running
             .borrow()

@@ -9,7 +9,7 @@ use wasm_bindgen::closure::Closure;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, MessageEvent};
 
-use super::message::{PageMessage, ReaderReport, ReaderRole, ReaderSeat, WorkerMessage};
+use super::message::{PageMessage, ReaderId, ReaderReport, ReaderRole, WorkerMessage};
 use super::reader::LaneReader;
 use crate::browser;
 
@@ -40,7 +40,7 @@ pub fn run(scope: &DedicatedWorkerGlobalScope) {
 
 fn handle(
     page: &DedicatedWorkerGlobalScope,
-    readers: &mut Vec<(ReaderSeat, LaneReader)>,
+    readers: &mut Vec<(ReaderId, LaneReader)>,
     message: PageMessage,
 ) {
     match message {
@@ -60,7 +60,7 @@ fn handle(
         }
         PageMessage::PollInterval { lane, interval_ms } => {
             let role = ReaderRole::Lane;
-            let seat = ReaderSeat { lane, role };
+            let seat = ReaderId { lane, role };
             if let Some((_, reader)) = readers.iter().find(|(other, _)| *other == seat) {
                 reader.set_poll_interval(interval_ms);
             }
@@ -74,7 +74,7 @@ fn handle(
 /// Collects the reports of a reader, and sends them at most ten times per second.
 struct ReportSender {
     page: DedicatedWorkerGlobalScope,
-    seat: ReaderSeat,
+    seat: ReaderId,
     run: u32,
     reports: RefCell<Vec<ReaderReport>>,
     sent_ms: Cell<f64>,
@@ -82,7 +82,7 @@ struct ReportSender {
 }
 
 impl ReportSender {
-    fn new(page: DedicatedWorkerGlobalScope, seat: ReaderSeat, run: u32) -> Self {
+    fn new(page: DedicatedWorkerGlobalScope, seat: ReaderId, run: u32) -> Self {
         Self {
             page,
             seat,

@@ -7,7 +7,7 @@ use tailwater_protocol::{StreamName, Technique, Token};
 use super::RaceController;
 use crate::api::request::stream_url;
 use crate::browser;
-use crate::lanes::message::{LaneOptions, ReaderRole, ReaderSeat};
+use crate::lanes::message::{LaneOptions, ReaderId, ReaderRole};
 use crate::lanes::readers::LaneReaders;
 use crate::pages::race::model::settings::{self, RaceSource};
 
@@ -57,7 +57,7 @@ impl RaceController {
             )
         };
         let role = ReaderRole::Lane;
-        let seat = ReaderSeat {
+        let seat = ReaderId {
             lane: technique,
             role,
         };
@@ -81,7 +81,7 @@ impl RaceController {
                 seed: self.seed,
             };
             let role = ReaderRole::Null;
-            let seat = ReaderSeat { lane, role };
+            let seat = ReaderId { lane, role };
             self.readers
                 .start(seat, &stream_url(&origin, &host), &options);
         }
