@@ -8,6 +8,8 @@
 
 use std::collections::VecDeque;
 
+use crate::ascending;
+
 /// One round trip.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClockProbe {
@@ -220,12 +222,8 @@ impl ClockEstimator {
 ///
 /// Source: Marzullo 1984; like NTP's intersection algorithm, but without a check of midpoints.
 fn agreed(intervals: &[(f64, f64)]) -> Option<(f64, f64, usize)> {
-    let sorted = |mut edges: Vec<f64>| {
-        edges.sort_unstable_by(f64::total_cmp);
-        edges
-    };
-    let begins = sorted(intervals.iter().map(|interval| interval.0).collect());
-    let ends = sorted(intervals.iter().map(|interval| interval.1).collect());
+    let begins = ascending(intervals.iter().map(|interval| interval.0));
+    let ends = ascending(intervals.iter().map(|interval| interval.1));
     let (mut over, mut best) = (0, None);
     for (begun, at) in begins.iter().enumerate() {
         // Where one interval ends and another begins, both count.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::ascending;
+
 /// One piece: `share` of the events, spread evenly over `from_s..=to_s`; an atom when both are equal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct UniformPiece {
@@ -158,12 +160,8 @@ impl LatencyDistribution {
     ///
     /// Straight lines between them are exactly the curve; a step is two vertices with the same latency.
     pub fn vertices(&self) -> Vec<(f64, f64)> {
-        let mut edges: Vec<f64> = self
-            .pieces
-            .iter()
-            .flat_map(|piece| [piece.from_s, piece.to_s])
-            .collect();
-        edges.sort_unstable_by(f64::total_cmp);
+        let edges = self.pieces.iter();
+        let mut edges = ascending(edges.flat_map(|piece| [piece.from_s, piece.to_s]));
         edges.dedup();
         let mut corners = Vec::with_capacity(edges.len() * 2);
         for edge in edges {

@@ -3,6 +3,7 @@
 //! The dashboard runs this crate in the browser; the tests run it natively.
 
 pub mod advice;
+mod ascending;
 pub mod clock;
 pub mod digits;
 pub mod distribution;
@@ -11,6 +12,7 @@ pub mod theory;
 pub mod verdict;
 
 pub use advice::{Advice, AdviceReason, Needs, TechniqueCost, advise};
+pub use ascending::ascending;
 pub use clock::{ClockEstimate, ClockEstimator, ClockProbe, ProbeOutcome};
 pub use distribution::LatencyDistribution;
 pub use histogram::Latencies;

@@ -1,6 +1,6 @@
 //! NDJSON: one request, and each event is sent immediately: one line in one chunk.
 
-use super::wire::{envelope_bytes, in_a_chunk};
+use super::wire::in_a_chunk;
 use super::{Prediction, WireSizes, Workload, streaming};
 use tailwater_protocol::ndjson;
 
@@ -14,7 +14,7 @@ pub(super) fn wire_sizes() -> WireSizes {
     WireSizes {
         request_head_bytes: 532.0,
         response_head_bytes: 307.0,
-        envelope_bytes: envelope_bytes(ndjson::encode, None, None),
+        envelope_bytes: 50.0,
         heartbeat_bytes: in_a_chunk(ndjson::HEARTBEAT),
         ..WireSizes::of_chunks()
     }

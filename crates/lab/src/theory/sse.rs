@@ -1,6 +1,6 @@
 //! Server-sent events: one request, and each event is sent immediately: a data event and a control event in one chunk.
 
-use super::wire::{envelope_bytes, in_a_chunk};
+use super::wire::in_a_chunk;
 use super::{Prediction, WireSizes, Workload, streaming};
 use tailwater_protocol::sse;
 
@@ -14,7 +14,7 @@ pub(super) fn wire_sizes() -> WireSizes {
     WireSizes {
         request_head_bytes: 586.0,
         response_head_bytes: 304.0,
-        envelope_bytes: envelope_bytes(sse::encode, Some(1_234_567), Some(true)),
+        envelope_bytes: 163.0,
         heartbeat_bytes: in_a_chunk(sse::HEARTBEAT),
         ..WireSizes::of_chunks()
     }

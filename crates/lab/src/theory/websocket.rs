@@ -1,8 +1,6 @@
 //! WebSocket: one upgrade, and each event is sent immediately in its own frame.
 
-use super::wire::envelope_bytes;
 use super::{BodyFraming, Prediction, WireSizes, Workload, streaming};
-use tailwater_protocol::ndjson;
 
 /// A reconnect opens a new connection, which takes one round trip more than the re-arm gap.
 pub(super) fn predict(workload: &Workload, wire: &WireSizes) -> Prediction {
@@ -19,7 +17,7 @@ pub(super) fn wire_sizes() -> WireSizes {
         request_head_bytes: 518.0,
         response_head_bytes: 257.0,
         // The NDJSON line without its line end.
-        envelope_bytes: envelope_bytes(ndjson::encode, None, None) - 1.0,
+        envelope_bytes: 49.0,
         framing: BodyFraming::WebSocket,
         // A ping, its masked pong, and an empty text frame; at the end a close frame each way.
         heartbeat_bytes: 2.0 + 6.0 + 2.0,

@@ -1,8 +1,6 @@
 //! Bytes on the wire: heads, framing and envelopes, and the bytes per delivered event.
 
-use tailwater_protocol::headers::ContentKind;
 use tailwater_protocol::lab::LaneCounts;
-use tailwater_protocol::{Control, Offset};
 
 /// `bytes` multiplied by `times`; zero bytes are zero even if `times` is infinite.
 pub(super) fn times(bytes: f64, times: f64) -> f64 {
@@ -47,7 +45,8 @@ pub struct WireSizes {
     pub empty_head_bytes: f64,
     /// Body of a response without data.
     pub empty_body_bytes: f64,
-    /// Body bytes around the messages of one response or one write, independent of their number.
+    /// Body bytes around the messages of one response or one write, independent of their number. A test compares them with
+    /// what the server's encoders write.
     pub envelope_bytes: f64,
     /// Body bytes added by each message (a comma).
     pub separator_bytes: f64,
@@ -57,26 +56,6 @@ pub struct WireSizes {
     pub heartbeat_bytes: f64,
     /// The end of a streaming response: the last chunk, or the close frames.
     pub ending_bytes: f64,
-}
-
-/// Bytes that `encode` adds to a message at the tail, after the first message of a response.
-///
-/// - `cursor`, `up_to_date`: whether the format repeats these fields with each message.
-pub(super) fn envelope_bytes(
-    encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control),
-    cursor: Option<u64>,
-    up_to_date: Option<bool>,
-) -> f64 {
-    let control = Control {
-        next: Offset::ZERO.into(),
-        cursor,
-        up_to_date,
-        closed: false,
-    };
-    let mut out = Vec::new();
-    // A message of one byte, and the comma after it in the log.
-    encode(&mut out, ContentKind::Json, Some(b"0,"), &control);
-    out.len() as f64 - 1.0
 }
 
 /// Bytes of `body` as one chunk.
@@ -193,7 +172,28 @@ impl BytesPerEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tailwater_protocol::Technique;
+    use tailwater_protocol::headers::ContentKind;
+    use tailwater_protocol::{Control, Offset, Technique, ndjson, sse};
+
+    /// Bytes that `encode` adds to a message at the tail, after the first message of a response.
+    ///
+    /// - `cursor`, `up_to_date`: whether the format repeats these fields with each message.
+    fn envelope_bytes(
+        encode: fn(&mut Vec<u8>, ContentKind, Option<&[u8]>, &Control),
+        cursor: Option<u64>,
+        up_to_date: Option<bool>,
+    ) -> f64 {
+        let control = Control {
+            next: Offset::ZERO.into(),
+            cursor,
+            up_to_date,
+            closed: false,
+        };
+        let mut out = Vec::new();
+        // A message of one byte, and the comma after it in the log.
+        encode(&mut out, ContentKind::Json, Some(b"0,"), &control);
+        out.len() as f64 - 1.0
+    }
 
     #[test]
     fn framing_follows_the_rfcs() {
@@ -222,21 +222,21 @@ mod tests {
 
     #[test]
     fn an_envelope_is_everything_except_the_message() {
-        let line = r#"{"data":[],"streamNextOffset":"0000000000000000"}"#;
-        assert_eq!(
-            WireSizes::of(Technique::Websocket).envelope_bytes,
-            line.len() as f64
-        );
-        assert_eq!(
-            WireSizes::of(Technique::Ndjson).envelope_bytes,
-            line.len() as f64 + 1.0
-        );
+        let line = r#"{"data":[],"streamNextOffset":"0000000000000000"}"#.len() as f64;
         let events = "id:0000000000000000\nevent: data\ndata:[]\n\nid:0000000000000000\nevent: control\n\
              data:{\"streamNextOffset\":\"0000000000000000\",\"streamCursor\":\"1234567\",\"upToDate\":true}\n\n";
-        assert_eq!(
-            WireSizes::of(Technique::Sse).envelope_bytes,
-            events.len() as f64
-        );
+        let of_line = envelope_bytes(ndjson::encode, None, None);
+        let of_events = envelope_bytes(sse::encode, Some(1_234_567), Some(true));
+        assert_eq!([of_line, of_events], [line + 1.0, events.len() as f64]);
+        for (technique, bytes) in [
+            (Technique::Ndjson, of_line),
+            // A text frame is the line without its end.
+            (Technique::Websocket, line),
+            (Technique::Sse, of_events),
+        ] {
+            let sizes = WireSizes::of(technique);
+            assert_eq!(sizes.envelope_bytes, bytes, "{technique}");
+        }
         assert_eq!(WireSizes::of(Technique::Ndjson).heartbeat_bytes, 6.0);
     }
 

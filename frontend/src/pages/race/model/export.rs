@@ -1,17 +1,16 @@
 //! The whole result as JSON and as CSV: settings, counts, percentiles, samples.
 
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
 use tailwater_lab::Verdict;
 use tailwater_protocol::Technique;
-use tailwater_protocol::lab::LaneCounts;
 
+use super::json_value::{JsonObject, JsonValue};
 use super::lane::SAMPLES_MAX;
 use super::lane_summary::{LaneSummary, Measure};
 use super::meter::total_bytes;
 use super::race::RaceState;
 use super::settings::{RaceSource, pattern_name};
 use super::summary::{LanePath, Summary};
+use super::tally::Discarded;
 use crate::lanes::ReaderPlace;
 use crate::numbers::shortest;
 
@@ -28,217 +27,143 @@ pub struct Provenance {
 
 /// The result as an indented JSON document with a line for each sample.
 pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> String {
-    let settings = &race.settings;
-    let generated = settings.source == RaceSource::Generator;
-    let document = ResultDocument {
-        format: "tailwater-race/1",
-        at: &provenance.at,
-        url: &provenance.url,
-        user_agent: &provenance.user_agent,
-        stream: &summary.stream,
-        measure: measure_name(race.measure()),
-        path: path_name(summary.path),
-        readers: readers_name(summary.readers),
-        run_seconds: round(summary.run_s),
-        events_per_second: summary.rate_per_s.map(round),
-        clock: summary.clock.map(|clock| ClockDocument {
-            offset_ms: clock.ahead_ms,
-            bound_ms: clock.bound_ms,
-            round_trip_ms: clock.round_trip_ms,
-            probes: clock.probes,
-            resolution_ms: race.resolution_ms,
-        }),
-        settings: SettingsDocument {
-            source: match &settings.source {
-                RaceSource::Host => "host",
-                RaceSource::Generator => "generator",
-                RaceSource::Named(_) => "stream",
-            },
-            rate: generated.then_some(settings.rate),
-            pattern: generated.then(|| pattern_name(settings.pattern)),
-            size: generated.then_some(settings.size),
-            poll_interval_ms: settings.interval_ms,
-            hold_seconds: settings.hold_s,
-            delay_up_ms: race.added_delays().0,
-            delay_down_ms: race.added_delays().1,
-        },
-        lanes: summary
-            .lanes
-            .iter()
-            .map(|lane| lane_document(race, lane))
-            .collect(),
-    };
-    // Structs of numbers and texts can always be encoded.
+    let clock = summary.clock.map(|clock| {
+        let mut object = JsonObject::default();
+        object
+            .add("offsetMs", clock.ahead_ms)
+            .add("boundMs", clock.bound_ms)
+            .add("roundTripMs", clock.round_trip_ms)
+            .add("probes", clock.probes as u64)
+            .add("resolutionMs", race.resolution_ms);
+        object
+    });
+    let lanes = summary.lanes.iter().map(|lane| lane_json(race, lane));
+    let mut document = JsonObject::default();
+    document
+        .add("format", "tailwater-race/1")
+        .add("at", provenance.at.as_str())
+        .add("url", provenance.url.as_str())
+        .add("userAgent", provenance.user_agent.as_str())
+        .add("stream", summary.stream.as_str())
+        .add("measure", measure_name(race.measure()))
+        .add("path", path_name(summary.path))
+        .add("readers", readers_name(summary.readers))
+        .add("runSeconds", round(summary.run_s))
+        .add("eventsPerSecond", summary.rate_per_s.map(round))
+        .add("clock", clock)
+        .add("settings", settings_json(race))
+        .add("lanes", JsonValue::List(lanes.collect()));
+    // Numbers and texts can always be encoded.
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ResultDocument<'a> {
-    format: &'static str,
-    at: &'a str,
-    url: &'a str,
-    user_agent: &'a str,
-    stream: &'a str,
-    measure: &'static str,
-    path: &'static str,
-    readers: &'static str,
-    run_seconds: f64,
-    events_per_second: Option<f64>,
-    clock: Option<ClockDocument>,
-    settings: SettingsDocument,
-    lanes: Vec<LaneDocument<'a>>,
+fn settings_json(race: &RaceState) -> JsonObject {
+    let settings = &race.settings;
+    let source = match settings.source {
+        RaceSource::Host => "host",
+        RaceSource::Generator => "generator",
+        RaceSource::Named(_) => "stream",
+    };
+    let mut object = JsonObject::default();
+    object.add("source", source);
+    if settings.source == RaceSource::Generator {
+        object
+            .add("rate", settings.rate)
+            .add("pattern", pattern_name(settings.pattern))
+            .add("size", settings.size);
+    }
+    let (delay_up_ms, delay_down_ms) = race.added_delays();
+    object
+        .add("pollIntervalMs", settings.interval_ms)
+        .add("holdSeconds", settings.hold_s)
+        .add("delayUpMs", delay_up_ms)
+        .add("delayDownMs", delay_down_ms);
+    object
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ClockDocument {
-    offset_ms: f64,
-    bound_ms: f64,
-    round_trip_ms: f64,
-    probes: usize,
-    resolution_ms: f64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SettingsDocument {
-    source: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rate: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pattern: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<f64>,
-    poll_interval_ms: f64,
-    hold_seconds: f64,
-    delay_up_ms: f64,
-    delay_down_ms: f64,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LaneDocument<'a> {
-    technique: &'static str,
-    following: Technique,
-    on: bool,
-    fault: Option<&'a str>,
-    events: u64,
-    events_before: u64,
-    lost: u64,
-    repeated: u64,
-    requests: u64,
-    catch_up_requests: u64,
-    empty_answers: u64,
-    faults: u64,
-    payload_bytes: u64,
-    body_bytes: u64,
-    /// Without `cross_origin_per_event`.
-    bytes_per_event: Option<f64>,
-    cross_origin_per_event: Option<f64>,
-    counted_events: Option<u64>,
-    relay: Option<LaneCounts>,
-    rearm_ms: Option<f64>,
-    client_ms: ClientDocument,
-    latency_ms: LatencyDocument,
-    predicted_mean_ms: Option<f64>,
-    verdict: Option<VerdictDocument>,
-    discarded: DiscardedDocument,
-    sample_columns: [&'static str; 4],
-    /// The most samples of a lane that are kept.
-    samples_max: usize,
-    samples: Vec<Box<RawValue>>,
+fn lane_json(race: &RaceState, lane: &LaneSummary) -> JsonValue {
+    let columns = ["seq", "dueMs", "atMs", "lateMs"].map(JsonValue::from);
+    let samples = &race.lanes[lane.technique.index()].samples;
+    let samples = samples.iter().map(|sample| {
+        let (due_ms, at_ms) = (sample.due_ms.map(round), round(sample.at_ms));
+        JsonValue::line(&(sample.seq, due_ms, at_ms, round(sample.late_ms)))
+    });
+    let mut object = JsonObject::default();
+    object
+        .add("technique", lane.technique.name())
+        .add("following", lane.following.name())
+        .add("on", lane.is_on())
+        .add("fault", lane.fault.as_deref())
+        .add("events", lane.events)
+        .add("eventsBefore", lane.before)
+        .add("lost", lane.lost)
+        .add("repeated", lane.repeated)
+        .add("requests", lane.requests)
+        .add("catchUpRequests", lane.catch_up_requests)
+        .add("emptyAnswers", lane.empty)
+        .add("faults", lane.faults)
+        .add("payloadBytes", lane.payload_bytes)
+        .add("bodyBytes", lane.body_bytes)
+        // Without `crossOriginPerEvent`.
+        .add("bytesPerEvent", lane.bytes_per_event.map(round))
+        .add(
+            "crossOriginPerEvent",
+            lane.cross_origin_per_event.map(round),
+        )
+        .add("countedEvents", lane.counted_events)
+        .add("relay", JsonValue::line(&lane.counts))
+        .add("rearmMs", lane.rearm_ms.map(round))
+        .add("clientMs", client_json(lane))
+        .add("latencyMs", latency_json(lane))
+        .add("predictedMeanMs", lane.predicted_ms.map(round))
+        .add("verdict", lane.verdict.as_ref().map(verdict_json))
+        .add("discarded", discarded_json(&lane.discarded))
+        .add("sampleColumns", JsonValue::List(columns.into()))
+        // The most samples of a lane that are kept.
+        .add("samplesMax", SAMPLES_MAX as u64)
+        .add("samples", JsonValue::List(samples.collect()));
+    object.into()
 }
 
 /// The time that the browser itself takes.
-#[derive(Serialize)]
-struct ClientDocument {
-    up: f64,
-    down: f64,
-    p99: f64,
+fn client_json(lane: &LaneSummary) -> JsonObject {
+    let mut object = JsonObject::default();
+    object
+        .add("up", round(lane.client_up_ms))
+        .add("down", round(lane.client_down_ms))
+        .add("p99", round(lane.client_p99_ms));
+    object
 }
 
-#[derive(Serialize)]
-struct LatencyDocument {
-    n: u64,
-    p50: Option<f64>,
-    p90: Option<f64>,
-    p99: Option<f64>,
-    mean: Option<f64>,
-    min: Option<f64>,
-    max: Option<f64>,
+fn latency_json(lane: &LaneSummary) -> JsonObject {
+    let mut object = JsonObject::default();
+    object
+        .add("n", lane.samples)
+        .add("p50", lane.p50_ms.map(round))
+        .add("p90", lane.p90_ms.map(round))
+        .add("p99", lane.p99_ms.map(round))
+        .add("mean", lane.mean_ms.map(round))
+        .add("min", lane.min_ms.map(round))
+        .add("max", lane.max_ms.map(round));
+    object
 }
 
-#[derive(Serialize)]
-struct VerdictDocument {
-    line: String,
-    numbers: Verdict,
+fn verdict_json(verdict: &Verdict) -> JsonObject {
+    let mut object = JsonObject::default();
+    object
+        .add("line", verdict.to_string().as_str())
+        .add("numbers", JsonValue::line(verdict));
+    object
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DiscardedDocument {
-    hidden: u64,
-    warm_up: u64,
-    catch_up: u64,
-    before_run: u64,
-}
-
-fn lane_document<'a>(race: &RaceState, lane: &'a LaneSummary) -> LaneDocument<'a> {
-    let samples = &race.lanes[lane.technique.index()].samples;
-    let samples = samples.iter().filter_map(|sample| {
-        let (due_ms, at_ms) = (sample.due_ms.map(round), round(sample.at_ms));
-        to_raw_value(&(sample.seq, due_ms, at_ms, round(sample.late_ms))).ok()
-    });
-    LaneDocument {
-        technique: lane.technique.name(),
-        following: lane.following,
-        on: lane.is_on(),
-        fault: lane.fault.as_deref(),
-        events: lane.events,
-        events_before: lane.before,
-        lost: lane.lost,
-        repeated: lane.repeated,
-        requests: lane.requests,
-        catch_up_requests: lane.catch_up_requests,
-        empty_answers: lane.empty,
-        faults: lane.faults,
-        payload_bytes: lane.payload_bytes,
-        body_bytes: lane.body_bytes,
-        bytes_per_event: lane.bytes_per_event.map(round),
-        cross_origin_per_event: lane.cross_origin_per_event.map(round),
-        counted_events: lane.counted_events,
-        relay: lane.counts,
-        rearm_ms: lane.rearm_ms.map(round),
-        client_ms: ClientDocument {
-            up: round(lane.client_up_ms),
-            down: round(lane.client_down_ms),
-            p99: round(lane.client_p99_ms),
-        },
-        latency_ms: LatencyDocument {
-            n: lane.samples,
-            p50: lane.p50_ms.map(round),
-            p90: lane.p90_ms.map(round),
-            p99: lane.p99_ms.map(round),
-            mean: lane.mean_ms.map(round),
-            min: lane.min_ms.map(round),
-            max: lane.max_ms.map(round),
-        },
-        predicted_mean_ms: lane.predicted_ms.map(round),
-        verdict: lane.verdict.map(|verdict| VerdictDocument {
-            line: verdict.to_string(),
-            numbers: verdict,
-        }),
-        discarded: DiscardedDocument {
-            hidden: lane.discarded.hidden,
-            warm_up: lane.discarded.warm_up,
-            catch_up: lane.discarded.catch_up,
-            before_run: lane.discarded.before_run,
-        },
-        sample_columns: ["seq", "dueMs", "atMs", "lateMs"],
-        samples_max: SAMPLES_MAX,
-        samples: samples.collect(),
-    }
+fn discarded_json(discarded: &Discarded) -> JsonObject {
+    let mut object = JsonObject::default();
+    object
+        .add("hidden", discarded.hidden)
+        .add("warmUp", discarded.warm_up)
+        .add("catchUp", discarded.catch_up)
+        .add("beforeRun", discarded.before_run);
+    object
 }
 
 /// One line per lane; the settings are repeated in each, so that results can be concatenated.

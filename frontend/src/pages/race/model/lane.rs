@@ -6,7 +6,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use tailwater_client::FollowReport;
-use tailwater_lab::Latencies;
+use tailwater_lab::{Latencies, ascending};
 use tailwater_protocol::lab::LaneCounts;
 use tailwater_protocol::{Technique, Token};
 
@@ -454,8 +454,7 @@ impl LaneModel {
 
     /// Median time from the end of a response to the sending of the next request, ms; `None` without a sample.
     pub fn rearm_ms(&self) -> Option<f64> {
-        let mut gaps: Vec<f64> = self.gaps.iter().copied().collect();
-        gaps.sort_unstable_by(f64::total_cmp);
+        let gaps = ascending(self.gaps.iter().copied());
         gaps.get(gaps.len() / 2).copied()
     }
 

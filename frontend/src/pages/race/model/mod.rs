@@ -5,6 +5,7 @@ pub mod client_costs;
 pub mod clock;
 pub mod export;
 pub mod headline;
+pub mod json_value;
 pub mod lane;
 pub mod lane_summary;
 pub mod meter;

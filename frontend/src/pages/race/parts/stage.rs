@@ -2,6 +2,7 @@
 
 use leptos::html::{Canvas, Div};
 use leptos::prelude::*;
+use tailwater_protocol::Technique;
 
 use super::canvases::RaceCanvases;
 use super::draw::GUTTER;
@@ -102,16 +103,16 @@ fn DrawingFigure(
 #[component]
 fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let lanes = Memo::new(move |_| {
-        page.summary.with(|summary| {
-            let on = summary.lanes.iter().filter(|lane| lane.is_on());
-            on.map(|lane| lane.technique).collect::<Vec<_>>()
-        })
+    let is_on = Technique::ALL.map(|technique| {
+        let index = technique.index();
+        Memo::new(move |_| page.summary.with(|summary| summary.lanes[index].is_on()))
     });
     view! {
         <div class="names" style:left=px(GUTTER + 4.0)>
             {move || {
-                let lanes = lanes.get();
+                let lanes = Technique::ALL.into_iter().zip(is_on);
+                let lanes = lanes.filter_map(|(technique, is_on)| is_on.get().then_some(technique));
+                let lanes: Vec<Technique> = lanes.collect();
                 let (count, width) = (lanes.len(), width.get());
                 // In a narrow drawing, "server" is only at the top and "client" only at the bottom.
                 let roomy = width >= ROOMY;
