@@ -85,16 +85,34 @@ pub struct Ranking {
 }
 
 impl Headline {
-    /// The groups of techniques, fastest first; empty for all but [`Headline::Ranking`].
-    pub fn groups(&self) -> Vec<Vec<Technique>> {
-        let lane_groups = match self {
-            Self::Ranking(ranking) => &ranking.lane_groups[..],
-            _ => &[],
+    /// A text that changes with the kind of headline and with the groups of techniques, but not with every figure.
+    pub fn topic(&self) -> String {
+        let kind = match self {
+            Self::Connecting => "connecting",
+            Self::NoLanes => "no-lanes",
+            Self::Missing(_) => "missing",
+            Self::NoSource => "no-source",
+            Self::Unreachable => "unreachable",
+            Self::Failed(_) => "failed",
+            Self::Closed { .. } => "closed",
+            Self::Unfinished { .. } => "unfinished",
+            Self::Waiting { .. } => "waiting",
+            Self::First { .. } => "first",
+            Self::Broken { .. } => "broken",
+            Self::Ranking(ranking) => return ranking.topic(),
         };
-        lane_groups
-            .iter()
-            .map(|group| group.techniques.clone())
-            .collect()
+        kind.to_owned()
+    }
+}
+
+impl Ranking {
+    fn topic(&self) -> String {
+        let mut topic = "ranking".to_owned();
+        for group in &self.lane_groups {
+            topic.push(':');
+            topic.extend(group.techniques.iter().map(|technique| technique.letter()));
+        }
+        topic
     }
 }
 
@@ -314,6 +332,7 @@ mod tests {
         lanes[0].phase = LanePhase::Failed;
         lanes[4].p50_ms = None;
         let headline = headline(&lanes, 1_000.0, &mut Vec::new());
+        assert_eq!(headline.topic(), "ranking:LNS");
         let Headline::Ranking(ranking) = headline else {
             panic!("{headline:?}")
         };

@@ -37,13 +37,8 @@ fn RaceStatus() -> impl IntoView {
     let connection = Signal::derive(move || page.summary.with(|summary| summary.connection));
     // An announcement is made if the state, the kind of headline or the groups change, not for every figure.
     let topic = Memo::new(move |_| {
-        page.summary.with(|summary| {
-            (
-                summary.connection,
-                std::mem::discriminant(&summary.headline),
-                summary.headline.groups(),
-            )
-        })
+        page.summary
+            .with(|summary| format!("{} {}", summary.connection.name(), summary.headline.topic()))
     });
     let announcement = RwSignal::new(String::new());
     let announced_ms = RwSignal::new(f64::NEG_INFINITY);
