@@ -57,7 +57,7 @@ function responseSize(url, path, encoding) {
 /** Rows of `[kind, bytes, bytes in brotli]`. */
 async function sizes(url) {
   const { text } = await responseSize(url, '/', 'identity')
-  const paths = ['/', ...new Set([...text.matchAll(/(?:href|from|module_or_path:)[=\s]*["'](\/[^"']+)["']/g)].map(([, path]) => path))]
+  const paths = ['/', '/worker.js', ...new Set([...text.matchAll(/(?:href|from|module_or_path:)[=\s]*["']?(\/[^"'\s>]+)/g)].map(([, path]) => path))]
   const kinds = { wasm: 'wasm', js: 'JavaScript', rest: 'page, styles, icon' }
   const sums = Object.fromEntries(Object.values(kinds).map((kind) => [kind, [0, 0]]))
   for (const path of paths) {
