@@ -5,7 +5,7 @@
 //! outside. Inconclusive: the interval is wider than half the claimed effect, the client's own delay exceeds the allowed
 //! distance, or the run was disturbed. The `Display` text of [`Verdict`] is in English.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 use crate::digits::fixed;
@@ -72,9 +72,15 @@ pub struct Measurement {
     /// The measured value, in the unit of its [`Quantity`].
     pub value: f64,
     /// Half the width of its 95 % confidence interval, same unit.
+    #[serde(deserialize_with = "infinite_if_null")]
     pub ci95: f64,
     /// Number of observations.
     pub n: u64,
+}
+
+/// Reads the `null` that JSON has for an infinite number.
+fn infinite_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
 /// The normal quantile for 95 %.
@@ -162,6 +168,7 @@ pub struct Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Guards {
     /// Bound of the clocks' offset, milliseconds.
+    #[serde(deserialize_with = "infinite_if_null")]
     pub clock_bound_ms: f64,
     /// Resolution of the client's clock, milliseconds.
     pub resolution_ms: f64,

@@ -14,8 +14,9 @@ use crate::tools::{Need, Tools};
 /// The benchmark that counts instructions.
 const INSTRUCTIONS: &str = "instructions";
 /// The measurements of the page in a browser, and their scripts.
-const PAGE: [(&str, &str); 2] = [
+const PAGE: [(&str, &str); 3] = [
     ("page", "bench/page.mjs"),
+    ("lanes", "bench/lanes.mjs"),
     ("verdicts", "bench/verdicts.mjs"),
 ];
 

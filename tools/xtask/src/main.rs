@@ -62,6 +62,8 @@ Commands for developing Tailwater
   cargo xtask bench instructions    instructions for frequent operations of the server, counted by Valgrind
   cargo xtask bench page [OPTIONS]  page in Chromium: size, start, frames and memory under load; --rounds N,
                                     --rate N (events/s), --seconds N, --minutes N (for memory), --size N (bytes)
+  cargo xtask bench lanes [OPTIONS] latency of each lane of the page alone and beside the others; --rounds N, --seconds N, --rate N,
+                                    --size N
   cargo xtask bench verdicts [OPTIONS]
                                     verdicts of the page on correct and wrong predictions, idle and under load; --starts N, --seconds N
 

@@ -220,6 +220,19 @@ fn a_rate_has_a_poisson_error() {
 }
 
 #[test]
+fn unknown_bounds_are_null_in_json() {
+    let unknown = Guards {
+        clock_bound_ms: f64::INFINITY,
+        ..QUIET
+    };
+    let text = serde_json::to_string(&(Measurement::of_share(3, 10), unknown)).unwrap();
+    assert!(text.contains(r#""ci95":null"#), "{text}");
+    let (sample, guards): (Measurement, Guards) = serde_json::from_str(&text).unwrap();
+    assert!(sample.ci95.is_infinite());
+    assert_eq!(guards, unknown);
+}
+
+#[test]
 fn a_busy_client_neither_refutes_nor_confirms() {
     let streaming = Claim {
         predicted: 51.0,
