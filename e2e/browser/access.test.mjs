@@ -1,20 +1,13 @@
 // Accessibility of the dashboard in Chromium: keyboard, colours, languages, addresses and screen sizes.
 import assert from 'node:assert/strict'
-import { mkdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
-import { after, afterEach, before, describe, test } from 'node:test'
-import { launch } from '../lib/chromium.mjs'
+import { before, describe, test } from 'node:test'
+import { artifact } from '../lib/artifacts.mjs'
+import { seriousViolations } from '../lib/axe.mjs'
+import { SOON_MS, useBrowser, useServer } from '../lib/hooks.mjs'
 import { RacePage } from '../lib/race-page.mjs'
 import { Server } from '../lib/server.mjs'
 import { StreamsPage } from '../lib/streams-page.mjs'
 import { pause, until } from '../lib/until.mjs'
-
-const artifacts = fileURLToPath(new URL('../../artifacts/', import.meta.url))
-const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-/** Long, because a debug server and a browser may share two slow cores. */
-const SOON_MS = 30_000
 
 const LOOKS = {
   light: { colorScheme: 'light' },
@@ -23,25 +16,11 @@ const LOOKS = {
   'forced-dark': { colorScheme: 'dark', forcedColors: 'active' },
 }
 
-let server
-let browser
-let context
+const server = await useServer()
+const browser = useBrowser()
 
 before(async () => {
-  await mkdir(artifacts, { recursive: true })
-  server = await Server.start()
-  browser = await launch()
   for (const name of ['access/one', 'access/two']) await create(name)
-})
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
-
-afterEach(async () => {
-  await context?.close()
-  context = undefined
 })
 
 async function create(name) {
@@ -50,32 +29,14 @@ async function create(name) {
   assert.equal(created.status, 201)
 }
 
-/** Opens a new context, without stored or cached data. */
-async function fresh(options = {}) {
-  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', ...options })
-}
-
-async function race(query = '', options = {}) {
-  await fresh(options)
-  return RacePage.open(context, server, query)
-}
-
-async function streams(query = '', options = {}) {
-  await fresh(options)
-  return StreamsPage.open(context, server, query)
+/** A Race page in a new context, without stored or cached data. */
+function race(query = '', options = {}) {
+  return browser.race(server, query, options)
 }
 
 /** The id of the focused element, or its tag name. */
 async function focused(page) {
   return page.evaluate(() => document.activeElement.id || document.activeElement.tagName)
-}
-
-async function violations(page) {
-  await page.evaluate(axeSource)
-  const { violations: found } = await page.evaluate(() => globalThis.axe.run(document))
-  return found
-    .filter(({ impact }) => ['serious', 'critical'].includes(impact))
-    .map(({ id, help, nodes }) => `${id}: ${help} (${nodes.length}): ${nodes.slice(0, 3).map(({ target }) => target.join(' ')).join('; ')}`)
 }
 
 async function lang(page) {
@@ -88,19 +49,19 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
       const one = await race('', options)
       await one.waitForState('live', SOON_MS)
       await one.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 4)
-      await one.page.screenshot({ path: `${artifacts}access-race-${look}.png`, fullPage: true })
-      assert.deepEqual(await violations(one.page), [], 'Race')
+      await one.page.screenshot({ path: artifact(`access-race-${look}.png`), fullPage: true })
+      assert.deepEqual(await seriousViolations(one.page), [], 'Race')
       await one.page.keyboard.press('?')
       await one.part('shortcuts').waitFor()
-      assert.deepEqual(await violations(one.page), [], 'help')
-      const two = await StreamsPage.open(context, server, 'stream=access/one&live=sse')
+      assert.deepEqual(await seriousViolations(one.page), [], 'help')
+      const two = await StreamsPage.open(one.page.context(), server, 'stream=access/one&live=sse')
       await two.waitForMessages(SOON_MS, ['2', '1'])
-      await two.page.screenshot({ path: `${artifacts}access-streams-${look}.png`, fullPage: true })
-      assert.deepEqual(await violations(two.page), [], 'Streams')
+      await two.page.screenshot({ path: artifact(`access-streams-${look}.png`), fullPage: true })
+      assert.deepEqual(await seriousViolations(two.page), [], 'Streams')
       await two.page.goto(`${server.url}/nothing`)
       await two.part('not-found').waitFor()
-      await two.page.screenshot({ path: `${artifacts}access-404-${look}.png`, fullPage: true })
-      assert.deepEqual(await violations(two.page), [], '404')
+      await two.page.screenshot({ path: artifact(`access-404-${look}.png`), fullPage: true })
+      assert.deepEqual(await seriousViolations(two.page), [], '404')
     })
   }
 
@@ -124,7 +85,7 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     })
     assert.ok(colours.painted > 1_000, `painted ${colours.painted} pixels`)
     assert.equal(colours.coloured, 0, 'pixels that are not in forced colours')
-    const two = await StreamsPage.open(context, server, 'stream=access/one&live=sse')
+    const two = await StreamsPage.open(one.page.context(), server, 'stream=access/one&live=sse')
     await two.waitForMessages(SOON_MS, ['2', '1'])
     const rows = two.page.locator('[data-testid="row"]')
     const [chosen, other] = [rows.and(two.page.locator('[aria-current]')), rows.and(two.page.locator(':not([aria-current])')).first()]
@@ -209,20 +170,19 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     await one.page.getByTestId('row').first().waitFor()
     assert.equal(await lang(one.page), 'ko')
     assert.equal(await one.page.locator('html').getAttribute('data-theme'), 'dark')
-    const next = await RacePage.open(context, server)
+    const next = await RacePage.open(one.page.context(), server)
     assert.equal(await lang(next.page), 'en')
     assert.equal(await next.page.locator('html').getAttribute('data-theme'), 'auto')
     await next.part('language').selectOption('ko')
     await next.part('theme').selectOption('light')
-    const later = await RacePage.open(context, server)
+    const later = await RacePage.open(one.page.context(), server)
     assert.equal(await lang(later.page), 'ko')
     assert.equal(await later.page.locator('html').getAttribute('data-theme'), 'light')
     assert.equal(new URL(later.page.url()).search, '')
   })
 
   test('an unknown path has a 404 page with links', async () => {
-    await fresh()
-    const page = await context.newPage()
+    const page = await (await browser.context()).newPage()
     const response = await page.goto(`${server.url}/foo/bar?lang=ko`)
     assert.equal(response.status(), 404)
     await page.getByTestId('not-found').waitFor()
@@ -243,8 +203,7 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
   test('a lost server is reported once, and the drawings do not move', async () => {
     const ending = await Server.start()
     try {
-      await fresh()
-      const one = await RacePage.open(context, ending)
+      const one = await browser.race(ending)
       await one.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 8)
       const top = () => one.part('sequence').evaluate((canvas) => canvas.getBoundingClientRect().top + window.scrollY)
       const before = await top()
@@ -257,7 +216,7 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
       await one.part('notice').waitFor()
       await pause(3_000)
       inCards.push(...await one.page.locator('.card .fault').allInnerTexts())
-      await one.page.screenshot({ path: `${artifacts}access-lost.png` })
+      await one.page.screenshot({ path: artifact('access-lost.png') })
       assert.deepEqual(inCards, [])
       assert.equal(await one.part('notice').count(), 1)
       const seen = await one.page.locator('main').innerText()
@@ -295,8 +254,8 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
       })
       assert.equal(await one.part('sequence').getAttribute('aria-label'), await legend(one))
       await pause(2_000)
-      await one.page.locator('figure.sequence').screenshot({ path: `${artifacts}access-legend-${rate}.png` })
-      await context.close()
+      await one.page.locator('figure.sequence').screenshot({ path: artifact(`access-legend-${rate}.png`) })
+      await browser.closeContexts()
     }
     assert.equal(legends.size, 3)
   })
@@ -322,12 +281,11 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
 
   for (const [name, query] of [['race', '?'], ['streams', '?page=streams&stream=access/one']]) {
     test(`the full width of a 3840 pixel screen is used: ${name}`, async () => {
-      await fresh({ viewport: { width: 3_840, height: 2_160 } })
-      const page = await context.newPage()
+      const page = await (await browser.context({ viewport: { width: 3_840, height: 2_160 } })).newPage()
       await page.goto(`${server.url}/${query}`)
       await page.locator('main').waitFor()
       await pause(6_000)
-      await page.screenshot({ path: `${artifacts}access-${name}-3840.png` })
+      await page.screenshot({ path: artifact(`access-${name}-3840.png`) })
       const { width, wider } = await page.evaluate(() => ({
         width: document.querySelector('main').getBoundingClientRect().width,
         wider: document.documentElement.scrollWidth - document.documentElement.clientWidth,

@@ -1,37 +1,18 @@
 // The Race page shows the actual state: with and without workers, and on empty, closed, deleted and text streams.
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, test } from 'node:test'
-import { launch } from '../lib/chromium.mjs'
+import { describe, test } from 'node:test'
+import { SOON_MS, useBrowser, useServer } from '../lib/hooks.mjs'
 import { RacePage, TECHNIQUES } from '../lib/race-page.mjs'
-import { Server } from '../lib/server.mjs'
 import { pause, until } from '../lib/until.mjs'
 
-/** Long, because a debug server and a browser may share two slow cores. */
-const SOON_MS = 30_000
 const TEXT = { 'content-type': 'text/plain' }
 const JSON_TYPE = { 'content-type': 'application/json' }
 
-let server
-let browser
-let context
-
-before(async () => {
-  server = await Server.start()
-  browser = await launch()
-})
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
-
-afterEach(async () => {
-  await context?.close()
-  context = undefined
-})
+const server = await useServer()
+const browser = useBrowser()
 
 async function open(query = '', script = undefined) {
-  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', acceptDownloads: true })
+  const context = await browser.context()
   if (script) await context.addInitScript(script)
   return RacePage.open(context, server, query)
 }
