@@ -39,6 +39,32 @@ async function focused(page) {
   return page.evaluate(() => document.activeElement.id || document.activeElement.tagName)
 }
 
+/** The contrast ratio (WCAG 2.2) of a colour of an element to the ground of the page. */
+function contrast(locator, property) {
+  return locator.evaluate((element, property) => {
+    const luminance = (colour) => {
+      const canvas = new OffscreenCanvas(1, 1).getContext('2d')
+      canvas.fillStyle = colour
+      canvas.fillRect(0, 0, 1, 1)
+      const linear = [...canvas.getImageData(0, 0, 1, 1).data.subarray(0, 3)]
+        .map((value) => value / 255)
+        .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+      return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    }
+    const colours = [getComputedStyle(element)[property], getComputedStyle(document.documentElement).backgroundColor]
+    const [lighter, darker] = colours.map(luminance).sort((one, other) => other - one)
+    return (lighter + 0.05) / (darker + 0.05)
+  }, property)
+}
+
+/** Checks the contrast of the borders of these parts of a page. */
+async function assertBorders(page, ids) {
+  for (const id of ids) {
+    const ratio = await contrast(page.part(id), 'borderTopColor')
+    assert.ok(ratio >= 3, `the border of ${id} has ${ratio}:1`)
+  }
+}
+
 async function lang(page) {
   return page.locator('html').getAttribute('lang')
 }
@@ -93,6 +119,41 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     const techniques = two.page.locator('.techniques label')
     const [checked, unchecked] = [techniques.filter({ has: two.page.locator(':checked') }), techniques.filter({ hasNot: two.page.locator(':checked') }).first()]
     assert.notEqual(await ground(checked), await ground(unchecked))
+  })
+
+  for (const look of ['light', 'dark']) {
+    test(`borders of fields have a contrast of 3:1, and the names of lanes of 4.5:1: ${look}`, async () => {
+      const one = await race('', LOOKS[look])
+      await one.waitForState('live', SOON_MS)
+      await assertBorders(one, ['publish-text', 'path', 'up', 'pattern', 'pause'])
+      const names = await one.page.locator('.names b').all()
+      assert.equal(names.length, 5)
+      for (const name of names) {
+        const ratio = await contrast(name, 'color')
+        assert.ok(ratio >= 4.5, `${await name.innerText()} has ${ratio}:1`)
+      }
+      const two = await StreamsPage.open(one.page.context(), server, 'stream=access/one')
+      await two.waitForMessages(SOON_MS, ['2', '1'])
+      await assertBorders(two, ['stream-search', 'sort', 'append-text', 'follow-from'])
+    })
+  }
+
+  test('the status region changes at most every five seconds', async () => {
+    const one = await race()
+    await one.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 8)
+    await one.part('status').evaluate((region) => {
+      globalThis.announced = []
+      new MutationObserver(() => globalThis.announced.push(performance.now()))
+        .observe(region, { childList: true, characterData: true, subtree: true })
+    })
+    for (let change = 0; change < 8; change += 1) {
+      await one.part('pause').click()
+      await pause(1_500)
+    }
+    const times = await one.page.evaluate(() => globalThis.announced)
+    assert.ok(times.length >= 2, `${times.length} announcements`)
+    const gaps = times.slice(1).map((at, index) => at - times[index])
+    assert.ok(gaps.every((gap) => gap > 4_500), JSON.stringify(gaps))
   })
 
   test('single-key shortcuts can be switched off, and stay off after a reload', async () => {
@@ -150,6 +211,18 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     await two.part('delete-sure').click()
     await two.waitForResult('access/gone', SOON_MS)
     await until('the panel has the focus', SOON_MS, async () => (await focused(two.page)) !== 'BODY')
+  })
+
+  test('a closed stream keeps the focus on the panel, and offsets of messages are buttons with names', async () => {
+    await create('access/closing')
+    const one = await browser.streams(server, 'stream=access/closing')
+    await one.waitForMessages(SOON_MS, ['2', '1'])
+    const offset = await one.part('fork-here').first().innerText()
+    await one.page.getByRole('button', { name: `Fork after this message, at ${offset}` }).waitFor({ timeout: SOON_MS })
+    await one.part('close-ask').click()
+    await one.part('close-sure').click()
+    await one.waitForResult('access/closing', SOON_MS)
+    await until('the panel has the focus', SOON_MS, async () => (await focused(one.page)) === 'chosen', () => focused(one.page))
   })
 
   test('a change of page adds an entry to the history', async () => {

@@ -197,6 +197,33 @@ describe('the Race page', { timeout: 900_000 }, () => {
     assert.deepEqual(race.pageErrors, [])
   })
 
+  test('the recommendation depends on the requirements, and the costs on the number of clients', async () => {
+    const race = await open()
+    const advice = () => race.part('advice').innerText()
+    const says = (pattern) => until(`the recommendation matches ${pattern}`, SOON_MS, async () => pattern.test(await advice()), advice)
+    const fill = async (id, value) => {
+      await race.part(id).fill(value)
+      await race.part(id).press('Enter')
+    }
+    await says(/^\S+: it meets the limit.*Polling meets the limit up to an interval of \d+ ms/)
+    await fill('within', '10000')
+    await says(/^Polling: /)
+    await fill('within', '1')
+    await says(/no technique meets the limit/)
+    await fill('within', '500')
+    await race.part('clients-send').check()
+    await says(/^WebSocket: /)
+    const rows = race.page.locator('.advice tbody tr')
+    assert.equal(await rows.count(), TECHNIQUES.length)
+    const cell = (row, column) => rows.nth(row).locator('td').nth(column).innerText()
+    // One poll per second and client.
+    assert.equal(await cell(0, 1), '1,000')
+    await fill('clients', '50')
+    await until('the costs are of 50 clients', SOON_MS, async () => (await cell(0, 1)) === '50.0')
+    await until('the bytes are measured', SOON_MS, async () => (await cell(3, 4)) === 'measured here', () => cell(3, 4))
+    assert.deepEqual(race.pageErrors, [])
+  })
+
   test('the page shows that the server is gone, and recovers', async () => {
     const race = await open()
     await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 3)
