@@ -347,6 +347,28 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     }
   })
 
+  test('a lost server is reported once, without exceptions of the browser', async () => {
+    const ending = await Server.start()
+    try {
+      const created = await fetch(ending.stream('one'), { method: 'PUT', headers: { 'content-type': JSON_TYPE }, body: '[1]' })
+      assert.equal(created.status, 201)
+      const streams = await open('stream=one', {}, ending)
+      await streams.waitForMessages(SOON_MS, ['1'])
+      await ending.kill()
+      const seen = []
+      await until('the page shows that the server is gone', SOON_MS, async () => {
+        seen.push(await streams.part('follow-state').innerText())
+        return (await streams.part('gone').count()) === 1
+      })
+      await pause(3_000)
+      const words = await streams.page.locator('main').innerText()
+      assert.equal(words.match(/does not respond/g).length, 1, words)
+      for (const state of [...seen, words]) assert.doesNotMatch(state, /TypeError|Failed to fetch/)
+    } finally {
+      await ending.stop()
+    }
+  })
+
   test('a missing stream is shown once it is created', async () => {
     const streams = await open('stream=late/one')
     await streams.part('missing').waitFor({ timeout: SOON_MS })
