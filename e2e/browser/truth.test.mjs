@@ -170,6 +170,15 @@ describe('the state that the Race page shows', { timeout: 600_000 }, () => {
     await until('the note is gone', SOON_MS, async () => !/random phase/.test(await race.page.locator('.notes').innerText()))
   })
 
+  test('the page shows for how long it has measured', async () => {
+    const race = await open()
+    const notes = () => race.page.locator('.notes').innerText()
+    await until('the time is shown', SOON_MS, async () => /measured for \d+ s/.test(await notes()), notes)
+    const first = await notes()
+    await until('it grows', SOON_MS, async () => (await notes()) !== first)
+    assert.match(await race.part('card-sse').locator('dt').first().getAttribute('title'), /^Half of the events/)
+  })
+
   test('status region and tables follow the race', async () => {
     const race = await open()
     await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 8)

@@ -116,10 +116,10 @@ fn CardHead(technique: Technique) -> impl IntoView {
 #[component]
 fn Lateness(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let percentile = move |id: &'static str, label, value, unit| {
+    let percentile = move |id: &'static str, label, hint, value, unit| {
         view! {
             <div>
-                <dt>{page.localized(label)}</dt>
+                <dt title=page.localized(hint)>{page.localized(label)}</dt>
                 <dd>
                     <span class="big" data-testid=id>{figure(page, technique, value)}</span>
                     <span class="unit">{figure(page, technique, unit)}</span>
@@ -129,8 +129,8 @@ fn Lateness(technique: Technique) -> impl IntoView {
     };
     view! {
         <dl class="lateness">
-            {percentile("p50", |text| text.median, |_, lane, _| ms_or_none(lane.p50_ms), median_unit)}
-            {percentile("p99", |text| text.p99, |_, lane, _| ms_or_none(lane.p99_ms), |page, lane, _| {
+            {percentile("p50", |text| text.median, |text| text.median_hint, |_, lane, _| ms_or_none(lane.p50_ms), median_unit)}
+            {percentile("p99", |text| text.p99, |text| text.p99_hint, |_, lane, _| ms_or_none(lane.p99_ms), |page, lane, _| {
                 if lane.samples < P99_SAMPLES {
                     format!(" {}/{P99_SAMPLES}", lane.samples)
                 } else {
