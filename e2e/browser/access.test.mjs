@@ -220,6 +220,10 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     const offset = await one.part('fork-here').first().innerText()
     await one.page.getByRole('button', { name: `Fork after this message, at ${offset}` }).waitFor({ timeout: SOON_MS })
     await one.part('close-ask').click()
+    await until('the safe button has the focus', SOON_MS, async () => (await focused(one.page)) === 'close-keep', () => focused(one.page))
+    await one.page.keyboard.press('Escape')
+    await until('the first button has the focus again', SOON_MS, async () => (await focused(one.page)) === 'close-ask', () => focused(one.page))
+    await one.part('close-ask').click()
     await one.part('close-sure').click()
     await one.waitForResult('access/closing', SOON_MS)
     await until('the panel has the focus', SOON_MS, async () => (await focused(one.page)) === 'chosen', () => focused(one.page))
@@ -350,6 +354,19 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     await one.part('up').press('Enter')
     await until('no path is chosen', SOON_MS, async () => (await one.part('path').inputValue()) === '')
     assert.deepEqual(one.pageErrors, [])
+  })
+
+  test('in Korean no unit is separated from its number', async () => {
+    const one = await race('?lang=ko')
+    await one.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 8)
+    for (const summary of await one.page.locator('figure summary').all()) await summary.click()
+    const two = await StreamsPage.open(one.page.context(), server, 'stream=access/one&lang=ko')
+    await two.waitForMessages(SOON_MS, ['2', '1'])
+    for (const { page } of [one, two]) {
+      const words = await page.locator('main').innerText()
+      assert.match(words, /[\uac00-\ud7a3]/)
+      assert.doesNotMatch(words, /\d (ms|s|min|h|d|B|kB|MB|GB|%|초|분|시간|일|개|회|건)(?![A-Za-z\uac00-\ud7a3])/)
+    }
   })
 
   for (const [name, query] of [['race', '?'], ['streams', '?page=streams&stream=access/one']]) {
