@@ -369,6 +369,36 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     }
   })
 
+  test('nothing is wider than a window of 320 pixels: help, forms, long names, 404', async () => {
+    const assertFits = async (page, what) => {
+      const wider = await page.evaluate(() => {
+        const boxes = [document.documentElement, ...document.querySelectorAll('dialog[open]')]
+        return boxes.map((box) => box.scrollWidth - box.clientWidth)
+      })
+      assert.deepEqual(wider.filter((pixels) => pixels > 0), [], `${what}: ${wider}`)
+    }
+    const one = await race('', { viewport: { width: 320, height: 700 } })
+    await one.waitForState('live', SOON_MS)
+    await one.page.keyboard.press('?')
+    await one.part('shortcuts').waitFor()
+    await assertFits(one.page, 'help of the Race page')
+    await one.page.goto(`${server.url}/?stream=${'x'.repeat(300)}`)
+    await one.part('create').waitFor()
+    await assertFits(one.page, 'a long name of a stream')
+    const two = await StreamsPage.open(one.page.context(), server)
+    await two.part('new').click()
+    await two.part('options').click()
+    await assertFits(two.page, 'form')
+    await two.part('subscriptions').click()
+    await two.part('subscription-create').waitFor()
+    await assertFits(two.page, 'subscriptions')
+    await two.part('help').click()
+    await assertFits(two.page, 'help of the Streams page')
+    await two.page.goto(`${server.url}/${'nothing/'.repeat(20)}`)
+    await two.part('not-found').waitFor()
+    await assertFits(two.page, '404')
+  })
+
   for (const [name, query] of [['race', '?'], ['streams', '?page=streams&stream=access/one']]) {
     test(`the full width of a 3840 pixel screen is used: ${name}`, async () => {
       const page = await (await browser.context({ viewport: { width: 3_840, height: 2_160 } })).newPage()
