@@ -192,7 +192,7 @@ describe('the state that the Race page shows', { timeout: 600_000 }, () => {
     }
   })
 
-  test('a paused page and its exports are of one moment', async () => {
+  test('a paused page and its exports are of one moment, and the headline has the figures of the cards', async () => {
     const race = await open()
     await race.allLanes('every lane has twenty events', 'events', SOON_MS, (events) => events >= 20)
     await race.part('pause').click()
@@ -204,6 +204,9 @@ describe('the state that the Race page shows', { timeout: 600_000 }, () => {
       exported: await Promise.all([(await race.export('export-json')).text, (await race.export('export-csv')).text]),
     })
     const before = await look()
+    const medians = await Promise.all(TECHNIQUES.map((technique) => race.part(`card-${technique}`).getByTestId('p50').innerText()))
+    const told = [...before.sentence.matchAll(/([\d.,]+)(?= ms| to )/g)].map(([, number]) => number)
+    assert.ok(told.length >= 2 && told.every((number) => medians.includes(number)), `${before.sentence} ${medians}`)
     await race.part('card-sse').locator('.switch').click()
     await pause(3_000)
     assert.deepEqual(await look(), before)
