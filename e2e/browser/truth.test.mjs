@@ -179,6 +179,17 @@ describe('the state that the Race page shows', { timeout: 600_000 }, () => {
     assert.match(await race.part('card-sse').locator('dt').first().getAttribute('title'), /^Half of the events/)
   })
 
+  test('the error of a median is not only that of the clocks', async () => {
+    const race = await open()
+    await race.allLanes('every lane has twenty events', 'events', SOON_MS, (events) => events >= 20)
+    await race.part('pause').click()
+    const error = (text) => Number(text.match(/± ([\d.]+)/)[1])
+    const ofClocks = error(await race.page.locator('.notes').innerText())
+    // Half a poll interval of spread in twenty samples is an error of some 100 ms.
+    const ofPolling = error(await race.part('card-poll').locator('.lateness .unit').first().innerText())
+    assert.ok(ofPolling > 10 * ofClocks, `${ofPolling} ms, clocks ${ofClocks} ms`)
+  })
+
   test('status region and tables follow the race', async () => {
     const race = await open()
     await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 8)

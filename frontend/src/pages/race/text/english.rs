@@ -212,7 +212,7 @@ pub(super) const TEXT: RaceText = RaceText {
     key_filter: "go to the stream's name",
     measured_title: "What is measured",
     measured: &[
-        "Latency is the time from the due time of an event at its source until the chunk that completed it reached the page's script. The two clocks are compared by probes; the error bound is shown.",
+        "Latency is the time from the due time of an event at its source until the chunk that completed it reached the page's script. The two clocks are compared by probes; a note shows the error bound. The ± beside a median is its whole error: that of the clocks, of the number of samples, and of the browser.",
         "Bytes are application bytes at the server's socket: heads, framing and bodies in both directions, without TCP, IP and TLS.",
         "Due is the moment for which the source scheduled an event. The source may append it later, which delays all lanes equally.",
         "An empty response has no events: a poll gets one if nothing has happened since the previous poll, a long-poll when its hold ends. The hold is the longest time that the server delays the response to a long-poll.",
