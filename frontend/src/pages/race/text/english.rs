@@ -164,6 +164,7 @@ pub(super) const TEXT: RaceText = RaceText {
     timing: "Timing",
     interval: "Poll interval",
     hold: "Long-poll hold",
+    hold_hint: "The longest time that the server delays a response while there is no event.",
     path: "Path to the server, total added delay",
     path_name: |path| match path {
         PathPreset::Machine => "this machine",

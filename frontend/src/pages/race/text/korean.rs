@@ -156,6 +156,7 @@ pub(super) const TEXT: RaceText = RaceText {
     timing: "타이밍",
     interval: "Polling 주기",
     hold: "Long Polling 대기 시간",
+    hold_hint: "이벤트가 없을 때 서버가 응답을 미루는 최대 시간입니다.",
     path: "서버까지의 경로와 왕복 추가 지연",
     path_name: |path| match path {
         PathPreset::Machine => "같은 컴퓨터",

@@ -124,6 +124,7 @@ pub struct RaceText {
     pub timing: &'static str,
     pub interval: &'static str,
     pub hold: &'static str,
+    pub hold_hint: &'static str,
     pub path: &'static str,
     pub path_name: fn(PathPreset) -> &'static str,
     pub path_own: &'static str,
