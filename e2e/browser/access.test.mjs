@@ -1,20 +1,13 @@
 // Accessibility of the dashboard in Chromium: keyboard, colours, languages, addresses and screen sizes.
 import assert from 'node:assert/strict'
-import { mkdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
-import { after, afterEach, before, describe, test } from 'node:test'
-import { launch } from '../lib/chromium.mjs'
+import { before, describe, test } from 'node:test'
+import { artifact } from '../lib/artifacts.mjs'
+import { seriousViolations } from '../lib/axe.mjs'
+import { SOON_MS, useBrowser, useServer } from '../lib/hooks.mjs'
 import { RacePage } from '../lib/race-page.mjs'
 import { Server } from '../lib/server.mjs'
 import { StreamsPage } from '../lib/streams-page.mjs'
 import { pause, until } from '../lib/until.mjs'
-
-const artifacts = fileURLToPath(new URL('../../artifacts/', import.meta.url))
-const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-/** Long, because a debug server and a browser may share two slow cores. */
-const SOON_MS = 30_000
 
 const LOOKS = {
   light: { colorScheme: 'light' },
@@ -23,25 +16,11 @@ const LOOKS = {
   'forced-dark': { colorScheme: 'dark', forcedColors: 'active' },
 }
 
-let server
-let browser
-let context
+const server = await useServer()
+const browser = useBrowser()
 
 before(async () => {
-  await mkdir(artifacts, { recursive: true })
-  server = await Server.start()
-  browser = await launch()
   for (const name of ['access/one', 'access/two']) await create(name)
-})
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
-
-afterEach(async () => {
-  await context?.close()
-  context = undefined
 })
 
 async function create(name) {
@@ -50,19 +29,9 @@ async function create(name) {
   assert.equal(created.status, 201)
 }
 
-/** Opens a new context, without stored or cached data. */
-async function fresh(options = {}) {
-  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', ...options })
-}
-
-async function race(query = '', options = {}) {
-  await fresh(options)
-  return RacePage.open(context, server, query)
-}
-
-async function streams(query = '', options = {}) {
-  await fresh(options)
-  return StreamsPage.open(context, server, query)
+/** A Race page in a new context, without stored or cached data. */
+function race(query = '', options = {}) {
+  return browser.race(server, query, options)
 }
 
 /** The id of the focused element, or its tag name. */
@@ -70,12 +39,30 @@ async function focused(page) {
   return page.evaluate(() => document.activeElement.id || document.activeElement.tagName)
 }
 
-async function violations(page) {
-  await page.evaluate(axeSource)
-  const { violations: found } = await page.evaluate(() => globalThis.axe.run(document))
-  return found
-    .filter(({ impact }) => ['serious', 'critical'].includes(impact))
-    .map(({ id, help, nodes }) => `${id}: ${help} (${nodes.length}): ${nodes.slice(0, 3).map(({ target }) => target.join(' ')).join('; ')}`)
+/** The contrast ratio (WCAG 2.2) of a colour of an element to the ground of the page. */
+function contrast(locator, property) {
+  return locator.evaluate((element, property) => {
+    const luminance = (colour) => {
+      const canvas = new OffscreenCanvas(1, 1).getContext('2d')
+      canvas.fillStyle = colour
+      canvas.fillRect(0, 0, 1, 1)
+      const linear = [...canvas.getImageData(0, 0, 1, 1).data.subarray(0, 3)]
+        .map((value) => value / 255)
+        .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+      return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    }
+    const colours = [getComputedStyle(element)[property], getComputedStyle(document.documentElement).backgroundColor]
+    const [lighter, darker] = colours.map(luminance).sort((one, other) => other - one)
+    return (lighter + 0.05) / (darker + 0.05)
+  }, property)
+}
+
+/** Checks the contrast of the borders of these parts of a page. */
+async function assertBorders(page, ids) {
+  for (const id of ids) {
+    const ratio = await contrast(page.part(id), 'borderTopColor')
+    assert.ok(ratio >= 3, `the border of ${id} has ${ratio}:1`)
+  }
 }
 
 async function lang(page) {
@@ -88,19 +75,19 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
       const one = await race('', options)
       await one.waitForState('live', SOON_MS)
       await one.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 4)
-      await one.page.screenshot({ path: `${artifacts}access-race-${look}.png`, fullPage: true })
-      assert.deepEqual(await violations(one.page), [], 'Race')
+      await one.page.screenshot({ path: artifact(`access-race-${look}.png`), fullPage: true })
+      assert.deepEqual(await seriousViolations(one.page), [], 'Race')
       await one.page.keyboard.press('?')
       await one.part('shortcuts').waitFor()
-      assert.deepEqual(await violations(one.page), [], 'help')
-      const two = await StreamsPage.open(context, server, 'stream=access/one&live=sse')
+      assert.deepEqual(await seriousViolations(one.page), [], 'help')
+      const two = await StreamsPage.open(one.page.context(), server, 'stream=access/one&live=sse')
       await two.waitForMessages(SOON_MS, ['2', '1'])
-      await two.page.screenshot({ path: `${artifacts}access-streams-${look}.png`, fullPage: true })
-      assert.deepEqual(await violations(two.page), [], 'Streams')
+      await two.page.screenshot({ path: artifact(`access-streams-${look}.png`), fullPage: true })
+      assert.deepEqual(await seriousViolations(two.page), [], 'Streams')
       await two.page.goto(`${server.url}/nothing`)
       await two.part('not-found').waitFor()
-      await two.page.screenshot({ path: `${artifacts}access-404-${look}.png`, fullPage: true })
-      assert.deepEqual(await violations(two.page), [], '404')
+      await two.page.screenshot({ path: artifact(`access-404-${look}.png`), fullPage: true })
+      assert.deepEqual(await seriousViolations(two.page), [], '404')
     })
   }
 
@@ -124,7 +111,7 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     })
     assert.ok(colours.painted > 1_000, `painted ${colours.painted} pixels`)
     assert.equal(colours.coloured, 0, 'pixels that are not in forced colours')
-    const two = await StreamsPage.open(context, server, 'stream=access/one&live=sse')
+    const two = await StreamsPage.open(one.page.context(), server, 'stream=access/one&live=sse')
     await two.waitForMessages(SOON_MS, ['2', '1'])
     const rows = two.page.locator('[data-testid="row"]')
     const [chosen, other] = [rows.and(two.page.locator('[aria-current]')), rows.and(two.page.locator(':not([aria-current])')).first()]
@@ -132,6 +119,41 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     const techniques = two.page.locator('.techniques label')
     const [checked, unchecked] = [techniques.filter({ has: two.page.locator(':checked') }), techniques.filter({ hasNot: two.page.locator(':checked') }).first()]
     assert.notEqual(await ground(checked), await ground(unchecked))
+  })
+
+  for (const look of ['light', 'dark']) {
+    test(`borders of fields have a contrast of 3:1, and the names of lanes of 4.5:1: ${look}`, async () => {
+      const one = await race('', LOOKS[look])
+      await one.waitForState('live', SOON_MS)
+      await assertBorders(one, ['publish-text', 'path', 'up', 'pattern', 'pause'])
+      const names = await one.page.locator('.names b').all()
+      assert.equal(names.length, 5)
+      for (const name of names) {
+        const ratio = await contrast(name, 'color')
+        assert.ok(ratio >= 4.5, `${await name.innerText()} has ${ratio}:1`)
+      }
+      const two = await StreamsPage.open(one.page.context(), server, 'stream=access/one')
+      await two.waitForMessages(SOON_MS, ['2', '1'])
+      await assertBorders(two, ['stream-search', 'sort', 'append-text', 'follow-from'])
+    })
+  }
+
+  test('the status region changes at most every five seconds', async () => {
+    const one = await race()
+    await one.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 8)
+    await one.part('status').evaluate((region) => {
+      globalThis.announced = []
+      new MutationObserver(() => globalThis.announced.push(performance.now()))
+        .observe(region, { childList: true, characterData: true, subtree: true })
+    })
+    for (let change = 0; change < 8; change += 1) {
+      await one.part('pause').click()
+      await pause(1_500)
+    }
+    const times = await one.page.evaluate(() => globalThis.announced)
+    assert.ok(times.length >= 2, `${times.length} announcements`)
+    const gaps = times.slice(1).map((at, index) => at - times[index])
+    assert.ok(gaps.every((gap) => gap > 4_500), JSON.stringify(gaps))
   })
 
   test('single-key shortcuts can be switched off, and stay off after a reload', async () => {
@@ -157,8 +179,11 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     await one.part('help').click()
     await one.part('shortcuts').click()
     await one.page.keyboard.press('Escape')
-    await one.page.keyboard.press('p')
-    assert.equal(await focused(one.page), 'publish-text')
+    // The event that the dialog is closed follows later.
+    await until('the key works again', SOON_MS, async () => {
+      await one.page.keyboard.press('p')
+      return (await focused(one.page)) === 'publish-text'
+    })
   })
 
   test('Escape removes the focus from a field, and a sent message is announced', async () => {
@@ -191,6 +216,22 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     await until('the panel has the focus', SOON_MS, async () => (await focused(two.page)) !== 'BODY')
   })
 
+  test('a closed stream keeps the focus on the panel, and offsets of messages are buttons with names', async () => {
+    await create('access/closing')
+    const one = await browser.streams(server, 'stream=access/closing')
+    await one.waitForMessages(SOON_MS, ['2', '1'])
+    const offset = await one.part('fork-here').first().innerText()
+    await one.page.getByRole('button', { name: `Fork after this message, at ${offset}` }).waitFor({ timeout: SOON_MS })
+    await one.part('close-ask').click()
+    await until('the safe button has the focus', SOON_MS, async () => (await focused(one.page)) === 'close-keep', () => focused(one.page))
+    await one.page.keyboard.press('Escape')
+    await until('the first button has the focus again', SOON_MS, async () => (await focused(one.page)) === 'close-ask', () => focused(one.page))
+    await one.part('close-ask').click()
+    await one.part('close-sure').click()
+    await one.waitForResult('access/closing', SOON_MS)
+    await until('the panel has the focus', SOON_MS, async () => (await focused(one.page)) === 'chosen', () => focused(one.page))
+  })
+
   test('a change of page adds an entry to the history', async () => {
     const one = await race('?window=12')
     await one.waitForState('live', SOON_MS)
@@ -209,20 +250,19 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     await one.page.getByTestId('row').first().waitFor()
     assert.equal(await lang(one.page), 'ko')
     assert.equal(await one.page.locator('html').getAttribute('data-theme'), 'dark')
-    const next = await RacePage.open(context, server)
+    const next = await RacePage.open(one.page.context(), server)
     assert.equal(await lang(next.page), 'en')
     assert.equal(await next.page.locator('html').getAttribute('data-theme'), 'auto')
     await next.part('language').selectOption('ko')
     await next.part('theme').selectOption('light')
-    const later = await RacePage.open(context, server)
+    const later = await RacePage.open(one.page.context(), server)
     assert.equal(await lang(later.page), 'ko')
     assert.equal(await later.page.locator('html').getAttribute('data-theme'), 'light')
     assert.equal(new URL(later.page.url()).search, '')
   })
 
   test('an unknown path has a 404 page with links', async () => {
-    await fresh()
-    const page = await context.newPage()
+    const page = await (await browser.context()).newPage()
     const response = await page.goto(`${server.url}/foo/bar?lang=ko`)
     assert.equal(response.status(), 404)
     await page.getByTestId('not-found').waitFor()
@@ -243,8 +283,7 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
   test('a lost server is reported once, and the drawings do not move', async () => {
     const ending = await Server.start()
     try {
-      await fresh()
-      const one = await RacePage.open(context, ending)
+      const one = await browser.race(ending)
       await one.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 8)
       const top = () => one.part('sequence').evaluate((canvas) => canvas.getBoundingClientRect().top + window.scrollY)
       const before = await top()
@@ -257,7 +296,7 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
       await one.part('notice').waitFor()
       await pause(3_000)
       inCards.push(...await one.page.locator('.card .fault').allInnerTexts())
-      await one.page.screenshot({ path: `${artifacts}access-lost.png` })
+      await one.page.screenshot({ path: artifact('access-lost.png') })
       assert.deepEqual(inCards, [])
       assert.equal(await one.part('notice').count(), 1)
       const seen = await one.page.locator('main').innerText()
@@ -295,8 +334,8 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
       })
       assert.equal(await one.part('sequence').getAttribute('aria-label'), await legend(one))
       await pause(2_000)
-      await one.page.locator('figure.sequence').screenshot({ path: `${artifacts}access-legend-${rate}.png` })
-      await context.close()
+      await one.page.locator('figure.sequence').screenshot({ path: artifact(`access-legend-${rate}.png`) })
+      await browser.closeContexts()
     }
     assert.equal(legends.size, 3)
   })
@@ -320,14 +359,56 @@ describe('accessibility of the dashboard', { timeout: 900_000 }, () => {
     assert.deepEqual(one.pageErrors, [])
   })
 
+  test('in Korean no unit is separated from its number', async () => {
+    const one = await race('?lang=ko')
+    await one.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 8)
+    for (const summary of await one.page.locator('figure summary').all()) await summary.click()
+    const two = await StreamsPage.open(one.page.context(), server, 'stream=access/one&lang=ko')
+    await two.waitForMessages(SOON_MS, ['2', '1'])
+    for (const { page } of [one, two]) {
+      const words = await page.locator('main').innerText()
+      assert.match(words, /[\uac00-\ud7a3]/)
+      assert.doesNotMatch(words, /\d (ms|s|min|h|d|B|kB|MB|GB|%|초|분|시간|일|개|회|건)(?![A-Za-z\uac00-\ud7a3])/)
+    }
+  })
+
+  test('nothing is wider than a window of 320 pixels: help, forms, long names, 404', async () => {
+    const assertFits = async (page, what) => {
+      const wider = await page.evaluate(() => {
+        const boxes = [document.documentElement, ...document.querySelectorAll('dialog[open]')]
+        return boxes.map((box) => box.scrollWidth - box.clientWidth)
+      })
+      assert.deepEqual(wider.filter((pixels) => pixels > 0), [], `${what}: ${wider}`)
+    }
+    const one = await race('', { viewport: { width: 320, height: 700 } })
+    await one.waitForState('live', SOON_MS)
+    await one.page.keyboard.press('?')
+    await one.part('shortcuts').waitFor()
+    await assertFits(one.page, 'help of the Race page')
+    await one.page.goto(`${server.url}/?stream=${'x'.repeat(300)}`)
+    await one.part('create').waitFor()
+    await assertFits(one.page, 'a long name of a stream')
+    const two = await StreamsPage.open(one.page.context(), server)
+    await two.part('new').click()
+    await two.part('options').click()
+    await assertFits(two.page, 'form')
+    await two.part('subscriptions').click()
+    await two.part('subscription-create').waitFor()
+    await assertFits(two.page, 'subscriptions')
+    await two.part('help').click()
+    await assertFits(two.page, 'help of the Streams page')
+    await two.page.goto(`${server.url}/${'nothing/'.repeat(20)}`)
+    await two.part('not-found').waitFor()
+    await assertFits(two.page, '404')
+  })
+
   for (const [name, query] of [['race', '?'], ['streams', '?page=streams&stream=access/one']]) {
     test(`the full width of a 3840 pixel screen is used: ${name}`, async () => {
-      await fresh({ viewport: { width: 3_840, height: 2_160 } })
-      const page = await context.newPage()
+      const page = await (await browser.context({ viewport: { width: 3_840, height: 2_160 } })).newPage()
       await page.goto(`${server.url}/${query}`)
       await page.locator('main').waitFor()
       await pause(6_000)
-      await page.screenshot({ path: `${artifacts}access-${name}-3840.png` })
+      await page.screenshot({ path: artifact(`access-${name}-3840.png`) })
       const { width, wider } = await page.evaluate(() => ({
         width: document.querySelector('main').getBoundingClientRect().width,
         wider: document.documentElement.scrollWidth - document.documentElement.clientWidth,

@@ -3,9 +3,8 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, afterEach, before, describe, test } from 'node:test'
-import { launch } from '../lib/chromium.mjs'
-import { Server } from '../lib/server.mjs'
+import { after, describe, test } from 'node:test'
+import { useBrowser, useServer } from '../lib/hooks.mjs'
 import { until } from '../lib/until.mjs'
 
 /** Long, because a debug server and a browser may share two slow cores. */
@@ -14,27 +13,11 @@ const SOON_MS = 60_000
 const RECYCLE = '300ms'
 const MANY_RESPONSES = 8
 
-let directory
-let server
-let browser
-let context
+const directory = await mkdtemp(join(tmpdir(), 'tailwater-event-source-'))
+const server = await useServer(['--store', 'disk', '--data-dir', join(directory, 'data'), '--recycle', RECYCLE])
+const browser = useBrowser()
 
-before(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'tailwater-event-source-'))
-  server = await Server.start(['--store', 'disk', '--data-dir', join(directory, 'data'), '--recycle', RECYCLE])
-  browser = await launch()
-})
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-  if (directory) await rm(directory, { recursive: true, force: true })
-})
-
-afterEach(async () => {
-  await context?.close()
-  context = undefined
-})
+after(() => rm(directory, { recursive: true, force: true }))
 
 async function write(method, name, headers = {}, body = undefined) {
   const response = await fetch(server.stream(name), { method, headers, body })
@@ -50,8 +33,7 @@ async function append(name, first, count) {
 
 /** A page of the server's origin with an EventSource for the stream, as in the README. */
 async function follow(name, offset) {
-  context = await browser.newContext()
-  const page = await context.newPage()
+  const page = await (await browser.context()).newPage()
   // Any page of this origin except the dashboard, which would send other requests.
   await page.goto(`${server.url}/v1/clock`)
   const requests = []

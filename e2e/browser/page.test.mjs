@@ -1,45 +1,20 @@
 // The Race page in Chromium, served by the real binary.
 import assert from 'node:assert/strict'
-import { mkdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
-import { after, afterEach, before, describe, test } from 'node:test'
-import { launch } from '../lib/chromium.mjs'
+import { describe, test } from 'node:test'
+import { artifact } from '../lib/artifacts.mjs'
+import { seriousViolations } from '../lib/axe.mjs'
 import { csvRecords } from '../lib/csv.mjs'
+import { SOON_MS, useBrowser, useServer } from '../lib/hooks.mjs'
 import { RacePage, TECHNIQUES } from '../lib/race-page.mjs'
-import { BINARY, Server, start } from '../lib/server.mjs'
+import { BINARY, start } from '../lib/server.mjs'
 import { pause, until } from '../lib/until.mjs'
 
-const artifacts = fileURLToPath(new URL('../../artifacts/', import.meta.url))
-const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-/** Long, because a debug server and a browser may share two slow cores. */
-const SOON_MS = 30_000
-
-let server
-let browser
-let context
-
-before(async () => {
-  await mkdir(artifacts, { recursive: true })
-  server = await Server.start()
-  browser = await launch()
-})
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
-
-afterEach(async () => {
-  await context?.close()
-  context = undefined
-})
+const server = await useServer()
+const browser = useBrowser()
 
 /** A page in a new context, without stored or cached data. */
-async function open(query = '', options = {}) {
-  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', ...options })
-  return RacePage.open(context, server, query)
+function open(query = '', options = {}) {
+  return browser.race(server, query, options)
 }
 
 /** A stream to which only the test appends, so that counts change only then. */
@@ -161,7 +136,7 @@ describe('the Race page', { timeout: 900_000 }, () => {
     assert.match(await race.part('verdict').innerText(), /[\uac00-\ud7a3]/)
     const link = new URL(race.page.url()).search
     assert.match(link, /lang=ko/)
-    const again = await RacePage.open(context, server, link)
+    const again = await RacePage.open(race.page.context(), server, link)
     assert.equal(await again.page.locator('html').getAttribute('lang'), 'ko')
     await again.part('language').selectOption('en')
     await until('the page is English', SOON_MS, async () => (await again.page.locator('html').getAttribute('lang')) === 'en')
@@ -222,6 +197,33 @@ describe('the Race page', { timeout: 900_000 }, () => {
     assert.deepEqual(race.pageErrors, [])
   })
 
+  test('the recommendation depends on the requirements, and the costs on the number of clients', async () => {
+    const race = await open()
+    const advice = () => race.part('advice').innerText()
+    const says = (pattern) => until(`the recommendation matches ${pattern}`, SOON_MS, async () => pattern.test(await advice()), advice)
+    const fill = async (id, value) => {
+      await race.part(id).fill(value)
+      await race.part(id).press('Enter')
+    }
+    await says(/^\S+: it meets the limit.*Polling meets the limit up to an interval of \d+ ms/)
+    await fill('within', '10000')
+    await says(/^Polling: /)
+    await fill('within', '1')
+    await says(/no technique meets the limit/)
+    await fill('within', '500')
+    await race.part('clients-send').check()
+    await says(/^WebSocket: /)
+    const rows = race.page.locator('.advice tbody tr')
+    assert.equal(await rows.count(), TECHNIQUES.length)
+    const cell = (row, column) => rows.nth(row).locator('td').nth(column).innerText()
+    // One poll per second and client.
+    assert.equal(await cell(0, 1), '1,000')
+    await fill('clients', '50')
+    await until('the costs are of 50 clients', SOON_MS, async () => (await cell(0, 1)) === '50.0')
+    await until('the bytes are measured', SOON_MS, async () => (await cell(3, 4)) === 'measured here', () => cell(3, 4))
+    assert.deepEqual(race.pageErrors, [])
+  })
+
   test('the page shows that the server is gone, and recovers', async () => {
     const race = await open()
     await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 3)
@@ -242,12 +244,7 @@ describe('the Race page', { timeout: 900_000 }, () => {
       test(`no serious accessibility violation: ${theme}, ${language}`, async () => {
         const race = await open(`?theme=${theme}&lang=${language}`, { colorScheme: theme })
         await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 2)
-        await race.page.evaluate(axeSource)
-        const { violations } = await race.page.evaluate(() => globalThis.axe.run(document))
-        const serious = violations
-          .filter(({ impact }) => ['serious', 'critical'].includes(impact))
-          .map(({ id, help, nodes }) => `${id}: ${help} (${nodes.length}): ${nodes.slice(0, 3).map(({ target }) => target.join(' ')).join('; ')}`)
-        assert.deepEqual(serious, [])
+        assert.deepEqual(await seriousViolations(race.page), [])
       })
     }
   }
@@ -263,7 +260,7 @@ describe('the Race page', { timeout: 900_000 }, () => {
     test(`nothing is wider than the window: ${name}`, async () => {
       const race = await open(query, { viewport: { width, height: 900 }, ...options })
       await race.allLanes('every lane has twenty events', 'events', SOON_MS, (events) => events >= 20)
-      await race.page.screenshot({ path: `${artifacts}race-${name}.png`, fullPage: true })
+      await race.page.screenshot({ path: artifact(`race-${name}.png`), fullPage: true })
       const overflow = await race.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
       assert.equal(overflow, 0, 'pixels wider than the window')
       assert.deepEqual(race.pageErrors, [])

@@ -1,46 +1,22 @@
 // The Streams page in Chromium, served by the real binary: search, inspect, append, follow, fork, close, delete.
 import assert from 'node:assert/strict'
-import { mkdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
-import { after, afterEach, before, describe, test } from 'node:test'
-import { launch } from '../lib/chromium.mjs'
+import { readFile } from 'node:fs/promises'
+import { describe, test } from 'node:test'
+import { artifact } from '../lib/artifacts.mjs'
+import { seriousViolations } from '../lib/axe.mjs'
+import { SOON_MS, useBrowser, useServer } from '../lib/hooks.mjs'
 import { TECHNIQUES } from '../lib/race-page.mjs'
 import { Server } from '../lib/server.mjs'
-import { StreamsPage } from '../lib/streams-page.mjs'
 import { pause, until } from '../lib/until.mjs'
 
-const artifacts = fileURLToPath(new URL('../../artifacts/', import.meta.url))
-const axeSource = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-
-/** Long, because a debug server and a browser may share two slow cores. */
-const SOON_MS = 30_000
 const JSON_TYPE = 'application/json'
 
-let server
-let browser
-let context
-
-before(async () => {
-  await mkdir(artifacts, { recursive: true })
-  server = await Server.start(['--store', 'memory'])
-  browser = await launch()
-})
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
-
-afterEach(async () => {
-  await context?.close()
-  context = undefined
-})
+const server = await useServer()
+const browser = useBrowser()
 
 /** A page in a new context, without stored or cached data. */
-async function open(query = '', options = {}, at = server) {
-  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', ...options })
-  return StreamsPage.open(context, at, query)
+function open(query = '', options = {}, at = server) {
+  return browser.streams(at, query, options)
 }
 
 async function create(name, { type = JSON_TYPE, body, headers = {} } = {}) {
@@ -56,7 +32,7 @@ async function append(name, message) {
 
 describe('the Streams page', { timeout: 900_000 }, () => {
   test('a server without streams shows a command that creates one', async () => {
-    const empty = await Server.start(['--store', 'memory'])
+    const empty = await Server.start()
     try {
       const streams = await open('', {}, empty)
       const line = await streams.part('empty').locator('code').innerText()
@@ -105,7 +81,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
   })
 
   test('the list shows the total, hides the lab, sorts by age, and searches by prefix', async () => {
-    const own = await Server.start(['--store', 'memory'])
+    const own = await Server.start()
     try {
       const put = async (name) => {
         const created = await fetch(own.stream(name), { method: 'PUT', headers: { 'content-type': JSON_TYPE } })
@@ -354,7 +330,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
   })
 
   test('the page shows that the server is gone, and recovers', async () => {
-    const ownServer = await Server.start(['--store', 'memory'])
+    const ownServer = await Server.start()
     try {
       const streams = await open('', {}, ownServer)
       await streams.part('empty').waitFor({ timeout: SOON_MS })
@@ -368,6 +344,28 @@ describe('the Streams page', { timeout: 900_000 }, () => {
       assert.deepEqual(own, [])
     } finally {
       await ownServer.stop()
+    }
+  })
+
+  test('a lost server is reported once, without exceptions of the browser', async () => {
+    const ending = await Server.start()
+    try {
+      const created = await fetch(ending.stream('one'), { method: 'PUT', headers: { 'content-type': JSON_TYPE }, body: '[1]' })
+      assert.equal(created.status, 201)
+      const streams = await open('stream=one', {}, ending)
+      await streams.waitForMessages(SOON_MS, ['1'])
+      await ending.kill()
+      const seen = []
+      await until('the page shows that the server is gone', SOON_MS, async () => {
+        seen.push(await streams.part('follow-state').innerText())
+        return (await streams.part('gone').count()) === 1
+      })
+      await pause(3_000)
+      const words = await streams.page.locator('main').innerText()
+      assert.equal(words.match(/does not respond/g).length, 1, words)
+      for (const state of [...seen, words]) assert.doesNotMatch(state, /TypeError|Failed to fetch/)
+    } finally {
+      await ending.stop()
     }
   })
 
@@ -398,12 +396,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
         assert.equal(await streams.page.locator('html').getAttribute('lang'), language)
         const words = await streams.part('look').innerText()
         assert.equal(/[\uac00-\ud7a3]/.test(words), language === 'ko')
-        await streams.page.evaluate(axeSource)
-        const { violations } = await streams.page.evaluate(() => globalThis.axe.run(document))
-        const serious = violations
-          .filter(({ impact }) => ['serious', 'critical'].includes(impact))
-          .map(({ id, help, nodes }) => `${id}: ${help} (${nodes.length}): ${nodes.slice(0, 3).map(({ target }) => target.join(' ')).join('; ')}`)
-        assert.deepEqual(serious, [])
+        assert.deepEqual(await seriousViolations(streams.page), [])
       })
     }
   }
@@ -423,11 +416,11 @@ describe('the Streams page', { timeout: 900_000 }, () => {
       const streams = await open(`stream=${stream}${query}`, { viewport: { width, height: 900 }, ...options })
       await until('the messages are shown', SOON_MS, async () => (await streams.messages()).length === 2)
       for (const id of ['curl-append', 'curl-follow', 'delete-ask']) await streams.part(id).click()
-      await streams.page.screenshot({ path: `${artifacts}streams-${name}.png`, fullPage: true })
+      await streams.page.screenshot({ path: artifact(`streams-${name}.png`), fullPage: true })
       assert.equal(await wider(), 0, 'pixels wider than the window')
       await streams.page.goto(`${server.url}/?page=streams${query}`)
       await streams.waitForNames('the list', SOON_MS, (names) => names.length > 0)
-      await streams.page.screenshot({ path: `${artifacts}streams-list-${name}.png`, fullPage: true })
+      await streams.page.screenshot({ path: artifact(`streams-list-${name}.png`), fullPage: true })
       assert.equal(await wider(), 0, 'pixels wider than the window')
       assert.deepEqual(streams.pageErrors, [])
     })

@@ -1,37 +1,19 @@
-// The Race page shows the actual state: with and without workers, and on empty, closed, deleted and text streams.
+// The Race page shows the actual state: with and without workers, on any stream, while it is paused, and when the server refuses.
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, test } from 'node:test'
-import { launch } from '../lib/chromium.mjs'
+import { describe, test } from 'node:test'
+import { SOON_MS, useBrowser, useServer } from '../lib/hooks.mjs'
 import { RacePage, TECHNIQUES } from '../lib/race-page.mjs'
-import { Server } from '../lib/server.mjs'
 import { pause, until } from '../lib/until.mjs'
 
-/** Long, because a debug server and a browser may share two slow cores. */
-const SOON_MS = 30_000
 const TEXT = { 'content-type': 'text/plain' }
 const JSON_TYPE = { 'content-type': 'application/json' }
+const BINARY_TYPE = { 'content-type': 'application/octet-stream' }
 
-let server
-let browser
-let context
-
-before(async () => {
-  server = await Server.start()
-  browser = await launch()
-})
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
-
-afterEach(async () => {
-  await context?.close()
-  context = undefined
-})
+const server = await useServer()
+const browser = useBrowser()
 
 async function open(query = '', script = undefined) {
-  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US', acceptDownloads: true })
+  const context = await browser.context()
   if (script) await context.addInitScript(script)
   return RacePage.open(context, server, query)
 }
@@ -112,6 +94,136 @@ describe('the state that the Race page shows', { timeout: 600_000 }, () => {
     assert.match(await race.page.locator('.notice').innerText(), /text\/plain/)
     await request('truth/text', 'POST', TEXT, ', and its end\n')
     await race.allLanes('the line is a message', 'events', SOON_MS, (events) => events === 1)
+  })
+
+  test('an unfinished line of a binary stream is shown, too', async () => {
+    await request('truth/binary', 'PUT', BINARY_TYPE)
+    const race = await open('?stream=truth/binary')
+    await race.waitForState('live', SOON_MS)
+    await request('truth/binary', 'POST', BINARY_TYPE, new Uint8Array([0, 255, 7]))
+    await headline(race, /3 bytes of a line/)
+    assert.match(await race.page.locator('.notice').innerText(), /application\/octet-stream/)
+    await request('truth/binary', 'POST', BINARY_TYPE, '\n')
+    await race.allLanes('the line is a message', 'events', SOON_MS, (events) => events === 1)
+  })
+
+  test('a live lane sends one request, and those for older messages are shown separately', async () => {
+    await request('truth/older', 'PUT', JSON_TYPE, '[1,2,3]')
+    const race = await open('?stream=truth/older')
+    await race.allLanes('every lane has read them', 'events', SOON_MS, (events) => events === 3)
+    await race.waitForState('live', SOON_MS)
+    const requests = await race.numbers('requests')
+    for (const technique of ['ndjson', 'sse', 'websocket']) assert.equal(requests[technique], 1, technique)
+    const { lanes } = JSON.parse((await race.export('export-json')).text)
+    const sse = lanes.find(({ technique }) => technique === 'sse')
+    assert.deepEqual([sse.requests, sse.catchUpRequests], [1, 1])
+  })
+
+  test('a refusal is shown in the words of the server, and is not a lost server', async () => {
+    const detail = '32 sources are running, which is the limit'
+    const context = await browser.context()
+    await context.route('**/v1/lab/sources', (route) => route.fulfill({
+      status: 503, contentType: 'application/problem+json', body: JSON.stringify({ type: '#too-many-sources', title: 'Too many', status: 503, detail }),
+    }))
+    const race = await RacePage.open(context, server, '?source=generator')
+    await headline(race, new RegExp(detail))
+    assert.notEqual(await race.state(), 'lost')
+    assert.doesNotMatch(await race.page.locator('main').innerText(), /does not respond|cargo xtask serve/)
+  })
+
+  test('a lane that is slower than the retention is named, and continues', async () => {
+    await request('truth/kept', 'PUT', { ...JSON_TYPE, 'stream-retention-bytes': '2000' })
+    await request('truth/kept', 'POST', JSON_TYPE, '{"n":0}')
+    const race = await open('?stream=truth/kept&interval=8000')
+    await race.waitForState('live', SOON_MS)
+    await race.allLanes('every lane has read it', 'events', SOON_MS, (events) => events === 1)
+    for (let n = 1; n <= 60; n += 1) await request('truth/kept', 'POST', JSON_TYPE, JSON.stringify({ n, filler: 'x'.repeat(200) }))
+    const seen = await headline(race, /^Polling read too slowly/)
+    assert.doesNotMatch(seen, /Nothing lost/)
+    const before = await race.number('poll', 'events')
+    await until('polling continues', SOON_MS, async () => {
+      await request('truth/kept', 'POST', JSON_TYPE, '{"later":true}')
+      await pause(1_000)
+      return (await race.number('poll', 'events')) > before
+    })
+    assert.equal(await race.part('card-poll').getAttribute('data-phase'), 'live')
+  })
+
+  test('a changed setting discards no samples as hidden', async () => {
+    const race = await open('?source=generator&rate=20')
+    await race.allLanes('every lane has forty events', 'events', SOON_MS, (events) => events >= 40)
+    for (const [id, value] of [['interval', '500'], ['up', '5'], ['hold', '10'], ['rate', '30']]) {
+      await race.part(id).fill(value)
+      await race.part(id).press('Enter')
+      await pause(1_500)
+      assert.doesNotMatch(await race.page.locator('.notes').innerText(), /discarded/, id)
+    }
+    const { lanes } = JSON.parse((await race.export('export-json')).text)
+    for (const lane of lanes) assert.equal(lane.discarded.hidden, 0, lane.technique)
+  })
+
+  test('if events are periodic, the page says that the latency of polling depends on the phase', async () => {
+    const race = await open('?pattern=periodic')
+    await race.waitForState('live', SOON_MS)
+    assert.match(await race.page.locator('.notes').innerText(), /random phase/)
+    await race.part('pattern').selectOption('poisson')
+    await until('the note is gone', SOON_MS, async () => !/random phase/.test(await race.page.locator('.notes').innerText()))
+  })
+
+  test('the page shows for how long it has measured', async () => {
+    const race = await open()
+    const notes = () => race.page.locator('.notes').innerText()
+    await until('the time is shown', SOON_MS, async () => /measured for \d+ s/.test(await notes()), notes)
+    const first = await notes()
+    await until('it grows', SOON_MS, async () => (await notes()) !== first)
+    assert.match(await race.part('card-sse').locator('dt').first().getAttribute('title'), /^Half of the events/)
+  })
+
+  test('the error of a median is not only that of the clocks', async () => {
+    const race = await open()
+    await race.allLanes('every lane has twenty events', 'events', SOON_MS, (events) => events >= 20)
+    await race.part('pause').click()
+    const error = (text) => Number(text.match(/± ([\d.]+)/)[1])
+    const ofClocks = error(await race.page.locator('.notes').innerText())
+    // Half a poll interval of spread in twenty samples is an error of some 100 ms.
+    const ofPolling = error(await race.part('card-poll').locator('.lateness .unit').first().innerText())
+    assert.ok(ofPolling > 10 * ofClocks, `${ofPolling} ms, clocks ${ofClocks} ms`)
+  })
+
+  test('status region and tables follow the race', async () => {
+    const race = await open()
+    await race.allLanes('every lane receives', 'events', SOON_MS, (events) => events >= 8)
+    await until('the headline is announced', SOON_MS, async () => /^Live\. .*Nothing lost/i.test(await race.part('status').innerText()),
+      () => race.part('status').innerText())
+    for (const chart of ['sequence', 'distribution']) {
+      const figure = race.page.locator(`figure.${chart}`)
+      await figure.locator('summary').click()
+      const first = await figure.locator('tbody').innerText()
+      await until(`the table of the ${chart} changes`, SOON_MS, async () => (await figure.locator('tbody').innerText()) !== first)
+    }
+  })
+
+  test('a paused page and its exports are of one moment, and the headline has the figures of the cards', async () => {
+    const race = await open()
+    await race.allLanes('every lane has twenty events', 'events', SOON_MS, (events) => events >= 20)
+    await race.part('pause').click()
+    await race.waitForState('paused', SOON_MS)
+    await pause(500)
+    const look = async () => ({
+      sentence: await race.part('verdict').innerText(),
+      picture: await race.part('sequence').evaluate((canvas) => canvas.toDataURL()),
+      exported: await Promise.all([(await race.export('export-json')).text, (await race.export('export-csv')).text]),
+    })
+    const before = await look()
+    const medians = await Promise.all(TECHNIQUES.map((technique) => race.part(`card-${technique}`).getByTestId('p50').innerText()))
+    const told = [...before.sentence.matchAll(/([\d.,]+)(?= ms| to )/g)].map(([, number]) => number)
+    assert.ok(told.length >= 2 && told.every((number) => medians.includes(number)), `${before.sentence} ${medians}`)
+    await race.part('card-sse').locator('.switch').click()
+    await pause(3_000)
+    assert.deepEqual(await look(), before)
+    const { lanes } = JSON.parse(before.exported[0])
+    const poll = lanes.find(({ technique }) => technique === 'poll')
+    assert.ok(poll.relay.connections_open >= 1, JSON.stringify(poll.relay))
   })
 
   test('many changes of the rate keep the connection to the server', async () => {

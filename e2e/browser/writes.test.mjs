@@ -1,14 +1,10 @@
 // Writes of the dashboard: responses of proxies do not count as a success, and stream names are encoded correctly.
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, test } from 'node:test'
-import { launch } from '../lib/chromium.mjs'
+import { describe, test } from 'node:test'
+import { SOON_MS, useBrowser, useServer } from '../lib/hooks.mjs'
 import { RacePage } from '../lib/race-page.mjs'
-import { Server } from '../lib/server.mjs'
 import { StreamsPage } from '../lib/streams-page.mjs'
 import { until } from '../lib/until.mjs'
-
-/** Long, because a debug server and a browser may share two slow cores. */
-const SOON_MS = 30_000
 
 /** Responses that no stream returns, with the text that the page must show for each. */
 const FOREIGN_RESPONSES = [
@@ -20,29 +16,8 @@ const FOREIGN_RESPONSES = [
   { status: 201, shown: '201', headers: { 'stream-next-offset': 'now', 'stream-closed': 'false' } },
 ]
 
-let server
-let browser
-let context
-
-before(async () => {
-  server = await Server.start()
-  browser = await launch()
-})
-
-after(async () => {
-  await browser?.close()
-  await server?.stop()
-})
-
-afterEach(async () => {
-  await context?.close()
-  context = undefined
-})
-
-async function newContext() {
-  context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-US' })
-  return context
-}
+const server = await useServer()
+const browser = useBrowser()
 
 async function create(name, body) {
   const headers = { 'content-type': 'application/json' }
@@ -67,7 +42,7 @@ async function interceptWrites(page) {
 describe('the success of writes', { timeout: 600_000 }, () => {
   test('a response of a proxy is not a success of a write on the Streams page', async () => {
     await create('kept', '[1]')
-    const streams = await StreamsPage.open(await newContext(), server, 'stream=kept')
+    const streams = await browser.streams(server, 'stream=kept')
     await streams.waitForMessages(SOON_MS, ['1'])
     const respondWith = await interceptWrites(streams.page)
     const actions = {
@@ -120,7 +95,7 @@ describe('the success of writes', { timeout: 600_000 }, () => {
 
   test('a response of a proxy is not a success of publishing on the Race page', async () => {
     await create('published', '[1]')
-    const race = await RacePage.open(await newContext(), server, '?stream=published')
+    const race = await browser.race(server, '?stream=published')
     await race.waitForState('live', SOON_MS)
     const respondWith = await interceptWrites(race.page)
     for (const response of FOREIGN_RESPONSES) {
@@ -139,7 +114,7 @@ describe('stream names on the page', { timeout: 600_000 }, () => {
   const NAMES = ['disk 90%', 'topic+one', '%41', 'a%2Fb', '100%25', 'q?x=1#y', 'a&b=c', 'quo"ted\'s', 'back\\slash', '<b>', '한국어/é😀', '..a', 'a..b/...']
 
   test('a name is the same in the list, in reads and in appends', async () => {
-    const streams = await StreamsPage.open(await newContext(), server)
+    const streams = await browser.streams(server)
     for (const name of NAMES) {
       if (await streams.part('new').count()) await streams.part('new').click()
       await streams.part('create-name').fill(name)
@@ -160,13 +135,13 @@ describe('stream names on the page', { timeout: 600_000 }, () => {
     const { streams: listed } = await (await fetch(`${server.url}/v1/streams?limit=100`)).json()
     const names = listed.map(({ name }) => name)
     for (const name of NAMES) assert.ok(names.includes(name), `${name} is not in ${JSON.stringify(names)}`)
-    const linked = await StreamsPage.open(context, server, 'stream=topic+one')
+    const linked = await StreamsPage.open(streams.page.context(), server, 'stream=topic+one')
     await linked.waitForMessages(SOON_MS, ['2', '1'])
   })
 
   test('an invalid name is refused without a request', async () => {
     await create('victim', '[1]')
-    const streams = await StreamsPage.open(await newContext(), server)
+    const streams = await browser.streams(server)
     const requests = []
     streams.page.on('request', (request) => {
       if (/\/v1\/(stream|streams|export)\//.test(request.url()) || request.method() !== 'GET') requests.push(`${request.method()} ${request.url()}`)
@@ -186,7 +161,7 @@ describe('stream names on the page', { timeout: 600_000 }, () => {
     }
     assert.deepEqual(requests, [])
     for (const name of invalid) {
-      const race = await RacePage.open(context, server, `?stream=${encodeURIComponent(name)}`)
+      const race = await RacePage.open(streams.page.context(), server, `?stream=${encodeURIComponent(name)}`)
       const reads = []
       race.page.on('request', (request) => { if (request.url().includes('/v1/stream/')) reads.push(request.url()) })
       await race.page.locator('.notice').waitFor({ timeout: SOON_MS })

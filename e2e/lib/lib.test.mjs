@@ -1,5 +1,6 @@
-// Tests of the parsers in this folder.
+// Tests of the parsers in this folder, and of the list of browser tests.
 import assert from 'node:assert/strict'
+import { readFile, readdir } from 'node:fs/promises'
 import { test } from 'node:test'
 import { csvRecords, parseCsv } from './csv.mjs'
 import { SseReader } from './sse.mjs'
@@ -19,4 +20,11 @@ test('server-sent events do not depend on where bytes are split', () => {
     const events = [...reader.feed(bytes.subarray(0, cut)), ...reader.feed(bytes.subarray(cut))]
     assert.deepEqual(events, expected, `cut at ${cut}`)
   }
+})
+
+test('cargo xtask test runs every file of browser tests', async () => {
+  const files = await readdir(new URL('../browser/', import.meta.url))
+  const step = await readFile(new URL('../../tools/xtask/src/test/browser.rs', import.meta.url), 'utf8')
+  const listed = [...step.matchAll(/"browser\/(.*\.test\.mjs)"/g)].map(([, name]) => name)
+  assert.deepEqual(listed.sort(), files.filter((name) => name.endsWith('.test.mjs')).sort())
 })

@@ -8,7 +8,7 @@ export async function until(what, withinMs, condition, describe = () => '') {
   for (;;) {
     const seen = await condition()
     if (seen) return seen
-    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what} ${describe()}`.trim())
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what} ${await describe()}`.trim())
     await pause(INTERVAL_MS)
   }
 }

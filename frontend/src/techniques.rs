@@ -89,7 +89,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             dark: "#3fcf9b",
         },
         description: Bilingual {
-            english: "one request; the response is an endless series of lines",
+            english: "streaming: one request; the response is an endless series of lines",
             korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 한 줄씩 받습니다",
         },
         name_in_sentence: Bilingual::same("NDJSON"),
@@ -109,7 +109,7 @@ pub const TECHNIQUES: [TechniqueLook; Technique::COUNT] = [
             dark: "#d493ee",
         },
         description: Bilingual {
-            english: "one request; the response is an endless series of events",
+            english: "streaming: one request; the response is an endless series of events",
             korean: "Streaming: 한 번 요청하고, 끊기지 않는 응답을 이벤트로 받습니다",
         },
         name_in_sentence: Bilingual::same("SSE"),
@@ -193,6 +193,7 @@ impl Shape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tailwater_protocol::TechniqueKind;
 
     #[test]
     fn every_technique_has_a_row_of_its_own() {
@@ -204,6 +205,16 @@ mod tests {
                 assert_ne!(look(technique).label, other.label);
                 assert_ne!(look(technique).hue, other.hue);
             }
+        }
+    }
+
+    #[test]
+    fn ndjson_and_sse_are_called_streaming() {
+        for row in &TECHNIQUES {
+            let is_streaming = row.technique.kind() == TechniqueKind::Streaming;
+            let Bilingual { english, korean } = row.description;
+            assert_eq!(english.starts_with("streaming: "), is_streaming);
+            assert_eq!(korean.starts_with("Streaming: "), is_streaming);
         }
     }
 

@@ -112,14 +112,14 @@ fn CardHead(technique: Technique) -> impl IntoView {
     }
 }
 
-/// The two percentiles, with the error bound of the clocks.
+/// The two percentiles, with the error of the median.
 #[component]
 fn Lateness(technique: Technique) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let percentile = move |id: &'static str, label, value, unit| {
+    let percentile = move |id: &'static str, label, hint, value, unit| {
         view! {
             <div>
-                <dt>{page.localized(label)}</dt>
+                <dt title=page.localized(hint)>{page.localized(label)}</dt>
                 <dd>
                     <span class="big" data-testid=id>{figure(page, technique, value)}</span>
                     <span class="unit">{figure(page, technique, unit)}</span>
@@ -129,8 +129,8 @@ fn Lateness(technique: Technique) -> impl IntoView {
     };
     view! {
         <dl class="lateness">
-            {percentile("p50", |text| text.median, |_, lane, _| ms_or_none(lane.p50_ms), median_unit)}
-            {percentile("p99", |text| text.p99, |_, lane, _| ms_or_none(lane.p99_ms), |page, lane, _| {
+            {percentile("p50", |text| text.median, |text| text.median_hint, |_, lane, _| ms_or_none(lane.p50_ms), median_unit)}
+            {percentile("p99", |text| text.p99, |text| text.p99_hint, |_, lane, _| ms_or_none(lane.p99_ms), |page, lane, _| {
                 if lane.samples < P99_SAMPLES {
                     format!(" {}/{P99_SAMPLES}", lane.samples)
                 } else {
@@ -145,7 +145,7 @@ fn ms_or_none(ms: Option<f64>) -> String {
     ms.map_or_else(|| NONE.to_owned(), numbers::ms)
 }
 
-/// The unit of the median, with the error bound of the clocks.
+/// The unit of the median, with its error and that of the clocks.
 fn median_unit(page: RaceContext, lane: &LaneSummary, summary: &Summary) -> String {
     if lane.p50_ms.is_none() {
         return String::new();
@@ -154,7 +154,7 @@ fn median_unit(page: RaceContext, lane: &LaneSummary, summary: &Summary) -> Stri
     let unit = Unit::Millisecond.suffix(language);
     match summary.clock {
         Some(clock) if lane.measure == Measure::FromDue => {
-            let bound = numbers::bound_ms(clock.bound_ms);
+            let bound = numbers::bound_ms(clock.bound_ms + lane.p50_error_ms);
             format!("{unit} {}", numbers::plus_minus(&bound, language))
         }
         _ => unit.to_owned(),

@@ -201,6 +201,7 @@ fn Timing() -> impl IntoView {
                 get=|settings| settings.interval_ms set=|settings, value| settings.interval_ms = value.round() />
             <Dial id="hold" label=|text| text.hold unit=Unit::Second limits=settings::HOLD_S log=false
                 get=|settings| settings.hold_s set=|settings, value| settings.hold_s = value.round() />
+            <p class="hint">{page.localized(|text| text.hold_hint)}</p>
             <Dial id="window" label=|text| text.window unit=Unit::Second limits=settings::WINDOW_S log=true
                 get=|settings| settings.window_s set=|settings, value| settings.window_s = (value * 10.0).round() / 10.0 />
         </fieldset>

@@ -61,7 +61,7 @@ pub fn HeadlineSection() -> impl IntoView {
     }
 }
 
-/// The limits of the figures: clocks, byte counts, times while hidden, missing stamps.
+/// The limits of the figures: clocks, duration, byte counts, times while hidden, missing stamps.
 #[component]
 fn MeasurementNotes() -> impl IntoView {
     let page = expect_context::<RaceContext>();
@@ -72,6 +72,9 @@ fn MeasurementNotes() -> impl IntoView {
             match summary.clock {
                 Some(clock) => notes.push(((text.clock)(clock.bound_ms, clock.probes), false)),
                 None => notes.push((text.clock_unknown.to_owned(), false)),
+            }
+            if summary.lanes.iter().any(|lane| lane.samples > 0) {
+                notes.push(((text.measured_for)(summary.run_s), false));
             }
             let in_page = summary.readers == ReaderPlace::Page;
             notes.push(((text.readers)(summary.readers).to_owned(), in_page));

@@ -8,7 +8,7 @@ use tailwater_protocol::lab::Pattern;
 use super::{AdviceText, RaceText};
 use crate::lanes::ReaderPlace;
 use crate::language::Language;
-use crate::numbers::{Unit, in_ms, ms, seconds, size};
+use crate::numbers::{Unit, in_ms, ms, seconds, size, span_s, whole_seconds};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::parts::draw::sequence::Detail;
 use crate::pages::race::parts::presets::PathPreset;
@@ -40,6 +40,7 @@ pub(super) const TEXT: RaceText = RaceText {
         )
     },
     clock_unknown: "comparing the clocks…",
+    measured_for: |run_s| format!("measured for {}", span_s(whole_seconds(run_s), LANGUAGE)),
     readers: |place| match place {
         ReaderPlace::OwnWorkers => "each lane is read in its own worker",
         ReaderPlace::OneWorker => {
@@ -71,7 +72,9 @@ pub(super) const TEXT: RaceText = RaceText {
     lanes: "Lanes",
     lane_switch: |name| format!("{name} lane"),
     median: "p50",
+    median_hint: "Half of the events arrived within this time",
     p99: "p99",
+    p99_hint: "99 of 100 events arrived within this time",
     events: "events",
     requests: "requests",
     empty: "empty",
@@ -161,6 +164,7 @@ pub(super) const TEXT: RaceText = RaceText {
     timing: "Timing",
     interval: "Poll interval",
     hold: "Long-poll hold",
+    hold_hint: "The longest time that the server delays a response while there is no event.",
     path: "Path to the server, total added delay",
     path_name: |path| match path {
         PathPreset::Machine => "this machine",
@@ -201,7 +205,7 @@ pub(super) const TEXT: RaceText = RaceText {
     gone: "Is it running? The page tries again every two seconds. Start it with:",
     failed_title: "The stream can't be followed",
     help_title: "About this page",
-    help_intro: "One stream is followed by five techniques at the same time. All receive the same events, at different latency and cost.",
+    help_intro: "One stream is followed by five techniques at the same time. All receive the same events, at different latency and cost. There are three methods over HTTP: polling, long-polling, and streaming, which is NDJSON or SSE. A WebSocket replaces HTTP on its connection.",
     key_lanes: "switch a lane on or off",
     key_pause: "pause or resume",
     key_publish: "go to the publish box",
@@ -209,8 +213,12 @@ pub(super) const TEXT: RaceText = RaceText {
     key_filter: "go to the stream's name",
     measured_title: "What is measured",
     measured: &[
-        "Latency is the time from the due time of an event at its source until the chunk that completed it reached the page's script. The two clocks are compared by probes; the error bound is shown.",
+        "Latency is the time from the due time of an event at its source until the chunk that completed it reached the page's script. The two clocks are compared by probes; a note shows the error bound. The ± beside a median is its whole error: that of the clocks, of the number of samples, and of the browser.",
         "Bytes are application bytes at the server's socket: heads, framing and bodies in both directions, without TCP, IP and TLS.",
+        "Due is the moment for which the source scheduled an event. The source may append it later, which delays all lanes equally.",
+        "An empty response has no events: a poll gets one if nothing has happened since the previous poll, a long-poll when its hold ends. The hold is the longest time that the server delays the response to a long-poll.",
+        "The re-arm gap of long-polling is the time from a response until the server has the next request. An event in this gap waits for that request, so long-polling becomes polling as the rate rises.",
+        "p50 is the median: half of the events arrived within this time. Within p99, 99 of 100 arrived.",
         "A percentile is shown once two samples are above it: p50 from 4 samples, p99 from 200.",
         "The first second of a lane and the time in which the tab was hidden are not measured.",
         "If server and browser are on one machine, there is no network between them: add delay to see its effect.",

@@ -8,7 +8,7 @@ use tailwater_protocol::lab::Pattern;
 use super::{AdviceText, RaceText};
 use crate::lanes::ReaderPlace;
 use crate::language::Language;
-use crate::numbers::{Unit, count, in_ms, ms, seconds, size};
+use crate::numbers::{Unit, count, in_ms, ms, seconds, size, span_s, whole_seconds};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::parts::draw::sequence::Detail;
 use crate::pages::race::parts::presets::PathPreset;
@@ -34,6 +34,7 @@ pub(super) const TEXT: RaceText = RaceText {
     phase,
     clock: |bound, probes| format!("시계 오차 {} 이내({probes}회 측정)", within_ms(bound)),
     clock_unknown: "시계 오차를 측정하는 중…",
+    measured_for: |run_s| format!("{} 동안 측정함", span_s(whole_seconds(run_s), LANGUAGE)),
     readers: |place| match place {
         ReaderPlace::OwnWorkers => "레인마다 별도의 워커에서 읽습니다",
         ReaderPlace::OneWorker => "프로세서가 하나이므로 모든 레인을 워커 하나에서 읽습니다",
@@ -63,7 +64,9 @@ pub(super) const TEXT: RaceText = RaceText {
     lanes: "레인",
     lane_switch: |name| format!("{name} 레인"),
     median: "p50",
+    median_hint: "이벤트의 절반이 이 시간 안에 도착",
     p99: "p99",
+    p99_hint: "이벤트 100개 중 99개가 이 시간 안에 도착",
     events: "이벤트",
     requests: "요청",
     empty: "빈 응답",
@@ -153,6 +156,7 @@ pub(super) const TEXT: RaceText = RaceText {
     timing: "타이밍",
     interval: "Polling 주기",
     hold: "Long Polling 대기 시간",
+    hold_hint: "이벤트가 없을 때 서버가 응답을 미루는 최대 시간입니다.",
     path: "서버까지의 경로와 왕복 추가 지연",
     path_name: |path| match path {
         PathPreset::Machine => "같은 컴퓨터",
@@ -195,7 +199,7 @@ pub(super) const TEXT: RaceText = RaceText {
     gone: "서버가 실행 중인지 확인하세요. 페이지는 2초마다 다시 요청합니다. 실행 명령:",
     failed_title: "스트림을 읽을 수 없습니다",
     help_title: "화면 설명",
-    help_intro: "스트림 하나를 다섯 가지 방식으로 동시에 읽습니다. 모두 같은 이벤트를 받으며, 지연과 비용이 다릅니다.",
+    help_intro: "스트림 하나를 다섯 가지 방식으로 동시에 읽습니다. 모두 같은 이벤트를 받으며, 지연과 비용이 다릅니다. HTTP로 읽는 방법은 Polling, Long Polling, Streaming의 세 가지이며, NDJSON과 SSE가 Streaming입니다. WebSocket은 연결을 업그레이드해 HTTP 대신 사용합니다.",
     key_lanes: "레인 켜기/끄기",
     key_pause: "일시 정지/재개",
     key_publish: "메시지 입력란으로 이동",
@@ -203,8 +207,12 @@ pub(super) const TEXT: RaceText = RaceText {
     key_filter: "스트림 이름 입력란으로 이동",
     measured_title: "측정 항목",
     measured: &[
-        "지연은 이벤트 소스에서 이벤트가 예정된 시각부터, 그 이벤트를 완성하는 데이터 조각이 페이지의 스크립트에 도달한 시각까지입니다. 두 시계의 차이는 서버에 여러 번 요청해 측정하며, ± 값은 그 측정의 최대 오차입니다.",
+        "지연은 이벤트 소스에서 이벤트가 예정된 시각부터, 그 이벤트를 완성하는 데이터 조각이 페이지의 스크립트에 도달한 시각까지입니다. 두 시계의 차이는 서버에 여러 번 요청해 측정하며, 그 측정의 최대 오차를 표시합니다. 중앙값 옆의 ± 값은 시계, 표본 수, 브라우저에서 생기는 오차의 합입니다.",
         "바이트는 서버 소켓에서 측정한 애플리케이션 계층의 바이트로, 양방향의 헤더, 프레이밍, 본문을 모두 포함합니다. TCP, IP, TLS가 쓰는 바이트는 포함하지 않습니다.",
+        "예정 시각은 이벤트 소스가 이벤트를 추가하기로 정한 시각입니다. 소스가 늦게 추가하면 모든 레인이 같은 시간만큼 늦습니다.",
+        "빈 응답은 이벤트가 없는 응답입니다. Polling은 이전 요청 뒤에 이벤트가 없었을 때, Long Polling은 대기 시간이 끝났을 때 빈 응답을 받습니다. 대기 시간은 서버가 Long Polling 요청의 응답을 미루는 최대 시간입니다.",
+        "Long Polling에서는 응답이 끝난 뒤 다음 요청이 서버에 도착할 때까지 공백이 있습니다. 그 사이에 생긴 이벤트는 다음 요청을 기다리므로, 발생률이 높아지면 Long Polling은 Polling과 같아집니다.",
+        "p50은 중앙값으로, 이벤트의 절반이 그 시간 안에 도착했습니다. p99 안에는 100개 중 99개가 도착했습니다.",
         "백분위수는 그보다 큰 표본이 두 개 이상일 때 표시합니다. p50은 표본 4개부터, p99는 200개부터입니다.",
         "레인의 첫 1초와 탭이 가려져 있던 구간은 제외합니다.",
         "서버와 브라우저가 같은 컴퓨터에 있으면 네트워크 지연이 거의 없습니다. 지연을 추가해 네트워크의 영향을 확인하세요.",

@@ -11,9 +11,10 @@ use crate::browser;
 use crate::numbers::size;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::controller::{DEFAULT_TECHNIQUE, Following};
-use crate::pages::streams::model::tailing::{FollowStart, ShownMessage};
+use crate::pages::streams::model::tailing::{FollowStart, FollowState, ShownMessage};
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
+use crate::widgets::connection::ServerConnection;
 use crate::widgets::views::{CollectAny, KeyedViews};
 
 /// The choice of technique, the messages, and their counts.
@@ -139,12 +140,21 @@ fn FollowStatus() -> impl IntoView {
         if streams.following.with(Option::is_none) {
             return text.stopped.to_owned();
         }
+        let is_lost = streams.connection.get() == ServerConnection::Lost;
+        let reconnecting = (streams.shell.text().connection)(ServerConnection::Reconnecting);
         streams.tailing.with(|tailing| {
             let other = tailing
                 .technique
                 .filter(|one| *one != streams.technique() && *one != Technique::Poll);
+            let state = match &tailing.state {
+                // `TypeError` is the browser's exception for a request without a response; the notice explains it.
+                FollowState::Retrying(why) if is_lost || why.contains("TypeError") => {
+                    reconnecting.to_owned()
+                }
+                state => (text.follow_state)(state),
+            };
             let parts = [
-                Some((text.follow_state)(&tailing.state)),
+                Some(state),
                 other.map(|other| {
                     (text.replaced_by)(look(other).label.in_language(streams.shell.language.get()))
                 }),

@@ -169,6 +169,24 @@ fn the_gap_is_from_a_responses_end_to_the_next_request() {
 }
 
 #[test]
+fn a_pause_after_a_fault_is_no_rearm_gap() {
+    let mut fixture = LaneFixture::new(Technique::LongPoll);
+    fixture.answer(0, 100.0, &[]);
+    fixture.take(&FollowReport::Requested {
+        id: 1,
+        at_ms: 101.0,
+        technique: Technique::LongPoll,
+    });
+    fixture.take(&FollowReport::Ended {
+        id: 1,
+        at_ms: 102.0,
+        fault: Some("cut".to_owned()),
+    });
+    fixture.answer(2, 5_000.0, &[]);
+    assert_eq!(fixture.lane.rearm_ms(), Some(1.0));
+}
+
+#[test]
 fn bytes_per_event_count_from_the_beginning_of_the_run() {
     let mut fixture = LaneFixture::new(Technique::Poll);
     let counts = |bytes| LaneCounts {

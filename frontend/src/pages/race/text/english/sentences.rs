@@ -211,6 +211,9 @@ pub(super) fn advice(advice: &Advice) -> String {
         AdviceReason::ClientsSend => {
             "it meets the limit, and clients send messages as frames instead of requests"
         }
+        AdviceReason::Cheapest if advice.technique == Technique::Sse => {
+            "it meets the limit, browsers reconnect by themselves, and it costs at most twice the bytes of any other"
+        }
         AdviceReason::Cheapest => "it meets the limit at the lowest cost or close to it",
         AdviceReason::Fastest => {
             "no technique meets the limit at this distance; this is the fastest"

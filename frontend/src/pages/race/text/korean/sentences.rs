@@ -154,6 +154,9 @@ pub(super) fn advice(advice: &Advice) -> String {
         AdviceReason::ClientsSend => {
             "시간 안에 도착하고 서버로 보내는 메시지가 요청 대신 프레임 하나입니다"
         }
+        AdviceReason::Cheapest if advice.technique == Technique::Sse => {
+            "시간 안에 도착하고 브라우저가 스스로 다시 연결하며 바이트는 가장 적은 방식의 두 배 이하입니다"
+        }
         AdviceReason::Cheapest => "시간 안에 도착하고 비용이 가장 적거나 거의 같습니다",
         AdviceReason::Fastest => {
             "이 거리에서는 시간 안에 도착하는 방식이 없으며 그중 가장 빠릅니다"
