@@ -131,6 +131,30 @@ describe('the state that the Race page shows', { timeout: 600_000 }, () => {
     assert.doesNotMatch(await race.page.locator('main').innerText(), /does not respond|cargo xtask serve/)
   })
 
+  test('a race that is refused for another reason than free ports is shown in the words of the server', async () => {
+    const context = await browser.context()
+    await context.route('**/v1/lab/races', (route) => route.fulfill({
+      status: 500, contentType: 'application/problem+json', body: JSON.stringify({ type: '#x', title: 'X', status: 500, detail: 'the disk is read-only' }),
+    }))
+    const race = await RacePage.open(context, server, '')
+    await headline(race, /the disk is read-only/)
+    assert.doesNotMatch(await race.page.locator('main').innerText(), /no free ports|does not respond/)
+  })
+
+  test('a refusal of the counts of the lanes is not a lost server', async () => {
+    const race = await open()
+    await race.waitForState('live', SOON_MS)
+    const body = JSON.stringify({ type: '#x', title: 'Busy', status: 503, detail: 'the buffers of all clients are full' })
+    await race.page.route('**/v1/lab/races/*', (route) => (route.request().method() === 'GET'
+      ? route.fulfill({ status: 503, contentType: 'application/problem+json', body })
+      : route.fallback()))
+    for (let second = 0; second < 4; second += 1) {
+      await pause(1_000)
+      assert.notEqual(await race.state(), 'lost')
+    }
+    assert.doesNotMatch(await race.page.locator('main').innerText(), /does not respond/)
+  })
+
   test('a lane that is slower than the retention is named, and continues', async () => {
     await request('truth/kept', 'PUT', { ...JSON_TYPE, 'stream-retention-bytes': '2000' })
     await request('truth/kept', 'POST', JSON_TYPE, '{"n":0}')

@@ -227,11 +227,12 @@ impl RaceController {
                 return;
             }
             match seen {
-                Ok(()) => {
+                // A refusal is a response, too; the counts follow with a later check.
+                Ok(()) | Err(RaceSetupError::Refused(_)) => {
                     self.restart_left_behind();
                     self.race_mut().connection = self.reached();
                 }
-                Err(RaceSetupError::Unreachable | RaceSetupError::Refused(_)) => {
+                Err(RaceSetupError::Unreachable) => {
                     self.race_mut().connection = ServerConnection::Lost;
                 }
                 Err(RaceSetupError::Missing | RaceSetupError::Outdated) => {

@@ -60,7 +60,8 @@ fn lane_origin(port: u16) -> String {
 /// - `delays`: ms added up and down.
 ///
 /// # Errors
-/// Only if the server does not respond; a lab that is off and ports that can't be reached are a [`LanePath`].
+/// The server does not respond, or refuses for another reason than its number of races; a lab that is off, no free ports, and
+/// ports that can't be reached are a [`LanePath`].
 pub(super) async fn open(
     relay: &RefCell<RelayPorts>,
     name: &StreamName,
@@ -84,9 +85,9 @@ pub(super) async fn open(
     };
     let race = match lab::open_race(&request).await {
         Ok(race) => race,
-        Err(ApiError::Unreachable(why)) => return Err(ApiError::Unreachable(why)),
         Err(ApiError::Status(404, _)) => return Ok(LanePath::LabOff),
-        Err(ApiError::Status(..)) => return Ok(LanePath::NoneFree),
+        Err(ApiError::Status(503, _)) => return Ok(LanePath::NoneFree),
+        Err(refusal) => return Err(refusal),
     };
     let Some(first) = race.lanes.first() else {
         return Ok(LanePath::LabOff);
