@@ -1,5 +1,6 @@
 //! The headline of the page as data: the result with its numbers, which each language's texts turn into a sentence.
 
+use tailwater_lab::Doubt;
 use tailwater_protocol::Technique;
 
 use super::lane_summary::{LaneSummary, Measure};
@@ -64,6 +65,15 @@ pub enum Headline {
         repeated: u64,
         /// Whether the server removed the messages before the lane read them.
         fell_behind: bool,
+        /// The other lanes that lost or repeated messages.
+        others: Vec<Technique>,
+    },
+    /// Most of the latency of a lane is the time that the browser itself takes, so the lanes can't be compared.
+    Starved {
+        /// The lane for which the browser takes longest.
+        technique: Technique,
+        /// Mean time that the browser takes for an event of this lane, ms.
+        client_ms: f64,
     },
     /// The lanes with their latencies.
     Ranking(Ranking),
@@ -99,6 +109,7 @@ impl Headline {
             Self::Waiting { .. } => "waiting",
             Self::First { .. } => "first",
             Self::Broken { .. } => "broken",
+            Self::Starved { .. } => "starved",
             Self::Ranking(ranking) => return ranking.topic(),
         };
         kind.to_owned()
@@ -142,23 +153,17 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64, before: &mut Vec<LaneGr
     if on.is_empty() {
         return Headline::NoLanes;
     }
-    if let Some(worst) = on
-        .iter()
-        .filter(|lane| lane.lost + lane.repeated > 0)
-        .max_by_key(|lane| lane.lost + lane.repeated)
-    {
-        return Headline::Broken {
-            technique: worst.technique,
-            lost: worst.lost,
-            repeated: worst.repeated,
-            fell_behind: worst.fell_behind,
-        };
+    if let Some(broken) = broken(&on) {
+        return broken;
     }
     if on.iter().all(|lane| lane.has_failed()) {
         return Headline::Failed(on[0].fault.clone().unwrap_or_default());
     }
     let lane_groups = ranking(&on, before);
     before.clone_from(&lane_groups);
+    if let Some(starved) = starved(&on) {
+        return starved;
+    }
     if !lane_groups.is_empty() {
         let with = |is: fn(&LaneSummary) -> bool| {
             let lanes = on.iter().filter(|lane| is(lane));
@@ -194,6 +199,39 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64, before: &mut Vec<LaneGr
         lanes: on.len(),
         before,
     }
+}
+
+/// The lane that lost or repeated most messages, and the others that did.
+fn broken(on: &[&LaneSummary]) -> Option<Headline> {
+    let broken = on.iter().filter(|lane| lane.lost + lane.repeated > 0);
+    let worst = broken
+        .clone()
+        .max_by_key(|lane| lane.lost + lane.repeated)?;
+    let others = broken.filter(|lane| lane.technique != worst.technique);
+    Some(Headline::Broken {
+        technique: worst.technique,
+        lost: worst.lost,
+        repeated: worst.repeated,
+        fell_behind: worst.fell_behind,
+        others: others.map(|lane| lane.technique).collect(),
+    })
+}
+
+/// The lane for which the browser itself takes longest, if that is most of what the lane measures.
+fn starved(on: &[&LaneSummary]) -> Option<Headline> {
+    let mut worst: Option<&LaneSummary> = None;
+    for lane in on {
+        let is_starved = lane.p50_ms.is_some_and(|p50_ms| {
+            lane.client_down_ms >= Doubt::BUSY_MS && lane.client_down_ms > p50_ms / 2.0
+        });
+        if is_starved && worst.is_none_or(|worst| lane.client_down_ms > worst.client_down_ms) {
+            worst = Some(lane);
+        }
+    }
+    worst.map(|lane| Headline::Starved {
+        technique: lane.technique,
+        client_ms: lane.client_down_ms,
+    })
 }
 
 /// Groups the lanes that have a median and have not failed, fastest first. Lanes whose errors overlap are in one group.
@@ -317,6 +355,44 @@ mod tests {
     }
 
     #[test]
+    fn lanes_that_measure_the_browser_are_not_ranked() {
+        let mut lanes = with_medians([560.0, 74.0, 53.0, 53.1, 53.2]);
+        lanes[3].client_down_ms = 26.0;
+        assert!(matches!(
+            headline(&lanes, 1_000.0, &mut Vec::new()),
+            Headline::Ranking(_)
+        ));
+        lanes[3].client_down_ms = 27.0;
+        lanes[4].client_down_ms = 30.0;
+        let starved = Headline::Starved {
+            technique: Technique::Websocket,
+            client_ms: 30.0,
+        };
+        assert_eq!(headline(&lanes, 1_000.0, &mut Vec::new()), starved);
+        // Without a delay, a few milliseconds are normal; such lanes are too close to tell apart.
+        let mut close = with_medians([507.0, 2.0, 1.4, 1.2, 1.1]);
+        close[4].client_down_ms = 1.0;
+        assert!(matches!(
+            headline(&close, 1_000.0, &mut Vec::new()),
+            Headline::Ranking(_)
+        ));
+    }
+
+    #[test]
+    fn every_lane_that_lost_events_is_named() {
+        let mut lanes = with_medians([560.0, 74.0, 53.0, 53.1, 53.2]);
+        (lanes[0].lost, lanes[2].lost, lanes[3].repeated) = (7, 9, 1);
+        let Headline::Broken {
+            technique, others, ..
+        } = headline(&lanes, 1_000.0, &mut Vec::new())
+        else {
+            panic!("lanes lost events");
+        };
+        assert_eq!(technique, Technique::Ndjson);
+        assert_eq!(others, [Technique::Poll, Technique::Sse]);
+    }
+
+    #[test]
     fn groups_change_with_hysteresis() {
         let mut before = Vec::new();
         let at = |long_poll| with_medians([507.0, long_poll, 1.0, 1.0, 1.0]);
@@ -362,7 +438,8 @@ mod tests {
                 technique: Technique::Sse,
                 lost: 2,
                 repeated: 0,
-                fell_behind: false
+                fell_behind: false,
+                others: Vec::new(),
             }
         );
     }

@@ -277,6 +277,19 @@ mod tests {
             (text.stepped)(-1_234.0),
         ];
         texts.extend(doubts.map(text.needs));
+        texts.extend([true, false].map(|fell_behind| {
+            (text.headline)(&Headline::Broken {
+                technique: Technique::Poll,
+                lost: 7,
+                repeated: 1,
+                fell_behind,
+                others: vec![Technique::Sse],
+            })
+        }));
+        texts.push((text.headline)(&Headline::Starved {
+            technique: Technique::Websocket,
+            client_ms: 30.4,
+        }));
         texts
     }
 

@@ -83,25 +83,45 @@ pub(super) fn headline(headline: &Headline) -> String {
             technique,
             lost,
             fell_behind: true,
+            others,
             ..
         } => format!(
-            "{} read too slowly: the server had already removed {}.",
+            "{} read too slowly: the server had already removed {}.{}",
             capital(look(*technique).name_in_sentence.english),
-            plural(*lost, "event", "events")
+            plural(*lost, "event", "events"),
+            also_broken(others)
         ),
         Headline::Broken {
             technique,
             lost,
             repeated,
             fell_behind: false,
+            others,
         } => format!(
-            "{} has lost {} and repeated {}. This must not happen.",
+            "{} has lost {} and repeated {}. This must not happen.{}",
             capital(look(*technique).name_in_sentence.english),
             plural(*lost, "event", "events"),
-            count(*repeated)
+            count(*repeated),
+            also_broken(others)
+        ),
+        Headline::Starved {
+            technique,
+            client_ms,
+        } => format!(
+            "The browser is too busy to compare the lanes: it takes {} for an event of {} itself.",
+            in_ms(*client_ms, LANGUAGE),
+            look(*technique).name_in_sentence.english
         ),
         Headline::Ranking(ranking) => sentence(ranking),
     }
+}
+
+/// The other lanes with losses, as a further sentence.
+fn also_broken(others: &[Technique]) -> String {
+    if others.is_empty() {
+        return String::new();
+    }
+    format!(" Events were lost or repeated in {}, too.", names(others))
 }
 
 fn sentence(ranking: &Ranking) -> String {

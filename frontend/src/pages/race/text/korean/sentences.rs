@@ -62,25 +62,48 @@ pub(super) fn headline(headline: &Headline) -> String {
             technique,
             lost,
             fell_behind: true,
+            others,
             ..
         } => format!(
-            "{}: 서버의 보관 기간보다 느려 이벤트 {}개를 잃었습니다.",
+            "{}: 서버의 보관 기간보다 느려 이벤트 {}개를 잃었습니다.{}",
             look(*technique).name_in_sentence.korean,
-            count(*lost)
+            count(*lost),
+            also_broken(others)
         ),
         Headline::Broken {
             technique,
             lost,
             repeated,
             fell_behind: false,
+            others,
         } => format!(
-            "{}: 이벤트 {}개 유실, {}개 중복. 발생해서는 안 되는 오류입니다.",
+            "{}: 이벤트 {}개 유실, {}개 중복. 발생해서는 안 되는 오류입니다.{}",
             look(*technique).name_in_sentence.korean,
             count(*lost),
-            count(*repeated)
+            count(*repeated),
+            also_broken(others)
+        ),
+        Headline::Starved {
+            technique,
+            client_ms,
+        } => format!(
+            "브라우저가 바빠 레인을 비교할 수 없습니다. {}의 이벤트 하나를 처리하는 데 브라우저가 {}를 씁니다.",
+            look(*technique).name_in_sentence.korean,
+            in_ms(*client_ms, LANGUAGE)
         ),
         Headline::Ranking(ranking) => sentence(ranking),
     }
+}
+
+/// The other lanes with losses, as a further sentence.
+fn also_broken(others: &[Technique]) -> String {
+    if others.is_empty() {
+        return String::new();
+    }
+    format!(
+        " {}에서도 이벤트가 유실되거나 중복되었습니다.",
+        names(others)
+    )
 }
 
 fn sentence(ranking: &Ranking) -> String {
