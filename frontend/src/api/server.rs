@@ -1,6 +1,7 @@
 //! The state of the server: version, uptime, memory and storage.
 
 use serde_json::Value;
+use tailwater_protocol::document;
 
 use crate::numbers::whole_seconds;
 
@@ -26,7 +27,7 @@ pub struct ServerFacts {
 impl ServerFacts {
     /// Parses the response; `None` if a required field is missing. Takes less code than deserializing `ServerDetails`.
     pub fn parse(json: &str) -> Option<Self> {
-        let body: Value = serde_json::from_str(json).ok()?;
+        let body: Value = document::read(json.as_bytes()).ok()?;
         let store = &body["store"];
         let number = |name: &str| store[name].as_u64();
         Some(Self {

@@ -3,6 +3,7 @@
 //! Source: Durable Streams protocol, section 6; docs/subscriptions.md.
 
 use serde_json::Value;
+use tailwater_protocol::document;
 use tailwater_protocol::percent::encode_path;
 
 use crate::api::request::{ApiRequest, Confirmation};
@@ -38,7 +39,7 @@ pub struct SubscriptionDetails {
 impl SubscriptionDetails {
     /// Parses the response; `None` if a required field is missing. Takes less code than a derived deserializer.
     pub fn parse(json: &str) -> Option<Self> {
-        let body: Value = serde_json::from_str(json).ok()?;
+        let body: Value = document::read(json.as_bytes()).ok()?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let cursors = body["streams"].as_array()?.iter().map(|stream| {
             let part = |name: &str| text(&stream[name]).unwrap_or_default();
