@@ -19,7 +19,7 @@ use tailwater_core::{
 };
 use tailwater_protocol::inspect::{
     LAST_MAX, LIST_LIMIT, LIST_LIMIT_MAX, LiveReader, MessagePlace, NAMED_MAX, Origin,
-    ProducerPosition, StreamDetails, StreamList, StreamSummary,
+    ProducerPosition, ReaderCounts, StreamDetails, StreamList, StreamSummary,
 };
 use tailwater_protocol::{Technique, Token};
 
@@ -169,7 +169,6 @@ async fn inspect(app: &App, log: &Log, last: usize) -> Result<HttpResponse, Refu
         seconds: it.present_for.as_secs_f64(),
     };
     let producers = log.producers();
-    let waiting = Technique::waiting();
     let position_of = |message: &StoredMessage| MessagePlace {
         offset: log.offset(message.at).into(),
         next_offset: log.offset(message.end).into(),
@@ -187,9 +186,12 @@ async fn inspect(app: &App, log: &Log, last: usize) -> Result<HttpResponse, Refu
         fork_count: log.forks(),
         forks,
         plain_reads: log.readers().count(Technique::Poll),
-        reader_counts: waiting
-            .map(|technique| (technique, log.readers().count(technique)))
-            .collect(),
+        reader_counts: ReaderCounts {
+            long_poll: log.readers().count(Technique::LongPoll),
+            ndjson: log.readers().count(Technique::Ndjson),
+            sse: log.readers().count(Technique::Sse),
+            websocket: log.readers().count(Technique::Websocket),
+        },
         readers: statuses.iter().map(reader).collect(),
         producer_count: producers.len(),
         producers: producers.iter().take(NAMED_MAX).map(position).collect(),

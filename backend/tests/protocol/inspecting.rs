@@ -7,7 +7,7 @@ use reqwest::Method;
 use tailwater_harness::Response;
 use tailwater_harness::wait::{until, within};
 use tailwater_protocol::Technique;
-use tailwater_protocol::inspect::{ServerDetails, StreamDetails, StreamList};
+use tailwater_protocol::inspect::{ReaderCounts, ServerDetails, StreamDetails, StreamList};
 
 async fn list(server: &LocalServer, query: &str) -> StreamList {
     parse(
@@ -164,10 +164,13 @@ async fn readers_are_listed_with_their_technique_and_lag() {
         (details.readers.len() == 4).then_some(details)
     })
     .await;
-    assert!(
-        details.reader_counts.values().all(|count| *count == 1),
-        "{details:?}"
-    );
+    let all_once = ReaderCounts {
+        long_poll: 1,
+        ndjson: 1,
+        sse: 1,
+        websocket: 1,
+    };
+    assert_eq!(details.reader_counts, all_once, "{details:?}");
     let by: Vec<Technique> = details
         .readers
         .iter()
@@ -206,10 +209,7 @@ async fn readers_are_listed_with_their_technique_and_lag() {
         details.readers.is_empty().then_some(details)
     })
     .await;
-    assert!(
-        details.reader_counts.values().all(|count| *count == 0),
-        "{details:?}"
-    );
+    assert_eq!(details.reader_counts.total(), 0, "{details:?}");
     assert_eq!(
         (details.kept_bytes, details.plain_reads, details.closed),
         (7, 1, false)

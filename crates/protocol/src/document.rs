@@ -23,7 +23,7 @@ const SHOWN_CHARS: usize = 300;
 /// internally tagged enum are not checked, because serde buffers them first.
 ///
 /// # Errors
-/// The error states the path of the member and what was expected there.
+/// The error states what was expected and, with the feature `error-paths`, the path of the member.
 pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json::Error> {
     let first = json::trim(bytes).first();
     if first == Some(&b'[') {
@@ -34,13 +34,18 @@ pub fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, serde_json:
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let document =
         T::deserialize(Strict(&mut json)).and_then(|document| json.end().map(|()| document));
-    document.map_err(|error| shortened(located::<T>(bytes, error)))
+    document.map_err(|error| {
+        #[cfg(feature = "error-paths")]
+        let error = located::<T>(bytes, error);
+        shortened(error)
+    })
 }
 
 /// Prefixes the error with the path of the member: `streams[0].name: invalid type: ...`.
 ///
 /// This reads the document a second time: tracking the path costs an allocation per member, which
 /// valid documents should not pay for.
+#[cfg(feature = "error-paths")]
 fn located<'de, T: Deserialize<'de>>(
     bytes: &'de [u8],
     error: serde_json::Error,

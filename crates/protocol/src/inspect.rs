@@ -3,7 +3,6 @@
 
 use crate::{Technique, Token};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The default number of streams on a page of the list.
 pub const LIST_LIMIT: usize = 100;
@@ -161,7 +160,7 @@ pub struct StreamDetails {
     /// individually.
     pub plain_reads: usize,
     /// The current number of live readers by technique.
-    pub reader_counts: BTreeMap<Technique, usize>,
+    pub reader_counts: ReaderCounts,
     /// The first [`NAMED_MAX`] live readers, in the order in which they connected.
     pub readers: Vec<LiveReader>,
     /// The number of idempotent producers that have appended.
@@ -184,6 +183,38 @@ pub struct MessagePlace {
     pub next_offset: Token,
     /// The time of its append, in milliseconds since 1970 UTC.
     pub appended_ms: u64,
+}
+
+/// The number of live readers by technique; without polling, whose readers are not tracked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct ReaderCounts {
+    /// Readers that long-poll.
+    pub long_poll: usize,
+    /// Readers of NDJSON.
+    pub ndjson: usize,
+    /// Readers of server-sent events.
+    pub sse: usize,
+    /// Readers over WebSocket.
+    pub websocket: usize,
+}
+
+impl ReaderCounts {
+    /// The number of live readers that use `technique`.
+    pub fn of(&self, technique: Technique) -> usize {
+        match technique {
+            Technique::Poll => 0,
+            Technique::LongPoll => self.long_poll,
+            Technique::Ndjson => self.ndjson,
+            Technique::Sse => self.sse,
+            Technique::Websocket => self.websocket,
+        }
+    }
+
+    /// The number of live readers by all techniques.
+    pub fn total(&self) -> usize {
+        self.long_poll + self.ndjson + self.sse + self.websocket
+    }
 }
 
 /// A reader that uses a technique other than polling.
@@ -247,7 +278,10 @@ mod tests {
             fork_count: 0,
             forks: Vec::new(),
             plain_reads: 2,
-            reader_counts: BTreeMap::from([(Technique::LongPoll, 1)]),
+            reader_counts: ReaderCounts {
+                long_poll: 1,
+                ..Default::default()
+            },
             readers: vec![LiveReader {
                 technique: Technique::LongPoll,
                 offset: "0000000000000009".parse().unwrap(),
@@ -271,7 +305,7 @@ mod tests {
             r#""configuration":{"contentType":"text/plain","keepSeconds":60}"#,
             r#""forkedFrom":{"stream":"a","offset":"0000000000000003"}"#,
             r#""lastMessages":[{"offset":"0000000000000003","nextOffset":"0000000000000009","appendedMs":1795996800456}]"#,
-            r#""readerCounts":{"long-poll":1}"#,
+            r#""readerCounts":{"long-poll":1,"ndjson":0,"sse":0,"websocket":0}"#,
             r#""readers":[{"technique":"long-poll","offset":"0000000000000009","lagBytes":0,"seconds":1.5}]"#,
         ] {
             assert!(text.contains(part), "{part} in {text}");

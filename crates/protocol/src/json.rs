@@ -42,7 +42,7 @@ pub(crate) fn count_elements(json: &str) -> serde_json::Result<usize> {
 
 /// The content of the JSON string `json`, unescaped.
 pub(crate) fn string(json: &str) -> serde_json::Result<String> {
-    serde_json::from_str(json)
+    serde_json::from_slice(json.as_bytes())
 }
 
 /// The exact text of a JSON value.

@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures_util::future::{Either, select};
 use gloo_net::http::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
-use tailwater_protocol::{Token, headers};
+use tailwater_protocol::{Token, document, headers};
 use web_sys::{AbortController, RequestCache, RequestRedirect};
 
 use crate::api::outcome::{ApiError, ApiResponseHead};
@@ -43,7 +43,7 @@ impl ApiResponse {
     /// # Errors
     /// [`ApiError::Status`] if it is anything else.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        serde_json::from_slice(&self.body).map_err(|fault| {
+        document::read(&self.body).map_err(|fault| {
             let Self { status, url, .. } = self;
             let message =
                 format!("{url}: the response has status {status}, but an unexpected body: {fault}");

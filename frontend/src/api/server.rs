@@ -1,6 +1,7 @@
 //! The state of the server: version, uptime, memory and storage.
 
-use serde_json::Value;
+use tailwater_protocol::document;
+use tailwater_protocol::inspect::ServerDetails;
 
 use crate::numbers::whole_seconds;
 
@@ -24,19 +25,25 @@ pub struct ServerFacts {
 }
 
 impl ServerFacts {
-    /// Parses the response; `None` if a required field is missing. Takes less code than deserializing `ServerDetails`.
+    /// Parses the response; `None` if a required field is missing.
     pub fn parse(json: &str) -> Option<Self> {
-        let body: Value = serde_json::from_str(json).ok()?;
-        let store = &body["store"];
-        let number = |name: &str| store[name].as_u64();
+        let ServerDetails {
+            version,
+            uptime_seconds,
+            resident_bytes,
+            store,
+            ..
+        } = document::read(json.as_bytes()).ok()?;
         Some(Self {
-            version: body["version"].as_str()?.to_owned(),
-            uptime_seconds: whole_seconds(body["uptimeSeconds"].as_f64()?),
-            resident_bytes: body["residentBytes"].as_u64(),
-            stored_bytes: number("storedBytes"),
-            limit_bytes: number("limitBytes"),
-            free_bytes: number("freeBytes"),
-            is_full: number("freeBytes").is_some_and(|free| Some(free) <= number("reservedBytes")),
+            version,
+            uptime_seconds: whole_seconds(uptime_seconds),
+            resident_bytes,
+            stored_bytes: store.stored_bytes,
+            limit_bytes: store.limit_bytes,
+            free_bytes: store.free_bytes,
+            is_full: store
+                .free_bytes
+                .is_some_and(|free| Some(free) <= store.reserved_bytes),
         })
     }
 }
@@ -44,7 +51,7 @@ impl ServerFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tailwater_protocol::inspect::{ServerDetails, StoreDetails};
+    use tailwater_protocol::inspect::StoreDetails;
 
     #[test]
     fn details_of_the_server_are_parsed() {

@@ -2,7 +2,8 @@
 //!
 //! Source: Durable Streams protocol, section 6; docs/subscriptions.md.
 
-use serde_json::Value;
+use serde::Deserialize;
+use tailwater_protocol::document;
 use tailwater_protocol::percent::encode_path;
 
 use crate::api::request::{ApiRequest, Confirmation};
@@ -21,7 +22,7 @@ pub struct SubscriptionForm {
 }
 
 /// The state of a subscription.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SubscriptionDetails {
     /// `active`, or `failed` until the next attempt succeeds.
     pub status: String,
@@ -31,26 +32,24 @@ pub struct SubscriptionDetails {
     pub last_error: Option<String>,
     /// The time of the next attempt, in the format of RFC 3339.
     pub next_attempt_at: Option<String>,
-    /// The streams that it follows, each with the acknowledged offset.
-    pub cursors: Vec<[String; 2]>,
+    /// The streams that it follows.
+    #[serde(rename = "streams")]
+    pub cursors: Vec<SubscriptionCursor>,
+}
+
+/// The position of a subscription in a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SubscriptionCursor {
+    /// The name of the stream.
+    pub path: String,
+    /// The acknowledged offset.
+    pub acked_offset: String,
 }
 
 impl SubscriptionDetails {
-    /// Parses the response; `None` if a required field is missing. Takes less code than a derived deserializer.
+    /// Parses the response; `None` if a required field is missing.
     pub fn parse(json: &str) -> Option<Self> {
-        let body: Value = serde_json::from_str(json).ok()?;
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let cursors = body["streams"].as_array()?.iter().map(|stream| {
-            let part = |name: &str| text(&stream[name]).unwrap_or_default();
-            [part("path"), part("acked_offset")]
-        });
-        Some(Self {
-            status: text(&body["status"])?,
-            generation: body["generation"].as_u64()?,
-            last_error: text(&body["last_error"]),
-            next_attempt_at: text(&body["next_attempt_at"]),
-            cursors: cursors.collect(),
-        })
+        document::read(json.as_bytes()).ok()
     }
 }
 
@@ -137,7 +136,11 @@ mod tests {
         let details = SubscriptionDetails::parse(body).unwrap();
         assert_eq!((details.status.as_str(), details.generation), ("failed", 4));
         assert_eq!(details.last_error.as_deref(), Some("no such stream"));
-        assert_eq!(details.cursors, [["jobs/a", "0000000000000003"]]);
+        let cursor = SubscriptionCursor {
+            path: "jobs/a".to_owned(),
+            acked_offset: "0000000000000003".to_owned(),
+        };
+        assert_eq!(details.cursors, [cursor]);
         assert_eq!(SubscriptionDetails::parse("{}"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Splits received data into messages, independently of chunk boundaries.
 
 use serde::{Deserialize, Serialize};
-use tailwater_protocol::Data;
+use tailwater_protocol::{Data, document};
 
 /// Bytes after which a line of a text or binary stream is cut.
 const PIECE_BYTES_MAX: usize = 4_096;
@@ -36,7 +36,7 @@ impl MessageStamps {
         if !text.contains("\"due_us\"") {
             return None;
         }
-        serde_json::from_str(text).ok()
+        document::read(text.as_bytes()).ok()
     }
 }
 

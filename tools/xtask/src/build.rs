@@ -8,6 +8,7 @@ use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
 use crate::tools::Tools;
+use crate::wasm;
 use crate::watch;
 
 /// How the server is built.
@@ -92,10 +93,11 @@ pub(crate) fn dashboard_command(checkout: &Checkout, tools: &Tools) -> Command {
     command
 }
 
-/// Marks the build in dist/ as complete.
+/// Removes the names from the module in dist/, and marks the build there as complete.
 ///
 /// # Errors
-/// [`TaskFault::Unexpected`] when there is no page, [`TaskFault::File`] when the mark cannot be written.
+/// [`TaskFault::Unexpected`] when there is no page or its module is malformed, [`TaskFault::File`] when a file cannot be
+/// read or written.
 pub(crate) fn dashboard_done(checkout: &Checkout) -> Result<(), TaskFault> {
     let page = checkout.dist().join("index.html");
     if !page.is_file() {
@@ -104,8 +106,25 @@ pub(crate) fn dashboard_done(checkout: &Checkout) -> Result<(), TaskFault> {
             page.display()
         )));
     }
+    strip_module(&checkout.dist())?;
     let stamp = checkout.dist().join(STAMP);
     fs::write(&stamp, "").map_err(TaskFault::file(&stamp))
+}
+
+/// Removes the names from the module in `dist`.
+fn strip_module(dist: &Path) -> Result<(), TaskFault> {
+    for entry in fs::read_dir(dist).map_err(TaskFault::file(dist))? {
+        let path = entry.map_err(TaskFault::file(dist))?.path();
+        if path.extension().is_none_or(|extension| extension != "wasm") {
+            continue;
+        }
+        let module = fs::read(&path).map_err(TaskFault::file(&path))?;
+        let stripped = wasm::without_custom_sections(&module).ok_or_else(|| {
+            TaskFault::Unexpected(format!("{} is not a wasm module", path.display()))
+        })?;
+        fs::write(&path, stripped).map_err(TaskFault::file(&path))?;
+    }
+    Ok(())
 }
 
 /// Trunk in the workspace root, without network access.

@@ -7,6 +7,7 @@
 //! | `tools.rs` | the required tools: their paths and versions |
 //! | `install.rs` | installs missing tools |
 //! | `build.rs` | builds the dashboard and the server |
+//! | `wasm.rs` | removes what a built module has for debuggers |
 //! | `steps.rs` | runs named steps with times, logs and a summary |
 //! | `server.rs` | a server for tests, on a free port |
 //! | `child.rs` | child processes that end with their parent |
@@ -40,6 +41,7 @@ mod setup;
 mod steps;
 mod test;
 mod tools;
+mod wasm;
 mod watch;
 
 use std::process::ExitCode;

@@ -34,8 +34,7 @@ impl PollSchedule {
             None => first,
             Some(due) if due > now => due,
             Some(due) => {
-                let nanos = (now - due).as_nanos() % self.interval.as_nanos();
-                let late = Duration::from_nanos(u64::try_from(nanos).unwrap_or_default());
+                let late = Duration::from_nanos(nanos(now - due) % nanos(self.interval));
                 first - late
             }
         });
@@ -56,6 +55,11 @@ impl PollSchedule {
         self.interval = interval.max(INTERVAL_MIN);
         self.next = self.last_sent.map(|sent| (sent + self.interval).max(now));
     }
+}
+
+/// The nanoseconds of a duration in 64 bits, which last for centuries: a remainder in 128 bits is a kilobyte of the page.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Exponential backoff with jitter, so that many clients do not retry at the same instant.

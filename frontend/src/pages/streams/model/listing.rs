@@ -145,7 +145,7 @@ pub fn followers(details: &StreamDetails) -> Vec<Followers> {
             .iter()
             .filter(|reader| reader.technique == technique)
             .map(|reader| reader.lag_bytes);
-        let count = details.reader_counts.get(&technique).copied().unwrap_or(0);
+        let count = details.reader_counts.of(technique);
         Followers {
             technique,
             count,

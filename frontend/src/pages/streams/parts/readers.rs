@@ -94,10 +94,7 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let more = Signal::derive(move || {
         let more = details.with(|details| {
             details.as_ref().map_or(0, |it| {
-                it.reader_counts
-                    .values()
-                    .sum::<usize>()
-                    .saturating_sub(it.readers.len())
+                it.reader_counts.total().saturating_sub(it.readers.len())
             })
         });
         if more > 0 {

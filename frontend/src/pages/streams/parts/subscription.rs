@@ -181,8 +181,8 @@ fn ShownSubscription(shown: RwSignal<String>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let body = move || {
         let details = shown.with(|json| SubscriptionDetails::parse(json))?;
-        let rows = details.cursors.clone().into_iter().map(|[path, offset]| {
-            view! { <tr><th scope="row">{path}</th><td class="offset">{offset}</td></tr> }
+        let rows = details.cursors.clone().into_iter().map(|cursor| {
+            view! { <tr><th scope="row">{cursor.path}</th><td class="offset">{cursor.acked_offset}</td></tr> }
         });
         let rows = rows.collect_any();
         let shown = view! {
