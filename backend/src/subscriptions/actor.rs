@@ -117,7 +117,7 @@ pub(super) fn spawn(
         entry: Arc::clone(&entry),
         state,
         outcome: None,
-        paused_until: None,
+        store_retry_at: None,
         delivery: None,
     };
     shared.runtime.spawn(actor.run(inbox));
@@ -131,7 +131,7 @@ struct Actor {
     /// Outcome of an attempt, until it is stored.
     outcome: Option<(WakeKey, AttemptOutcome)>,
     /// No change is made on a timer before then: the store refused the last one.
-    paused_until: Option<Moment>,
+    store_retry_at: Option<Moment>,
     /// The webhook request in progress.
     delivery: Option<TaskGuard>,
 }
@@ -155,12 +155,14 @@ impl Actor {
         loop {
             self.refresh_streams();
             let now = self.shared.now();
-            let paused_until = self.paused_until.filter(|paused_until| *paused_until > now);
-            if paused_until.is_none() && (self.outcome.is_some() || self.state.is_due(now)) {
+            let store_retry_at = self
+                .store_retry_at
+                .filter(|store_retry_at| *store_retry_at > now);
+            if store_retry_at.is_none() && (self.outcome.is_some() || self.state.is_due(now)) {
                 self.apply_change(None).await;
                 continue;
             }
-            let next = paused_until
+            let next = store_retry_at
                 .or_else(|| self.state.deadline())
                 .map_or(IDLE_SLEEP, |at| at.since(now));
             let command = tokio::select! {
@@ -185,8 +187,8 @@ impl Actor {
                     self.refresh_streams();
                     let now = self.shared.now();
                     if self
-                        .paused_until
-                        .is_none_or(|paused_until| paused_until <= now)
+                        .store_retry_at
+                        .is_none_or(|store_retry_at| store_retry_at <= now)
                         && self.state.is_due(now)
                     {
                         self.apply_change(None).await;
@@ -230,7 +232,7 @@ impl Actor {
             Ok(()) => {
                 self.log_transition(&next);
                 self.state = next;
-                (self.outcome, self.paused_until) = (None, None);
+                (self.outcome, self.store_retry_at) = (None, None);
                 if let Some(attempt) = attempt {
                     self.begin_attempt(attempt);
                 }
@@ -239,13 +241,13 @@ impl Actor {
                 }
             }
             Err(reason) => {
-                if self.paused_until.is_none() {
+                if self.store_retry_at.is_none() {
                     tracing::warn!(
                         "subscription `{}`: the store refused a change: {reason}",
                         self.entry.id
                     );
                 }
-                self.paused_until = Some(now.after(STORE_PAUSE));
+                self.store_retry_at = Some(now.after(STORE_PAUSE));
                 if let Some(then) = then {
                     then(Err(reason));
                 }
