@@ -11,7 +11,9 @@
 //!   '-------- done, released, or lease expired --------------------------'------------------'
 //! ```
 //!
-//! A webhook's lease begins with its wake, a pull-wake's with its claim.
+//! A webhook's lease begins with its wake, a pull-wake's with its claim. While a subscription is
+//! paused, no wake begins, is attempted or claimed; one that is leased goes on as far as its worker
+//! takes it, and any other ends.
 //!
 //! Source: Durable Streams protocol, section 7.
 
@@ -81,6 +83,7 @@ pub struct SubscriptionState {
     pub(super) generation: u64,
     pub(super) wake: Option<Wake>,
     pub(super) retry: Option<Retry>,
+    pub(super) is_paused: bool,
     revision: u64,
 }
 
@@ -94,6 +97,7 @@ impl SubscriptionState {
             generation: 0,
             wake: None,
             retry: None,
+            is_paused: false,
             revision: 0,
         }
     }
@@ -116,6 +120,16 @@ impl SubscriptionState {
         })
     }
 
+    /// Whether it is paused: it delivers nothing and gives no lease.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Whether pending work causes another wake when this one has ended.
+    pub fn wakes_again(&self) -> bool {
+        self.is_pending() && !self.is_paused
+    }
+
     /// The retry state, if the last attempt failed.
     pub fn retry(&self) -> Option<&Retry> {
         self.retry.as_ref()
@@ -123,7 +137,7 @@ impl SubscriptionState {
 
     /// Whether [`SubscriptionState::settle`] would do something at `now`.
     pub fn is_due(&self, now: Moment) -> bool {
-        let may_try = self.retry.as_ref().is_none_or(|retry| retry.at <= now);
+        let may_try = !self.is_paused && self.retry.as_ref().is_none_or(|retry| retry.at <= now);
         match &self.wake {
             None => may_try && self.is_pending(),
             Some(Wake {
@@ -139,7 +153,12 @@ impl SubscriptionState {
 
     /// When [`SubscriptionState::settle`] next has something to do without other input.
     pub fn deadline(&self) -> Option<Moment> {
-        let retry = || self.retry.as_ref().map(|retry| retry.at);
+        let retry = || {
+            self.retry
+                .as_ref()
+                .filter(|_| !self.is_paused)
+                .map(|retry| retry.at)
+        };
         match &self.wake {
             None => retry().filter(|_| self.is_pending()),
             Some(wake) => {
@@ -161,7 +180,7 @@ impl SubscriptionState {
             self.end_wake();
             self.retry = None;
         }
-        if self.retry.as_ref().is_some_and(|retry| retry.at > now) {
+        if self.is_paused || self.retry.as_ref().is_some_and(|retry| retry.at > now) {
             return None;
         }
         if self.wake.is_none() && is_pending {
@@ -223,7 +242,13 @@ impl SubscriptionState {
                 wake.step = WakeStage::Due;
                 self.note_failure(reason, jitter_permille, now);
             }
-            (AttemptOutcome::Accepted | AttemptOutcome::Failed { .. }, _) => {}
+            (AttemptOutcome::NotSent, Some(wake)) if wake.step == WakeStage::InProgress => {
+                wake.step = WakeStage::Due;
+            }
+            (
+                AttemptOutcome::Accepted | AttemptOutcome::Failed { .. } | AttemptOutcome::NotSent,
+                _,
+            ) => {}
         }
     }
 
@@ -234,12 +259,34 @@ impl SubscriptionState {
         }
     }
 
+    /// Pauses deliveries and claims. A lease remains valid; a wake without one ends, so that pending
+    /// work causes another when the pause ends.
+    pub fn pause(&mut self) {
+        if self.is_paused {
+            return;
+        }
+        self.is_paused = true;
+        self.wake = self.wake.take().filter(|wake| wake.lease.is_some());
+        self.revision += 1;
+    }
+
+    /// Ends a pause; pending work is due at once, whatever the pause after a failure.
+    pub fn resume(&mut self, now: Moment) {
+        if !self.is_paused {
+            return;
+        }
+        self.is_paused = false;
+        self.retry_now(now);
+        self.revision += 1;
+    }
+
     /// Gives the lease to a worker; returns the wake.
     ///
     /// - `new_id`: the wake's id, if none is in progress.
     ///
     /// # Errors
-    /// [`SubscriptionFault::Claimed`], [`SubscriptionFault::NothingPending`].
+    /// [`SubscriptionFault::Paused`], [`SubscriptionFault::Claimed`],
+    /// [`SubscriptionFault::NothingPending`].
     pub fn claim(
         &mut self,
         worker: &str,
@@ -247,6 +294,9 @@ impl SubscriptionState {
         new_id: String,
     ) -> Result<WakeKey, SubscriptionFault> {
         self.expire(now);
+        if self.is_paused {
+            return Err(SubscriptionFault::Paused);
+        }
         if let Some(lease) = self.wake.as_ref().and_then(|wake| wake.lease.as_ref()) {
             let holder = lease.holder.clone().unwrap_or_default();
             return Err(SubscriptionFault::Claimed {

@@ -76,6 +76,9 @@ pub enum AttemptOutcome {
     Done(Vec<StreamInfo>),
     /// The wake was accepted.
     Accepted,
+    /// Nothing was sent, because the subscription was paused meanwhile; it is repeated at once when
+    /// the pause ends.
+    NotSent,
     /// The attempt failed; it is repeated after a pause.
     Failed {
         /// The reason, for people.
