@@ -1,4 +1,4 @@
-//! Subscriptions: the requests that create, show and delete one, and its state.
+//! Subscriptions: the requests that list them, and that create, show, pause, resume and delete one; their state.
 //!
 //! Source: Durable Streams protocol, section 6; docs/subscriptions.md.
 
@@ -6,6 +6,9 @@ use serde_json::Value;
 use tailwater_protocol::percent::encode_path;
 
 use crate::api::request::{ApiRequest, Confirmation};
+
+/// The path of the list.
+const SUBSCRIPTIONS: &str = "/v1/stream/__ds/subscriptions";
 
 /// The form for a subscription, as the user fills it in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,13 +26,17 @@ pub struct SubscriptionForm {
 /// The state of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionDetails {
+    /// Its id.
+    pub id: String,
+    /// Whether it is paused.
+    pub is_paused: bool,
     /// `active`, or `failed` until the next attempt succeeds.
     pub status: String,
     /// Incremented with every wake.
     pub generation: u64,
     /// The error of the last attempt.
     pub last_error: Option<String>,
-    /// The time of the next attempt, in the format of RFC 3339.
+    /// The time of the next attempt, in the format of RFC 3339; absent while it is paused.
     pub next_attempt_at: Option<String>,
     /// The streams that it follows, each with the acknowledged offset.
     pub cursors: Vec<[String; 2]>,
@@ -45,6 +52,8 @@ impl SubscriptionDetails {
             [part("path"), part("acked_offset")]
         });
         Some(Self {
+            id: text(&body["id"])?,
+            is_paused: body["paused"] == true,
             status: text(&body["status"])?,
             generation: body["generation"].as_u64()?,
             last_error: text(&body["last_error"]),
@@ -54,6 +63,83 @@ impl SubscriptionDetails {
     }
 }
 
+/// The first page of the list of subscriptions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionPage {
+    /// Its subscriptions.
+    pub rows: Vec<SubscriptionRow>,
+    /// The number of all subscriptions.
+    pub total: u64,
+}
+
+/// A subscription in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionRow {
+    /// Its id.
+    pub id: String,
+    /// `webhook` or `pull-wake`.
+    pub kind: String,
+    /// The pattern of the streams that it follows, if it has one.
+    pub pattern: Option<String>,
+    /// The number of streams that it follows.
+    pub stream_count: u64,
+    /// The number of those with messages that are not acknowledged.
+    pub pending_count: u64,
+    /// Whether it is paused.
+    pub is_paused: bool,
+    /// `active`, or `failed` until the next attempt succeeds.
+    pub status: String,
+    /// The error of the last attempt; empty if it succeeded.
+    pub last_error: String,
+}
+
+impl SubscriptionPage {
+    /// The request of the list.
+    pub fn request() -> ApiRequest {
+        ApiRequest::new("GET", SUBSCRIPTIONS.to_owned())
+    }
+
+    /// Parses the response; `None` if a required field is missing.
+    pub fn parse(json: &str) -> Option<Self> {
+        let body: Value = serde_json::from_str(json).ok()?;
+        let rows = body["subscriptions"].as_array()?.iter().map(|row| {
+            let text = |name: &str| row[name].as_str().map(str::to_owned);
+            let number = |name: &str| row[name].as_u64().unwrap_or_default();
+            SubscriptionRow {
+                id: text("id").unwrap_or_default(),
+                kind: text("type").unwrap_or_default(),
+                pattern: text("pattern"),
+                stream_count: number("stream_count"),
+                pending_count: number("pending_count"),
+                is_paused: row["paused"] == true,
+                status: text("status").unwrap_or_default(),
+                last_error: text("last_error").unwrap_or_default(),
+            }
+        });
+        Some(Self {
+            rows: rows.collect(),
+            total: body["total"].as_u64()?,
+        })
+    }
+}
+
+impl SubscriptionDetails {
+    /// The request that pauses the subscription, or resumes it if it is paused.
+    pub fn pause_or_resume(&self) -> ApiRequest {
+        let action = if self.is_paused { "resume" } else { "pause" };
+        let path = format!("{}/{action}", path(&self.id));
+        ApiRequest {
+            confirmation: Confirmation::NoContent,
+            ..ApiRequest::new("POST", path)
+        }
+    }
+}
+
+/// The path of a subscription.
+fn path(id: &str) -> String {
+    format!("{SUBSCRIPTIONS}/{}", encode_path(id).replace('/', "%2F"))
+}
+
 impl SubscriptionForm {
     /// Whether the required id is filled in.
     pub fn has_id(&self) -> bool {
@@ -61,8 +147,7 @@ impl SubscriptionForm {
     }
 
     fn request(&self, method: &'static str) -> ApiRequest {
-        let id = encode_path(self.id.trim()).replace('/', "%2F");
-        ApiRequest::new(method, format!("/v1/stream/__ds/subscriptions/{id}"))
+        ApiRequest::new(method, path(self.id.trim()))
     }
 
     /// The request that reads the subscription.
@@ -136,8 +221,42 @@ mod tests {
             "description":null,"generation":4,"next_attempt_at":"2026-01-01T00:00:01Z","last_error":"no such stream"}"#;
         let details = SubscriptionDetails::parse(body).unwrap();
         assert_eq!((details.status.as_str(), details.generation), ("failed", 4));
+        assert_eq!(
+            details.pause_or_resume().curl("O"),
+            "curl -X POST O/v1/stream/__ds/subscriptions/jobs/pause"
+        );
+        let paused = body.replace("\"id\":\"jobs\"", "\"id\":\"a b\",\"paused\":true");
+        let paused = SubscriptionDetails::parse(&paused).unwrap();
+        assert_eq!(
+            paused.pause_or_resume().curl("O"),
+            "curl -X POST O/v1/stream/__ds/subscriptions/a%20b/resume"
+        );
         assert_eq!(details.last_error.as_deref(), Some("no such stream"));
         assert_eq!(details.cursors, [["jobs/a", "0000000000000003"]]);
         assert_eq!(SubscriptionDetails::parse("{}"), None);
+    }
+
+    #[test]
+    fn the_list_of_subscriptions_is_parsed() {
+        let body = r#"{"subscriptions":[
+            {"id":"a b","type":"webhook","pattern":null,"stream_count":3,"pending_count":1,"status":"failed",
+             "paused":true,"last_error":"503"},
+            {"id":"jobs","type":"pull-wake","pattern":"jobs/**","stream_count":0,"pending_count":0,
+             "status":"active","paused":false}],"after":"jobs","total":7}"#;
+        let page = SubscriptionPage::parse(body).unwrap();
+        assert_eq!((page.rows.len(), page.total), (2, 7));
+        let [first, second] = &page.rows[..] else {
+            panic!("{page:?}")
+        };
+        assert_eq!((&*first.kind, &first.pattern), ("webhook", &None));
+        assert_eq!((first.stream_count, first.pending_count), (3, 1));
+        assert_eq!((first.is_paused, &*first.last_error), (true, "503"));
+        assert_eq!(second.pattern.as_deref(), Some("jobs/**"));
+        assert_eq!((second.is_paused, &*second.last_error), (false, ""));
+        assert_eq!(SubscriptionPage::parse("{}"), None);
+        assert_eq!(
+            SubscriptionPage::request().curl("O"),
+            "curl O/v1/stream/__ds/subscriptions"
+        );
     }
 }
