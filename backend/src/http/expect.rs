@@ -62,7 +62,7 @@ fn handler_refusal(
     );
     let decided = match path.strip_prefix(STREAM_PREFIX) {
         Some(rest) if subscriptions::is_reserved(rest) => {
-            return subscriptions::handler_refusal(method, path, map);
+            return subscriptions::handler_refusal(method, path, query, map);
         }
         Some(path) => api::check_head(
             app,

@@ -273,7 +273,11 @@ fn parse_last(query: &str) -> Result<usize, Refusal> {
     parse_count("last", last, 0, 0..=LAST_MAX)
 }
 
-fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
+/// Parses the query of a list.
+///
+/// # Errors
+/// [`Refusal::Query`].
+pub(super) fn parse_query(query: &str) -> Result<ListQuery, Refusal> {
     let names = ["prefix", "search", "exclude", "sort", "after", "limit"];
     let [prefix, search, exclude, sort, after, limit] = parameters(query, names)?;
     let limit = parse_count("limit", limit, LIST_LIMIT, 1..=LIST_LIMIT_MAX)?;

@@ -41,9 +41,10 @@ pub(super) fn configure(service: &mut web::ServiceConfig) {
 pub(super) fn handler_refusal(
     method: &Method,
     path: &str,
+    query: &str,
     map: &ActixHeaders<'_>,
 ) -> Option<HttpResponse> {
-    SubscriptionRoute::of(method, path, map)
+    SubscriptionRoute::of(method, path, query, map)
         .err()
         .map(|refusal| refusal.error_response())
 }
@@ -56,10 +57,14 @@ async fn handle(
     let (id, task) = match SubscriptionRoute::of(
         request.method(),
         app.local_path(request.uri().path()),
+        request.query_string(),
         &ActixHeaders(request.headers()),
     ) {
         Ok(SubscriptionRoute::Methods(methods)) => return Ok(methods.answer()),
         Ok(SubscriptionRoute::Keys) => return Ok(jwks(&app)),
+        Ok(SubscriptionRoute::List(query)) => {
+            return Ok(no_store(HttpResponse::Ok()).json(app.subscriptions.list(&query).await?));
+        }
         Ok(SubscriptionRoute::Subscription(id, task)) => (id, task),
         Err(refusal) => {
             discard_body(&request, payload, &app).await;
@@ -84,6 +89,11 @@ async fn handle(
             .await
             .map(|()| no_content())
             .map_err(Into::into),
+        SubscriptionTask::SetPaused(is_paused) => {
+            discard_body(&request, payload, &app).await;
+            app.subscriptions.set_paused(&id, is_paused).await?;
+            Ok(no_content())
+        }
         SubscriptionTask::Claim => claim(&request, payload, &app, &id).await,
         SubscriptionTask::Report(way, token) => {
             report(&request, payload, &app, &id, way, &token).await

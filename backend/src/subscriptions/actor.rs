@@ -45,6 +45,8 @@ pub(super) enum SubscriptionCommand {
         /// Whether it may link or unlink streams.
         relinks: bool,
     },
+    /// Read the state as it is stored.
+    Read(Box<dyn FnOnce(&SubscriptionState) + Send>),
     /// An attempt has ended.
     Attempted(WakeKey, AttemptOutcome),
     /// Delete the subscription.
@@ -61,6 +63,8 @@ pub(super) struct SubscriptionEntry {
     /// Streams whose state has to be read again.
     dirty: Mutex<HashSet<StreamName>>,
     changed: Notify,
+    /// Whether the stored state is paused; asked right before something is sent.
+    is_paused: AtomicBool,
     commands: mpsc::Sender<SubscriptionCommand>,
     has_warned: AtomicBool,
 }
@@ -93,6 +97,14 @@ impl SubscriptionEntry {
     ) -> Result<(), mpsc::error::TrySendError<SubscriptionCommand>> {
         self.commands.try_send(command)
     }
+
+    /// Sends a command once the queue has room; returns it when the task has ended.
+    pub(super) async fn send_waiting(
+        &self,
+        command: SubscriptionCommand,
+    ) -> Result<(), mpsc::error::SendError<SubscriptionCommand>> {
+        self.commands.send(command).await
+    }
 }
 
 /// Starts the task of a subscription. It ends by a command, or with the server.
@@ -109,6 +121,7 @@ pub(super) fn spawn(
         explicit: RwLock::default(),
         dirty: Mutex::default(),
         changed: Notify::new(),
+        is_paused: AtomicBool::new(state.is_paused()),
         commands,
         has_warned: AtomicBool::new(false),
     });
@@ -117,7 +130,7 @@ pub(super) fn spawn(
         entry: Arc::clone(&entry),
         state,
         outcome: None,
-        paused_until: None,
+        store_retry_at: None,
         delivery: None,
     };
     shared.runtime.spawn(actor.run(inbox));
@@ -131,7 +144,7 @@ struct Actor {
     /// Outcome of an attempt, until it is stored.
     outcome: Option<(WakeKey, AttemptOutcome)>,
     /// No change is made on a timer before then: the store refused the last one.
-    paused_until: Option<Moment>,
+    store_retry_at: Option<Moment>,
     /// The webhook request in progress.
     delivery: Option<TaskGuard>,
 }
@@ -155,12 +168,14 @@ impl Actor {
         loop {
             self.refresh_streams();
             let now = self.shared.now();
-            let paused_until = self.paused_until.filter(|paused_until| *paused_until > now);
-            if paused_until.is_none() && (self.outcome.is_some() || self.state.is_due(now)) {
+            let store_retry_at = self
+                .store_retry_at
+                .filter(|store_retry_at| *store_retry_at > now);
+            if store_retry_at.is_none() && (self.outcome.is_some() || self.state.is_due(now)) {
                 self.apply_change(None).await;
                 continue;
             }
-            let next = paused_until
+            let next = store_retry_at
                 .or_else(|| self.state.deadline())
                 .map_or(IDLE_SLEEP, |at| at.since(now));
             let command = tokio::select! {
@@ -185,8 +200,8 @@ impl Actor {
                     self.refresh_streams();
                     let now = self.shared.now();
                     if self
-                        .paused_until
-                        .is_none_or(|paused_until| paused_until <= now)
+                        .store_retry_at
+                        .is_none_or(|store_retry_at| store_retry_at <= now)
                         && self.state.is_due(now)
                     {
                         self.apply_change(None).await;
@@ -195,6 +210,10 @@ impl Actor {
                     if relinks {
                         self.relink();
                     }
+                }
+                Some(SubscriptionCommand::Read(read)) => {
+                    self.refresh_streams();
+                    read(&self.state);
                 }
                 Some(SubscriptionCommand::End(reply)) => {
                     let deleted = self.shared.persist(&self.entry.id, None).await;
@@ -230,7 +249,10 @@ impl Actor {
             Ok(()) => {
                 self.log_transition(&next);
                 self.state = next;
-                (self.outcome, self.paused_until) = (None, None);
+                self.entry
+                    .is_paused
+                    .store(self.state.is_paused(), Ordering::Release);
+                (self.outcome, self.store_retry_at) = (None, None);
                 if let Some(attempt) = attempt {
                     self.begin_attempt(attempt);
                 }
@@ -239,13 +261,13 @@ impl Actor {
                 }
             }
             Err(reason) => {
-                if self.paused_until.is_none() {
+                if self.store_retry_at.is_none() {
                     tracing::warn!(
                         "subscription `{}`: the store refused a change: {reason}",
                         self.entry.id
                     );
                 }
-                self.paused_until = Some(now.after(STORE_PAUSE));
+                self.store_retry_at = Some(now.after(STORE_PAUSE));
                 if let Some(then) = then {
                     then(Err(reason));
                 }
@@ -353,8 +375,7 @@ impl Actor {
             });
             // The task has ended when the subscription was deleted or the server stops.
             let _ended = entry
-                .commands
-                .send(SubscriptionCommand::Attempted(key, outcome))
+                .send_waiting(SubscriptionCommand::Attempted(key, outcome))
                 .await;
         }
     }
@@ -389,24 +410,24 @@ async fn post(
             .acquire()
             .await
             .map_err(|fault| fault.to_string())?;
+        if entry.is_paused.load(Ordering::Acquire) {
+            return Ok(AttemptOutcome::NotSent);
+        }
         let signature = shared.keys.sign(&body, shared.now());
-        shared
-            .webhooks
-            .post(WebhookRequest {
-                url: url.to_owned(),
-                body: Bytes::from(body),
-                signature,
-                within,
-            })
-            .await
+        let request = WebhookRequest {
+            url: url.to_owned(),
+            body: Bytes::from(body),
+            signature,
+            within,
+        };
+        Ok(match shared.webhooks.post(request).await? {
+            Receipt::Done => AttemptOutcome::Done(attempt.streams),
+            Receipt::Accepted => AttemptOutcome::Accepted,
+        })
     };
-    let receipt = timeout(within, posting)
+    timeout(within, posting)
         .await
-        .map_err(|_| format!("no response within {within:?}"))??;
-    Ok(match receipt {
-        Receipt::Done => AttemptOutcome::Done(attempt.streams),
-        Receipt::Accepted => AttemptOutcome::Accepted,
-    })
+        .map_err(|_| format!("no response within {within:?}"))?
 }
 
 /// Appends a wake to its wake stream.
@@ -418,6 +439,9 @@ async fn announce(
 ) -> Result<AttemptOutcome, String> {
     let missing = || format!("the wake stream `{name}` does not exist: create it");
     let log = shared.streams.find(name).ok_or_else(missing)?;
+    if entry.is_paused.load(Ordering::Acquire) {
+        return Ok(AttemptOutcome::NotSent);
+    }
     let event = wire::wake_event(
         &entry.id,
         attempt.key.generation,

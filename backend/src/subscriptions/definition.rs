@@ -6,6 +6,7 @@ use super::target::{self, WebhookUrlError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
@@ -46,6 +47,12 @@ impl SubscriptionId {
 
     /// The id as text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for SubscriptionId {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

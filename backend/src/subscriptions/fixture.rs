@@ -177,6 +177,7 @@ pub(super) struct SubscriptionFixture {
     stop: watch::Sender<bool>,
     calls: mpsc::UnboundedReceiver<(WebhookRequest, Answering)>,
     wall: WallClock,
+    limits: SubscriptionLimits,
 }
 
 pub(super) fn limits() -> SubscriptionLimits {
@@ -200,25 +201,39 @@ pub(super) fn name(text: &str) -> StreamName {
 
 impl SubscriptionFixture {
     pub(super) fn new() -> Self {
+        Self::with(limits())
+    }
+
+    pub(super) fn with(limits: SubscriptionLimits) -> Self {
         let streams = MemoryStore::new(1 << 20);
         let store = Arc::new(TestNoteStore {
             streams,
             notes: Mutex::default(),
             note_policy: Mutex::default(),
         });
-        Self::open(store, Recovery::default(), WallClock::tokio())
+        Self::open(store, Recovery::default(), WallClock::tokio(), limits)
     }
 
-    fn open(store: Arc<TestNoteStore>, mut recovery: Recovery, wall: WallClock) -> Self {
+    fn open(
+        store: Arc<TestNoteStore>,
+        mut recovery: Recovery,
+        wall: WallClock,
+        limits: SubscriptionLimits,
+    ) -> Self {
         let dyn_store = Arc::clone(&store) as Arc<dyn Store>;
         let streams = Arc::new(Streams::open_with(dyn_store, &mut recovery, 100, wall));
         let (stop, stopping) = watch::channel(false);
         let (webhooks, calls) = mpsc::unbounded_channel();
         let webhooks = Arc::new(TestTransport(webhooks));
         let notes = store.notes.lock().unwrap().clone();
-        let subscriptions =
-            Subscriptions::open(Arc::clone(&streams), &notes, limits(), webhooks, stopping)
-                .expect("readable notes");
+        let subscriptions = Subscriptions::open(
+            Arc::clone(&streams),
+            &notes,
+            limits.clone(),
+            webhooks,
+            stopping,
+        )
+        .expect("readable notes");
         Self {
             store,
             streams,
@@ -226,6 +241,7 @@ impl SubscriptionFixture {
             stop,
             calls,
             wall,
+            limits,
         }
     }
 
@@ -257,6 +273,7 @@ impl SubscriptionFixture {
                 ..Recovery::default()
             },
             self.wall,
+            self.limits,
         )
     }
 

@@ -14,6 +14,7 @@ pub mod definition;
 #[cfg(test)]
 mod fixture;
 pub mod glob;
+mod list;
 pub mod note;
 mod requests;
 pub mod signing;

@@ -42,6 +42,8 @@ struct StoredSubscription {
     links: BTreeMap<String, LinkNote>,
     wake: Option<WakeNote>,
     retry: Option<RetryNote>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    paused: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -128,6 +130,7 @@ pub fn write(record: &SubscriptionRecord, state: &SubscriptionState) -> Vec<u8> 
             next_attempt_at_ms: retry.at.0,
             reason: retry.reason.clone(),
         }),
+        paused: state.is_paused,
     };
     // Strings, numbers and maps with text keys can always be serialized.
     serde_json::to_vec(&note).unwrap_or_default()
@@ -178,7 +181,7 @@ pub fn read(bytes: &[u8]) -> Result<(SubscriptionRecord, SubscriptionState), Not
         ));
     }
     let mut state = SubscriptionState::new(definition.way(), definition.lease_ttl);
-    state.generation = note.generation;
+    (state.generation, state.is_paused) = (note.generation, note.paused);
     for (text, link) in note.links {
         let link = restore_link(&link)?;
         state.links.insert(name(&text)?, link);

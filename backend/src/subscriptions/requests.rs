@@ -245,6 +245,23 @@ impl Subscriptions {
         .await
     }
 
+    /// Pauses a subscription, or ends its pause; succeeds if it is in that state already.
+    ///
+    /// # Errors
+    /// [`Refused::NotFound`], [`Refused::Store`].
+    pub async fn set_paused(&self, id: &SubscriptionId, is_paused: bool) -> Result<(), Refused> {
+        let entry = self.existing(id)?;
+        self.change(&entry, false, move |state, now| {
+            if is_paused {
+                state.pause();
+            } else {
+                state.resume(now);
+            }
+            Ok(|_: &SubscriptionState| ())
+        })
+        .await
+    }
+
     /// Gives the lease of a pull-wake subscription to a worker.
     ///
     /// # Errors
@@ -297,7 +314,7 @@ impl Subscriptions {
         let WorkerReport { key, acks, done } = self.authorised(id, token, report)?;
         self.change(&entry, false, move |state, now| {
             state.ack(&key, &acks, done, now)?;
-            Ok(move |state: &SubscriptionState| done && state.is_pending())
+            Ok(move |state: &SubscriptionState| done && state.wakes_again())
         })
         .await
     }

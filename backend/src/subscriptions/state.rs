@@ -11,7 +11,9 @@
 //!   '-------- done, released, or lease expired --------------------------'------------------'
 //! ```
 //!
-//! A webhook's lease begins with its wake, a pull-wake's with its claim.
+//! A webhook's lease begins with its wake, a pull-wake's with its claim. While a subscription is
+//! paused, no wake begins, is attempted or claimed; one that is leased goes on as far as its worker
+//! takes it, and any other ends.
 //!
 //! Source: Durable Streams protocol, section 7.
 
@@ -19,9 +21,11 @@ mod fault;
 mod links;
 #[cfg(test)]
 mod tests;
+mod wake;
 
 pub use fault::SubscriptionFault;
 pub use links::{Link, StreamInfo, StreamSnapshot};
+pub use wake::{Attempt, AttemptOutcome, Lease, Retry, Wake, WakeKey, WakeStage};
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -70,88 +74,6 @@ impl DeliveryWay {
     }
 }
 
-/// Identifies one wake: requests about any other are fenced.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WakeKey {
-    /// Increases with every wake of a subscription.
-    pub generation: u64,
-    /// Unique.
-    pub wake_id: String,
-}
-
-/// A wake in progress.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wake {
-    /// Its id, unique besides the generation.
-    pub id: String,
-    /// The first stream with pending data.
-    pub stream: StreamName,
-    /// The lease, if there is one.
-    pub lease: Option<Lease>,
-    /// The progress of its delivery.
-    pub step: WakeStage,
-}
-
-/// Progress of a wake's delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WakeStage {
-    /// To be delivered, now or after the pause that follows a failure.
-    Due,
-    /// Being delivered.
-    InProgress,
-    /// The webhook accepted it, or the event is on the wake stream.
-    Delivered,
-}
-
-/// The exclusive right of a worker to process a wake.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// The worker's name; webhooks have none.
-    pub holder: Option<String>,
-    /// When it expires.
-    pub until: Moment,
-}
-
-/// State after failed attempts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Retry {
-    /// Consecutive failures, at least 1.
-    pub failures: u32,
-    /// The moment of the next attempt.
-    pub at: Moment,
-    /// The last failure's reason.
-    pub reason: String,
-}
-
-/// A wake to be delivered, with the linked streams at its moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attempt {
-    /// The wake.
-    pub key: WakeKey,
-    /// The first stream with pending data.
-    pub stream: StreamName,
-    /// The linked streams.
-    pub streams: Vec<StreamInfo>,
-    /// When the lease expires: a later response is ignored.
-    pub until: Option<Moment>,
-}
-
-/// Outcome of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AttemptOutcome {
-    /// The wake was accepted, and these streams are processed up to their tails.
-    Done(Vec<StreamInfo>),
-    /// The wake was accepted.
-    Accepted,
-    /// The attempt failed; it is repeated after a pause.
-    Failed {
-        /// The reason, for people.
-        reason: String,
-        /// Random change of the pause, in thousandths; at most [`JITTER_PERMILLE`] either way.
-        jitter_permille: i32,
-    },
-}
-
 /// One subscription's cursors, wakes and leases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionState {
@@ -161,6 +83,7 @@ pub struct SubscriptionState {
     pub(super) generation: u64,
     pub(super) wake: Option<Wake>,
     pub(super) retry: Option<Retry>,
+    pub(super) is_paused: bool,
     revision: u64,
 }
 
@@ -174,6 +97,7 @@ impl SubscriptionState {
             generation: 0,
             wake: None,
             retry: None,
+            is_paused: false,
             revision: 0,
         }
     }
@@ -196,6 +120,16 @@ impl SubscriptionState {
         })
     }
 
+    /// Whether it is paused: it delivers nothing and gives no lease.
+    pub fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Whether pending work causes another wake when this one has ended.
+    pub fn wakes_again(&self) -> bool {
+        self.is_pending() && !self.is_paused
+    }
+
     /// The retry state, if the last attempt failed.
     pub fn retry(&self) -> Option<&Retry> {
         self.retry.as_ref()
@@ -203,7 +137,7 @@ impl SubscriptionState {
 
     /// Whether [`SubscriptionState::settle`] would do something at `now`.
     pub fn is_due(&self, now: Moment) -> bool {
-        let may_try = self.retry.as_ref().is_none_or(|retry| retry.at <= now);
+        let may_try = !self.is_paused && self.retry.as_ref().is_none_or(|retry| retry.at <= now);
         match &self.wake {
             None => may_try && self.is_pending(),
             Some(Wake {
@@ -219,7 +153,12 @@ impl SubscriptionState {
 
     /// When [`SubscriptionState::settle`] next has something to do without other input.
     pub fn deadline(&self) -> Option<Moment> {
-        let retry = || self.retry.as_ref().map(|retry| retry.at);
+        let retry = || {
+            self.retry
+                .as_ref()
+                .filter(|_| !self.is_paused)
+                .map(|retry| retry.at)
+        };
         match &self.wake {
             None => retry().filter(|_| self.is_pending()),
             Some(wake) => {
@@ -241,7 +180,7 @@ impl SubscriptionState {
             self.end_wake();
             self.retry = None;
         }
-        if self.retry.as_ref().is_some_and(|retry| retry.at > now) {
+        if self.is_paused || self.retry.as_ref().is_some_and(|retry| retry.at > now) {
             return None;
         }
         if self.wake.is_none() && is_pending {
@@ -303,7 +242,13 @@ impl SubscriptionState {
                 wake.step = WakeStage::Due;
                 self.note_failure(reason, jitter_permille, now);
             }
-            (AttemptOutcome::Accepted | AttemptOutcome::Failed { .. }, _) => {}
+            (AttemptOutcome::NotSent, Some(wake)) if wake.step == WakeStage::InProgress => {
+                wake.step = WakeStage::Due;
+            }
+            (
+                AttemptOutcome::Accepted | AttemptOutcome::Failed { .. } | AttemptOutcome::NotSent,
+                _,
+            ) => {}
         }
     }
 
@@ -314,12 +259,34 @@ impl SubscriptionState {
         }
     }
 
+    /// Pauses deliveries and claims. A lease remains valid; a wake without one ends, so that pending
+    /// work causes another when the pause ends.
+    pub fn pause(&mut self) {
+        if self.is_paused {
+            return;
+        }
+        self.is_paused = true;
+        self.wake = self.wake.take().filter(|wake| wake.lease.is_some());
+        self.revision += 1;
+    }
+
+    /// Ends a pause; pending work is due at once, whatever the pause after a failure.
+    pub fn resume(&mut self, now: Moment) {
+        if !self.is_paused {
+            return;
+        }
+        self.is_paused = false;
+        self.retry_now(now);
+        self.revision += 1;
+    }
+
     /// Gives the lease to a worker; returns the wake.
     ///
     /// - `new_id`: the wake's id, if none is in progress.
     ///
     /// # Errors
-    /// [`SubscriptionFault::Claimed`], [`SubscriptionFault::NothingPending`].
+    /// [`SubscriptionFault::Paused`], [`SubscriptionFault::Claimed`],
+    /// [`SubscriptionFault::NothingPending`].
     pub fn claim(
         &mut self,
         worker: &str,
@@ -327,6 +294,9 @@ impl SubscriptionState {
         new_id: String,
     ) -> Result<WakeKey, SubscriptionFault> {
         self.expire(now);
+        if self.is_paused {
+            return Err(SubscriptionFault::Paused);
+        }
         if let Some(lease) = self.wake.as_ref().and_then(|wake| wake.lease.as_ref()) {
             let holder = lease.holder.clone().unwrap_or_default();
             return Err(SubscriptionFault::Claimed {

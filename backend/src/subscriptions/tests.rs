@@ -1,5 +1,7 @@
-//! Subscriptions as a whole, on paused time: who is woken when, and what a restart preserves.
+//! Subscriptions as a whole, on tokio's paused time: who is woken when, what a restart preserves, and
+//! pauses.
 
+mod pauses;
 mod restarts;
 
 use super::definition::{Definition, WorkerName};

@@ -13,24 +13,62 @@ use tailwater_core::StreamName;
 use tailwater_protocol::{percent, timestamp};
 
 /// The response to a GET of a subscription.
+pub type SubscriptionView = DescribedSubscription<LinkViews>;
+/// A subscription in the list.
+pub type SubscriptionSummary = DescribedSubscription<LinkCounts>;
+
+/// A page of the list of subscriptions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SubscriptionView {
+pub struct SubscriptionList {
+    /// The subscriptions.
+    pub subscriptions: Vec<SubscriptionSummary>,
+    /// The `after` of the next page; absent on the last page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The number of all subscriptions, independent of the query.
+    pub total: usize,
+}
+
+/// A subscription, with its streams as `S` describes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DescribedSubscription<S> {
     id: String,
     subscription_id: String,
     r#type: &'static str,
     pattern: Option<String>,
-    streams: Vec<LinkView>,
+    #[serde(flatten)]
+    streams: S,
     webhook: Option<WebhookView>,
     wake_stream: Option<String>,
     lease_ttl_ms: u64,
     created_at: String,
     status: &'static str,
+    paused: bool,
     description: Option<String>,
     generation: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_attempt_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_error: Option<String>,
+}
+
+/// How the streams of a subscription are described.
+pub trait DescribeLinks {
+    /// The description of the streams of `state`.
+    fn of(state: &SubscriptionState) -> Self;
+}
+
+/// Each stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LinkViews {
+    streams: Vec<LinkView>,
+}
+
+/// The number of streams, and of those with messages that are not acked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LinkCounts {
+    stream_count: usize,
+    pending_count: usize,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -109,8 +147,25 @@ pub struct ClaimView {
     pub lease_ttl_ms: u64,
 }
 
-impl SubscriptionView {
-    /// A subscription as a GET shows it.
+impl DescribeLinks for LinkViews {
+    fn of(state: &SubscriptionState) -> Self {
+        Self {
+            streams: state.streams().map(|info| LinkView::new(&info)).collect(),
+        }
+    }
+}
+
+impl DescribeLinks for LinkCounts {
+    fn of(state: &SubscriptionState) -> Self {
+        Self {
+            stream_count: state.links(),
+            pending_count: state.pending_links(),
+        }
+    }
+}
+
+impl<S: DescribeLinks> DescribedSubscription<S> {
+    /// A subscription as it is shown.
     ///
     /// - `base`: the server's URL, without a slash at the end.
     pub fn new(
@@ -145,15 +200,18 @@ impl SubscriptionView {
             subscription_id: id.to_string(),
             r#type,
             pattern: definition.pattern.as_ref().map(ToString::to_string),
-            streams: state.streams().map(|info| LinkView::new(&info)).collect(),
+            streams: S::of(state),
             webhook,
             wake_stream: definition.wake_stream().map(ToString::to_string),
             lease_ttl_ms: definition.lease_ttl_ms(),
             created_at: rfc3339(record.created),
             status: if retry.is_some() { "failed" } else { "active" },
+            paused: state.is_paused(),
             description: definition.description.clone(),
             generation: state.generation(),
-            next_attempt_at: retry.map(|retry| rfc3339(retry.at)),
+            next_attempt_at: retry
+                .filter(|_| !state.is_paused())
+                .map(|retry| rfc3339(retry.at)),
             last_error: retry.map(|retry| retry.reason.clone()),
         }
     }

@@ -125,7 +125,8 @@ async fn refused_subscription_heads_get_no_100_continue() {
     let mut cases = vec![
         (404, waits("PUT", "/v1/stream/__ds", "")),
         (404, waits("PUT", &at("nothing"), "")),
-        (404, waits("PUT", &at("subscriptions"), "")),
+        (405, waits("PUT", &at("subscriptions"), "")),
+        (400, waits("GET", &at("subscriptions?limit=0"), "")),
         (404, waits("PUT", &at("subscriptions/"), "")),
         (404, waits("POST", &at("subscriptions/it/nothing"), "")),
         (404, waits("POST", &at("subscriptions/it/claim/more"), "")),
@@ -167,7 +168,7 @@ async fn refused_subscription_heads_get_no_100_continue() {
             ),
         ),
     ];
-    for task in ["streams", "claim"] {
+    for task in ["streams", "pause", "claim"] {
         cases.push((
             413,
             waits(

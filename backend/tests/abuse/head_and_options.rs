@@ -85,6 +85,7 @@ async fn head_matches_get_for_lists_inspections_and_exports() {
         "/v1/clock",
         "/v1/lab/races/none",
         "/v1/stream/__ds/jwks.json",
+        "/v1/stream/__ds/subscriptions",
         "/v1/stream/__ds/subscriptions/none",
     ] {
         let (head, get) = both(&subject, target).await;
@@ -137,6 +138,11 @@ async fn options_without_cors_gets_204_with_the_methods() {
             &["GET", "HEAD", "PATCH", "DELETE", "OPTIONS"],
         ),
         ("/v1/stream/__ds/jwks.json", &["GET", "HEAD", "OPTIONS"]),
+        ("/v1/stream/__ds/subscriptions", &["GET", "HEAD", "OPTIONS"]),
+        (
+            "/v1/stream/__ds/subscriptions/a/pause",
+            &["POST", "OPTIONS"],
+        ),
         (
             "/v1/stream/__ds/subscriptions/a",
             &["GET", "HEAD", "PUT", "DELETE", "OPTIONS"],

@@ -193,7 +193,8 @@ const WITH_BODIES: [(&str, &str); 9] = [
     ("POST /v1/lab/races", "{\"techniques\":[\"poll\",\"sse\"]}"),
 ];
 /// Requests other than those to streams that have no body.
-const BODILESS: [&str; 9] = [
+const BODILESS: [&str; 10] = [
+    "GET /v1/stream/__ds/subscriptions",
     "GET /v1/stream/__ds/subscriptions/it",
     "GET /v1/stream/__ds/jwks.json",
     "GET /v1/export/it",

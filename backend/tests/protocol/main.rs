@@ -38,6 +38,7 @@ mod reused_names;
 mod security;
 mod stopping;
 mod streaming;
+mod subscription_lists;
 mod subscriptions;
 mod takeover;
 mod values;

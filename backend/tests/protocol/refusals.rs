@@ -61,7 +61,7 @@ async fn paths_below_the_reserved_name_are_not_streams() {
         "__ds",
         "__ds/",
         "__ds/x",
-        "__ds/subscriptions",
+        "__ds/subscriptions/",
         "__ds/subscriptions/a/b",
         "%5F%5Fds/x",
     ] {
@@ -72,7 +72,11 @@ async fn paths_below_the_reserved_name_are_not_streams() {
                 .refuses(404);
         }
     }
-    for path in ["__ds/jwks.json", "__ds/subscriptions/x"] {
+    for path in [
+        "__ds/jwks.json",
+        "__ds/subscriptions",
+        "__ds/subscriptions/x",
+    ] {
         server
             .ask(Method::PATCH, &format!("/v1/stream/{path}"))
             .await

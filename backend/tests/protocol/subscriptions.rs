@@ -9,7 +9,7 @@ use tailwater_protocol::Problem;
 
 impl LocalServer {
     /// Creates a pull-wake subscription on `events/*` with events on `wake`.
-    async fn pull(&self, id: &str) {
+    pub(super) async fn pull(&self, id: &str) {
         self.send(
             self.http
                 .put(self.url("/v1/stream/wake"))
@@ -41,7 +41,7 @@ fn refuses(answer: &Response, status: u16, code: &str) {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 
-fn json_of(answer: &Response) -> Value {
+pub(super) fn json_of(answer: &Response) -> Value {
     serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("no JSON: {answer:?}"))
 }
 
@@ -295,6 +295,68 @@ async fn a_subscription_is_created_once_found_again_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_subscription_is_paused_and_resumed() {
+    let server = LocalServer::start();
+    server.pull("my sub").await;
+    server.stream("events/a", TEXT).await.append("abc").await;
+    let path = "/v1/stream/__ds/subscriptions/my%20sub";
+    let post = async |action: &str| server.ask(Method::POST, &format!("{path}/{action}")).await;
+    let paused = async || json_of(&server.ask(Method::GET, path).await)["paused"].clone();
+    assert_eq!(paused().await, json!(false));
+    let claim = json_of(&server.claim("my sub", "one").await);
+    for _ in 0..2 {
+        let answer = post("pause").await;
+        assert_eq!((answer.status, answer.text()), (204, ""));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(paused().await, json!(true));
+    }
+    let refused = server.claim("my sub", "two").await;
+    refuses(&refused, 409, "SUBSCRIPTION_PAUSED");
+    assert_eq!(json_of(&refused)["type"], "#subscription-paused");
+    let release = json!({"wake_id": claim["wake_id"], "generation": 1});
+    let token = claim["token"].as_str().unwrap();
+    let released = server
+        .ds_with(token, "subscriptions/my%20sub/release", release)
+        .await;
+    assert_eq!(released.status, 204, "a lease can be released");
+    let again = json!({"type": "pull-wake", "pattern": "events/*", "wake_stream": "wake"});
+    let found = server
+        .ds(Method::PUT, "subscriptions/my%20sub", again)
+        .await;
+    assert_eq!(
+        (found.status, &json_of(&found)["paused"]),
+        (200, &json!(true)),
+        "a PUT does not resume"
+    );
+    for _ in 0..2 {
+        // A body is not needed, and does no harm.
+        let path = "subscriptions/my%20sub/resume";
+        assert_eq!(server.ds(Method::POST, path, json!({})).await.status, 204);
+        assert_eq!(paused().await, json!(false));
+    }
+    assert_eq!(
+        json_of(&server.claim("my sub", "two").await)["generation"],
+        2
+    );
+    for action in ["pause", "resume"] {
+        let none = format!("/v1/stream/__ds/subscriptions/none/{action}");
+        refuses(
+            &server.ask(Method::POST, &none).await,
+            404,
+            "SUBSCRIPTION_NOT_FOUND",
+        );
+        let get = server.ask(Method::GET, &format!("{path}/{action}")).await;
+        get.refuses(405);
+        assert_eq!(get.header("allow"), Some("POST, OPTIONS"));
+    }
+    assert_eq!(
+        server.ask(Method::DELETE, path).await.status,
+        204,
+        "whether paused or not"
+    );
+}
+
+#[tokio::test]
 async fn subscriptions_and_their_streams_are_limited() {
     let server = LocalServer::with(|config| {
         (config.subscriptions_max, config.subscription_streams_max) = (1, 2);
@@ -335,7 +397,9 @@ async fn subscriptions_pass_the_same_origin_and_host_checks() {
     let server = LocalServer::start();
     server.pull("pull").await;
     for target in [
+        "subscriptions",
         "subscriptions/pull",
+        "subscriptions/pull/pause",
         "jwks.json",
         "subscriptions/pull/claim",
     ] {

@@ -76,7 +76,7 @@ impl ApiRequest {
                     }
                     Confirmation::NoContent if *status == 204 => Ok(None),
                     Confirmation::NoContent => {
-                        Err(unconfirmed("not with 204, which confirms that the stream is deleted".to_owned()))
+                        Err(unconfirmed("not with 204, which confirms it".to_owned()))
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! Subscriptions: the requests that create, show and delete one, and its state.
+//! Subscriptions: the requests that list them, and that create, show, pause, resume and delete one; their state.
 //!
 //! Source: Durable Streams protocol, section 6; docs/subscriptions.md.
 
@@ -7,6 +7,9 @@ use tailwater_protocol::document;
 use tailwater_protocol::percent::encode_path;
 
 use crate::api::request::{ApiRequest, Confirmation};
+
+/// The path of the list.
+const SUBSCRIPTIONS: &str = "/v1/stream/__ds/subscriptions";
 
 /// The form for a subscription, as the user fills it in.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,13 +27,18 @@ pub struct SubscriptionForm {
 /// The state of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SubscriptionDetails {
+    /// Its id.
+    pub id: String,
+    /// Whether it is paused.
+    #[serde(rename = "paused")]
+    pub is_paused: bool,
     /// `active`, or `failed` until the next attempt succeeds.
     pub status: String,
     /// Incremented with every wake.
     pub generation: u64,
     /// The error of the last attempt.
     pub last_error: Option<String>,
-    /// The time of the next attempt, in the format of RFC 3339.
+    /// The time of the next attempt, in the format of RFC 3339; absent while it is paused.
     pub next_attempt_at: Option<String>,
     /// The streams that it follows.
     #[serde(rename = "streams")]
@@ -53,6 +61,68 @@ impl SubscriptionDetails {
     }
 }
 
+/// The first page of the list of subscriptions.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SubscriptionPage {
+    /// Its subscriptions.
+    #[serde(rename = "subscriptions")]
+    pub rows: Vec<SubscriptionRow>,
+    /// The number of all subscriptions.
+    pub total: u64,
+}
+
+/// A subscription in the list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SubscriptionRow {
+    /// Its id.
+    pub id: String,
+    /// `webhook` or `pull-wake`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The pattern of the streams that it follows, if it has one.
+    pub pattern: Option<String>,
+    /// The number of streams that it follows.
+    pub stream_count: u64,
+    /// The number of those with messages that are not acknowledged.
+    pub pending_count: u64,
+    /// Whether it is paused.
+    #[serde(rename = "paused")]
+    pub is_paused: bool,
+    /// `active`, or `failed` until the next attempt succeeds.
+    pub status: String,
+    /// The error of the last attempt, if it failed.
+    pub last_error: Option<String>,
+}
+
+impl SubscriptionPage {
+    /// The request of the list.
+    pub fn request() -> ApiRequest {
+        ApiRequest::new("GET", SUBSCRIPTIONS.to_owned())
+    }
+
+    /// Parses the response; `None` if a required field is missing.
+    pub fn parse(json: &str) -> Option<Self> {
+        document::read(json.as_bytes()).ok()
+    }
+}
+
+impl SubscriptionDetails {
+    /// The request that pauses the subscription, or resumes it if it is paused.
+    pub fn pause_or_resume(&self) -> ApiRequest {
+        let action = if self.is_paused { "resume" } else { "pause" };
+        let path = format!("{}/{action}", path(&self.id));
+        ApiRequest {
+            confirmation: Confirmation::NoContent,
+            ..ApiRequest::new("POST", path)
+        }
+    }
+}
+
+/// The path of a subscription.
+fn path(id: &str) -> String {
+    format!("{SUBSCRIPTIONS}/{}", encode_path(id).replace('/', "%2F"))
+}
+
 impl SubscriptionForm {
     /// Whether the required id is filled in.
     pub fn has_id(&self) -> bool {
@@ -60,8 +130,7 @@ impl SubscriptionForm {
     }
 
     fn request(&self, method: &'static str) -> ApiRequest {
-        let id = encode_path(self.id.trim()).replace('/', "%2F");
-        ApiRequest::new(method, format!("/v1/stream/__ds/subscriptions/{id}"))
+        ApiRequest::new(method, path(self.id.trim()))
     }
 
     /// The request that reads the subscription.
@@ -129,12 +198,22 @@ mod tests {
 
     #[test]
     fn details_of_a_subscription_are_parsed() {
-        let body = r#"{"id":"jobs","subscription_id":"jobs","type":"pull-wake","pattern":"jobs/**",
+        let body = r#"{"id":"jobs","paused":false,"subscription_id":"jobs","type":"pull-wake","pattern":"jobs/**",
             "streams":[{"path":"jobs/a","link_type":"glob","acked_offset":"0000000000000003"}],"webhook":null,
             "wake_stream":"wake/jobs","lease_ttl_ms":30000,"created_at":"2026-01-01T00:00:00Z","status":"failed",
             "description":null,"generation":4,"next_attempt_at":"2026-01-01T00:00:01Z","last_error":"no such stream"}"#;
         let details = SubscriptionDetails::parse(body).unwrap();
         assert_eq!((details.status.as_str(), details.generation), ("failed", 4));
+        assert_eq!(
+            details.pause_or_resume().curl("O"),
+            "curl -X POST O/v1/stream/__ds/subscriptions/jobs/pause"
+        );
+        let paused = body.replace("\"jobs\",\"paused\":false", "\"a b\",\"paused\":true");
+        let paused = SubscriptionDetails::parse(&paused).unwrap();
+        assert_eq!(
+            paused.pause_or_resume().curl("O"),
+            "curl -X POST O/v1/stream/__ds/subscriptions/a%20b/resume"
+        );
         assert_eq!(details.last_error.as_deref(), Some("no such stream"));
         let cursor = SubscriptionCursor {
             path: "jobs/a".to_owned(),
@@ -142,5 +221,32 @@ mod tests {
         };
         assert_eq!(details.cursors, [cursor]);
         assert_eq!(SubscriptionDetails::parse("{}"), None);
+    }
+
+    #[test]
+    fn the_list_of_subscriptions_is_parsed() {
+        let body = r#"{"subscriptions":[
+            {"id":"a b","type":"webhook","pattern":null,"stream_count":3,"pending_count":1,"status":"failed",
+             "paused":true,"last_error":"503"},
+            {"id":"jobs","type":"pull-wake","pattern":"jobs/**","stream_count":0,"pending_count":0,
+             "status":"active","paused":false}],"after":"jobs","total":7}"#;
+        let page = SubscriptionPage::parse(body).unwrap();
+        assert_eq!((page.rows.len(), page.total), (2, 7));
+        let [first, second] = &page.rows[..] else {
+            panic!("{page:?}")
+        };
+        assert_eq!((&*first.kind, &first.pattern), ("webhook", &None));
+        assert_eq!((first.stream_count, first.pending_count), (3, 1));
+        assert_eq!(
+            (first.is_paused, first.last_error.as_deref()),
+            (true, Some("503"))
+        );
+        assert_eq!(second.pattern.as_deref(), Some("jobs/**"));
+        assert_eq!((second.is_paused, &second.last_error), (false, &None));
+        assert_eq!(SubscriptionPage::parse("{}"), None);
+        assert_eq!(
+            SubscriptionPage::request().curl("O"),
+            "curl O/v1/stream/__ds/subscriptions"
+        );
     }
 }

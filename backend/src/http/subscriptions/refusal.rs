@@ -157,6 +157,12 @@ fn fault_class(fault: &SubscriptionFault) -> SubscriptionProblem {
             "#claimed",
             "The lease is held by another worker",
         ),
+        SubscriptionFault::Paused => SubscriptionProblem::new(
+            S::CONFLICT,
+            "SUBSCRIPTION_PAUSED",
+            "#subscription-paused",
+            "The subscription is paused",
+        ),
         SubscriptionFault::NothingPending => SubscriptionProblem::new(
             S::CONFLICT,
             "NO_PENDING_WORK",

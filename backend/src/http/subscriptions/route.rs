@@ -4,13 +4,19 @@ use super::BODY_BYTES_MAX;
 use super::refusal::SubscriptionRefusal;
 use crate::api::{Headers, Refusal, STREAM_PREFIX, check_announced, single};
 use crate::http::Methods;
+use crate::http::streams::parse_query;
 use crate::subscriptions::Refused;
 use crate::subscriptions::definition::{self, DefinitionError, SubscriptionId};
 use crate::subscriptions::state::DeliveryWay;
 use actix_web::http::Method;
 use actix_web::http::header::AUTHORIZATION;
-use tailwater_core::StreamName;
+use tailwater_core::{ListOrder, ListQuery, StreamName};
 use tailwater_protocol::percent;
+
+/// The last segments of paths that take a POST about a subscription.
+const ACTIONS: [&str; 7] = [
+    "streams", "pause", "resume", "claim", "callback", "ack", "release",
+];
 
 /// The resource and the operation of a request to a reserved path.
 #[derive(Debug)]
@@ -19,6 +25,8 @@ pub(super) enum SubscriptionRoute {
     Methods(Methods),
     /// The public keys of webhooks.
     Keys,
+    /// A page of the list of subscriptions.
+    List(ListQuery),
     /// An operation on a subscription.
     Subscription(SubscriptionId, SubscriptionTask),
 }
@@ -31,6 +39,8 @@ pub(super) enum SubscriptionTask {
     Delete,
     Add,
     Remove(StreamName),
+    /// Pause it (true), or resume it.
+    SetPaused(bool),
     Claim,
     /// With the wake's token.
     Report(DeliveryWay, String),
@@ -51,11 +61,12 @@ impl SubscriptionRoute {
     /// - `path`: not decoded.
     ///
     /// # Errors
-    /// 404 and 405 for unknown paths and methods; 400 for an id, a name or a repeated field; 401
+    /// 404 and 405 for unknown paths and methods; 400 for an id, a name, a query or a repeated field; 401
     /// without a required token; 413 and 415 for a body that is not accepted.
     pub(super) fn of(
         method: &Method,
         path: &str,
+        query: &str,
         map: &impl Headers,
     ) -> Result<Self, SubscriptionRefusal> {
         let no_route = || Refusal::NoRoute(path.to_owned());
@@ -69,6 +80,10 @@ impl SubscriptionRoute {
         match (&parts[..], method) {
             (["jwks.json"], &(Method::GET | Method::HEAD)) => Ok(Self::Keys),
             (["jwks.json"], _) => otherwise("GET, HEAD, OPTIONS"),
+            (["subscriptions"], &(Method::GET | Method::HEAD)) => {
+                Ok(Self::List(list_query(query)?))
+            }
+            (["subscriptions"], _) => otherwise("GET, HEAD, OPTIONS"),
             (["subscriptions", "", ..] | ["subscriptions", _, "streams", ""], _) => {
                 Err(no_route().into())
             }
@@ -88,33 +103,32 @@ impl SubscriptionRoute {
                 Ok(Self::Subscription(id, SubscriptionTask::Remove(name)))
             }
             (["subscriptions", _, "streams", _], _) => otherwise("DELETE, OPTIONS"),
-            (["subscriptions", it, "streams"], &Method::POST) => {
-                with_body(id(it)?, SubscriptionTask::Add)
+            (["subscriptions", it, action], &Method::POST) if ACTIONS.contains(action) => {
+                with_body(id(it)?, SubscriptionTask::posted(action, map)?)
             }
-            (["subscriptions", it, "claim"], &Method::POST) => {
-                with_body(id(it)?, SubscriptionTask::Claim)
+            (["subscriptions", _, action], _) if ACTIONS.contains(action) => {
+                otherwise("POST, OPTIONS")
             }
-            (["subscriptions", it, "callback"], &Method::POST) => with_body(
-                id(it)?,
-                SubscriptionTask::Report(DeliveryWay::Webhook, bearer(map)?),
-            ),
-            (["subscriptions", it, "ack"], &Method::POST) => with_body(
-                id(it)?,
-                SubscriptionTask::Report(DeliveryWay::PullWake, bearer(map)?),
-            ),
-            (["subscriptions", it, "release"], &Method::POST) => {
-                with_body(id(it)?, SubscriptionTask::Release(bearer(map)?))
-            }
-            (
-                [
-                    "subscriptions",
-                    _,
-                    "streams" | "claim" | "callback" | "ack" | "release",
-                ],
-                _,
-            ) => otherwise("POST, OPTIONS"),
             _ => Err(no_route().into()),
         }
+    }
+}
+
+impl SubscriptionTask {
+    /// The operation of a POST to one of [`ACTIONS`].
+    ///
+    /// # Errors
+    /// 400 and 401 for a required token.
+    fn posted(action: &str, map: &impl Headers) -> Result<Self, SubscriptionRefusal> {
+        Ok(match action {
+            "streams" => Self::Add,
+            "pause" => Self::SetPaused(true),
+            "resume" => Self::SetPaused(false),
+            "claim" => Self::Claim,
+            "callback" => Self::Report(DeliveryWay::Webhook, bearer(map)?),
+            "ack" => Self::Report(DeliveryWay::PullWake, bearer(map)?),
+            _ => Self::Release(bearer(map)?),
+        })
     }
 }
 
@@ -137,6 +151,16 @@ fn segments(path: &str) -> Option<Vec<String>> {
 /// A fixed segment of a path, decoded; empty if it can't be.
 fn word(part: &str) -> String {
     percent::decode(part).unwrap_or_default()
+}
+
+/// The query of the list, whose parameters are those of the list of streams.
+fn list_query(query: &str) -> Result<ListQuery, Refusal> {
+    let query = parse_query(query)?;
+    if matches!(query.order, ListOrder::Newest(_)) {
+        let expected = "sort=newest is not supported by the list of subscriptions, expected name";
+        return Err(Refusal::Query(expected.to_owned()));
+    }
+    Ok(query)
 }
 
 fn id(part: &str) -> Result<SubscriptionId, SubscriptionRefusal> {

@@ -17,6 +17,9 @@ pub enum SubscriptionFault {
         /// The wake's generation.
         generation: u64,
     },
+    /// The subscription is paused (409).
+    #[error("the subscription is paused: it gives no lease until it is resumed")]
+    Paused,
     /// There is nothing to claim (409).
     #[error("the subscription has no pending work")]
     NothingPending,

@@ -93,6 +93,11 @@ impl SubscriptionState {
         self.links.len()
     }
 
+    /// Number of linked streams that have data to be processed.
+    pub fn pending_links(&self) -> usize {
+        self.links.values().filter(|link| link.is_pending()).count()
+    }
+
     /// Whether any stream has data to be processed.
     pub fn is_pending(&self) -> bool {
         self.first_pending().is_some()
@@ -101,7 +106,7 @@ impl SubscriptionState {
     pub(super) fn first_pending(&self) -> Option<&StreamName> {
         self.links
             .iter()
-            .find(|(_, link)| link.tail > link.acked)
+            .find(|(_, link)| link.is_pending())
             .map(|(name, _)| name)
     }
 
@@ -266,6 +271,11 @@ impl Link {
             acked: begins,
             tail,
         }
+    }
+
+    /// Whether it has data to be processed.
+    fn is_pending(self) -> bool {
+        self.tail > self.acked
     }
 
     /// A position as an offset for clients.

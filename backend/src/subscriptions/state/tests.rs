@@ -1,5 +1,6 @@
-//! The state machine, step by step; at random in `scripts`.
+//! The state machine, step by step; while it is paused in `pauses`, at random in `scripts`.
 
+mod pauses;
 mod scripts;
 
 use super::*;

@@ -57,10 +57,14 @@ impl ListQuery {
     ///
     /// - `search`: the text searched for, in lower case.
     fn matches(&self, log: &Log, search: &str) -> bool {
-        let name = log.name().as_str();
-        !log.is_hidden()
-            && !log.is_expired()
-            && name.starts_with(&self.prefix)
+        !log.is_hidden() && !log.is_expired() && self.selects(log.name().as_str(), search)
+    }
+
+    /// Whether the query selects a name, of a stream or of anything else that is listed.
+    ///
+    /// - `search`: the text searched for, in lower case.
+    pub fn selects(&self, name: &str, search: &str) -> bool {
+        name.starts_with(&self.prefix)
             && (self.exclude.is_empty() || !name.starts_with(&self.exclude))
             && (search.is_empty() || name.to_lowercase().contains(search))
     }

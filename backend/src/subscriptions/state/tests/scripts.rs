@@ -21,6 +21,8 @@ enum ScriptEvent {
         stale: bool,
     },
     Restarts,
+    Pauses,
+    Resumes,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -28,13 +30,15 @@ enum ScriptEnding {
     Done,
     Accepted,
     Failed,
+    NotSent,
 }
 
 fn event() -> impl Strategy<Value = ScriptEvent> {
     let ending = prop_oneof![
         Just(ScriptEnding::Done),
         Just(ScriptEnding::Accepted),
-        Just(ScriptEnding::Failed)
+        Just(ScriptEnding::Failed),
+        Just(ScriptEnding::NotSent)
     ];
     prop_oneof![
         3 => (0_u64..15_000).prop_map(ScriptEvent::Passes),
@@ -47,6 +51,8 @@ fn event() -> impl Strategy<Value = ScriptEvent> {
             .prop_map(|(stale, stream, offset, done)| ScriptEvent::Acks { stale, stream, offset, done }),
         1 => any::<bool>().prop_map(|stale| ScriptEvent::Releases { stale }),
         1 => Just(ScriptEvent::Restarts),
+        1 => Just(ScriptEvent::Pauses),
+        2 => Just(ScriptEvent::Resumes),
     ]
 }
 
@@ -150,8 +156,12 @@ impl SubscriptionModel {
             }
             ScriptEvent::Settles => {
                 let new_wake_id = self.new_wake_id();
-                self.attempts
-                    .extend(self.state.settle(self.now, new_wake_id));
+                let attempt = self.state.settle(self.now, new_wake_id);
+                assert!(
+                    attempt.is_none() || !self.state.is_paused(),
+                    "delivered while it is paused: {attempt:?}"
+                );
+                self.attempts.extend(attempt);
                 assert!(
                     !self.state.is_due(self.now),
                     "settled, yet due: {:?}",
@@ -181,6 +191,8 @@ impl SubscriptionModel {
                 }
                 assert_eq!(self.acked(), before);
             }
+            ScriptEvent::Pauses => self.state.pause(),
+            ScriptEvent::Resumes => self.resume(),
             ScriptEvent::Restarts => {
                 let (record, mut state) =
                     note::read(&note::write(&self.record, &self.state)).unwrap();
@@ -189,9 +201,21 @@ impl SubscriptionModel {
                 (0..3).for_each(|stream| self.observe(stream));
                 assert_eq!(self.acked(), before, "a restart moved a cursor");
                 assert_eq!(self.state.current(), state.current());
+                assert_eq!(self.state.is_paused(), state.is_paused());
             }
         }
         self.check();
+    }
+
+    fn resume(&mut self) {
+        let was_paused = self.state.is_paused();
+        self.state.resume(self.now);
+        let wakes = self.state.current().is_none() && self.state.is_pending();
+        assert!(
+            !was_paused || !wakes || self.state.is_due(self.now),
+            "resumed, yet not due: {:?}",
+            self.state
+        );
     }
 
     fn attempt_ends(&mut self, ending: ScriptEnding, stale: bool, before: &[(StreamName, Offset)]) {
@@ -210,6 +234,7 @@ impl SubscriptionModel {
             }
             ScriptEnding::Done | ScriptEnding::Accepted => AttemptOutcome::Accepted,
             ScriptEnding::Failed => failed(13),
+            ScriptEnding::NotSent => AttemptOutcome::NotSent,
         };
         self.state.attempted(&attempt.key, outcome, self.now);
         if !is_current {
@@ -220,6 +245,9 @@ impl SubscriptionModel {
     fn claim(&mut self, worker: &str) {
         let new_wake_id = self.new_wake_id();
         let claimed = self.state.claim(worker, self.now, new_wake_id);
+        if self.state.is_paused() {
+            return assert_eq!(claimed, Err(SubscriptionFault::Paused));
+        }
         if let Some((key, until)) = self.holder.as_ref().filter(|(_, until)| *until > self.now) {
             let refused = matches!(claimed, Err(SubscriptionFault::Claimed { generation, .. }) if generation == key.generation);
             assert!(refused, "two hold it: {until:?} {claimed:?}");
@@ -267,6 +295,9 @@ impl SubscriptionModel {
                 key.generation
             );
             self.keys.push(key);
+        }
+        if let (true, Some(wake)) = (self.state.is_paused(), &self.state.wake) {
+            assert!(wake.lease.is_some(), "a wake without a lease: {wake:?}");
         }
         for link in self.state.links.values() {
             assert!(

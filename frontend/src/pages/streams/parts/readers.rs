@@ -139,7 +139,8 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     view! { {move || shown()} }
 }
 
-fn is_details_open(event: &leptos::ev::Event) -> bool {
+/// Whether the details element of a toggle event is open.
+pub fn is_details_open(event: &leptos::ev::Event) -> bool {
     use wasm_bindgen::JsCast;
     event
         .target()

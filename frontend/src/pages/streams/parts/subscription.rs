@@ -1,13 +1,18 @@
-//! The form for subscriptions: creates, shows and deletes one by its id, because the server can't list them.
+//! The list of subscriptions, and the form that creates, shows, pauses, resumes and deletes one by its id.
 
 use leptos::prelude::*;
 
 use super::change::ConfirmButton;
 use super::curl::{CurlButton, FieldFault};
+use super::readers::is_details_open;
+use crate::api::outcome::ApiError;
 use crate::api::request::ApiRequest;
-use crate::api::subscription::{SubscriptionDetails, SubscriptionForm};
+use crate::api::subscription::{
+    SubscriptionDetails, SubscriptionForm, SubscriptionPage, SubscriptionRow,
+};
 use crate::app::HistoryChange;
 use crate::browser;
+use crate::numbers::count;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::controller::read_text;
 use crate::pages::streams::text::StreamsText;
@@ -22,6 +27,8 @@ struct SubscriptionFormState {
     is_pull_wake: RwSignal<bool>,
     pattern: RwSignal<String>,
     target: RwSignal<String>,
+    /// The list, as JSON.
+    list: RwSignal<String>,
     /// The state of the subscription, as JSON.
     shown: RwSignal<String>,
     fault: RwSignal<String>,
@@ -36,6 +43,7 @@ impl SubscriptionFormState {
             is_pull_wake: RwSignal::new(false),
             pattern: empty(),
             target: empty(),
+            list: empty(),
             shown: empty(),
             fault: empty(),
         }
@@ -57,25 +65,62 @@ impl SubscriptionFormState {
         self.streams.open(HistoryChange::Replace, |address| {
             address.subscription = Some(form.id.trim().to_owned()).filter(|id| !id.is_empty());
         });
-        self.shown.set(String::new());
         self.fault.set(String::new());
+        self.load_list();
         if !form.has_id() {
-            return;
+            return self.shown.set(String::new());
         }
         wasm_bindgen_futures::spawn_local(async move {
-            match read_text(form.show()).await {
-                Ok(details) => {
-                    self.shown.try_set(details);
-                }
-                Err(why) => {
-                    self.fault.try_set(why.message().to_owned());
-                }
+            let response = read_text(form.show()).await;
+            let chosen = self
+                .streams
+                .address
+                .try_with_untracked(|address| address.subscription.clone());
+            // Another one may have been chosen meanwhile.
+            if chosen.flatten().as_deref() == Some(form.id.trim()) {
+                self.accept(response, self.shown);
             }
         });
     }
 
+    /// Requests the list.
+    fn load_list(self) {
+        wasm_bindgen_futures::spawn_local(async move {
+            let response = read_text(SubscriptionPage::request()).await;
+            self.accept(response, self.list);
+        });
+    }
+
+    /// Shows a response. One that is the same as before changes nothing, so that the focus is kept.
+    fn accept(self, response: Result<String, ApiError>, target: RwSignal<String>) {
+        let json = response.unwrap_or_else(|why| {
+            self.fault.try_set(why.message().to_owned());
+            String::new()
+        });
+        if target.try_with_untracked(|shown| *shown != json) == Some(true) {
+            target.try_set(json);
+        }
+    }
+
     fn create(self) {
-        let request = untrack(move || self.form().create());
+        self.send(untrack(move || self.form().create()));
+    }
+
+    /// The subscription that is shown; reactive when read in a view.
+    fn details(self) -> Option<SubscriptionDetails> {
+        self.shown.with(|json| SubscriptionDetails::parse(json))
+    }
+
+    /// Pauses the subscription that is shown, or resumes it.
+    fn pause_or_resume(self) {
+        if let Some(details) = untrack(move || self.details()) {
+            self.id.set(details.id.clone());
+            self.send(details.pause_or_resume());
+        }
+    }
+
+    /// Sends a request about the subscription with this id, and shows it.
+    fn send(self, request: ApiRequest) {
         wasm_bindgen_futures::spawn_local(async move {
             match self.streams.controller().send(&request).await {
                 Ok(_) => self.show(),
@@ -103,9 +148,25 @@ impl SubscriptionFormState {
         }
         .into_any()
     }
+
+    /// A button of the form, which requires the id.
+    fn button(
+        self,
+        id: &'static str,
+        label: fn(&'static StreamsText) -> &'static str,
+        act: fn(Self),
+    ) -> AnyView {
+        let no_id = move || self.id.with(|id| id.trim().is_empty());
+        view! {
+            <button class="tool wide" type="button" data-testid=id disabled=no_id on:click=move |_| act(self)>
+                {self.streams.localized(label)}
+            </button>
+        }
+        .into_any()
+    }
 }
 
-/// The form, and the subscription with its cursors.
+/// The list, the form, and the subscription with its cursors.
 #[component]
 pub fn SubscriptionSection() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
@@ -117,21 +178,15 @@ pub fn SubscriptionSection() -> impl IntoView {
     if is_open {
         state.show();
     }
-    let no_id = move || state.id.with(|id| id.trim().is_empty());
-    let button = move |id,
-                       label: fn(&'static StreamsText) -> &'static str,
-                       act: fn(SubscriptionFormState)| {
-        view! {
-            <button class="tool wide" type="button" data-testid=id disabled=no_id on:click=move |_| act(state)>
-                {streams.localized(label)}
-            </button>
-        }
-        .into_any()
-    };
     view! {
-        <details class="part" open=is_open>
+        <details
+            class="part"
+            open=is_open
+            on:toggle=move |event| if is_details_open(&event) { state.load_list() }
+        >
             <summary data-testid="subscriptions">{streams.localized(|text| text.subscriptions)}</summary>
             <p class="hint">{streams.localized(|text| text.subscriptions_hint)}</p>
+            <SubscriptionTable state />
             <form
                 class="form"
                 on:submit=move |event| {
@@ -141,10 +196,11 @@ pub fn SubscriptionSection() -> impl IntoView {
             >
                 {state.field("subscription-id", |text| text.subscription_id, state.id, "jobs")}
                 <div class="row">
-                    {button("subscription-show", |text| text.subscription_show, SubscriptionFormState::show)}
+                    {state.button("subscription-show", |text| text.subscription_show, SubscriptionFormState::show)}
                     <CurlButton line=state.line(SubscriptionForm::show) id="curl-subscription" />
+                    <PauseButton state />
                 </div>
-                <ShownSubscription shown=state.shown />
+                <ShownSubscription state />
                 <label for="subscription-kind">{streams.localized(|text| text.subscription_kind)}</label>
                 <select
                     id="subscription-kind"
@@ -157,7 +213,7 @@ pub fn SubscriptionSection() -> impl IntoView {
                 {state.field("subscription-pattern", |text| text.subscription_pattern, state.pattern, "jobs/**")}
                 {state.field("subscription-target", |text| text.subscription_target, state.target, "http://localhost:9000/hook")}
                 <div class="row">
-                    {button("subscription-create", |text| text.create, SubscriptionFormState::create)}
+                    {state.button("subscription-create", |text| text.create, SubscriptionFormState::create)}
                     <CurlButton line=state.line(SubscriptionForm::create) id="curl-subscribe" />
                 </div>
                 <FieldFault fault=state.fault />
@@ -175,12 +231,111 @@ pub fn SubscriptionSection() -> impl IntoView {
     }
 }
 
+/// The list of subscriptions; a click on an id shows that subscription.
+#[component]
+fn SubscriptionTable(state: SubscriptionFormState) -> impl IntoView {
+    let streams = state.streams;
+    let row = move |row: SubscriptionRow| {
+        let text = streams.text();
+        let id = row.id.clone();
+        let show = move |_| {
+            state.id.set(id.clone());
+            state.show();
+        };
+        view! {
+            <tr>
+                <th scope="row">
+                    <button class="tool wide" type="button" on:click=show>{row.id}</button>
+                </th>
+                <td>{row.kind}</td>
+                <td>{row.pattern.unwrap_or_else(|| count(row.stream_count))}</td>
+                <td>{(text.subscription_status)(row.is_paused, &row.status)}</td>
+                <td>{count(row.pending_count)}</td>
+                <td class="failure">{row.last_error}</td>
+            </tr>
+        }
+    };
+    let body = move || {
+        let page = state.list.with(|json| SubscriptionPage::parse(json))?;
+        if page.rows.is_empty() {
+            let none =
+                view! { <p class="hint">{streams.localized(|text| text.no_subscriptions)}</p> };
+            return Some(none.into_any());
+        }
+        let more = page.total.saturating_sub(page.rows.len() as u64);
+        let more = (more > 0).then(|| (streams.text().and_more)(&count(more)));
+        let head = |label: fn(&'static StreamsText) -> &'static str| {
+            view! { <th scope="col">{streams.localized(label)}</th> }.into_any()
+        };
+        let table = view! {
+            <div class="scroll" tabindex="0">
+                <table data-testid="subscription-list" aria-label=streams.localized(|text| text.subscription_list)>
+                    <thead>
+                        <tr>
+                            {head(|text| text.subscription_id)}
+                            {head(|text| text.subscription_kind)}
+                            {head(|text| text.subscription_streams)}
+                            {head(|text| text.state)}
+                            {head(|text| text.streams_behind)}
+                            {head(|text| text.last_failure)}
+                        </tr>
+                    </thead>
+                    <tbody>{page.rows.into_iter().map(row).collect_any()}</tbody>
+                </table>
+            </div>
+            <p class="hint">{more}</p>
+        };
+        Some(table.into_any())
+    };
+    let line = Signal::derive(|| SubscriptionPage::request().curl(&browser::origin()));
+    view! {
+        <div class="row">
+            <button class="tool wide" type="button" data-testid="subscriptions-refresh" on:click=move |_| state.load_list()>
+                {streams.localized(|text| text.refresh)}
+            </button>
+            <CurlButton line id="curl-subscriptions" />
+        </div>
+        {move || body()}
+    }
+}
+
+/// The button that pauses or resumes the subscription that is shown.
+#[component]
+fn PauseButton(state: SubscriptionFormState) -> impl IntoView {
+    let streams = state.streams;
+    let label = move || {
+        let text = streams.text();
+        match state.details() {
+            Some(details) if details.is_paused => text.subscription_resume,
+            _ => text.subscription_pause,
+        }
+    };
+    let line = Signal::derive(move || {
+        let details = state.details();
+        details.map_or_else(String::new, |details| {
+            details.pause_or_resume().curl(&browser::origin())
+        })
+    });
+    view! {
+        <button
+            class="tool wide"
+            type="button"
+            data-testid="subscription-pause"
+            disabled=move || line.with(String::is_empty)
+            on:click=move |_| state.pause_or_resume()
+        >
+            {move || label()}
+        </button>
+        <CurlButton line id="curl-subscription-pause" />
+    }
+}
+
 /// The state of the subscription, and its cursor in each stream.
 #[component]
-fn ShownSubscription(shown: RwSignal<String>) -> impl IntoView {
-    let streams = expect_context::<StreamsContext>();
+fn ShownSubscription(state: SubscriptionFormState) -> impl IntoView {
+    let streams = state.streams;
     let body = move || {
-        let details = shown.with(|json| SubscriptionDetails::parse(json))?;
+        let details = state.details()?;
         let rows = details.cursors.clone().into_iter().map(|cursor| {
             view! { <tr><th scope="row">{cursor.path}</th><td class="offset">{cursor.acked_offset}</td></tr> }
         });

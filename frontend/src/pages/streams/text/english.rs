@@ -90,20 +90,30 @@ pub(super) const TEXT: StreamsText = StreamsText {
         }
     },
     subscriptions: "Subscriptions",
-    subscriptions_hint: "A subscription wakes a worker when streams have new messages. The server can't list or pause subscriptions: enter an ID to show or delete one.",
+    subscriptions_hint: "A subscription wakes a worker when streams have new messages. While it is paused, messages are kept and workers are not woken.",
     subscription_id: "ID",
     subscription_kind: "Type",
     subscription_pattern: "Streams (* is one segment, ** any number)",
     subscription_target: "URL of the webhook, or name of the wake stream",
     subscription_show: "Show",
+    subscription_list: "All subscriptions",
+    no_subscriptions: "There are no subscriptions.",
+    refresh: "Refresh",
+    subscription_streams: "Streams",
+    streams_behind: "Streams behind",
+    last_failure: "Last failure",
+    subscription_pause: "Pause",
+    subscription_resume: "Resume",
+    subscription_status,
     subscription_state: |details| {
         let failure = details.last_error.as_ref().map(|error| {
-            let next = details.next_attempt_at.as_deref().unwrap_or_default();
-            format!(". Last failure: {error}. Next attempt: {next}")
+            let next = details.next_attempt_at.as_deref();
+            let next = next.map(|next| format!(". Next attempt: {next}"));
+            format!(". Last failure: {error}{}", next.unwrap_or_default())
         });
         format!(
             "{}, {}, generation {}{}",
-            details.status,
+            subscription_status(details.is_paused, &details.status),
             plural(details.cursors.len() as u64, "stream"),
             count(details.generation),
             failure.unwrap_or_default()
@@ -231,4 +241,12 @@ fn plural(number: u64, word: &str) -> String {
         count(number),
         if number == 1 { "" } else { "s" }
     )
+}
+
+fn subscription_status(is_paused: bool, status: &str) -> &'static str {
+    match (is_paused, status) {
+        (true, _) => "paused",
+        (false, "active") => "active",
+        (false, _) => "failed",
+    }
 }

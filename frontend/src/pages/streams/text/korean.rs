@@ -87,24 +87,30 @@ pub(super) const TEXT: StreamsText = StreamsText {
         InvalidField::ForkBeyond => "추가 메시지 수는 1 이상의 정수여야 합니다.".to_owned(),
     },
     subscriptions: "구독",
-    subscriptions_hint: "구독은 스트림에 새 메시지가 생기면 워커를 깨웁니다. 서버에는 구독 목록과 일시 정지 기능이 없으므로 ID로 조회하고, 중지하려면 삭제하세요.",
+    subscriptions_hint: "구독은 스트림에 새 메시지가 생기면 워커를 깨웁니다. 일시 정지 중에는 워커를 깨우지 않으며, 메시지는 그대로 남아 있다가 재개하면 전달됩니다.",
     subscription_id: "ID",
     subscription_kind: "깨우는 방식",
     subscription_pattern: "스트림(*는 경로 구간 하나, **는 여러 구간)",
     subscription_target: "웹훅 URL 또는 깨우기 스트림 이름",
     subscription_show: "조회",
+    subscription_list: "모든 구독",
+    no_subscriptions: "구독이 없습니다.",
+    refresh: "새로 고침",
+    subscription_streams: "스트림",
+    streams_behind: "뒤처진 스트림",
+    last_failure: "마지막 실패",
+    subscription_pause: "일시 정지",
+    subscription_resume: "재개",
+    subscription_status,
     subscription_state: |details| {
         let failure = details.last_error.as_ref().map(|error| {
-            let next = details.next_attempt_at.as_deref().unwrap_or_default();
-            format!(". 마지막 실패: {error}. 다음 시도: {next}")
+            let next = details.next_attempt_at.as_deref();
+            let next = next.map(|next| format!(". 다음 시도: {next}"));
+            format!(". 마지막 실패: {error}{}", next.unwrap_or_default())
         });
         format!(
             "{}, 스트림 {}개, 세대 {}{}",
-            if details.status == "active" {
-                "활성"
-            } else {
-                "실패"
-            },
+            subscription_status(details.is_paused, &details.status),
             details.cursors.len(),
             count(details.generation),
             failure.unwrap_or_default()
@@ -249,5 +255,13 @@ fn name_fault(fault: &NameFault) -> String {
             NameError::EscapedSlash => "이름에 `%2F`를 쓸 수 없습니다.".to_owned(),
             NameError::Encoding(_) => "이름의 퍼센트 인코딩이 올바르지 않습니다.".to_owned(),
         },
+    }
+}
+
+fn subscription_status(is_paused: bool, status: &str) -> &'static str {
+    match (is_paused, status) {
+        (true, _) => "일시 정지 중",
+        (false, "active") => "활성",
+        (false, _) => "실패",
     }
 }
