@@ -137,6 +137,12 @@ pub fn moment(unix_ms: f64, language: &str) -> String {
     date.to_locale_string(language, &JsValue::UNDEFINED).into()
 }
 
+/// A point in time as ISO 8601 writes it, in UTC.
+pub fn iso_moment(unix_ms: f64) -> String {
+    let date = js_sys::Date::new(&JsValue::from_f64(unix_ms));
+    date.to_iso_string().into()
+}
+
 /// Converts the local time of a `datetime-local` field to UTC in the format of RFC 3339; `None` if it is invalid.
 pub fn moment_in_utc(local: &str) -> Option<String> {
     let date = js_sys::Date::new(&JsValue::from_str(local));

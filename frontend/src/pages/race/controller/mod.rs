@@ -7,6 +7,7 @@ mod publish;
 mod relay;
 mod setup_error;
 mod source;
+mod version;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::{Rc, Weak};
@@ -69,6 +70,8 @@ pub struct RaceController {
     /// Incremented with every change of stream; tasks of an earlier epoch end.
     epoch: Cell<u32>,
     seed: u64,
+    /// The server's version; empty while it is not known.
+    server_version: RefCell<String>,
     /// The figures that the page shows.
     pub summary: ArcRwSignal<Summary>,
     /// Whether the picture is paused.
@@ -109,6 +112,7 @@ impl RaceController {
             source_stream: RefCell::default(),
             epoch: Cell::new(0),
             seed,
+            server_version: RefCell::default(),
             summary: ArcRwSignal::default(),
             paused: ArcRwSignal::default(),
             stepped_ms: ArcRwSignal::default(),
@@ -217,6 +221,7 @@ impl RaceController {
 
     /// Runs the lanes until they have to be set up again.
     async fn run_lanes(self: &Rc<Self>, epoch: u32) {
+        self.ask_version();
         let mut renewed_ms = browser::now_ms();
         // The first whole round of probes is delayed, so that it does not delay the first events.
         let mut probed_ms = renewed_ms - PROBE_EVERY_MS + CHECK_MS / 2.0;

@@ -24,7 +24,7 @@ impl RaceController {
             race,
             summary,
             at_ms,
-            provenance: provenance(),
+            provenance: self.provenance(),
         });
         self.stepped_ms.set(0.0);
         self.paused.set(true);
@@ -101,17 +101,29 @@ impl RaceController {
             Some(frozen) => write(&frozen.race, &frozen.summary, &frozen.provenance),
             None => {
                 let race = self.race();
-                write(&race, &race.summary(browser::now_ms()), &provenance())
+                write(&race, &race.summary(browser::now_ms()), &self.provenance())
             }
         }
     }
-}
 
-fn provenance() -> Provenance {
-    let window = browser::window();
-    Provenance {
-        at: String::from(js_sys::Date::new_0().to_iso_string()),
-        url: window.location().href().unwrap_or_default(),
-        user_agent: window.navigator().user_agent().unwrap_or_default(),
+    fn provenance(&self) -> Provenance {
+        let window = browser::window();
+        let (at_ms, time_origin_ms) = (js_sys::Date::now(), browser::performance().time_origin());
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "milliseconds since 1970"
+        )]
+        let whole = |ms: f64| ms as u64;
+        Provenance {
+            at: browser::iso_moment(at_ms),
+            url: window.location().href().unwrap_or_default(),
+            user_agent: window.navigator().user_agent().unwrap_or_default(),
+            server_version: self.server_version.borrow().clone(),
+            seed: self.seed,
+            time_origin: browser::iso_moment(time_origin_ms),
+            at_ms: whole(at_ms),
+            time_origin_ms: whole(time_origin_ms),
+        }
     }
 }

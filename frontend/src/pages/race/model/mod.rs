@@ -4,6 +4,8 @@ pub mod advice;
 pub mod client_costs;
 pub mod clock;
 pub mod export;
+#[cfg(test)]
+mod filled_race;
 pub mod headline;
 pub mod json_value;
 pub mod lane;
