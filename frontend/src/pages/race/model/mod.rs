@@ -1,6 +1,7 @@
 //! The model of the Race page: plain structs that need no browser and are tested natively.
 
 pub mod advice;
+mod base64url;
 pub mod client_costs;
 pub mod clock;
 pub mod export;
@@ -14,7 +15,9 @@ pub mod meter;
 pub mod order;
 pub mod predict;
 pub mod race;
+mod result_fields;
 pub mod ring;
+pub mod saved_result;
 pub mod settings;
 pub mod summary;
 pub mod tally;

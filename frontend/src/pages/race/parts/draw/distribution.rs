@@ -51,6 +51,8 @@ pub enum Scale {
 pub struct DistributionChart {
     scene: Scene,
     range: LatencyRange,
+    /// Measured curves of a saved result, which are drawn thin behind the others; in the form of [`Curve::measured`].
+    pub saved: Vec<(Technique, Vec<(f64, f64)>)>,
 }
 
 /// The range of the axis, ms; its lower end applies to the logarithmic scale.
@@ -72,6 +74,7 @@ impl DistributionChart {
         let ends = curves
             .iter()
             .flat_map(|curve| [curve.measured, curve.theory])
+            .chain(self.saved.iter().map(|(_, points)| &points[..]))
             .filter_map(middle_99);
         let wanted = ends.fold((f64::INFINITY, LEAST_MS * 10.0), |all, one| {
             (all.0.min(one.0), all.1.max(one.1))
@@ -80,6 +83,10 @@ impl DistributionChart {
         let plot = Plot::new(scale, self.range, width, height);
         self.scene.clear();
         plot.axes(&mut self.scene, language);
+        for (technique, points) in &self.saved {
+            let style = Style::new(SeriesKind::Path, Ink::Hue(*technique)).alpha(0.55);
+            plot.line(&mut self.scene, style, points);
+        }
         for curve in curves {
             plot.theory(&mut self.scene, curve);
         }
@@ -117,7 +124,7 @@ fn middle_99(points: &[(f64, f64)]) -> Option<(f64, f64)> {
 }
 
 /// When a curve, interpolated linearly, reaches a share; its end if it does not.
-fn time_of(points: &[(f64, f64)], share: f64) -> Option<f64> {
+pub fn time_of(points: &[(f64, f64)], share: f64) -> Option<f64> {
     let after = points
         .partition_point(|(_, reached)| *reached < share)
         .min(points.len().checked_sub(1)?);
@@ -252,18 +259,22 @@ impl Plot {
 
     fn theory(&self, scene: &mut Scene, curve: &Curve<'_>) {
         let hue = Ink::Hue(curve.technique);
-        let path = scene.open(
-            Style::new(SeriesKind::Path, hue)
-                .width(4.0)
-                .alpha(0.5)
-                .dash(Dash::Dashed),
-        );
-        let Some((first, _)) = curve.theory.first() else {
+        let style = Style::new(SeriesKind::Path, hue)
+            .width(4.0)
+            .alpha(0.5)
+            .dash(Dash::Dashed);
+        self.line(scene, style, curve.theory);
+    }
+
+    /// Adds a path that rises from 0 at the first point and joins the points.
+    fn line(&self, scene: &mut Scene, style: Style, points: &[(f64, f64)]) {
+        let path = scene.open(style);
+        let Some((first, _)) = points.first() else {
             return;
         };
         let mut before = (*first, 0.0);
         self.vertex(scene, path, before);
-        for point in curve.theory {
+        for point in points {
             self.straight(scene, path, before, *point);
             before = *point;
         }
