@@ -105,36 +105,7 @@ impl RaceCanvases {
         if width <= 0.0 {
             return;
         }
-        let curves: Vec<(Technique, u64, Points, Points)> = Technique::ALL
-            .into_iter()
-            .filter(|technique| race.lanes[technique.index()].phase != LanePhase::Off)
-            .map(|technique| {
-                let latencies = race.measured(technique);
-                let measured = latencies
-                    .cdf_points()
-                    .into_iter()
-                    .map(|(us, share)| (us / 1_000.0, share))
-                    .collect();
-                let prediction = race.prediction(technique, now_ms);
-                let corners = prediction
-                    .map(|prediction| prediction.latency.vertices())
-                    .unwrap_or_default();
-                let theory = corners
-                    .into_iter()
-                    .map(|(s, share)| (s * 1_000.0, share))
-                    .collect();
-                (technique, latencies.count(), measured, theory)
-            })
-            .collect();
-        let curves: Vec<Curve<'_>> = curves
-            .iter()
-            .map(|(technique, samples, measured, theory)| Curve {
-                technique: *technique,
-                measured,
-                samples: *samples,
-                theory,
-            })
-            .collect();
+        self.distribution.curves = race_curves(race, now_ms);
         let scale = if race.settings.log {
             Scale::Log
         } else {
@@ -144,7 +115,6 @@ impl RaceCanvases {
         let context = self.surfaces[2].begin(width, height, browser::window().device_pixel_ratio());
         self.distribution.draw(
             context,
-            &curves,
             scale,
             (width, height),
             self.language.get_untracked(),
@@ -153,7 +123,28 @@ impl RaceCanvases {
     }
 }
 
-type Points = Vec<(f64, f64)>;
+/// The curves of the lanes that are on.
+fn race_curves(race: &RaceState, now_ms: f64) -> Vec<Curve> {
+    let in_ms = |points: Vec<(f64, f64)>, unit_ms: f64| {
+        let points = points.into_iter();
+        points.map(|(at, share)| (at * unit_ms, share)).collect()
+    };
+    Technique::ALL
+        .into_iter()
+        .filter(|technique| race.lanes[technique.index()].phase != LanePhase::Off)
+        .map(|technique| {
+            let latencies = race.measured(technique);
+            let prediction = race.prediction(technique, now_ms);
+            let corners = prediction.map(|prediction| prediction.latency.vertices());
+            Curve {
+                technique,
+                measured: in_ms(latencies.cdf_points(), 1e-3),
+                samples: latencies.count(),
+                theory: in_ms(corners.unwrap_or_default(), 1e3),
+            }
+        })
+        .collect()
+}
 
 /// The input of the drawings for the lanes that are on.
 fn lane_views(race: &RaceState) -> Vec<LaneView<'_>> {

@@ -22,18 +22,20 @@ const RIGHT: f64 = 22.0;
 const TOP: f64 = 12.5;
 const BOTTOM: f64 = 26.0;
 
+/// Points `(latency in ms, share of events that took at most as long, 0..=1)`, both ascending.
+pub type CurvePoints = Vec<(f64, f64)>;
+
 /// One technique's distribution.
-#[derive(Debug, Clone, Copy)]
-pub struct Curve<'a> {
+#[derive(Debug, Clone)]
+pub struct Curve {
     /// The technique.
     pub technique: Technique,
-    /// Measured: `(latency in ms, share of events that took at most as long, 0..=1)`, both ascending. With fewer than
-    /// [`DOTS_BELOW`] samples, a point for each.
-    pub measured: &'a [(f64, f64)],
+    /// Measured. With fewer than [`DOTS_BELOW`] samples, a point for each.
+    pub measured: CurvePoints,
     /// Number of measured samples.
     pub samples: u64,
-    /// Predicted, in the same form; empty without a prediction.
-    pub theory: &'a [(f64, f64)],
+    /// Predicted; empty without a prediction.
+    pub theory: CurvePoints,
 }
 
 /// The scale of the horizontal axis.
@@ -51,8 +53,10 @@ pub enum Scale {
 pub struct DistributionChart {
     scene: Scene,
     range: LatencyRange,
-    /// Measured curves of a saved result, which are drawn thin behind the others; in the form of [`Curve::measured`].
-    pub saved: Vec<(Technique, Vec<(f64, f64)>)>,
+    /// The curves of the techniques.
+    pub curves: Vec<Curve>,
+    /// Measured curves of a saved result, which are drawn thin behind the others.
+    pub saved: Vec<(Technique, CurvePoints)>,
 }
 
 /// The range of the axis, ms; its lower end applies to the logarithmic scale.
@@ -66,16 +70,16 @@ impl DistributionChart {
     /// Lays out the curves in `width` times `height` pixels, with labels in `language`.
     pub fn layout(
         &mut self,
-        curves: &[Curve<'_>],
         scale: Scale,
         (width, height): (f64, f64),
         language: Language,
     ) -> &Scene {
+        let curves = &self.curves;
         let ends = curves
             .iter()
-            .flat_map(|curve| [curve.measured, curve.theory])
-            .chain(self.saved.iter().map(|(_, points)| &points[..]))
-            .filter_map(middle_99);
+            .flat_map(|curve| [&curve.measured, &curve.theory])
+            .chain(self.saved.iter().map(|(_, points)| points))
+            .filter_map(|points| middle_99(points));
         let wanted = ends.fold((f64::INFINITY, LEAST_MS * 10.0), |all, one| {
             (all.0.min(one.0), all.1.max(one.1))
         });
@@ -104,7 +108,6 @@ impl DistributionChart {
     pub fn draw(
         &mut self,
         context: &web_sys::CanvasRenderingContext2d,
-        curves: &[Curve<'_>],
         scale: Scale,
         size: (f64, f64),
         language: Language,
@@ -112,7 +115,7 @@ impl DistributionChart {
     ) {
         crate::widgets::canvas::surface::paint(
             context,
-            self.layout(curves, scale, size, language),
+            self.layout(scale, size, language),
             palette,
         );
     }
@@ -257,13 +260,13 @@ impl Plot {
         }
     }
 
-    fn theory(&self, scene: &mut Scene, curve: &Curve<'_>) {
+    fn theory(&self, scene: &mut Scene, curve: &Curve) {
         let hue = Ink::Hue(curve.technique);
         let style = Style::new(SeriesKind::Path, hue)
             .width(4.0)
             .alpha(0.5)
             .dash(Dash::Dashed);
-        self.line(scene, style, curve.theory);
+        self.line(scene, style, &curve.theory);
     }
 
     /// Adds a path that rises from 0 at the first point and joins the points.
@@ -280,7 +283,7 @@ impl Plot {
         }
     }
 
-    fn measured(&self, scene: &mut Scene, curve: &Curve<'_>) {
+    fn measured(&self, scene: &mut Scene, curve: &Curve) {
         let hue = Ink::Hue(curve.technique);
         if curve.samples < DOTS_BELOW {
             let dots = scene.open(Style::new(SeriesKind::Filled(curve.technique), hue));
@@ -343,14 +346,14 @@ impl Plot {
     }
 
     /// Adds the technique's shape and letter to its curve.
-    fn tag(&self, scene: &mut Scene, curve: &Curve<'_>) {
+    fn tag(&self, scene: &mut Scene, curve: &Curve) {
         let share = look(curve.technique).tag_share;
         let steps = curve
             .measured
             .iter()
             .find(|(_, reached)| *reached >= share)
             .map(|(ms, _)| *ms);
-        let Some(ms) = steps.or_else(|| time_of(curve.theory, share)) else {
+        let Some(ms) = steps.or_else(|| time_of(&curve.theory, share)) else {
             return;
         };
         let (x, y) = (self.x(ms.min(self.range.most_ms)), self.y(share));

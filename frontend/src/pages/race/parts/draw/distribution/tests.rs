@@ -3,11 +3,18 @@
 use super::*;
 use crate::widgets::canvas::scene::Series;
 
-fn uniform(samples: u32, most_ms: f64) -> Vec<(f64, f64)> {
+fn uniform(samples: u32, most_ms: f64) -> CurvePoints {
     (1..=samples)
         .map(|n| f64::from(n) / f64::from(samples))
         .map(|share| (share * most_ms, share))
         .collect()
+}
+
+fn chart(curves: Vec<Curve>) -> DistributionChart {
+    DistributionChart {
+        curves,
+        ..DistributionChart::default()
+    }
 }
 
 fn series(scene: &Scene, wanted: impl Fn(&Series) -> bool) -> Vec<Series> {
@@ -21,15 +28,14 @@ fn series(scene: &Scene, wanted: impl Fn(&Series) -> bool) -> Vec<Series> {
 #[test]
 fn few_samples_are_dots_and_many_a_line() {
     for (samples, dots) in [(199_u32, true), (200, false)] {
-        let measured = uniform(samples, 1_000.0);
         let curve = Curve {
             technique: Technique::Poll,
-            measured: &measured,
+            measured: uniform(samples, 1_000.0),
             samples: u64::from(samples),
-            theory: &[],
+            theory: Vec::new(),
         };
-        let mut distribution = DistributionChart::default();
-        let scene = distribution.layout(&[curve], Scale::Linear, (600.0, 200.0), Language::English);
+        let mut distribution = chart(vec![curve]);
+        let scene = distribution.layout(Scale::Linear, (600.0, 200.0), Language::English);
         assert_eq!(
             series(scene, |series| series.style.kind == SeriesKind::Path).is_empty(),
             dots,
@@ -40,15 +46,15 @@ fn few_samples_are_dots_and_many_a_line() {
 
 #[test]
 fn theory_is_dashed_and_a_uniform_one_is_a_straight_line() {
-    let theory = [(0.0, 0.0), (500.0, 0.5), (1_000.0, 1.0)];
+    let theory = vec![(0.0, 0.0), (500.0, 0.5), (1_000.0, 1.0)];
     let curve = Curve {
         technique: Technique::Poll,
-        measured: &[],
+        measured: Vec::new(),
         samples: 0,
-        theory: &theory,
+        theory,
     };
-    let mut distribution = DistributionChart::default();
-    let scene = distribution.layout(&[curve], Scale::Linear, (600.0, 200.0), Language::English);
+    let mut distribution = chart(vec![curve]);
+    let scene = distribution.layout(Scale::Linear, (600.0, 200.0), Language::English);
     let dashed = series(scene, |series| series.style.dash == Dash::Dashed);
     let [_, a, b, c, ..] = dashed[0].items[..] else {
         panic!("expected four points, got {dashed:?}")
@@ -58,20 +64,19 @@ fn theory_is_dashed_and_a_uniform_one_is_a_straight_line() {
 
 #[test]
 fn everything_stands_inside_the_drawing_on_both_scales() {
-    let (slow, quick) = (uniform(500, 5_000.0), uniform(500, 0.05));
-    let theory = [(0.001, 0.0), (90_000.0, 1.0)];
-    let curves = [
+    let theory = vec![(0.001, 0.0), (90_000.0, 1.0)];
+    let curves = vec![
         Curve {
             technique: Technique::Poll,
-            measured: &slow,
+            measured: uniform(500, 5_000.0),
             samples: 500,
-            theory: &theory,
+            theory,
         },
         Curve {
             technique: Technique::Sse,
-            measured: &quick,
+            measured: uniform(500, 0.05),
             samples: 500,
-            theory: &[],
+            theory: Vec::new(),
         },
     ];
     for (scale, width) in [
@@ -80,8 +85,8 @@ fn everything_stands_inside_the_drawing_on_both_scales() {
         (Scale::Linear, 900.0),
         (Scale::Log, 900.0),
     ] {
-        let mut distribution = DistributionChart::default();
-        let scene = distribution.layout(&curves, scale, (width, 180.0), Language::Korean);
+        let mut distribution = chart(curves.clone());
+        let scene = distribution.layout(scale, (width, 180.0), Language::Korean);
         for [x, y, ..] in scene.series().flat_map(|series| &series.items) {
             assert!(
                 (0.0..=width).contains(x) && (0.0..=180.0).contains(y),
@@ -109,15 +114,15 @@ fn everything_stands_inside_the_drawing_on_both_scales() {
 
 #[test]
 fn a_uniform_theory_bends_on_the_logarithmic_scale() {
-    let theory = [(10.0, 0.0), (1_010.0, 1.0)];
+    let theory = vec![(10.0, 0.0), (1_010.0, 1.0)];
     let curve = Curve {
         technique: Technique::Poll,
-        measured: &[],
+        measured: Vec::new(),
         samples: 0,
-        theory: &theory,
+        theory,
     };
-    let mut distribution = DistributionChart::default();
-    let scene = distribution.layout(&[curve], Scale::Log, (600.0, 200.0), Language::English);
+    let mut distribution = chart(vec![curve]);
+    let scene = distribution.layout(Scale::Log, (600.0, 200.0), Language::English);
     let points = series(scene, |series| series.style.dash == Dash::Dashed)[0]
         .items
         .clone();
