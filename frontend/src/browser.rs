@@ -86,6 +86,11 @@ pub fn query() -> String {
     window().location().search().unwrap_or_default()
 }
 
+/// `location.hash`.
+pub fn fragment() -> String {
+    window().location().hash().unwrap_or_default()
+}
+
 /// The page's address without query and fragment.
 pub fn origin() -> String {
     window().location().origin().unwrap_or_default()
@@ -96,11 +101,20 @@ pub fn hostname() -> String {
     window().location().hostname().unwrap_or_default()
 }
 
-/// Puts `query` into the address bar without a new entry in the history.
+/// Puts `query` into the address bar without a new entry in the history; the fragment stays.
 pub fn show_query(query: &str) {
+    replace_address(&(address(query) + &fragment()));
+}
+
+/// Takes the fragment out of the address bar, without a new entry in the history.
+pub fn drop_fragment() {
+    replace_address(&address(query().trim_start_matches('?')));
+}
+
+fn replace_address(address: &str) {
     if let Ok(history) = window().history() {
         history
-            .replace_state_with_url(&JsValue::NULL, "", Some(&address(query)))
+            .replace_state_with_url(&JsValue::NULL, "", Some(address))
             .ok();
     }
 }

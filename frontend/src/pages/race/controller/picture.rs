@@ -6,6 +6,7 @@ use super::{FRESH_S, PausedPicture, RaceController};
 use crate::browser;
 use crate::pages::race::model::export::Provenance;
 use crate::pages::race::model::race::RaceState;
+use crate::pages::race::model::saved_result::SavedResult;
 use crate::pages::race::model::summary::Summary;
 use crate::pages::race::model::trace::{step_back, step_forward};
 use crate::widgets::connection::ServerConnection;
@@ -13,6 +14,9 @@ use crate::widgets::connection::ServerConnection;
 impl RaceController {
     /// Pauses the picture; measuring continues.
     pub fn pause(&self) {
+        if self.only_saved.get_untracked() {
+            return;
+        }
         let at_ms = browser::now_ms();
         let race = Box::new(self.race().clone());
         let summary = Summary {
@@ -74,7 +78,7 @@ impl RaceController {
     /// Updates the figures, unless the picture is paused.
     pub fn summarise(&self) {
         self.race_mut().settle(browser::now_ms());
-        if self.frozen.borrow().is_none() {
+        if self.frozen.borrow().is_none() && !self.only_saved.get_untracked() {
             self.summary.set(self.race().summary(browser::now_ms()));
         }
     }
@@ -90,6 +94,23 @@ impl RaceController {
             Some(frozen) => look(&frozen.race, frozen.at_ms),
             None => look(&self.race(), now_ms),
         }
+    }
+
+    /// The saved result, while it is shown, and whether it is shown without a race.
+    pub fn shown_saved(&self) -> (Option<&SavedResult>, bool) {
+        let saved = self.saved.as_ref();
+        let saved = saved.filter(|_| self.shows_saved.get_untracked());
+        (saved, self.only_saved.get_untracked())
+    }
+
+    /// A link to the result that is shown.
+    pub fn result_link(&self) -> String {
+        if let (Some(saved), true) = self.shown_saved() {
+            return saved.clone().link(&self.provenance().url);
+        }
+        self.export(|race, summary, provenance| {
+            SavedResult::new(race, summary, provenance).link(&provenance.url)
+        })
     }
 
     /// The result that is shown, in a format of [`crate::pages::race::model::export`].

@@ -60,13 +60,6 @@ pub struct SavedCurves {
     pub(super) theory: Vec<f32>,
 }
 
-/// The page's address with the result that is shown in its fragment.
-pub fn link(race: &RaceState, summary: &Summary, provenance: &Provenance) -> String {
-    let page = provenance.url.split('#').next().unwrap_or_default();
-    let result = SavedResult::new(race, summary, provenance);
-    format!("{page}{FRAGMENT}{}", result.encode())
-}
-
 impl SavedResult {
     /// The result that `summary` shows.
     pub fn new(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Self {
@@ -107,6 +100,14 @@ impl SavedResult {
             curves,
             summary,
         }
+    }
+
+    /// A link to this result.
+    ///
+    /// - `url`: the page's address; its fragment is replaced.
+    pub fn link(self, url: &str) -> String {
+        let page = url.split('#').next().unwrap_or_default();
+        format!("{page}{FRAGMENT}{}", self.encode())
     }
 
     /// The text for the fragment of an address.

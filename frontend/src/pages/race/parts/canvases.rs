@@ -11,6 +11,7 @@ use crate::browser;
 use crate::language::Language;
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::race::RaceState;
+use crate::pages::race::model::saved_result::SavedResult;
 use crate::widgets::canvas::palette::Palette;
 use crate::widgets::canvas::surface::Surface;
 
@@ -100,12 +101,26 @@ impl RaceCanvases {
     }
 
     /// Draws the latency distribution at `now_ms`.
-    pub fn draw_distribution(&mut self, race: &RaceState, now_ms: f64) {
+    ///
+    /// - `saved`: the saved result whose curves are drawn, too.
+    /// - `only_saved`: draws only those.
+    pub fn draw_distribution(
+        &mut self,
+        race: &RaceState,
+        now_ms: f64,
+        saved: Option<&SavedResult>,
+        only_saved: bool,
+    ) {
         let width = self.width.get_untracked();
         if width <= 0.0 {
             return;
         }
-        self.distribution.curves = race_curves(race, now_ms);
+        let saved = saved.map(saved_curves).unwrap_or_default();
+        (self.distribution.curves, self.distribution.saved) = if only_saved {
+            (saved, Vec::new())
+        } else {
+            (race_curves(race, now_ms), saved)
+        };
         let scale = if race.settings.log {
             Scale::Log
         } else {
@@ -142,6 +157,20 @@ fn race_curves(race: &RaceState, now_ms: f64) -> Vec<Curve> {
                 samples: latencies.count(),
                 theory: in_ms(corners.unwrap_or_default(), 1e3),
             }
+        })
+        .collect()
+}
+
+/// The curves of the lanes that were on.
+fn saved_curves(saved: &SavedResult) -> Vec<Curve> {
+    let lanes = saved.summary.lanes.iter().zip(&saved.curves);
+    lanes
+        .filter(|(lane, _)| lane.is_on())
+        .map(|(lane, curves)| Curve {
+            technique: lane.technique,
+            measured: curves.measured(),
+            samples: lane.samples,
+            theory: curves.theory(),
         })
         .collect()
 }

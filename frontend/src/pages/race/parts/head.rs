@@ -9,6 +9,7 @@ use crate::pages::race::model::export::{self, Provenance};
 use crate::pages::race::model::headline::Headline;
 use crate::pages::race::model::race::RaceState;
 use crate::pages::race::model::summary::Summary;
+use crate::pages::race::parts::saved::CopyResultLink;
 use crate::widgets::connection::ConnectionMark;
 
 /// Least interval between two announcements of the status, ms.
@@ -55,10 +56,12 @@ fn RaceStatus() -> impl IntoView {
                 Headline::Connecting => String::new(),
                 headline => (text.headline)(&headline),
             };
-            announcement.set((text.announced)(
-                (page.shell.text().connection)(summary.connection),
-                &headline,
-            ));
+            let state = if page.only_saved.get_untracked() {
+                text.saved
+            } else {
+                (page.shell.text().connection)(summary.connection)
+            };
+            announcement.set((text.announced)(state, &headline));
         };
         let timer = set_timeout_with_handle(
             announce,
@@ -135,6 +138,13 @@ fn Exports() -> impl IntoView {
             .with_untracked(|summary| summary.stream.replace('/', "-"));
         format!("tailwater-{stream}{ending}")
     };
+    let hint = Signal::derive(move || {
+        if page.only_saved.get() {
+            page.text().not_in_link
+        } else {
+            page.text().export
+        }
+    });
     let button = move |id: &'static str,
                        label,
                        ending: &'static str,
@@ -145,7 +155,13 @@ fn Exports() -> impl IntoView {
             browser::download(&name(ending), media_type, &content).ok();
         };
         view! {
-            <button class="tool wide" data-testid=id title=page.localized(|text| text.export) on:click=save>
+            <button
+                class="tool wide"
+                data-testid=id
+                title=hint
+                disabled=move || page.only_saved.get()
+                on:click=save
+            >
                 {page.localized(label)}
             </button>
         }
@@ -155,6 +171,7 @@ fn Exports() -> impl IntoView {
             {button("export-json", |text| text.export_json, ".json", "application/json", export::json)}
             {button("export-csv", |text| text.export_csv, ".csv", "text/csv", export::csv)}
             {button("export-samples", |text| text.export_samples, "-samples.csv", "text/csv", |race, _, _| export::samples_csv(race))}
+            <CopyResultLink />
         </div>
     }
 }

@@ -21,6 +21,8 @@ pub mod presets;
 #[cfg(target_arch = "wasm32")]
 pub mod publish;
 #[cfg(target_arch = "wasm32")]
+pub mod saved;
+#[cfg(target_arch = "wasm32")]
 pub mod stage;
 #[cfg(target_arch = "wasm32")]
 pub mod tables;

@@ -27,7 +27,7 @@ fn saved() -> SavedResult {
 fn a_result_comes_back_from_its_link_as_it_was_shown() {
     let race = filled_race();
     let shown = race.summary(AT_MS);
-    let link = link(&race, &shown, &provenance());
+    let link = SavedResult::new(&race, &shown, &provenance()).link(&provenance().url);
     let (page, text) = link.split_once(FRAGMENT).unwrap();
     assert_eq!(page, "https://streams.example:8443/?up=50&lang=ko");
     let read = SavedResult::decode(text).unwrap();

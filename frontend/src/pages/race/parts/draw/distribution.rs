@@ -55,8 +55,8 @@ pub struct DistributionChart {
     range: LatencyRange,
     /// The curves of the techniques.
     pub curves: Vec<Curve>,
-    /// Measured curves of a saved result, which are drawn thin behind the others.
-    pub saved: Vec<(Technique, CurvePoints)>,
+    /// The curves of a saved result; the measured ones are drawn thin behind the others.
+    pub saved: Vec<Curve>,
 }
 
 /// The range of the axis, ms; its lower end applies to the logarithmic scale.
@@ -78,7 +78,7 @@ impl DistributionChart {
         let ends = curves
             .iter()
             .flat_map(|curve| [&curve.measured, &curve.theory])
-            .chain(self.saved.iter().map(|(_, points)| points))
+            .chain(self.saved.iter().map(|curve| &curve.measured))
             .filter_map(|points| middle_99(points));
         let wanted = ends.fold((f64::INFINITY, LEAST_MS * 10.0), |all, one| {
             (all.0.min(one.0), all.1.max(one.1))
@@ -87,9 +87,9 @@ impl DistributionChart {
         let plot = Plot::new(scale, self.range, width, height);
         self.scene.clear();
         plot.axes(&mut self.scene, language);
-        for (technique, points) in &self.saved {
-            let style = Style::new(SeriesKind::Path, Ink::Hue(*technique)).alpha(0.55);
-            plot.line(&mut self.scene, style, points);
+        for curve in &self.saved {
+            let style = Style::new(SeriesKind::Path, Ink::Hue(curve.technique)).alpha(0.55);
+            plot.line(&mut self.scene, style, &curve.measured);
         }
         for curve in curves {
             plot.theory(&mut self.scene, curve);
