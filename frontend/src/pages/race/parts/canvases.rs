@@ -31,6 +31,7 @@ pub struct RaceCanvases {
     palette: Palette,
     width: RwSignal<f64>,
     detail: RwSignal<Detail>,
+    middle_ms: RwSignal<f64>,
     language: Memo<Language>,
 }
 
@@ -39,11 +40,12 @@ impl RaceCanvases {
     ///
     /// - `width`: receives the width of `host`.
     /// - `detail`: receives the detail of events in the sequence diagram.
+    /// - `middle_ms`: receives the latency in the middle of the distribution's axis.
     /// - `language`: of the numbers.
     pub fn new(
         host: web_sys::HtmlDivElement,
         surfaces: [Surface; 3],
-        (width, detail): (RwSignal<f64>, RwSignal<Detail>),
+        (width, detail, middle_ms): (RwSignal<f64>, RwSignal<Detail>, RwSignal<f64>),
         language: Memo<Language>,
     ) -> Self {
         let canvases = Self {
@@ -55,6 +57,7 @@ impl RaceCanvases {
             host,
             width,
             detail,
+            middle_ms,
             language,
         };
         canvases.measure();
@@ -72,6 +75,11 @@ impl RaceCanvases {
         if width > 0.0 && (width - self.width.get_untracked()).abs() >= 1.0 {
             self.width.set(width);
         }
+    }
+
+    /// The distribution as it was drawn last.
+    pub fn distribution(&self) -> &DistributionChart {
+        &self.distribution
     }
 
     /// Draws sequence diagram and waterfall with their right end at `now_ms`.
@@ -135,6 +143,10 @@ impl RaceCanvases {
             self.language.get_untracked(),
             &self.palette,
         );
+        let middle_ms = self.distribution.latency_at(0.5);
+        if (middle_ms - self.middle_ms.get_untracked()).abs() > 0.0 {
+            self.middle_ms.set(middle_ms);
+        }
     }
 }
 

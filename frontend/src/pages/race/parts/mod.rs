@@ -7,6 +7,8 @@ pub mod canvases;
 #[cfg(target_arch = "wasm32")]
 pub mod cards;
 #[cfg(target_arch = "wasm32")]
+pub mod chart_line;
+#[cfg(target_arch = "wasm32")]
 pub mod controls;
 #[cfg(target_arch = "wasm32")]
 pub mod delay;
@@ -20,6 +22,7 @@ pub mod help;
 pub mod presets;
 #[cfg(target_arch = "wasm32")]
 pub mod publish;
+pub mod readout;
 #[cfg(target_arch = "wasm32")]
 pub mod saved;
 #[cfg(target_arch = "wasm32")]

@@ -57,6 +57,13 @@ pub struct DistributionChart {
     pub curves: Vec<Curve>,
     /// The curves of a saved result; the measured ones are drawn thin behind the others.
     pub saved: Vec<Curve>,
+    /// The scale of the last layout.
+    scale: Scale,
+}
+
+/// The left and the right end of the axis in a drawing of this width, pixels.
+pub fn axis_ends(width: f64) -> (f64, f64) {
+    (LEFT, (width - RIGHT).max(LEFT + 1.0))
 }
 
 /// The range of the axis, ms; its lower end applies to the logarithmic scale.
@@ -84,6 +91,7 @@ impl DistributionChart {
             (all.0.min(one.0), all.1.max(one.1))
         });
         self.range = self.range.keep(wanted);
+        self.scale = scale;
         let plot = Plot::new(scale, self.range, width, height);
         self.scene.clear();
         plot.axes(&mut self.scene, language);
@@ -101,6 +109,17 @@ impl DistributionChart {
             plot.tag(&mut self.scene, curve);
         }
         &self.scene
+    }
+
+    /// The latency at a place of the axis of the last layout, ms.
+    ///
+    /// - `place`: 0 at the left end to 1 at the right end.
+    pub fn latency_at(&self, place: f64) -> f64 {
+        let LatencyRange { least_ms, most_ms } = self.range;
+        match self.scale {
+            Scale::Linear => place * most_ms,
+            Scale::Log => by_factors(least_ms, most_ms, place),
+        }
     }
 
     /// Lays out and paints on a cleared canvas; the units of `context` are CSS pixels.
@@ -175,11 +194,12 @@ struct Plot {
 impl Plot {
     fn new(scale: Scale, range: LatencyRange, width: f64, height: f64) -> Self {
         let bottom = (height - BOTTOM).floor() + 0.5;
+        let (left, right) = axis_ends(width);
         Self {
             scale,
             range,
-            left: LEFT,
-            right: (width - RIGHT).max(LEFT + 1.0),
+            left,
+            right,
             top: TOP,
             bottom,
         }

@@ -151,3 +151,24 @@ fn the_axis_range_is_stable_while_extremes_vary() {
     assert!(range.keep((0.5, 1_000.0)).least_ms < 0.5);
     assert!(range.keep((50.0, 1_000.0)).least_ms > 5.0);
 }
+
+#[test]
+fn the_latency_at_a_place_is_the_one_that_is_drawn_there() {
+    let curve = Curve {
+        technique: Technique::Poll,
+        measured: uniform(500, 900.0),
+        samples: 500,
+        theory: Vec::new(),
+    };
+    for scale in [Scale::Linear, Scale::Log] {
+        let mut chart = chart(vec![curve.clone()]);
+        chart.layout(scale, (600.0, 200.0), Language::English);
+        let plot = Plot::new(scale, chart.range, 600.0, 200.0);
+        let (left, right) = axis_ends(600.0);
+        for place in [0.0, 0.25, 0.5, 1.0] {
+            let x = plot.x(chart.latency_at(place));
+            let expected = left + place * (right - left);
+            assert!((x - expected).abs() < 1e-6, "{scale:?} at {place}: {x}");
+        }
+    }
+}
