@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use js_sys::{Array, Reflect};
 use tailwater_client::drivers::browser::Sleep;
+use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Performance, PerformanceResourceTiming};
@@ -194,8 +195,28 @@ pub fn download(name: &str, media_type: &str, content: &str) -> Result<(), JsVal
     let parts = Array::of1(&JsValue::from_str(content));
     let options = web_sys::BlobPropertyBag::new();
     options.set_type(media_type);
-    let blob = web_sys::Blob::new_with_str_sequence_and_options(&parts, &options)?;
-    let url = web_sys::Url::create_object_url_with_blob(&blob)?;
+    download_blob(
+        name,
+        &web_sys::Blob::new_with_str_sequence_and_options(&parts, &options)?,
+    )
+}
+
+/// Downloads what a canvas shows as a PNG file.
+///
+/// # Errors
+/// The exception that the browser threw.
+pub fn download_picture(name: String, canvas: &web_sys::HtmlCanvasElement) -> Result<(), JsValue> {
+    // Without memory for the file there is no blob.
+    let on_blob = Closure::<dyn FnMut(JsValue)>::new(move |blob: JsValue| {
+        if let Some(blob) = blob.dyn_ref() {
+            download_blob(&name, blob).ok();
+        }
+    });
+    canvas.to_blob(on_blob.into_js_value().unchecked_ref())
+}
+
+fn download_blob(name: &str, blob: &web_sys::Blob) -> Result<(), JsValue> {
+    let url = web_sys::Url::create_object_url_with_blob(blob)?;
     let document = window().document().ok_or(JsValue::NULL)?;
     let link: web_sys::HtmlAnchorElement = document.create_element("a")?.dyn_into()?;
     link.set_href(&url);

@@ -68,8 +68,7 @@ pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Str
         .add("clock", clock)
         .add("settings", settings_json(race))
         .add("lanes", JsonValue::List(lanes.collect()));
-    // Numbers and texts can always be encoded.
-    serde_json::to_string_pretty(&document).unwrap_or_default()
+    document.to_document()
 }
 
 fn settings_json(race: &RaceState) -> JsonObject {
@@ -298,7 +297,7 @@ pub fn samples_csv(race: &RaceState) -> String {
 }
 
 /// Milliseconds with three decimals, the resolution of the measurements.
-fn round(value: f64) -> f64 {
+pub(super) fn round(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }
 

@@ -5,6 +5,7 @@ mod base64url;
 pub mod client_costs;
 pub mod clock;
 pub mod export;
+pub mod export_har;
 #[cfg(test)]
 mod filled_race;
 pub mod headline;

@@ -1,5 +1,7 @@
 //! The three canvases of the Race page, and the drawings on them.
 
+mod picture;
+
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 

@@ -14,6 +14,8 @@ pub mod controls;
 pub mod delay;
 pub mod draw;
 #[cfg(target_arch = "wasm32")]
+pub mod exports;
+#[cfg(target_arch = "wasm32")]
 pub mod head;
 #[cfg(target_arch = "wasm32")]
 pub mod headline;

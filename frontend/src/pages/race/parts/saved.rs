@@ -4,8 +4,10 @@ use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
 use crate::browser;
+use crate::language::Language;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
+use crate::pages::race::model::saved_result::SavedResult;
 use crate::pages::race::text::saved;
 use crate::widgets::command::CopyButton;
 
@@ -16,6 +18,12 @@ pub fn CopyResultLink() -> impl IntoView {
     let label = page.localized(|text| text.copy_link);
     let content = move |()| page.controller().result_link();
     view! { <CopyButton content label id="copy-result" /> }
+}
+
+/// Where a saved result is from, with the time in the person's time zone.
+pub fn origin_text(saved: &SavedResult, language: Language) -> String {
+    let at = browser::moment(saved.at_ms as f64, language.name());
+    saved::origin(saved, &at, language)
 }
 
 /// Where the saved result is from, with a button to measure or to remove it; or that the link has no result.
@@ -38,7 +46,6 @@ pub fn SavedSection() -> impl IntoView {
             return Some(problem.into_any());
         }
         page.with_saved(|saved| {
-            let at = browser::moment(saved.at_ms as f64, language.name());
             // The style sheet hides what belongs to a race if there is none.
             let (class, label) = if page.only_saved.get() {
                 ("saved-result alone", text.measure_here)
@@ -47,7 +54,7 @@ pub fn SavedSection() -> impl IntoView {
             };
             let section = view! {
                 <section class=class data-testid="saved-result">
-                    <p>{saved::origin(saved, &at, language)}</p>
+                    <p>{origin_text(saved, language)}</p>
                     <button class="primary" data-testid="saved-action" on:click=action>{label}</button>
                 </section>
             };

@@ -28,7 +28,7 @@ pub(super) const TEXT: RaceText = RaceText {
     export_json: "JSON",
     export_csv: "CSV",
     export_samples: "Samples",
-    not_in_link: "A link does not hold the samples and counts for this file",
+    not_in_link: "A link does not hold the samples, counts and requests for this file",
     copy_link: "Copy link to this result",
     saved: "saved",
     added_delay: "added delay",
