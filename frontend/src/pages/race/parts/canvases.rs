@@ -5,7 +5,7 @@ mod picture;
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
-use super::draw::distribution::{Curve, DistributionChart, Scale};
+use super::draw::distribution::{Curve, DistributionChart, PointKind, Scale};
 use super::draw::sequence::{self, Detail, SequenceDiagram};
 use super::draw::waterfall::{self, WaterfallChart};
 use super::draw::{self, LaneView};
@@ -168,7 +168,7 @@ fn race_curves(race: &RaceState, now_ms: f64) -> Vec<Curve> {
             Curve {
                 technique,
                 measured: in_ms(latencies.cdf_points(), 1e-3),
-                samples: latencies.count(),
+                kind: PointKind::of_samples(latencies.count()),
                 theory: in_ms(corners.unwrap_or_default(), 1e3),
             }
         })
@@ -183,7 +183,7 @@ fn saved_curves(saved: &SavedResult) -> Vec<Curve> {
         .map(|(lane, curves)| Curve {
             technique: lane.technique,
             measured: curves.measured(),
-            samples: lane.samples,
+            kind: PointKind::Quantiles,
             theory: curves.theory(),
         })
         .collect()

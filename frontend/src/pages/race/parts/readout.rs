@@ -9,7 +9,7 @@ use crate::numbers::{Unit, fixed, in_ms, seconds, size};
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::race::RaceState;
 use crate::pages::race::model::trace::{EventRun, RequestMark, Trace};
-use crate::pages::race::parts::draw::distribution::{Curve, DistributionChart};
+use crate::pages::race::parts::draw::distribution::{Curve, DistributionChart, PointKind};
 use crate::pages::race::text::RaceText;
 use crate::techniques::look;
 
@@ -156,7 +156,7 @@ pub fn shares(chart: &DistributionChart, place: f64, language: Language) -> Stri
         let shares = [
             (
                 text.value_measured,
-                curve.and_then(|it| share_of_steps(&it.measured, latency_ms)),
+                curve.and_then(|it| measured_share(it, latency_ms)),
             ),
             (
                 text.value_predicted,
@@ -164,7 +164,7 @@ pub fn shares(chart: &DistributionChart, place: f64, language: Language) -> Stri
             ),
             (
                 text.saved,
-                saved.and_then(|it| share_of_lines(&it.measured, latency_ms)),
+                saved.and_then(|it| measured_share(it, latency_ms)),
             ),
         ];
         let known = shares.into_iter().filter_map(|(word, share)| {
@@ -174,6 +174,13 @@ pub fn shares(chart: &DistributionChart, place: f64, language: Language) -> Stri
         let known: Vec<String> = known.collect();
         (!known.is_empty()).then(|| format!(": {}", known.join(", ")))
     })
+}
+
+fn measured_share(curve: &Curve, ms: f64) -> Option<f64> {
+    match curve.kind {
+        PointKind::Samples | PointKind::Buckets => share_of_steps(&curve.measured, ms),
+        PointKind::Quantiles => share_of_lines(&curve.measured, ms),
+    }
 }
 
 /// The left end of an axis of time that ends at `now_ms`, and the time at a place.

@@ -14,7 +14,7 @@ use crate::widgets::canvas::scene::{Align, Dash, Label, Scene, SeriesId, SeriesK
 use tailwater_protocol::Technique;
 
 /// With fewer samples, each is drawn as a dot.
-pub const DOTS_BELOW: u64 = 200;
+const DOTS_BELOW: u64 = 200;
 /// The least time on a logarithmic axis, ms: the resolution of browsers' clocks.
 const LEAST_MS: f64 = 0.1;
 const LEFT: f64 = 46.5;
@@ -30,12 +30,34 @@ pub type CurvePoints = Vec<(f64, f64)>;
 pub struct Curve {
     /// The technique.
     pub technique: Technique,
-    /// Measured. With fewer than [`DOTS_BELOW`] samples, a point for each.
+    /// Measured.
     pub measured: CurvePoints,
-    /// Number of measured samples.
-    pub samples: u64,
+    /// What the points of `measured` are.
+    pub kind: PointKind,
     /// Predicted; empty without a prediction.
     pub theory: CurvePoints,
+}
+
+/// What the points of a measured curve are, and so how they are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PointKind {
+    /// One sample each: dots.
+    Samples,
+    /// The buckets of a histogram: steps.
+    Buckets,
+    /// Quantiles: joined by straight lines.
+    Quantiles,
+}
+
+impl PointKind {
+    /// The points of a number of samples.
+    pub fn of_samples(samples: u64) -> Self {
+        if samples < DOTS_BELOW {
+            Self::Samples
+        } else {
+            Self::Buckets
+        }
+    }
 }
 
 /// The scale of the horizontal axis.
@@ -304,23 +326,33 @@ impl Plot {
     }
 
     fn measured(&self, scene: &mut Scene, curve: &Curve) {
-        let hue = Ink::Hue(curve.technique);
-        if curve.samples < DOTS_BELOW {
-            let dots = scene.open(Style::new(SeriesKind::Filled(curve.technique), hue));
-            for (ms, share) in curve
-                .measured
-                .iter()
-                .filter(|(ms, _)| *ms <= self.range.most_ms)
-            {
+        let line = Style::new(SeriesKind::Path, Ink::Hue(curve.technique)).width(2.0);
+        match curve.kind {
+            PointKind::Samples => self.dots(scene, curve),
+            PointKind::Buckets => self.steps(scene, line, &curve.measured),
+            PointKind::Quantiles => self.line(scene, line, &curve.measured),
+        }
+    }
+
+    fn dots(&self, scene: &mut Scene, curve: &Curve) {
+        let (kind, hue) = (
+            SeriesKind::Filled(curve.technique),
+            Ink::Hue(curve.technique),
+        );
+        let dots = scene.open(Style::new(kind, hue));
+        for (ms, share) in &curve.measured {
+            if *ms <= self.range.most_ms {
                 scene.add(dots, [self.x(*ms), self.y(*share), 2.6, 0.0]);
             }
-            return;
         }
-        let path = scene.open(Style::new(SeriesKind::Path, hue).width(2.0));
+    }
+
+    fn steps(&self, scene: &mut Scene, style: Style, points: &[(f64, f64)]) {
+        let path = scene.open(style);
         let (mut share_before, mut drawn) = (0.0, (f64::NEG_INFINITY, 0.0));
-        for (index, (ms, share)) in curve.measured.iter().enumerate() {
+        for (index, (ms, share)) in points.iter().enumerate() {
             let (x, y) = (self.x(*ms), self.y(*share));
-            let is_last = index + 1 == curve.measured.len();
+            let is_last = index + 1 == points.len();
             // Invisible steps are left out, except for the end.
             if x - drawn.0 < 1.0 && drawn.1 - y < 1.0 && !is_last {
                 continue;

@@ -134,16 +134,24 @@ fn a_share_is_that_of_the_step_or_of_the_line() {
 
 /// A chart whose axis ends at 500 ms, with a curve of a race and one of a saved result.
 fn chart() -> DistributionChart {
-    let curve = |measured, theory| Curve {
+    let curve = |kind, measured, theory| Curve {
         technique: Technique::Poll,
         measured,
-        samples: 4,
+        kind,
         theory,
     };
     let steps = [(100.0, 0.25), (200.0, 0.5), (300.0, 0.75), (400.0, 1.0)];
     let mut chart = DistributionChart::default();
-    chart.curves = vec![curve(steps.to_vec(), vec![(0.0, 0.0), (480.0, 1.0)])];
-    chart.saved = vec![curve(vec![(240.0, 0.0), (260.0, 1.0)], Vec::new())];
+    chart.curves = vec![curve(
+        PointKind::Samples,
+        steps.to_vec(),
+        vec![(0.0, 0.0), (480.0, 1.0)],
+    )];
+    chart.saved = vec![curve(
+        PointKind::Quantiles,
+        vec![(240.0, 0.0), (260.0, 1.0)],
+        Vec::new(),
+    )];
     chart.layout(Scale::Linear, (600.0, 200.0), Language::English);
     chart
 }

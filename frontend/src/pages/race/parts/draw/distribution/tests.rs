@@ -31,7 +31,7 @@ fn few_samples_are_dots_and_many_a_line() {
         let curve = Curve {
             technique: Technique::Poll,
             measured: uniform(samples, 1_000.0),
-            samples: u64::from(samples),
+            kind: PointKind::of_samples(u64::from(samples)),
             theory: Vec::new(),
         };
         let mut distribution = chart(vec![curve]);
@@ -45,12 +45,30 @@ fn few_samples_are_dots_and_many_a_line() {
 }
 
 #[test]
+fn quantiles_are_joined_by_lines() {
+    let curve = Curve {
+        technique: Technique::Poll,
+        measured: vec![(10.0, 0.0), (20.0, 0.5), (30.0, 1.0)],
+        kind: PointKind::Quantiles,
+        theory: Vec::new(),
+    };
+    let mut distribution = chart(vec![curve]);
+    let scene = distribution.layout(Scale::Linear, (600.0, 200.0), Language::English);
+    let paths = series(scene, |series| series.style.kind == SeriesKind::Path);
+    let [_, a, b, c] = paths[0].items[..] else {
+        panic!("expected four points, got {paths:?}")
+    };
+    assert!(b[0] - a[0] > 1.0 && (c[0] - b[0] - (b[0] - a[0])).abs() < 1e-9);
+    assert!(a[1] - b[1] > 1.0 && (b[1] - c[1] - (a[1] - b[1])).abs() < 1e-9);
+}
+
+#[test]
 fn theory_is_dashed_and_a_uniform_one_is_a_straight_line() {
     let theory = vec![(0.0, 0.0), (500.0, 0.5), (1_000.0, 1.0)];
     let curve = Curve {
         technique: Technique::Poll,
         measured: Vec::new(),
-        samples: 0,
+        kind: PointKind::Buckets,
         theory,
     };
     let mut distribution = chart(vec![curve]);
@@ -69,13 +87,13 @@ fn everything_stands_inside_the_drawing_on_both_scales() {
         Curve {
             technique: Technique::Poll,
             measured: uniform(500, 5_000.0),
-            samples: 500,
+            kind: PointKind::Buckets,
             theory,
         },
         Curve {
             technique: Technique::Sse,
             measured: uniform(500, 0.05),
-            samples: 500,
+            kind: PointKind::Buckets,
             theory: Vec::new(),
         },
     ];
@@ -118,7 +136,7 @@ fn a_uniform_theory_bends_on_the_logarithmic_scale() {
     let curve = Curve {
         technique: Technique::Poll,
         measured: Vec::new(),
-        samples: 0,
+        kind: PointKind::Buckets,
         theory,
     };
     let mut distribution = chart(vec![curve]);
@@ -157,7 +175,7 @@ fn the_latency_at_a_place_is_the_one_that_is_drawn_there() {
     let curve = Curve {
         technique: Technique::Poll,
         measured: uniform(500, 900.0),
-        samples: 500,
+        kind: PointKind::Buckets,
         theory: Vec::new(),
     };
     for scale in [Scale::Linear, Scale::Log] {
