@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use js_sys::{Array, Reflect};
 use tailwater_client::drivers::browser::Sleep;
+use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Performance, PerformanceResourceTiming};
@@ -86,6 +87,11 @@ pub fn query() -> String {
     window().location().search().unwrap_or_default()
 }
 
+/// `location.hash`.
+pub fn fragment() -> String {
+    window().location().hash().unwrap_or_default()
+}
+
 /// The page's address without query and fragment.
 pub fn origin() -> String {
     window().location().origin().unwrap_or_default()
@@ -96,11 +102,20 @@ pub fn hostname() -> String {
     window().location().hostname().unwrap_or_default()
 }
 
-/// Puts `query` into the address bar without a new entry in the history.
+/// Puts `query` into the address bar without a new entry in the history; the fragment stays.
 pub fn show_query(query: &str) {
+    replace_address(&(address(query) + &fragment()));
+}
+
+/// Takes the fragment out of the address bar, without a new entry in the history.
+pub fn drop_fragment() {
+    replace_address(&address(query().trim_start_matches('?')));
+}
+
+fn replace_address(address: &str) {
     if let Ok(history) = window().history() {
         history
-            .replace_state_with_url(&JsValue::NULL, "", Some(&address(query)))
+            .replace_state_with_url(&JsValue::NULL, "", Some(address))
             .ok();
     }
 }
@@ -135,6 +150,12 @@ pub fn path() -> String {
 pub fn moment(unix_ms: f64, language: &str) -> String {
     let date = js_sys::Date::new(&JsValue::from_f64(unix_ms));
     date.to_locale_string(language, &JsValue::UNDEFINED).into()
+}
+
+/// A point in time as ISO 8601 writes it, in UTC.
+pub fn iso_moment(unix_ms: f64) -> String {
+    let date = js_sys::Date::new(&JsValue::from_f64(unix_ms));
+    date.to_iso_string().into()
 }
 
 /// Converts the local time of a `datetime-local` field to UTC in the format of RFC 3339; `None` if it is invalid.
@@ -174,8 +195,28 @@ pub fn download(name: &str, media_type: &str, content: &str) -> Result<(), JsVal
     let parts = Array::of1(&JsValue::from_str(content));
     let options = web_sys::BlobPropertyBag::new();
     options.set_type(media_type);
-    let blob = web_sys::Blob::new_with_str_sequence_and_options(&parts, &options)?;
-    let url = web_sys::Url::create_object_url_with_blob(&blob)?;
+    download_blob(
+        name,
+        &web_sys::Blob::new_with_str_sequence_and_options(&parts, &options)?,
+    )
+}
+
+/// Downloads what a canvas shows as a PNG file.
+///
+/// # Errors
+/// The exception that the browser threw.
+pub fn download_picture(name: String, canvas: &web_sys::HtmlCanvasElement) -> Result<(), JsValue> {
+    // Without memory for the file there is no blob.
+    let on_blob = Closure::<dyn FnMut(JsValue)>::new(move |blob: JsValue| {
+        if let Some(blob) = blob.dyn_ref() {
+            download_blob(&name, blob).ok();
+        }
+    });
+    canvas.to_blob(on_blob.into_js_value().unchecked_ref())
+}
+
+fn download_blob(name: &str, blob: &web_sys::Blob) -> Result<(), JsValue> {
+    let url = web_sys::Url::create_object_url_with_blob(blob)?;
     let document = window().document().ok_or(JsValue::NULL)?;
     let link: web_sys::HtmlAnchorElement = document.create_element("a")?.dyn_into()?;
     link.set_href(&url);

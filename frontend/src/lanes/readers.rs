@@ -42,7 +42,7 @@ impl std::fmt::Debug for LaneReaders {
 }
 
 impl LaneReaders {
-    /// Starts the workers.
+    /// Has neither readers nor workers yet.
     ///
     /// - `on_report`: receives the reports of the running readers, in order for each; times are on the page's clock.
     /// - `on_worker_failure`: called when a worker has failed. All readers are stopped then, and new ones run on this
@@ -51,25 +51,36 @@ impl LaneReaders {
         on_report: impl Fn(Technique, ReaderReport) + 'static,
         on_worker_failure: impl Fn() + 'static,
     ) -> Rc<Self> {
-        let (place, count) = if browser::processors() > 1 {
-            (ReaderPlace::OwnWorkers, Technique::COUNT)
+        let place = if browser::processors() > 1 {
+            ReaderPlace::OwnWorkers
         } else {
-            (ReaderPlace::OneWorker, 1)
+            ReaderPlace::OneWorker
         };
-        let readers = Rc::new(Self {
+        Rc::new(Self {
             on_report: Box::new(on_report),
             on_worker_failure: Box::new(on_worker_failure),
             workers: RefCell::default(),
             place: Cell::new(place),
             running: RefCell::default(),
             runs: Cell::new(0),
-        });
-        let workers: Result<Vec<_>, _> = (0..count).map(|_| readers.start_worker()).collect();
-        match workers {
-            Ok(workers) => *readers.workers.borrow_mut() = workers,
-            Err(_) => readers.place.set(ReaderPlace::Page),
+        })
+    }
+
+    /// Starts the workers, unless they have been started.
+    pub fn start_workers(self: &Rc<Self>) {
+        let count = match self.place.get() {
+            ReaderPlace::OwnWorkers => Technique::COUNT,
+            ReaderPlace::OneWorker => 1,
+            ReaderPlace::Page => return,
+        };
+        if !self.workers.borrow().is_empty() {
+            return;
         }
-        readers
+        let workers: Result<Vec<_>, _> = (0..count).map(|_| self.start_worker()).collect();
+        match workers {
+            Ok(workers) => *self.workers.borrow_mut() = workers,
+            Err(_) => self.place.set(ReaderPlace::Page),
+        }
     }
 
     fn start_worker(self: &Rc<Self>) -> Result<WorkerThread, wasm_bindgen::JsValue> {

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::browser;
 
-/// How long the button shows that the command was copied, ms.
+/// How long a button shows that something was copied, ms.
 const COPIED_MS: f64 = 2_000.0;
 
 /// The texts of the button, in the language in use: a context that the frame of the pages provides.
@@ -23,12 +23,32 @@ pub fn CommandLine(
     line: String,
 ) -> impl IntoView {
     let labels = expect_context::<CopyLabels>();
-    let copied = RwSignal::new(false);
     let shown = line.clone();
+    view! {
+        <div class="command">
+            <code tabindex="0">{shown}</code>
+            <CopyButton content=move |()| line.clone() label=labels.copy id="copy" />
+        </div>
+    }
+}
+
+/// A button that copies a text.
+#[component]
+pub fn CopyButton(
+    /// Makes the text.
+    #[prop(into)]
+    content: Callback<(), String>,
+    /// Its label before a click.
+    label: Signal<&'static str>,
+    /// Its id for tests.
+    id: &'static str,
+) -> impl IntoView {
+    let labels = expect_context::<CopyLabels>();
+    let copied = RwSignal::new(false);
     let on_copy = move |_| {
-        let line = line.clone();
+        let content = content.run(());
         wasm_bindgen_futures::spawn_local(async move {
-            if browser::copy(&line).await {
+            if browser::copy(&content).await {
                 copied.try_set(true);
                 browser::sleep(COPIED_MS).await;
                 copied.try_set(false);
@@ -36,11 +56,8 @@ pub fn CommandLine(
         });
     };
     view! {
-        <div class="command">
-            <code tabindex="0">{shown}</code>
-            <button class="tool wide" on:click=on_copy>
-                {move || if copied.get() { labels.copied.get() } else { labels.copy.get() }}
-            </button>
-        </div>
+        <button class="tool wide" data-testid=id on:click=on_copy>
+            {move || if copied.get() { labels.copied.get() } else { label.get() }}
+        </button>
     }
 }

@@ -9,6 +9,7 @@ use wasm_bindgen::closure::Closure;
 use super::PAGE;
 use super::controller::RaceController;
 use super::frames::{self, Canvas};
+use super::model::saved_result::{FRAGMENT, SavedResult};
 use super::model::settings::RaceSettings;
 use super::model::summary::Summary;
 use super::text::RaceText;
@@ -34,6 +35,12 @@ pub struct RaceContext {
     pub paused: RwSignal<bool>,
     /// How far the paused picture has been stepped, ms.
     pub stepped_ms: RwSignal<f64>,
+    /// Whether the result of the link that was opened is shown.
+    pub shows_saved: RwSignal<bool>,
+    /// Whether it is shown without a race.
+    pub only_saved: RwSignal<bool>,
+    /// Whether the result of the link can't be read.
+    pub link_is_broken: bool,
     /// The language in use.
     pub language: Memo<Language>,
 }
@@ -41,12 +48,22 @@ pub struct RaceContext {
 impl RaceContext {
     /// Starts the page's controller, which ends when the page is left.
     pub fn start(shell: Shell) -> Self {
-        let mut settings = untrack(|| RaceSettings::from_query(&shell.query(PAGE.name)));
+        let fragment = browser::fragment();
+        let link = fragment.strip_prefix(FRAGMENT);
+        let saved = link.and_then(SavedResult::decode);
+        let link_is_broken = link.is_some() && saved.is_none();
+        if link_is_broken {
+            browser::drop_fragment();
+        }
+        let mut settings = match &saved {
+            Some(saved) => saved.settings(),
+            None => untrack(|| RaceSettings::from_query(&shell.query(PAGE.name))),
+        };
         if browser::is_narrow() && settings.window_s == RaceSettings::default().window_s {
             settings.window_s = NARROW_WINDOW_S;
         }
         shell.remember(PAGE.name, settings.to_query());
-        let controller = RaceController::start(settings.clone());
+        let controller = RaceController::start(settings.clone(), saved);
         let canvas = Canvas::default();
         let race = Self {
             shell,
@@ -56,10 +73,14 @@ impl RaceContext {
             summary: controller.summary.clone().into(),
             paused: controller.paused.clone().into(),
             stepped_ms: controller.stepped_ms.clone().into(),
+            shows_saved: controller.shows_saved.clone().into(),
+            only_saved: controller.only_saved.clone().into(),
+            link_is_broken,
             language: shell.language,
         };
         race.follow_shell();
         race.follow_window();
+        follow_links();
         let running = frames::run(controller.clone(), canvas.clone());
         let leaving = StoredValue::new_local((controller, canvas, running));
         on_cleanup(move || {
@@ -113,6 +134,21 @@ impl RaceContext {
         });
     }
 
+    /// Reads the saved result while it is shown; reactive.
+    pub fn with_saved<T>(self, read: impl FnOnce(&SavedResult) -> Option<T>) -> Option<T> {
+        let is_shown = self.shows_saved.get();
+        self.controller.with_value(|controller| {
+            let saved = controller.saved.as_ref();
+            saved.filter(|_| is_shown).and_then(read)
+        })
+    }
+
+    /// Measures with the settings of the saved result, which stays for comparison.
+    pub fn measure(self) {
+        self.controller().measure();
+        browser::drop_fragment();
+    }
+
     /// The texts of the page, in the language in use; reactive when read in a view.
     pub fn text(&self) -> &'static RaceText {
         RaceText::of(self.language.get())
@@ -146,4 +182,14 @@ impl RaceContext {
         self.settings.set(settings);
         self.shell.go(PAGE.name, query, HistoryChange::Replace);
     }
+}
+
+/// Opens a link to a result that was entered into the address bar of this page.
+fn follow_links() {
+    let entered = window_event_listener(leptos::ev::popstate, |_| {
+        if browser::fragment().starts_with(FRAGMENT) {
+            browser::window().location().reload().ok();
+        }
+    });
+    on_cleanup(move || entered.remove());
 }

@@ -95,7 +95,10 @@ fn on_frame(controller: &RaceController, canvas: &Canvas, frames: &FramePace, ca
         controller.summarise();
         if let Some(stage) = canvas.borrow_mut().as_mut() {
             stage.measure();
-            controller.with_shown(now_ms, |race, at_ms| stage.draw_distribution(race, at_ms));
+            let (saved, only_saved) = controller.shown_saved();
+            controller.with_shown(now_ms, |race, at_ms| {
+                stage.draw_distribution(race, at_ms, saved, only_saved);
+            });
         }
     }
     // Drawing in every second frame of the browser leaves half of the time for received data. The second frame is due after

@@ -62,7 +62,7 @@ fn switch_lane(press: &KeyPress) -> bool {
     let is_lane = race
         .settings
         .with_untracked(|settings| lane < settings.lanes.len());
-    if is_lane {
+    if is_lane && !race.only_saved.get_untracked() {
         race.change(|settings| settings.lanes[lane] = !settings.lanes[lane]);
     }
     is_lane

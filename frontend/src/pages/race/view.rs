@@ -12,6 +12,7 @@ use crate::pages::race::parts::delay::PathDelay;
 use crate::pages::race::parts::head::RaceHead;
 use crate::pages::race::parts::headline::{HeadlineSection, Notice};
 use crate::pages::race::parts::publish::{Latest, Publish};
+use crate::pages::race::parts::saved::SavedSection;
 use crate::pages::race::parts::stage::StageView;
 
 /// The page.
@@ -23,6 +24,7 @@ pub fn RacePage() -> impl IntoView {
         <a class="skip" href="#stage">{page.localized(|text| text.skip)}</a>
         <RaceHead />
         <main>
+            <SavedSection />
             <HeadlineSection />
             <PathDelay />
             <Cards />

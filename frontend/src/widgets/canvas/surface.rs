@@ -26,6 +26,11 @@ impl Surface {
         Some(Self { canvas, context })
     }
 
+    /// The canvas.
+    pub fn canvas(&self) -> &HtmlCanvasElement {
+        &self.canvas
+    }
+
     /// The context, cleared and scaled for a drawing of `width` times `height` CSS pixels.
     ///
     /// `density` is `window.devicePixelRatio`. Sets the canvas' size in CSS and in device pixels if they differ.

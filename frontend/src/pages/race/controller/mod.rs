@@ -7,6 +7,7 @@ mod publish;
 mod relay;
 mod setup_error;
 mod source;
+mod version;
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::rc::{Rc, Weak};
@@ -22,6 +23,7 @@ use crate::lanes::readers::LaneReaders;
 use crate::pages::race::model::export::Provenance;
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::race::{RaceState, StreamState};
+use crate::pages::race::model::saved_result::SavedResult;
 use crate::pages::race::model::settings::{RaceSettings, RaceSource};
 use crate::pages::race::model::summary::{LanePath, Summary};
 use crate::widgets::connection::ServerConnection;
@@ -69,12 +71,22 @@ pub struct RaceController {
     /// Incremented with every change of stream; tasks of an earlier epoch end.
     epoch: Cell<u32>,
     seed: u64,
+    /// Identifies this page to the sources that it uses. Unlike the seed, it is not published.
+    holder: u64,
+    /// The server's version; empty while it is not known.
+    server_version: RefCell<String>,
     /// The figures that the page shows.
     pub summary: ArcRwSignal<Summary>,
     /// Whether the picture is paused.
     pub paused: ArcRwSignal<bool>,
     /// How far the paused picture has been stepped, ms; negative is back.
     pub stepped_ms: ArcRwSignal<f64>,
+    /// The result of the link that was opened.
+    pub saved: Option<SavedResult>,
+    /// Whether that result is shown.
+    pub shows_saved: ArcRwSignal<bool>,
+    /// Whether only that result is shown: nothing is requested, and nothing changes.
+    pub only_saved: ArcRwSignal<bool>,
 }
 
 impl std::fmt::Debug for RaceController {
@@ -86,8 +98,8 @@ impl std::fmt::Debug for RaceController {
 }
 
 impl RaceController {
-    /// Starts following the stream of the settings.
-    pub fn start(settings: RaceSettings) -> Rc<Self> {
+    /// Starts following the stream of the settings, or shows the saved result, if there is one.
+    pub fn start(settings: RaceSettings, saved: Option<SavedResult>) -> Rc<Self> {
         let now_ms = browser::now_ms();
         let mut race = RaceState::new(settings, now_ms);
         race.set_hidden(browser::is_hidden(), now_ms);
@@ -98,7 +110,7 @@ impl RaceController {
             clippy::cast_sign_loss,
             reason = "any number will do"
         )]
-        let seed = (js_sys::Math::random() * f64::from(u32::MAX)) as u64;
+        let random = || (js_sys::Math::random() * f64::from(u32::MAX)) as u64;
         let controller = Rc::new_cyclic(|controller: &Weak<Self>| Self {
             race: RefCell::new(race),
             readers: lanes::lane_readers(controller),
@@ -108,12 +120,21 @@ impl RaceController {
             start: RefCell::new(Token::now()),
             source_stream: RefCell::default(),
             epoch: Cell::new(0),
-            seed,
+            // The same events as in the saved result, if they are generated.
+            seed: saved.as_ref().map_or_else(random, |saved| saved.seed),
+            holder: random(),
+            server_version: RefCell::default(),
             summary: ArcRwSignal::default(),
             paused: ArcRwSignal::default(),
             stepped_ms: ArcRwSignal::default(),
+            shows_saved: ArcRwSignal::new(saved.is_some()),
+            only_saved: ArcRwSignal::new(saved.is_some()),
+            saved,
         });
-        controller.restart();
+        match &controller.saved {
+            Some(saved) => controller.summary.set(saved.summary.clone()),
+            None => controller.restart(),
+        }
         controller
     }
 
@@ -127,6 +148,7 @@ impl RaceController {
 
     /// Sets everything up again, with the stream of the settings.
     fn restart(self: &Rc<Self>) {
+        self.readers.start_workers();
         self.epoch.set(self.epoch.get() + 1);
         self.stop_readers();
         let (controller, epoch) = (self.clone(), self.epoch.get());
@@ -217,6 +239,7 @@ impl RaceController {
 
     /// Runs the lanes until they have to be set up again.
     async fn run_lanes(self: &Rc<Self>, epoch: u32) {
+        self.ask_version();
         let mut renewed_ms = browser::now_ms();
         // The first whole round of probes is delayed, so that it does not delay the first events.
         let mut probed_ms = renewed_ms - PROBE_EVERY_MS + CHECK_MS / 2.0;
@@ -336,9 +359,19 @@ impl RaceController {
         Ok(())
     }
 
+    /// Starts following the stream, beside the saved result, which was shown alone.
+    pub fn measure(self: &Rc<Self>) {
+        self.only_saved.set(false);
+        self.summarise();
+        self.restart();
+    }
+
     /// Applies changed settings without affecting the rest.
     pub fn apply(self: &Rc<Self>, settings: &RaceSettings) {
         let before = std::mem::replace(&mut self.race_mut().settings, settings.clone());
+        if self.only_saved.get_untracked() {
+            return;
+        }
         if settings.changes_the_stream(&before) {
             self.resume();
             self.restart();

@@ -6,6 +6,7 @@ use super::{FRESH_S, PausedPicture, RaceController};
 use crate::browser;
 use crate::pages::race::model::export::Provenance;
 use crate::pages::race::model::race::RaceState;
+use crate::pages::race::model::saved_result::SavedResult;
 use crate::pages::race::model::summary::Summary;
 use crate::pages::race::model::trace::{step_back, step_forward};
 use crate::widgets::connection::ServerConnection;
@@ -13,6 +14,9 @@ use crate::widgets::connection::ServerConnection;
 impl RaceController {
     /// Pauses the picture; measuring continues.
     pub fn pause(&self) {
+        if self.only_saved.get_untracked() {
+            return;
+        }
         let at_ms = browser::now_ms();
         let race = Box::new(self.race().clone());
         let summary = Summary {
@@ -24,7 +28,7 @@ impl RaceController {
             race,
             summary,
             at_ms,
-            provenance: provenance(),
+            provenance: self.provenance(),
         });
         self.stepped_ms.set(0.0);
         self.paused.set(true);
@@ -74,7 +78,7 @@ impl RaceController {
     /// Updates the figures, unless the picture is paused.
     pub fn summarise(&self) {
         self.race_mut().settle(browser::now_ms());
-        if self.frozen.borrow().is_none() {
+        if self.frozen.borrow().is_none() && !self.only_saved.get_untracked() {
             self.summary.set(self.race().summary(browser::now_ms()));
         }
     }
@@ -92,6 +96,23 @@ impl RaceController {
         }
     }
 
+    /// The saved result, while it is shown, and whether it is shown without a race.
+    pub fn shown_saved(&self) -> (Option<&SavedResult>, bool) {
+        let saved = self.saved.as_ref();
+        let saved = saved.filter(|_| self.shows_saved.get_untracked());
+        (saved, self.only_saved.get_untracked())
+    }
+
+    /// A link to the result that is shown.
+    pub fn result_link(&self) -> String {
+        if let (Some(saved), true) = self.shown_saved() {
+            return saved.clone().link(&self.provenance().url);
+        }
+        self.export(|race, summary, provenance| {
+            SavedResult::new(race, summary, provenance).link(&provenance.url)
+        })
+    }
+
     /// The result that is shown, in a format of [`crate::pages::race::model::export`].
     pub fn export(
         &self,
@@ -101,17 +122,29 @@ impl RaceController {
             Some(frozen) => write(&frozen.race, &frozen.summary, &frozen.provenance),
             None => {
                 let race = self.race();
-                write(&race, &race.summary(browser::now_ms()), &provenance())
+                write(&race, &race.summary(browser::now_ms()), &self.provenance())
             }
         }
     }
-}
 
-fn provenance() -> Provenance {
-    let window = browser::window();
-    Provenance {
-        at: String::from(js_sys::Date::new_0().to_iso_string()),
-        url: window.location().href().unwrap_or_default(),
-        user_agent: window.navigator().user_agent().unwrap_or_default(),
+    fn provenance(&self) -> Provenance {
+        let window = browser::window();
+        let (at_ms, time_origin_ms) = (js_sys::Date::now(), browser::performance().time_origin());
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "milliseconds since 1970"
+        )]
+        let whole = |ms: f64| ms as u64;
+        Provenance {
+            at: browser::iso_moment(at_ms),
+            url: window.location().href().unwrap_or_default(),
+            user_agent: window.navigator().user_agent().unwrap_or_default(),
+            server_version: self.server_version.borrow().clone(),
+            seed: self.seed,
+            time_origin: browser::iso_moment(time_origin_ms),
+            at_ms: whole(at_ms),
+            time_origin_ms: whole(time_origin_ms),
+        }
     }
 }

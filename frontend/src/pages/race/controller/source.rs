@@ -34,6 +34,6 @@ impl RaceController {
 
     /// The name of this page as a holder of sources.
     fn holder(&self) -> String {
-        format!("page-{:x}", self.seed)
+        format!("page-{:x}", self.holder)
     }
 }

@@ -23,6 +23,16 @@ pub struct Provenance {
     pub url: String,
     /// The browser's user agent, on which the size of heads depends.
     pub user_agent: String,
+    /// The server's version; empty while it is not known.
+    pub server_version: String,
+    /// The seed of the generator, and of what the lanes draw at random.
+    pub seed: u64,
+    /// When the page's clock was 0: ISO 8601, UTC.
+    pub time_origin: String,
+    /// `at` as milliseconds since 1970.
+    pub at_ms: u64,
+    /// `time_origin` as milliseconds since 1970.
+    pub time_origin_ms: u64,
 }
 
 /// The result as an indented JSON document with a line for each sample.
@@ -38,12 +48,17 @@ pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Str
         object
     });
     let lanes = summary.lanes.iter().map(|lane| lane_json(race, lane));
+    let server_version = Some(&*provenance.server_version).filter(|version| !version.is_empty());
     let mut document = JsonObject::default();
     document
         .add("format", "tailwater-race/1")
         .add("at", provenance.at.as_str())
         .add("url", provenance.url.as_str())
         .add("userAgent", provenance.user_agent.as_str())
+        .add("serverVersion", server_version)
+        .add("seed", provenance.seed)
+        // When `dueMs` and `atMs` of the samples are 0.
+        .add("timeOrigin", provenance.time_origin.as_str())
         .add("stream", summary.stream.as_str())
         .add("measure", measure_name(race.measure()))
         .add("path", path_name(summary.path))
@@ -53,8 +68,7 @@ pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Str
         .add("clock", clock)
         .add("settings", settings_json(race))
         .add("lanes", JsonValue::List(lanes.collect()));
-    // Numbers and texts can always be encoded.
-    serde_json::to_string_pretty(&document).unwrap_or_default()
+    document.to_document()
 }
 
 fn settings_json(race: &RaceState) -> JsonObject {
@@ -283,7 +297,7 @@ pub fn samples_csv(race: &RaceState) -> String {
 }
 
 /// Milliseconds with three decimals, the resolution of the measurements.
-fn round(value: f64) -> f64 {
+pub(super) fn round(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }
 
@@ -326,6 +340,9 @@ fn path_name(path: LanePath) -> &'static str {
         LanePath::PortsShut => "ports-shut",
     }
 }
+
+#[cfg(test)]
+mod recomputed_tests;
 
 #[cfg(test)]
 mod tests {

@@ -34,6 +34,12 @@ impl JsonObject {
         self.0.push((name, value.into()));
         self
     }
+
+    /// The object as an indented document.
+    pub fn to_document(&self) -> String {
+        // Numbers and texts can always be encoded.
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
 }
 
 impl Serialize for JsonObject {
@@ -117,7 +123,7 @@ mod tests {
             serde_json::to_string(&document).unwrap(),
             r#"{"z":"a \"quoted\" text","a":[0.5,7],"line":[1,2.0],"none":null,"infinite":null}"#
         );
-        let indented = serde_json::to_string_pretty(&document).unwrap();
+        let indented = document.to_document();
         assert!(indented.contains("\n  \"line\": [1,2.0],\n"), "{indented}");
     }
 }

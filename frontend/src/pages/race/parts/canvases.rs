@@ -1,9 +1,11 @@
 //! The three canvases of the Race page, and the drawings on them.
 
+mod picture;
+
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
-use super::draw::distribution::{Curve, DistributionChart, Scale};
+use super::draw::distribution::{Curve, DistributionChart, PointKind, Scale};
 use super::draw::sequence::{self, Detail, SequenceDiagram};
 use super::draw::waterfall::{self, WaterfallChart};
 use super::draw::{self, LaneView};
@@ -11,6 +13,7 @@ use crate::browser;
 use crate::language::Language;
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::race::RaceState;
+use crate::pages::race::model::saved_result::SavedResult;
 use crate::widgets::canvas::palette::Palette;
 use crate::widgets::canvas::surface::Surface;
 
@@ -30,6 +33,7 @@ pub struct RaceCanvases {
     palette: Palette,
     width: RwSignal<f64>,
     detail: RwSignal<Detail>,
+    middle_ms: RwSignal<f64>,
     language: Memo<Language>,
 }
 
@@ -38,11 +42,12 @@ impl RaceCanvases {
     ///
     /// - `width`: receives the width of `host`.
     /// - `detail`: receives the detail of events in the sequence diagram.
+    /// - `middle_ms`: receives the latency in the middle of the distribution's axis.
     /// - `language`: of the numbers.
     pub fn new(
         host: web_sys::HtmlDivElement,
         surfaces: [Surface; 3],
-        (width, detail): (RwSignal<f64>, RwSignal<Detail>),
+        (width, detail, middle_ms): (RwSignal<f64>, RwSignal<Detail>, RwSignal<f64>),
         language: Memo<Language>,
     ) -> Self {
         let canvases = Self {
@@ -54,6 +59,7 @@ impl RaceCanvases {
             host,
             width,
             detail,
+            middle_ms,
             language,
         };
         canvases.measure();
@@ -71,6 +77,11 @@ impl RaceCanvases {
         if width > 0.0 && (width - self.width.get_untracked()).abs() >= 1.0 {
             self.width.set(width);
         }
+    }
+
+    /// The distribution as it was drawn last.
+    pub fn distribution(&self) -> &DistributionChart {
+        &self.distribution
     }
 
     /// Draws sequence diagram and waterfall with their right end at `now_ms`.
@@ -100,41 +111,26 @@ impl RaceCanvases {
     }
 
     /// Draws the latency distribution at `now_ms`.
-    pub fn draw_distribution(&mut self, race: &RaceState, now_ms: f64) {
+    ///
+    /// - `saved`: the saved result whose curves are drawn, too.
+    /// - `only_saved`: draws only those.
+    pub fn draw_distribution(
+        &mut self,
+        race: &RaceState,
+        now_ms: f64,
+        saved: Option<&SavedResult>,
+        only_saved: bool,
+    ) {
         let width = self.width.get_untracked();
         if width <= 0.0 {
             return;
         }
-        let curves: Vec<(Technique, u64, Points, Points)> = Technique::ALL
-            .into_iter()
-            .filter(|technique| race.lanes[technique.index()].phase != LanePhase::Off)
-            .map(|technique| {
-                let latencies = race.measured(technique);
-                let measured = latencies
-                    .cdf_points()
-                    .into_iter()
-                    .map(|(us, share)| (us / 1_000.0, share))
-                    .collect();
-                let prediction = race.prediction(technique, now_ms);
-                let corners = prediction
-                    .map(|prediction| prediction.latency.vertices())
-                    .unwrap_or_default();
-                let theory = corners
-                    .into_iter()
-                    .map(|(s, share)| (s * 1_000.0, share))
-                    .collect();
-                (technique, latencies.count(), measured, theory)
-            })
-            .collect();
-        let curves: Vec<Curve<'_>> = curves
-            .iter()
-            .map(|(technique, samples, measured, theory)| Curve {
-                technique: *technique,
-                measured,
-                samples: *samples,
-                theory,
-            })
-            .collect();
+        let saved = saved.map(saved_curves).unwrap_or_default();
+        (self.distribution.curves, self.distribution.saved) = if only_saved {
+            (saved, Vec::new())
+        } else {
+            (race_curves(race, now_ms), saved)
+        };
         let scale = if race.settings.log {
             Scale::Log
         } else {
@@ -144,16 +140,54 @@ impl RaceCanvases {
         let context = self.surfaces[2].begin(width, height, browser::window().device_pixel_ratio());
         self.distribution.draw(
             context,
-            &curves,
             scale,
             (width, height),
             self.language.get_untracked(),
             &self.palette,
         );
+        let middle_ms = self.distribution.latency_at(0.5);
+        if (middle_ms - self.middle_ms.get_untracked()).abs() > 0.0 {
+            self.middle_ms.set(middle_ms);
+        }
     }
 }
 
-type Points = Vec<(f64, f64)>;
+/// The curves of the lanes that are on.
+fn race_curves(race: &RaceState, now_ms: f64) -> Vec<Curve> {
+    let in_ms = |points: Vec<(f64, f64)>, unit_ms: f64| {
+        let points = points.into_iter();
+        points.map(|(at, share)| (at * unit_ms, share)).collect()
+    };
+    Technique::ALL
+        .into_iter()
+        .filter(|technique| race.lanes[technique.index()].phase != LanePhase::Off)
+        .map(|technique| {
+            let latencies = race.measured(technique);
+            let prediction = race.prediction(technique, now_ms);
+            let corners = prediction.map(|prediction| prediction.latency.vertices());
+            Curve {
+                technique,
+                measured: in_ms(latencies.cdf_points(), 1e-3),
+                kind: PointKind::of_samples(latencies.count()),
+                theory: in_ms(corners.unwrap_or_default(), 1e3),
+            }
+        })
+        .collect()
+}
+
+/// The curves of the lanes that were on.
+fn saved_curves(saved: &SavedResult) -> Vec<Curve> {
+    let lanes = saved.summary.lanes.iter().zip(&saved.curves);
+    lanes
+        .filter(|(lane, _)| lane.is_on())
+        .map(|(lane, curves)| Curve {
+            technique: lane.technique,
+            measured: curves.measured(),
+            kind: PointKind::Quantiles,
+            theory: curves.theory(),
+        })
+        .collect()
+}
 
 /// The input of the drawings for the lanes that are on.
 fn lane_views(race: &RaceState) -> Vec<LaneView<'_>> {

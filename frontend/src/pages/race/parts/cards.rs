@@ -9,6 +9,7 @@ use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::{LaneSummary, Measure};
 use crate::pages::race::model::summary::Summary;
+use crate::pages::race::parts::saved::SavedMedian;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 use crate::widgets::connection::ServerConnection;
@@ -137,6 +138,7 @@ fn Lateness(technique: Technique) -> impl IntoView {
                     Unit::Millisecond.suffix(page.language.get()).to_owned()
                 }
             })}
+            <SavedMedian technique />
         </dl>
     }
 }

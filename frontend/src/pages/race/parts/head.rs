@@ -5,10 +5,8 @@ use leptos::prelude::*;
 use crate::app::nav::{Choices, Nav};
 use crate::browser;
 use crate::pages::race::context::RaceContext;
-use crate::pages::race::model::export::{self, Provenance};
 use crate::pages::race::model::headline::Headline;
-use crate::pages::race::model::race::RaceState;
-use crate::pages::race::model::summary::Summary;
+use crate::pages::race::parts::exports::Exports;
 use crate::widgets::connection::ConnectionMark;
 
 /// Least interval between two announcements of the status, ms.
@@ -55,10 +53,12 @@ fn RaceStatus() -> impl IntoView {
                 Headline::Connecting => String::new(),
                 headline => (text.headline)(&headline),
             };
-            announcement.set((text.announced)(
-                (page.shell.text().connection)(summary.connection),
-                &headline,
-            ));
+            let state = if page.only_saved.get_untracked() {
+                text.saved
+            } else {
+                (page.shell.text().connection)(summary.connection)
+            };
+            announcement.set((text.announced)(state, &headline));
         };
         let timer = set_timeout_with_handle(
             announce,
@@ -122,39 +122,5 @@ fn Icon(#[prop(into)] path: Signal<&'static str>) -> impl IntoView {
         <svg class="icon" viewBox="0 0 16 16" width="14" height="14" aria-hidden="true" focusable="false">
             <path d=path />
         </svg>
-    }
-}
-
-/// The buttons that download the result.
-#[component]
-fn Exports() -> impl IntoView {
-    let page = expect_context::<RaceContext>();
-    let name = move |ending: &str| {
-        let stream = page
-            .summary
-            .with_untracked(|summary| summary.stream.replace('/', "-"));
-        format!("tailwater-{stream}{ending}")
-    };
-    let button = move |id: &'static str,
-                       label,
-                       ending: &'static str,
-                       media_type: &'static str,
-                       write: fn(&RaceState, &Summary, &Provenance) -> String| {
-        let save = move |_| {
-            let content = page.controller().export(write);
-            browser::download(&name(ending), media_type, &content).ok();
-        };
-        view! {
-            <button class="tool wide" data-testid=id title=page.localized(|text| text.export) on:click=save>
-                {page.localized(label)}
-            </button>
-        }
-    };
-    view! {
-        <div class="group" role="group" aria-label=page.localized(|text| text.export)>
-            {button("export-json", |text| text.export_json, ".json", "application/json", export::json)}
-            {button("export-csv", |text| text.export_csv, ".csv", "text/csv", export::csv)}
-            {button("export-samples", |text| text.export_samples, "-samples.csv", "text/csv", |race, _, _| export::samples_csv(race))}
-        </div>
     }
 }

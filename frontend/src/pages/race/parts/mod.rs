@@ -7,10 +7,14 @@ pub mod canvases;
 #[cfg(target_arch = "wasm32")]
 pub mod cards;
 #[cfg(target_arch = "wasm32")]
+pub mod chart_line;
+#[cfg(target_arch = "wasm32")]
 pub mod controls;
 #[cfg(target_arch = "wasm32")]
 pub mod delay;
 pub mod draw;
+#[cfg(target_arch = "wasm32")]
+pub mod exports;
 #[cfg(target_arch = "wasm32")]
 pub mod head;
 #[cfg(target_arch = "wasm32")]
@@ -20,6 +24,9 @@ pub mod help;
 pub mod presets;
 #[cfg(target_arch = "wasm32")]
 pub mod publish;
+pub mod readout;
+#[cfg(target_arch = "wasm32")]
+pub mod saved;
 #[cfg(target_arch = "wasm32")]
 pub mod stage;
 #[cfg(target_arch = "wasm32")]

@@ -5,8 +5,10 @@ use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
 use super::canvases::RaceCanvases;
-use super::draw::GUTTER;
+use super::chart_line::{ChartLine, ChartValues};
 use super::draw::sequence::{self, Detail};
+use super::draw::{self, GUTTER, distribution};
+use super::readout;
 use super::tables::{FigureTable, RequestTable};
 use crate::numbers::px;
 use crate::pages::race::context::RaceContext;
@@ -32,13 +34,25 @@ pub fn StageView() -> impl IntoView {
     let width = RwSignal::new(0.0);
     let detail = RwSignal::new(Detail::default());
     let sequence_hint = Signal::derive(move || (page.text().sequence_hint)(detail.get()));
+    let middle_ms = RwSignal::new(0.0);
+    let lines = chart_lines(page, width, middle_ms);
     Effect::new(move || {
         let Some(host) = host.get() else { return };
+        for (canvas, line) in canvases.iter().zip(lines) {
+            if let Some(canvas) = canvas.get() {
+                line.listen(&canvas);
+            }
+        }
         let surfaces = canvases.map(|canvas| canvas.get().and_then(Surface::new));
         let [Some(one), Some(two), Some(three)] = surfaces else {
             return;
         };
-        let canvases = RaceCanvases::new(host, [one, two, three], (width, detail), page.language);
+        let canvases = RaceCanvases::new(
+            host,
+            [one, two, three],
+            (width, detail, middle_ms),
+            page.language,
+        );
         *page.canvas().borrow_mut() = Some(canvases);
     });
     // Without a stream there is nothing to draw, and the notice explains why.
@@ -52,25 +66,55 @@ pub fn StageView() -> impl IntoView {
     });
     view! {
         <div hidden=move || nothing.get()>
-        <DrawingFigure title=|text| text.sequence hint=sequence_hint canvas=canvases[0] test_id="sequence"
+        <DrawingFigure title=|text| text.sequence hint=sequence_hint canvas=canvases[0] test_id="sequence" line=lines[0] values_id="sequence-values"
             host=host over=move || view! { <LaneNames width /> }
             table=|| view! { <RequestTable of=|text| text.sequence /> } />
-        <DrawingFigure title=|text| text.waterfall hint=page.localized(|text| text.waterfall_hint) canvas=canvases[1] test_id="waterfall"
+        <DrawingFigure title=|text| text.waterfall hint=page.localized(|text| text.waterfall_hint) canvas=canvases[1] test_id="waterfall" line=lines[1] values_id="waterfall-values"
             table=|| view! { <RequestTable of=|text| text.waterfall /> } />
-        <DrawingFigure title=|text| text.distribution hint=page.localized(|text| text.distribution_hint) canvas=canvases[2] test_id="distribution"
+        <DrawingFigure title=|text| text.distribution hint=page.localized(|text| text.distribution_hint) canvas=canvases[2] test_id="distribution" line=lines[2] values_id="distribution-values"
             tools=|| view! { <ScaleSwitch /> }
             table=|| view! { <FigureTable /> } />
         </div>
     }
 }
 
-/// A drawing with its title, its explanation and an optional table.
+/// The lines of the sequence diagram, the waterfall and the distribution, whose axis has `middle_ms` in its middle.
+fn chart_lines(
+    page: RaceContext,
+    width: RwSignal<f64>,
+    middle_ms: RwSignal<f64>,
+) -> [ChartLine; 3] {
+    let events: ChartValues = |race, now_ms, place, page| {
+        readout::events(race, now_ms, place, page.language.get_untracked())
+    };
+    let requests: ChartValues = |race, now_ms, place, page| {
+        readout::requests(race, now_ms, place, page.language.get_untracked())
+    };
+    let shares: ChartValues = |_, _, place, page| {
+        let canvases = page.canvas();
+        let canvases = canvases.borrow();
+        canvases.as_ref().map_or_else(String::new, |canvases| {
+            let language = page.language.get_untracked();
+            readout::shares(canvases.distribution(), place, language)
+        })
+    };
+    let stepped_ms = page.stepped_ms;
+    [
+        ChartLine::new(page, (width, draw::axis_ends), stepped_ms, events),
+        ChartLine::new(page, (width, draw::axis_ends), stepped_ms, requests),
+        ChartLine::new(page, (width, distribution::axis_ends), middle_ms, shares),
+    ]
+}
+
+/// A drawing with its title, its explanation, a line that shows its values at a place, and a table.
 #[component]
 fn DrawingFigure(
     title: fn(&RaceText) -> &'static str,
     #[prop(into)] hint: Signal<&'static str>,
     canvas: NodeRef<Canvas>,
     test_id: &'static str,
+    line: ChartLine,
+    values_id: &'static str,
     #[prop(optional)] host: NodeRef<Div>,
     #[prop(optional, into)] over: ViewFn,
     #[prop(optional, into)] tools: ViewFn,
@@ -86,9 +130,18 @@ fn DrawingFigure(
                 {tools.run()}
             </figcaption>
             <div class="canvas" node_ref=host>
-                <canvas node_ref=canvas data-testid=test_id role="img" aria-label=hint></canvas>
+                <canvas
+                    node_ref=canvas
+                    data-testid=test_id
+                    tabindex="0"
+                    role="application"
+                    aria-label=page.localized(title)
+                    aria-describedby=values_id
+                ></canvas>
+                {line.line()}
                 {over.run()}
             </div>
+            {line.output(values_id)}
             <details
                 on:toggle=move |_| open.update(|open| *open = !*open)
             >

@@ -2,6 +2,7 @@
 
 mod english;
 mod korean;
+pub mod saved;
 
 use tailwater_lab::{Advice, Doubt, Verdict};
 use tailwater_protocol::lab::Pattern;
@@ -33,6 +34,14 @@ pub struct RaceText {
     pub export_json: &'static str,
     pub export_csv: &'static str,
     pub export_samples: &'static str,
+    pub not_in_link: &'static str,
+    pub copy_link: &'static str,
+    // A saved result.
+    pub saved: &'static str,
+    pub added_delay: &'static str,
+    pub measure_here: &'static str,
+    pub remove_saved: &'static str,
+    pub broken_link: &'static str,
     // State.
     pub headline: fn(&Headline) -> String,
     pub cost: fn(&Cost) -> String,
@@ -81,6 +90,15 @@ pub struct RaceText {
     pub distribution: &'static str,
     pub distribution_hint: &'static str,
     pub powers: &'static str,
+    pub value_hint: &'static str,
+    pub value_within: fn(&str) -> String,
+    pub value_due: &'static str,
+    pub value_received: &'static str,
+    pub value_latency: &'static str,
+    pub value_sent: &'static str,
+    pub value_lasted: &'static str,
+    pub value_measured: &'static str,
+    pub value_predicted: &'static str,
     pub server: &'static str,
     pub client: &'static str,
     pub stepped: fn(f64) -> String,

@@ -14,7 +14,7 @@ use crate::widgets::canvas::scene::{Align, Dash, Label, Scene, SeriesId, SeriesK
 use tailwater_protocol::Technique;
 
 /// With fewer samples, each is drawn as a dot.
-pub const DOTS_BELOW: u64 = 200;
+const DOTS_BELOW: u64 = 200;
 /// The least time on a logarithmic axis, ms: the resolution of browsers' clocks.
 const LEAST_MS: f64 = 0.1;
 const LEFT: f64 = 46.5;
@@ -22,18 +22,42 @@ const RIGHT: f64 = 22.0;
 const TOP: f64 = 12.5;
 const BOTTOM: f64 = 26.0;
 
+/// Points `(latency in ms, share of events that took at most as long, 0..=1)`, both ascending.
+pub type CurvePoints = Vec<(f64, f64)>;
+
 /// One technique's distribution.
-#[derive(Debug, Clone, Copy)]
-pub struct Curve<'a> {
+#[derive(Debug, Clone)]
+pub struct Curve {
     /// The technique.
     pub technique: Technique,
-    /// Measured: `(latency in ms, share of events that took at most as long, 0..=1)`, both ascending. With fewer than
-    /// [`DOTS_BELOW`] samples, a point for each.
-    pub measured: &'a [(f64, f64)],
-    /// Number of measured samples.
-    pub samples: u64,
-    /// Predicted, in the same form; empty without a prediction.
-    pub theory: &'a [(f64, f64)],
+    /// Measured.
+    pub measured: CurvePoints,
+    /// What the points of `measured` are.
+    pub kind: PointKind,
+    /// Predicted; empty without a prediction.
+    pub theory: CurvePoints,
+}
+
+/// What the points of a measured curve are, and so how they are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PointKind {
+    /// One sample each: dots.
+    Samples,
+    /// The buckets of a histogram: steps.
+    Buckets,
+    /// Quantiles: joined by straight lines.
+    Quantiles,
+}
+
+impl PointKind {
+    /// The points of a number of samples.
+    pub fn of_samples(samples: u64) -> Self {
+        if samples < DOTS_BELOW {
+            Self::Samples
+        } else {
+            Self::Buckets
+        }
+    }
 }
 
 /// The scale of the horizontal axis.
@@ -51,6 +75,17 @@ pub enum Scale {
 pub struct DistributionChart {
     scene: Scene,
     range: LatencyRange,
+    /// The curves of the techniques.
+    pub curves: Vec<Curve>,
+    /// The curves of a saved result; the measured ones are drawn thin behind the others.
+    pub saved: Vec<Curve>,
+    /// The scale of the last layout.
+    scale: Scale,
+}
+
+/// The left and the right end of the axis in a drawing of this width, pixels.
+pub fn axis_ends(width: f64) -> (f64, f64) {
+    (LEFT, (width - RIGHT).max(LEFT + 1.0))
 }
 
 /// The range of the axis, ms; its lower end applies to the logarithmic scale.
@@ -64,22 +99,28 @@ impl DistributionChart {
     /// Lays out the curves in `width` times `height` pixels, with labels in `language`.
     pub fn layout(
         &mut self,
-        curves: &[Curve<'_>],
         scale: Scale,
         (width, height): (f64, f64),
         language: Language,
     ) -> &Scene {
+        let curves = &self.curves;
         let ends = curves
             .iter()
-            .flat_map(|curve| [curve.measured, curve.theory])
-            .filter_map(middle_99);
+            .flat_map(|curve| [&curve.measured, &curve.theory])
+            .chain(self.saved.iter().map(|curve| &curve.measured))
+            .filter_map(|points| middle_99(points));
         let wanted = ends.fold((f64::INFINITY, LEAST_MS * 10.0), |all, one| {
             (all.0.min(one.0), all.1.max(one.1))
         });
         self.range = self.range.keep(wanted);
+        self.scale = scale;
         let plot = Plot::new(scale, self.range, width, height);
         self.scene.clear();
         plot.axes(&mut self.scene, language);
+        for curve in &self.saved {
+            let style = Style::new(SeriesKind::Path, Ink::Hue(curve.technique)).alpha(0.55);
+            plot.line(&mut self.scene, style, &curve.measured);
+        }
         for curve in curves {
             plot.theory(&mut self.scene, curve);
         }
@@ -92,12 +133,22 @@ impl DistributionChart {
         &self.scene
     }
 
+    /// The latency at a place of the axis of the last layout, ms.
+    ///
+    /// - `place`: 0 at the left end to 1 at the right end.
+    pub fn latency_at(&self, place: f64) -> f64 {
+        let LatencyRange { least_ms, most_ms } = self.range;
+        match self.scale {
+            Scale::Linear => place * most_ms,
+            Scale::Log => by_factors(least_ms, most_ms, place),
+        }
+    }
+
     /// Lays out and paints on a cleared canvas; the units of `context` are CSS pixels.
     #[cfg(target_arch = "wasm32")]
     pub fn draw(
         &mut self,
         context: &web_sys::CanvasRenderingContext2d,
-        curves: &[Curve<'_>],
         scale: Scale,
         size: (f64, f64),
         language: Language,
@@ -105,7 +156,7 @@ impl DistributionChart {
     ) {
         crate::widgets::canvas::surface::paint(
             context,
-            self.layout(curves, scale, size, language),
+            self.layout(scale, size, language),
             palette,
         );
     }
@@ -117,7 +168,7 @@ fn middle_99(points: &[(f64, f64)]) -> Option<(f64, f64)> {
 }
 
 /// When a curve, interpolated linearly, reaches a share; its end if it does not.
-fn time_of(points: &[(f64, f64)], share: f64) -> Option<f64> {
+pub fn time_of(points: &[(f64, f64)], share: f64) -> Option<f64> {
     let after = points
         .partition_point(|(_, reached)| *reached < share)
         .min(points.len().checked_sub(1)?);
@@ -165,11 +216,12 @@ struct Plot {
 impl Plot {
     fn new(scale: Scale, range: LatencyRange, width: f64, height: f64) -> Self {
         let bottom = (height - BOTTOM).floor() + 0.5;
+        let (left, right) = axis_ends(width);
         Self {
             scale,
             range,
-            left: LEFT,
-            right: (width - RIGHT).max(LEFT + 1.0),
+            left,
+            right,
             top: TOP,
             bottom,
         }
@@ -250,43 +302,57 @@ impl Plot {
         }
     }
 
-    fn theory(&self, scene: &mut Scene, curve: &Curve<'_>) {
+    fn theory(&self, scene: &mut Scene, curve: &Curve) {
         let hue = Ink::Hue(curve.technique);
-        let path = scene.open(
-            Style::new(SeriesKind::Path, hue)
-                .width(4.0)
-                .alpha(0.5)
-                .dash(Dash::Dashed),
-        );
-        let Some((first, _)) = curve.theory.first() else {
+        let style = Style::new(SeriesKind::Path, hue)
+            .width(4.0)
+            .alpha(0.5)
+            .dash(Dash::Dashed);
+        self.line(scene, style, &curve.theory);
+    }
+
+    /// Adds a path that rises from 0 at the first point and joins the points.
+    fn line(&self, scene: &mut Scene, style: Style, points: &[(f64, f64)]) {
+        let path = scene.open(style);
+        let Some((first, _)) = points.first() else {
             return;
         };
         let mut before = (*first, 0.0);
         self.vertex(scene, path, before);
-        for point in curve.theory {
+        for point in points {
             self.straight(scene, path, before, *point);
             before = *point;
         }
     }
 
-    fn measured(&self, scene: &mut Scene, curve: &Curve<'_>) {
-        let hue = Ink::Hue(curve.technique);
-        if curve.samples < DOTS_BELOW {
-            let dots = scene.open(Style::new(SeriesKind::Filled(curve.technique), hue));
-            for (ms, share) in curve
-                .measured
-                .iter()
-                .filter(|(ms, _)| *ms <= self.range.most_ms)
-            {
+    fn measured(&self, scene: &mut Scene, curve: &Curve) {
+        let line = Style::new(SeriesKind::Path, Ink::Hue(curve.technique)).width(2.0);
+        match curve.kind {
+            PointKind::Samples => self.dots(scene, curve),
+            PointKind::Buckets => self.steps(scene, line, &curve.measured),
+            PointKind::Quantiles => self.line(scene, line, &curve.measured),
+        }
+    }
+
+    fn dots(&self, scene: &mut Scene, curve: &Curve) {
+        let (kind, hue) = (
+            SeriesKind::Filled(curve.technique),
+            Ink::Hue(curve.technique),
+        );
+        let dots = scene.open(Style::new(kind, hue));
+        for (ms, share) in &curve.measured {
+            if *ms <= self.range.most_ms {
                 scene.add(dots, [self.x(*ms), self.y(*share), 2.6, 0.0]);
             }
-            return;
         }
-        let path = scene.open(Style::new(SeriesKind::Path, hue).width(2.0));
+    }
+
+    fn steps(&self, scene: &mut Scene, style: Style, points: &[(f64, f64)]) {
+        let path = scene.open(style);
         let (mut share_before, mut drawn) = (0.0, (f64::NEG_INFINITY, 0.0));
-        for (index, (ms, share)) in curve.measured.iter().enumerate() {
+        for (index, (ms, share)) in points.iter().enumerate() {
             let (x, y) = (self.x(*ms), self.y(*share));
-            let is_last = index + 1 == curve.measured.len();
+            let is_last = index + 1 == points.len();
             // Invisible steps are left out, except for the end.
             if x - drawn.0 < 1.0 && drawn.1 - y < 1.0 && !is_last {
                 continue;
@@ -332,14 +398,14 @@ impl Plot {
     }
 
     /// Adds the technique's shape and letter to its curve.
-    fn tag(&self, scene: &mut Scene, curve: &Curve<'_>) {
+    fn tag(&self, scene: &mut Scene, curve: &Curve) {
         let share = look(curve.technique).tag_share;
         let steps = curve
             .measured
             .iter()
             .find(|(_, reached)| *reached >= share)
             .map(|(ms, _)| *ms);
-        let Some(ms) = steps.or_else(|| time_of(curve.theory, share)) else {
+        let Some(ms) = steps.or_else(|| time_of(&curve.theory, share)) else {
             return;
         };
         let (x, y) = (self.x(ms.min(self.range.most_ms)), self.y(share));

@@ -55,13 +55,19 @@ const NARROW: f64 = 480.0;
 impl View {
     /// The time axis between gutter and right margin.
     pub fn axis(&self) -> TimeAxis {
+        let (left, right) = axis_ends(self.width);
         TimeAxis {
             from_ms: self.now_ms - self.span_ms.max(1.0),
             to_ms: self.now_ms,
-            left: GUTTER,
-            right: (self.width - RIGHT_MARGIN).max(GUTTER + 1.0),
+            left,
+            right,
         }
     }
+}
+
+/// The left and the right end of the time axis in a drawing of this width, pixels.
+pub fn axis_ends(width: f64) -> (f64, f64) {
+    (GUTTER, (width - RIGHT_MARGIN).max(GUTTER + 1.0))
 }
 
 /// The width from which drawings are also higher.
