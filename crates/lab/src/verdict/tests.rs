@@ -1,5 +1,7 @@
 //! Verdicts for samples, claims and guards.
 
+use tailwater_protocol::document;
+
 use super::*;
 
 const POLLING: Claim = Claim {
@@ -225,9 +227,11 @@ fn unknown_bounds_are_null_in_json() {
         clock_bound_ms: f64::INFINITY,
         ..QUIET
     };
-    let text = serde_json::to_string(&(Measurement::of_share(3, 10), unknown)).unwrap();
-    assert!(text.contains(r#""ci95":null"#), "{text}");
-    let (sample, guards): (Measurement, Guards) = serde_json::from_str(&text).unwrap();
+    let sample = serde_json::to_vec(&Measurement::of_share(3, 10)).unwrap();
+    let guards = serde_json::to_vec(&unknown).unwrap();
+    assert!(String::from_utf8_lossy(&sample).contains(r#""ci95":null"#));
+    let sample: Measurement = document::read(&sample).unwrap();
+    let guards: Guards = document::read(&guards).unwrap();
     assert!(sample.ci95.is_infinite());
     assert_eq!(guards, unknown);
 }

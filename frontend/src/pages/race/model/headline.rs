@@ -56,18 +56,7 @@ pub enum Headline {
         events: u64,
     },
     /// A lane has lost or repeated messages. This takes precedence over everything else.
-    Broken {
-        /// The worst lane.
-        technique: Technique,
-        /// Messages that it lost.
-        lost: u64,
-        /// Messages that it repeated.
-        repeated: u64,
-        /// Whether the server removed the messages before the lane read them.
-        fell_behind: bool,
-        /// The other lanes that lost or repeated messages.
-        others: Vec<Technique>,
-    },
+    Broken(Losses),
     /// Most of the latency of a lane is the time that the browser itself takes, so the lanes can't be compared.
     Starved {
         /// The lane for which the browser takes longest.
@@ -77,6 +66,21 @@ pub enum Headline {
     },
     /// The lanes with their latencies.
     Ranking(Ranking),
+}
+
+/// Messages that lanes lost or repeated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Losses {
+    /// The worst lane.
+    pub technique: Technique,
+    /// Messages that it lost.
+    pub lost: u64,
+    /// Messages that it repeated.
+    pub repeated: u64,
+    /// Whether the server removed the messages before the lane read them.
+    pub fell_behind: bool,
+    /// The other lanes that lost or repeated messages.
+    pub others: Vec<Technique>,
 }
 
 /// The lanes from the fastest to the slowest.
@@ -108,7 +112,7 @@ impl Headline {
             Self::Unfinished { .. } => "unfinished",
             Self::Waiting { .. } => "waiting",
             Self::First { .. } => "first",
-            Self::Broken { .. } => "broken",
+            Self::Broken(_) => "broken",
             Self::Starved { .. } => "starved",
             Self::Ranking(ranking) => return ranking.topic(),
         };
@@ -208,13 +212,13 @@ fn broken(on: &[&LaneSummary]) -> Option<Headline> {
         .clone()
         .max_by_key(|lane| lane.lost + lane.repeated)?;
     let others = broken.filter(|lane| lane.technique != worst.technique);
-    Some(Headline::Broken {
+    Some(Headline::Broken(Losses {
         technique: worst.technique,
         lost: worst.lost,
         repeated: worst.repeated,
         fell_behind: worst.fell_behind,
         others: others.map(|lane| lane.technique).collect(),
-    })
+    }))
 }
 
 /// The lane for which the browser itself takes longest, if that is most of what the lane measures.
@@ -382,14 +386,11 @@ mod tests {
     fn every_lane_that_lost_events_is_named() {
         let mut lanes = with_medians([560.0, 74.0, 53.0, 53.1, 53.2]);
         (lanes[0].lost, lanes[2].lost, lanes[3].repeated) = (7, 9, 1);
-        let Headline::Broken {
-            technique, others, ..
-        } = headline(&lanes, 1_000.0, &mut Vec::new())
-        else {
+        let Headline::Broken(losses) = headline(&lanes, 1_000.0, &mut Vec::new()) else {
             panic!("lanes lost events");
         };
-        assert_eq!(technique, Technique::Ndjson);
-        assert_eq!(others, [Technique::Poll, Technique::Sse]);
+        assert_eq!(losses.technique, Technique::Ndjson);
+        assert_eq!(losses.others, [Technique::Poll, Technique::Sse]);
     }
 
     #[test]
@@ -434,13 +435,13 @@ mod tests {
         lanes[3].lost = 2;
         assert_eq!(
             headline(&lanes, 1.0, &mut Vec::new()),
-            Headline::Broken {
+            Headline::Broken(Losses {
                 technique: Technique::Sse,
                 lost: 2,
                 repeated: 0,
                 fell_behind: false,
                 others: Vec::new(),
-            }
+            })
         );
     }
 

@@ -234,7 +234,7 @@ fn whole_s(seconds: f64) -> u64 {
 mod tests {
     use super::*;
     use crate::app::text::rules::korean_faults;
-    use crate::pages::race::model::headline::{LaneGroup, Ranking};
+    use crate::pages::race::model::headline::{LaneGroup, Losses, Ranking};
     use crate::pages::race::model::lane_summary::Measure;
     use tailwater_protocol::Technique;
 
@@ -296,13 +296,13 @@ mod tests {
         ];
         texts.extend(doubts.map(text.needs));
         texts.extend([true, false].map(|fell_behind| {
-            (text.headline)(&Headline::Broken {
+            (text.headline)(&Headline::Broken(Losses {
                 technique: Technique::Poll,
                 lost: 7,
                 repeated: 1,
                 fell_behind,
                 others: vec![Technique::Sse],
-            })
+            }))
         }));
         texts.push((text.headline)(&Headline::Starved {
             technique: Technique::Websocket,

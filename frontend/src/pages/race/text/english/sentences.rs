@@ -7,7 +7,7 @@ use tailwater_protocol::Technique;
 
 use super::LANGUAGE;
 use crate::numbers::{Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, span_ms};
-use crate::pages::race::model::headline::{Cost, Headline, LaneGroup, Ranking};
+use crate::pages::race::model::headline::{Cost, Headline, LaneGroup, Losses, Ranking};
 use crate::pages::race::model::lane_summary::Measure;
 use crate::pages::race::text::whole_s;
 use crate::techniques::look;
@@ -79,31 +79,7 @@ pub(super) fn headline(headline: &Headline) -> String {
             "{} of a line received, but not its end. Messages of text and binary streams are counted by lines.",
             plural(*bytes as u64, "byte", "bytes")
         ),
-        Headline::Broken {
-            technique,
-            lost,
-            fell_behind: true,
-            others,
-            ..
-        } => format!(
-            "{} read too slowly: the server had already removed {}.{}",
-            capital(look(*technique).name_in_sentence.english),
-            plural(*lost, "event", "events"),
-            also_broken(others)
-        ),
-        Headline::Broken {
-            technique,
-            lost,
-            repeated,
-            fell_behind: false,
-            others,
-        } => format!(
-            "{} has lost {} and repeated {}. This must not happen.{}",
-            capital(look(*technique).name_in_sentence.english),
-            plural(*lost, "event", "events"),
-            count(*repeated),
-            also_broken(others)
-        ),
+        Headline::Broken(losses) => broken(losses),
         Headline::Starved {
             technique,
             client_ms,
@@ -116,12 +92,20 @@ pub(super) fn headline(headline: &Headline) -> String {
     }
 }
 
-/// The other lanes with losses, as a further sentence.
-fn also_broken(others: &[Technique]) -> String {
-    if others.is_empty() {
-        return String::new();
+fn broken(losses: &Losses) -> String {
+    let name = capital(look(losses.technique).name_in_sentence.english);
+    let lost = plural(losses.lost, "event", "events");
+    let mut text = if losses.fell_behind {
+        format!("{name} read too slowly: the server had already removed {lost}.")
+    } else {
+        let repeated = count(losses.repeated);
+        format!("{name} has lost {lost} and repeated {repeated}. This must not happen.")
+    };
+    if !losses.others.is_empty() {
+        let others = names(&losses.others);
+        text.push_str(&format!(" Events were lost or repeated in {others}, too."));
     }
-    format!(" Events were lost or repeated in {}, too.", names(others))
+    text
 }
 
 fn sentence(ranking: &Ranking) -> String {

@@ -5,7 +5,7 @@ use tailwater_protocol::Technique;
 
 use super::LANGUAGE;
 use crate::numbers::{Unit, bound_ms, bytes, count, in_ms, ms, percent, plus_minus, span_ms};
-use crate::pages::race::model::headline::{Cost, Headline, LaneGroup, Ranking};
+use crate::pages::race::model::headline::{Cost, Headline, LaneGroup, Losses, Ranking};
 use crate::pages::race::model::lane_summary::Measure;
 use crate::pages::race::text::whole_s;
 use crate::techniques::look;
@@ -58,31 +58,7 @@ pub(super) fn headline(headline: &Headline) -> String {
             "줄 하나의 {}바이트가 도착했지만 줄이 아직 끝나지 않았습니다. 텍스트와 바이너리 스트림의 메시지는 줄 단위로 셉니다.",
             count(*bytes as u64)
         ),
-        Headline::Broken {
-            technique,
-            lost,
-            fell_behind: true,
-            others,
-            ..
-        } => format!(
-            "{}: 서버의 보관 기간보다 느려 이벤트 {}개를 잃었습니다.{}",
-            look(*technique).name_in_sentence.korean,
-            count(*lost),
-            also_broken(others)
-        ),
-        Headline::Broken {
-            technique,
-            lost,
-            repeated,
-            fell_behind: false,
-            others,
-        } => format!(
-            "{}: 이벤트 {}개 유실, {}개 중복. 발생해서는 안 되는 오류입니다.{}",
-            look(*technique).name_in_sentence.korean,
-            count(*lost),
-            count(*repeated),
-            also_broken(others)
-        ),
+        Headline::Broken(losses) => broken(losses),
         Headline::Starved {
             technique,
             client_ms,
@@ -95,15 +71,22 @@ pub(super) fn headline(headline: &Headline) -> String {
     }
 }
 
-/// The other lanes with losses, as a further sentence.
-fn also_broken(others: &[Technique]) -> String {
-    if others.is_empty() {
-        return String::new();
+fn broken(losses: &Losses) -> String {
+    let name = look(losses.technique).name_in_sentence.korean;
+    let lost = count(losses.lost);
+    let mut text = if losses.fell_behind {
+        format!("{name}: 서버의 보관 기간보다 느려 이벤트 {lost}개를 잃었습니다.")
+    } else {
+        let repeated = count(losses.repeated);
+        format!("{name}: 이벤트 {lost}개 유실, {repeated}개 중복. 발생해서는 안 되는 오류입니다.")
+    };
+    if !losses.others.is_empty() {
+        let others = names(&losses.others);
+        text.push_str(&format!(
+            " {others}에서도 이벤트가 유실되거나 중복되었습니다."
+        ));
     }
-    format!(
-        " {}에서도 이벤트가 유실되거나 중복되었습니다.",
-        names(others)
-    )
+    text
 }
 
 fn sentence(ranking: &Ranking) -> String {
