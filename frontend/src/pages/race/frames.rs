@@ -1,4 +1,5 @@
-//! The only animation-frame loop of the page: drawings at most 30 times a second, figures five times, neither while hidden.
+//! The only animation-frame loop of the page: drawings at most 30 times a second, the distribution five times, figures once,
+//! none of them while hidden.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,7 +16,7 @@ use crate::pages::race::parts::canvases::RaceCanvases;
 const FRAME_MS: f64 = 1_000.0 / 30.0 - 4.0;
 /// Interval of drawings for people who prefer reduced motion.
 const STEP_MS: f64 = 1_000.0;
-/// Interval of figures, and at the beginning of a run.
+/// Interval of the distribution and of checks whether figures are due, and at the beginning of a run.
 const FIGURES_MS: f64 = 200.0;
 const FRESH_FIGURES_MS: f64 = 100.0;
 /// A visible page without a frame for this long did not run.

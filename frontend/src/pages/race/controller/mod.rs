@@ -40,8 +40,6 @@ const PROBE_EVERY_MS: f64 = 30_000.0;
 /// Probes of one round, and of the first one, which precedes the start of the lanes.
 const PROBES: u32 = 40;
 const PROBES_FIRST: u32 = 3;
-/// Time after the start of a run in which figures are updated more often.
-const FRESH_S: f64 = 2.0;
 /// Time for stopped readers to abort their requests.
 const ENDING_MS: f64 = 100.0;
 /// A named stream of no more than this is read from its beginning.

@@ -2,12 +2,12 @@
 
 use leptos::prelude::*;
 
-use super::{FRESH_S, PausedPicture, RaceController};
+use super::{PausedPicture, RaceController};
 use crate::browser;
 use crate::pages::race::model::export::Provenance;
 use crate::pages::race::model::race::RaceState;
 use crate::pages::race::model::saved_result::SavedResult;
-use crate::pages::race::model::summary::Summary;
+use crate::pages::race::model::summary::{FRESH_S, Summary};
 use crate::pages::race::model::trace::{step_back, step_forward};
 use crate::widgets::connection::ServerConnection;
 
@@ -75,11 +75,14 @@ impl RaceController {
         }
     }
 
-    /// Updates the figures, unless the picture is paused.
+    /// Updates the figures if they are due, unless the picture is paused.
     pub fn summarise(&self) {
         self.race_mut().settle(browser::now_ms());
         if self.frozen.borrow().is_none() && !self.only_saved.get_untracked() {
-            self.summary.set(self.race().summary(browser::now_ms()));
+            let summary = self.race().summary(browser::now_ms());
+            if self.summary.with_untracked(|shown| summary.replaces(shown)) {
+                self.summary.set(summary);
+            }
         }
     }
 

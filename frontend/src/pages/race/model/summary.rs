@@ -1,4 +1,6 @@
-//! The figures of a race that the page shows: computed at most ten times a second, cheap to compare and to copy.
+//! The figures of a race that the page shows.
+
+use std::mem::discriminant;
 
 use tailwater_protocol::Technique;
 
@@ -7,6 +9,9 @@ use super::headline::{Cost, Headline};
 use super::lane_summary::LaneSummary;
 use crate::lanes::ReaderPlace;
 use crate::widgets::connection::ServerConnection;
+
+/// Time after the start of a run in which figures are updated more often, seconds.
+pub const FRESH_S: f64 = 2.0;
 
 /// How the lanes connect to the server, and so whether bytes are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -79,8 +84,52 @@ impl Default for Summary {
 }
 
 impl Summary {
+    /// Whether these figures are to be shown instead of `shown`: once a second, so that they can be read, and the numbers of the
+    /// headline are those of the cards; at once while a run is fresh, and if the state of a lane or of the race has changed.
+    pub fn replaces(&self, shown: &Self) -> bool {
+        let mut lanes = self.lanes.iter().zip(&shown.lanes);
+        self.run_s < FRESH_S
+            || self.run_s.floor() > shown.run_s.floor()
+            || self.run_s < shown.run_s
+            || self.connection != shown.connection
+            || discriminant(&self.headline) != discriminant(&shown.headline)
+            || lanes.any(|(lane, shown)| lane.phase != shown.phase)
+    }
+
     /// Samples that were discarded because the tab was hidden, over all lanes.
     pub fn hidden_samples(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.discarded.hidden).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lane::LanePhase;
+    use super::*;
+
+    #[test]
+    fn figures_are_replaced_once_a_second_and_states_at_once() {
+        let at = |run_s| Summary {
+            run_s,
+            ..Summary::default()
+        };
+        let shown = at(8.3);
+        assert!(!at(8.9).replaces(&shown));
+        assert!(at(9.0).replaces(&shown));
+        assert!(at(1.0).replaces(&shown), "a new run");
+        assert!(at(0.4).replaces(&at(0.3)), "a fresh run");
+        let mut live = at(8.9);
+        live.lanes[2].phase = LanePhase::Live;
+        assert!(live.replaces(&shown));
+        let lost = Summary {
+            connection: ServerConnection::Lost,
+            ..at(8.9)
+        };
+        assert!(lost.replaces(&shown));
+        let no_lanes = Summary {
+            headline: Headline::NoLanes,
+            ..at(8.9)
+        };
+        assert!(no_lanes.replaces(&shown));
     }
 }

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use super::tables::{row, second, table};
+use super::tables::{row, table};
 use crate::browser;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
@@ -19,9 +19,8 @@ pub fn AdviceSection() -> impl IntoView {
     let within_ms = RwSignal::new(usual.within_ms);
     let clients = RwSignal::new(usual.clients);
     let clients_send = RwSignal::new(usual.clients_send);
-    let second = second(page);
     let recommendation = Memo::new(move |_| {
-        second.get();
+        page.summary.track();
         let requirements = Requirements {
             within_ms: within_ms.get(),
             clients: clients.get(),

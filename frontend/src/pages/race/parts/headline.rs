@@ -7,55 +7,21 @@ use tailwater_protocol::percent::encode_path;
 use crate::browser;
 use crate::lanes::ReaderPlace;
 use crate::pages::race::context::RaceContext;
-use crate::pages::race::model::headline::{Cost, Headline};
+use crate::pages::race::model::headline::Headline;
 use crate::pages::race::model::lane_summary::Measure;
 use crate::pages::race::model::summary::LanePath;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::ServerConnection;
 use crate::widgets::views::CollectAny;
 
-/// The headline that is shown during one second of the run.
-#[derive(Clone, PartialEq)]
-struct ShownHeadline {
-    second: u64,
-    headline: Headline,
-    cost: Option<Cost>,
-}
-
 /// The headline and the notes under it.
 #[component]
 pub fn HeadlineSection() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    // A change of the kind of headline is shown at once, changed figures once a second, so that the sentence is readable.
-    let shown = Memo::new(move |before: Option<&ShownHeadline>| {
-        page.summary.with(|summary| {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "seconds of a run"
-            )]
-            let second = summary.run_s.max(0.0) as u64;
-            let kind = std::mem::discriminant(&summary.headline);
-            // While paused, the headline is of the same moment as the drawings.
-            let is_paused = summary.connection == ServerConnection::Paused;
-            match before.filter(|before| {
-                !is_paused
-                    && before.second == second
-                    && std::mem::discriminant(&before.headline) == kind
-            }) {
-                Some(before) => before.clone(),
-                None => ShownHeadline {
-                    second,
-                    headline: summary.headline.clone(),
-                    cost: summary.cost.clone(),
-                },
-            }
-        })
-    });
     view! {
         <section class="verdict" aria-labelledby="verdict">
-            <p class="sentence" id="verdict" data-testid="verdict">{move || shown.with(|shown| (page.text().headline)(&shown.headline))}</p>
-            <p class="cost">{move || shown.with(|shown| shown.cost.as_ref().map(page.text().cost)).unwrap_or_default()}</p>
+            <p class="sentence" id="verdict" data-testid="verdict">{move || page.summary.with(|summary| (page.text().headline)(&summary.headline))}</p>
+            <p class="cost">{move || page.summary.with(|summary| summary.cost.as_ref().map(page.text().cost)).unwrap_or_default()}</p>
             <MeasurementNotes />
         </section>
     }

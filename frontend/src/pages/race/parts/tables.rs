@@ -16,11 +16,6 @@ use crate::widgets::views::CollectAny;
 /// Requests of each lane that are listed.
 const REQUESTS: usize = 4;
 
-/// The second of the run. Tables are updated once a second, so that they are readable.
-pub(super) fn second(page: RaceContext) -> Memo<f64> {
-    Memo::new(move |_| page.summary.with(|summary| summary.run_s.floor()))
-}
-
 struct RequestRow {
     technique: Technique,
     ago_s: f64,
@@ -36,11 +31,9 @@ pub fn RequestTable(
     of: fn(&RaceText) -> &'static str,
 ) -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let second = second(page);
     let rows = move || {
-        // `get` instead of `track`: a memo that was never read does not notify.
-        second.get();
-        page.stepped_ms.get();
+        page.summary.track();
+        page.stepped_ms.track();
         page.controller()
             .with_shown(browser::now_ms(), request_rows)
     };
@@ -161,15 +154,11 @@ fn request_rows(race: &RaceState, at_ms: f64) -> Vec<RequestRow> {
 #[component]
 pub fn FigureTable() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let second = second(page);
-    let lanes = move || {
-        second.get();
-        page.summary.with_untracked(|summary| summary.lanes.clone())
-    };
     let rows = move || {
-        let lanes = lanes();
-        let rows = lanes.iter().map(|lane| figure_row(page, lane));
-        rows.collect::<Vec<_>>()
+        page.summary.with(|summary| {
+            let rows = summary.lanes.iter().map(|lane| figure_row(page, lane));
+            rows.collect::<Vec<_>>()
+        })
     };
     let label = page.localized(|text| text.table_late);
     table(page, label, label, figure_columns, rows.into())
