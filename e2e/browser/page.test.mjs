@@ -190,6 +190,11 @@ describe('the Race page', { timeout: 900_000 }, () => {
     assert.match(csv.name, /\.csv$/)
     const rows = csvRecords(csv.text)
     assert.deepEqual(rows.map((row) => row.technique), TECHNIQUES)
+    const samples = csvRecords((await race.export('export-samples')).text)
+    for (const row of [...rows, ...samples]) {
+      const { serverVersion, seed, timeOrigin } = document
+      assert.deepEqual([row.server_version, row.seed, row.time_origin], [serverVersion, String(seed), timeOrigin])
+    }
     for (const figure of ['events', 'lost', 'repeated']) {
       assert.deepEqual(Object.fromEntries(document.lanes.map((lane) => [lane.technique, lane[figure]])), shown[figure], `JSON: ${figure}`)
       assert.deepEqual(Object.fromEntries(rows.map((row) => [row.technique, Number(row[figure])])), shown[figure], `CSV: ${figure}`)

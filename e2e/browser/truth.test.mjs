@@ -227,6 +227,21 @@ describe('the state that the Race page shows', { timeout: 600_000 }, () => {
     }
   })
 
+  test('while it runs, the headline has the figures of the cards, too', async () => {
+    const race = await open()
+    await race.allLanes('every lane has ten events', 'events', SOON_MS, (events) => events >= 10)
+    for (let look = 0; look < 8; look += 1) {
+      await pause(400)
+      const [sentence, medians] = await race.page.evaluate(() => [
+        document.querySelector('[data-testid="verdict"]').textContent,
+        [...document.querySelectorAll('[data-testid="p50"]')].map((median) => median.textContent),
+      ])
+      const told = [...sentence.matchAll(/([\d.,]+)(?= ms| to )/g)].map(([, number]) => number)
+      const agrees = told.length >= 1 && told.every((number) => medians.includes(number))
+      assert.ok(agrees || sentence.includes('too busy'), `${sentence} ${medians}`)
+    }
+  })
+
   test('a paused page and its exports are of one moment, and the headline has the figures of the cards', async () => {
     const race = await open()
     await race.allLanes('every lane has twenty events', 'events', SOON_MS, (events) => events >= 20)
@@ -241,7 +256,8 @@ describe('the state that the Race page shows', { timeout: 600_000 }, () => {
     const before = await look()
     const medians = await Promise.all(TECHNIQUES.map((technique) => race.part(`card-${technique}`).getByTestId('p50').innerText()))
     const told = [...before.sentence.matchAll(/([\d.,]+)(?= ms| to )/g)].map(([, number]) => number)
-    assert.ok(told.length >= 2 && told.every((number) => medians.includes(number)), `${before.sentence} ${medians}`)
+    const agrees = told.length >= 2 && told.every((number) => medians.includes(number))
+    assert.ok(agrees || before.sentence.includes('too busy'), `${before.sentence} ${medians}`)
     await race.part('card-sse').locator('.switch').click()
     await pause(3_000)
     assert.deepEqual(await look(), before)

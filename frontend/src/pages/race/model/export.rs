@@ -183,7 +183,8 @@ fn discarded_json(discarded: &Discarded) -> JsonObject {
 /// One line per lane; the settings are repeated in each, so that results can be concatenated.
 pub fn csv(race: &RaceState, summary: &Summary, provenance: &Provenance) -> String {
     let settings = &race.settings;
-    let mut rows = vec![LANE_COLUMNS.join(",")];
+    let mut rows = vec![format!("{},{ORIGIN_COLUMNS}", LANE_COLUMNS.join(","))];
+    let origin = origin_cells(provenance);
     for lane in &summary.lanes {
         let counts = lane.counts.unwrap_or_default();
         let relay = |value: u64| lane.counts.map_or_else(String::new, |_| value.to_string());
@@ -230,6 +231,7 @@ pub fn csv(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Stri
             number(summary.rate_per_s),
             number(Some(summary.run_s)),
             cell(&provenance.at),
+            origin.clone(),
         ];
         rows.push(cells.join(","));
     }
@@ -268,7 +270,7 @@ const LANE_COLUMNS: [&str; 41] = [
     "response_head_bytes",
     "framing_bytes",
     "wire_body_bytes",
-    "connections",
+    "connections_opened",
     "connections_open",
     "clock_bound_ms",
     "poll_interval_ms",
@@ -280,9 +282,25 @@ const LANE_COLUMNS: [&str; 41] = [
     "at",
 ];
 
-/// One line per sample, lane by lane.
-pub fn samples_csv(race: &RaceState) -> String {
-    let mut rows = vec!["technique,seq,due_ms,at_ms,late_ms".to_owned()];
+/// The columns of [`origin_cells`].
+const ORIGIN_COLUMNS: &str = "server_version,seed,time_origin";
+
+/// The server, the seed, and when the page's clock was 0.
+fn origin_cells(provenance: &Provenance) -> String {
+    let version = cell(&provenance.server_version);
+    format!(
+        "{version},{},{}",
+        provenance.seed,
+        cell(&provenance.time_origin)
+    )
+}
+
+/// One line per sample, lane by lane; the last [`SAMPLES_MAX`] of each.
+pub fn samples_csv(race: &RaceState, provenance: &Provenance) -> String {
+    let mut rows = vec![format!(
+        "technique,seq,due_ms,at_ms,late_ms,{ORIGIN_COLUMNS}"
+    )];
+    let origin = origin_cells(provenance);
     for technique in Technique::ALL {
         rows.extend(race.lanes[technique.index()].samples.iter().map(|sample| {
             let (due, at, late) = (
@@ -290,7 +308,7 @@ pub fn samples_csv(race: &RaceState) -> String {
                 number(Some(sample.at_ms)),
                 number(Some(sample.late_ms)),
             );
-            format!("{technique},{},{due},{at},{late}", sample.seq)
+            format!("{technique},{},{due},{at},{late},{origin}", sample.seq)
         }));
     }
     rows.join("\r\n") + "\r\n"
@@ -366,13 +384,12 @@ mod tests {
         let text = csv(&race, &race.summary(1_000.0), &Provenance::default());
         let rows: Vec<&str> = text.trim_end().split("\r\n").collect();
         assert_eq!(rows.len(), 6);
+        let commas = |row: &str| -> usize {
+            let unquoted = row.split('"').step_by(2);
+            unquoted.map(|plain| plain.matches(',').count()).sum()
+        };
         for row in &rows {
-            let quoted = row
-                .split('"')
-                .step_by(2)
-                .map(|plain| plain.matches(',').count())
-                .sum::<usize>();
-            assert_eq!(quoted + 1, LANE_COLUMNS.len(), "{row}");
+            assert_eq!(commas(row), commas(rows[0]), "{row}");
         }
         assert!(
             rows[1].starts_with("poll,\"odd \"\"name\"\", with comma\",from-due,0,"),

@@ -47,7 +47,7 @@ const FILES: [ExportFile; 5] = [
         label: |text| text.export_samples,
         ending: "-samples.csv",
         media_type: "text/csv",
-        write: Some(|race, _, _| export::samples_csv(race)),
+        write: Some(|race, _, provenance| export::samples_csv(race, provenance)),
     },
     ExportFile {
         id: "export-har",

@@ -27,7 +27,7 @@ pub(super) const TEXT: RaceText = RaceText {
     export: "Export",
     export_json: "JSON",
     export_csv: "CSV",
-    export_samples: "Samples",
+    export_samples: "Last samples",
     not_in_link: "A link does not hold the samples, counts and requests for this file",
     copy_link: "Copy link to this result",
     saved: "saved",

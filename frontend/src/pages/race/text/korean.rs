@@ -27,7 +27,7 @@ pub(super) const TEXT: RaceText = RaceText {
     export: "내보내기",
     export_json: "JSON",
     export_csv: "CSV",
-    export_samples: "표본",
+    export_samples: "최근 표본",
     not_in_link: "링크에는 이 파일에 필요한 표본, 집계, 요청 기록이 없습니다",
     copy_link: "이 결과의 링크 복사",
     saved: "저장된 결과",
