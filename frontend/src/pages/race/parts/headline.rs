@@ -10,6 +10,7 @@ use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::headline::{Cost, Headline};
 use crate::pages::race::model::lane_summary::Measure;
 use crate::pages::race::model::summary::LanePath;
+use crate::reactive;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::ServerConnection;
 use crate::widgets::views::CollectAny;
@@ -27,7 +28,7 @@ struct ShownHeadline {
 pub fn HeadlineSection() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     // A change of the kind of headline is shown at once, changed figures once a second, so that the sentence is readable.
-    let shown = Memo::new(move |before: Option<&ShownHeadline>| {
+    let shown = reactive::memo_of_last(move |before: Option<&ShownHeadline>| {
         page.summary.with(|summary| {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -133,7 +134,7 @@ enum NoticeKind {
 #[component]
 pub fn Notice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let kind = Memo::new(move |_| {
+    let kind = reactive::memo(move || {
         page.summary.with(|summary| match &summary.headline {
             Headline::Waiting { .. } | Headline::Unfinished { .. } => {
                 Some((NoticeKind::Waiting, summary.stream.clone()))
@@ -149,7 +150,7 @@ pub fn Notice() -> impl IntoView {
     });
     // Whether the button of the notice was pressed; the button is removed with the notice.
     let acted = RwSignal::new(false);
-    Effect::new(move || {
+    reactive::effect(move || {
         kind.get();
         if acted.get_untracked() {
             acted.set(false);

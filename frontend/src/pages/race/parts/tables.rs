@@ -10,6 +10,7 @@ use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::LaneSummary;
 use crate::pages::race::model::race::RaceState;
 use crate::pages::race::text::RaceText;
+use crate::reactive;
 use crate::techniques::look;
 use crate::widgets::views::CollectAny;
 
@@ -18,7 +19,7 @@ const REQUESTS: usize = 4;
 
 /// The second of the run. Tables are updated once a second, so that they are readable.
 pub(super) fn second(page: RaceContext) -> Memo<f64> {
-    Memo::new(move |_| page.summary.with(|summary| summary.run_s.floor()))
+    reactive::memo(move || page.summary.with(|summary| summary.run_s.floor()))
 }
 
 struct RequestRow {
