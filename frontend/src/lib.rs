@@ -15,6 +15,8 @@ pub mod lanes;
 pub mod language;
 pub mod numbers;
 pub mod pages;
+#[cfg(target_arch = "wasm32")]
+pub mod reactive;
 pub mod techniques;
 pub mod theme;
 pub mod widgets;

@@ -4,6 +4,7 @@ use leptos::html::Dialog;
 use leptos::prelude::*;
 
 use super::Shell;
+use crate::reactive;
 use crate::widgets::views::CollectAny;
 
 /// A modal dialog; Escape closes it.
@@ -11,7 +12,7 @@ use crate::widgets::views::CollectAny;
 pub fn Help() -> impl IntoView {
     let shell = expect_context::<Shell>();
     let dialog = NodeRef::<Dialog>::new();
-    Effect::new(move || {
+    reactive::effect(move || {
         let open = shell.help_is_open.get();
         let Some(dialog) = dialog.get() else { return };
         if open && !dialog.open() {

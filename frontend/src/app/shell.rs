@@ -14,6 +14,7 @@ use super::query::Query;
 use super::text::SharedText;
 use crate::browser;
 use crate::language::Language;
+use crate::reactive;
 use crate::theme::Theme;
 use crate::widgets::command::CopyLabels;
 
@@ -235,8 +236,8 @@ fn DashboardFrame() -> impl IntoView {
         queries: RwSignal::new(vec![Query::default(); PAGES.len()]),
         from_address,
         stored,
-        theme: Memo::new(move |_| chosen().theme.unwrap_or_default()),
-        language: Memo::new(move |_| chosen().language.unwrap_or(of_browser)),
+        theme: reactive::memo(move || chosen().theme.unwrap_or_default()),
+        language: reactive::memo(move || chosen().language.unwrap_or(of_browser)),
         shortcuts: RwSignal::new(browser::stored(SHORTCUTS_KEY).as_deref() != Some(OFF)),
         help_is_open: RwSignal::new(false),
         colours: RwSignal::new(()),
@@ -265,7 +266,7 @@ fn DashboardFrame() -> impl IntoView {
 
 /// Updates the title and `<html lang>` when the language or the open page changes.
 fn follow_language(shell: Shell) {
-    Effect::new(move || {
+    reactive::effect(move || {
         let language = shell.language.get();
         let page = shell.page();
         document().set_title(&(page.title)(language, &shell.query(page.name)));
@@ -277,7 +278,7 @@ fn follow_language(shell: Shell) {
 
 /// Updates `<html data-theme>` when the theme changes.
 fn follow_theme(shell: Shell) {
-    Effect::new(move || {
+    reactive::effect(move || {
         let theme = shell.theme.get();
         if let Some(root) = document().document_element() {
             root.set_attribute("data-theme", theme.name()).ok();

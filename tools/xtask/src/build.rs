@@ -1,5 +1,6 @@
 //! Builds the dashboard and the server, in the same way for every command, so that builds are shared.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,6 +8,7 @@ use std::process::Command;
 use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
+use crate::script;
 use crate::tools::Tools;
 use crate::wasm;
 use crate::watch;
@@ -93,7 +95,7 @@ pub(crate) fn dashboard_command(checkout: &Checkout, tools: &Tools) -> Command {
     command
 }
 
-/// Removes the names from the module in dist/, and marks the build there as complete.
+/// Removes names and comments from what is in dist/, and marks the build there as complete.
 ///
 /// # Errors
 /// [`TaskFault::Unexpected`] when there is no page or its module is malformed, [`TaskFault::File`] when a file cannot be
@@ -106,22 +108,28 @@ pub(crate) fn dashboard_done(checkout: &Checkout) -> Result<(), TaskFault> {
             page.display()
         )));
     }
-    strip_module(&checkout.dist())?;
+    strip(&checkout.dist())?;
     let stamp = checkout.dist().join(STAMP);
     fs::write(&stamp, "").map_err(TaskFault::file(&stamp))
 }
 
-/// Removes the names from the module in `dist`.
-fn strip_module(dist: &Path) -> Result<(), TaskFault> {
+/// Removes the names from the module in `dist`, and the comments from its scripts.
+fn strip(dist: &Path) -> Result<(), TaskFault> {
     for entry in fs::read_dir(dist).map_err(TaskFault::file(dist))? {
         let path = entry.map_err(TaskFault::file(dist))?.path();
-        if path.extension().is_none_or(|extension| extension != "wasm") {
-            continue;
-        }
-        let module = fs::read(&path).map_err(TaskFault::file(&path))?;
-        let stripped = wasm::without_custom_sections(&module).ok_or_else(|| {
-            TaskFault::Unexpected(format!("{} is not a wasm module", path.display()))
-        })?;
+        let stripped = match path.extension().and_then(OsStr::to_str) {
+            Some("wasm") => {
+                let module = fs::read(&path).map_err(TaskFault::file(&path))?;
+                wasm::without_custom_sections(&module).ok_or_else(|| {
+                    TaskFault::Unexpected(format!("{} is not a wasm module", path.display()))
+                })?
+            }
+            Some("js") => {
+                let script = fs::read_to_string(&path).map_err(TaskFault::file(&path))?;
+                script::without_comments(&script).into_bytes()
+            }
+            _ => continue,
+        };
         fs::write(&path, stripped).map_err(TaskFault::file(&path))?;
     }
     Ok(())

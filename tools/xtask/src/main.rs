@@ -35,6 +35,7 @@ mod dev;
 mod fault;
 mod install;
 mod long_tests;
+mod script;
 mod serve;
 mod server;
 mod setup;

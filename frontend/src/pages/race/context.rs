@@ -16,6 +16,7 @@ use super::text::RaceText;
 use crate::app::{HistoryChange, Shell};
 use crate::browser;
 use crate::language::Language;
+use crate::reactive;
 
 /// Seconds that the drawings show on a phone by default.
 const NARROW_WINDOW_S: f64 = 4.0;
@@ -95,7 +96,7 @@ impl RaceContext {
 
     /// Applies changes of the address and of the colours.
     fn follow_shell(self) {
-        Effect::new(move || {
+        reactive::effect(move || {
             let query = self.shell.query(PAGE.name);
             if query != self.settings.with_untracked(RaceSettings::to_query) {
                 let settings = RaceSettings::from_query(&query);
@@ -103,7 +104,7 @@ impl RaceContext {
                 self.settings.set(settings);
             }
         });
-        Effect::new(move || {
+        reactive::effect(move || {
             self.shell.colours.track();
             if let Some(stage) = self.canvas().borrow_mut().as_mut() {
                 stage.repaint();

@@ -14,6 +14,7 @@ use super::model::tailing::FollowedStream;
 use super::text::StreamsText;
 use crate::app::{HistoryChange, Shell};
 use crate::browser;
+use crate::reactive;
 use crate::widgets::connection::ServerConnection;
 
 /// The result of the last action, which the status shows.
@@ -65,7 +66,7 @@ pub struct StreamsContext {
 impl StreamsContext {
     /// Starts the page's controller, which ends when the page is left.
     pub fn start(shell: Shell) -> Self {
-        let address = Memo::new(move |_| StreamsAddress::from_query(&shell.query(PAGE.name)));
+        let address = reactive::memo(move || StreamsAddress::from_query(&shell.query(PAGE.name)));
         let controller = StreamsController::start(address.get_untracked());
         let streams = Self {
             shell,
@@ -80,7 +81,7 @@ impl StreamsContext {
             connection: controller.connection.clone().into(),
             last_action: RwSignal::new(None),
         };
-        Effect::new(move || streams.controller().apply(&address.get()));
+        reactive::effect(move || streams.controller().apply(&address.get()));
         let ending = StoredValue::new_local(controller);
         on_cleanup(move || ending.with_value(|controller| controller.end()));
         streams

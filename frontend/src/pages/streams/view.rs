@@ -10,6 +10,7 @@ use crate::app::Shell;
 use crate::app::help::Help;
 use crate::app::nav::{Choices, Nav};
 use crate::browser;
+use crate::reactive;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::{ConnectionMark, ServerConnection};
 
@@ -19,17 +20,19 @@ pub fn StreamsPage() -> impl IntoView {
     let streams = StreamsContext::start(expect_context::<Shell>());
     provide_context(streams);
     // The stream's name; empty while none is chosen.
-    let chosen = Memo::new(move |_| {
+    let chosen = reactive::memo(move || {
         let stream = streams.address.with(|address| address.stream.clone());
         stream.unwrap_or_default()
     });
-    Effect::new(move |before: Option<()>| {
+    let mut has_run = false;
+    reactive::effect(move || {
         // `get` instead of `track`: a memo that was never read does not notify.
         chosen.get();
         streams.last_action.track();
-        if before.is_some() {
+        if has_run {
             browser::refocus("chosen");
         }
+        has_run = true;
     });
     view! {
         <a class="skip" href="#chosen">{streams.localized(|text| text.skip)}</a>
@@ -91,7 +94,7 @@ fn StreamsStatus() -> impl IntoView {
 #[component]
 fn Unreachable() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let is_unreachable = Memo::new(move |_| streams.connection.get() == ServerConnection::Lost);
+    let is_unreachable = reactive::memo(move || streams.connection.get() == ServerConnection::Lost);
     let shown = move || {
         is_unreachable.get().then(|| {
             view! {

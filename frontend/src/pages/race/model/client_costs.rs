@@ -42,13 +42,14 @@ impl ClientCosts {
         mean_ms(&self.down)
     }
 
-    /// 99th percentile of the time for an event, ms; the maximum while there are too few samples.
+    /// 99th percentile of the time for a request, an event or a timer, ms; the maximum while there are too few samples.
     pub fn p99_ms(&self) -> f64 {
         let p99_ms = |times: &Latencies| {
             let us = times.p99_us().or_else(|| times.max_us());
             us.unwrap_or(0.0) / 1_000.0
         };
-        p99_ms(&self.down).max(p99_ms(&self.timer))
+        let transfers_ms = p99_ms(&self.up).max(p99_ms(&self.down));
+        transfers_ms.max(p99_ms(&self.timer))
     }
 }
 
@@ -75,5 +76,15 @@ mod tests {
         assert!((costs.down_ms() - 0.5).abs() < 0.01);
         costs.record_timer_delay(12.0);
         assert!((costs.p99_ms() - 12.0).abs() < 0.2, "{}", costs.p99_ms());
+    }
+
+    #[test]
+    fn the_99th_percentile_includes_the_way_to_the_server() {
+        let mut costs = ClientCosts::default();
+        costs.record_request(ClientTime {
+            up_ms: 15.0,
+            down_ms: 0.5,
+        });
+        assert!((costs.p99_ms() - 15.0).abs() < 0.2, "{}", costs.p99_ms());
     }
 }

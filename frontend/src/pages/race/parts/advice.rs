@@ -7,6 +7,7 @@ use crate::browser;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::advice::{Recommendation, Requirements};
+use crate::reactive;
 
 /// Converts bytes per second to megabytes per hour.
 const MB_PER_HOUR: f64 = 3_600.0 / 1e6;
@@ -19,7 +20,7 @@ pub fn AdviceSection() -> impl IntoView {
     let within_ms = RwSignal::new(usual.within_ms);
     let clients = RwSignal::new(usual.clients);
     let clients_send = RwSignal::new(usual.clients_send);
-    let recommendation = Memo::new(move |_| {
+    let recommendation = reactive::memo(move || {
         page.summary.track();
         let requirements = Requirements {
             within_ms: within_ms.get(),
@@ -31,7 +32,7 @@ pub fn AdviceSection() -> impl IntoView {
             race.recommendation(&requirements, at_ms)
         })
     });
-    let is_known = Memo::new(move |_| recommendation.with(Option::is_some));
+    let is_known = reactive::memo(move || recommendation.with(Option::is_some));
     let rows = move || {
         recommendation.with(|recommendation| {
             let recommendation = recommendation.as_ref();

@@ -9,6 +9,7 @@ use crate::browser;
 use crate::numbers::px;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::race::RaceState;
+use crate::reactive;
 
 /// While a chart runs, its values are held for this long after a key, so that they can be read aloud.
 const HOLD_MS: f64 = 3_000.0;
@@ -54,7 +55,7 @@ impl ChartLine {
             held_until_ms: RwSignal::new(0.0),
         };
         // A running chart moves below its line.
-        Effect::new(move || {
+        reactive::effect(move || {
             page.summary.with(|summary| summary.run_s);
             changes.get();
             page.language.get();

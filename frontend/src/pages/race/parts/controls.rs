@@ -10,6 +10,7 @@ use crate::pages::race::model::settings::{
     self, NumberLimits, RaceSettings, RaceSource, pattern_from_name, pattern_name,
 };
 use crate::pages::race::text::RaceText;
+use crate::reactive;
 use crate::widgets::canvas::axis::{by_factors, decade};
 use crate::widgets::field::TextField;
 use crate::widgets::views::CollectAny;
@@ -42,7 +43,7 @@ fn StreamChoice() -> impl IntoView {
     let is_from =
         move |source: &RaceSource| page.settings.with(|settings| settings.source == *source);
     // The name of the stream; empty for the sources of the lab.
-    let named = Memo::new(move |_| {
+    let named = reactive::memo(move || {
         page.settings.with(|settings| match &settings.source {
             RaceSource::Named(stream) => stream.clone(),
             RaceSource::Host | RaceSource::Generator => String::new(),
@@ -50,7 +51,7 @@ fn StreamChoice() -> impl IntoView {
     });
     let is_named = Signal::derive(move || !named.with(String::is_empty));
     let name = RwSignal::new(String::new());
-    Effect::new(move || {
+    reactive::effect(move || {
         let stream = named.get();
         if !stream.is_empty() {
             name.set(stream);
@@ -232,7 +233,7 @@ pub fn Dial(
     let page = expect_context::<RaceContext>();
     // While a slider is dragged only the field changes; the race changes once, when the slider is released.
     let dragged = RwSignal::new(f64::NAN);
-    let value = Memo::new(move |_| {
+    let value = reactive::memo(move || {
         let dragged = dragged.get();
         if dragged.is_nan() {
             page.settings.with(get)

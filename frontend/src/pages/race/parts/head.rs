@@ -7,6 +7,7 @@ use crate::browser;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::headline::Headline;
 use crate::pages::race::parts::exports::Exports;
+use crate::reactive;
 use crate::widgets::connection::ConnectionMark;
 
 /// Least interval between two announcements of the status, ms.
@@ -34,13 +35,13 @@ fn RaceStatus() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let connection = Signal::derive(move || page.summary.with(|summary| summary.connection));
     // An announcement is made if the state, the kind of headline or the groups change, not for every figure.
-    let topic = Memo::new(move |_| {
+    let topic = reactive::memo(move || {
         page.summary
             .with(|summary| format!("{} {}", summary.connection.name(), summary.headline.topic()))
     });
     let announcement = RwSignal::new(String::new());
     let announced_ms = RwSignal::new(f64::NEG_INFINITY);
-    Effect::new(move || {
+    reactive::effect(move || {
         // `get` instead of `track`: a memo that was never read does not notify.
         topic.get();
         let text = page.text();

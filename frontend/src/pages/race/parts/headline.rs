@@ -10,6 +10,7 @@ use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::headline::Headline;
 use crate::pages::race::model::lane_summary::Measure;
 use crate::pages::race::model::summary::LanePath;
+use crate::reactive;
 use crate::widgets::command::CommandLine;
 use crate::widgets::connection::ServerConnection;
 use crate::widgets::views::CollectAny;
@@ -99,7 +100,7 @@ enum NoticeKind {
 #[component]
 pub fn Notice() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let kind = Memo::new(move |_| {
+    let kind = reactive::memo(move || {
         page.summary.with(|summary| match &summary.headline {
             Headline::Waiting { .. } | Headline::Unfinished { .. } => {
                 Some((NoticeKind::Waiting, summary.stream.clone()))
@@ -115,7 +116,7 @@ pub fn Notice() -> impl IntoView {
     });
     // Whether the button of the notice was pressed; the button is removed with the notice.
     let acted = RwSignal::new(false);
-    Effect::new(move || {
+    reactive::effect(move || {
         kind.get();
         if acted.get_untracked() {
             acted.set(false);

@@ -5,6 +5,7 @@ use tailwater_protocol::percent::encode_path;
 
 use crate::browser;
 use crate::pages::race::context::RaceContext;
+use crate::reactive;
 use crate::widgets::command::CommandLine;
 
 /// The state of the form.
@@ -108,8 +109,8 @@ pub fn Publish() -> impl IntoView {
 #[component]
 pub fn Latest() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let latest = Memo::new(move |_| page.summary.with(|summary| summary.latest.clone()));
-    let stream = Memo::new(move |_| page.summary.with(|summary| summary.stream.clone()));
+    let latest = reactive::memo(move || page.summary.with(|summary| summary.latest.clone()));
+    let stream = reactive::memo(move || page.summary.with(|summary| summary.stream.clone()));
     let shown = move || {
         let latest = latest.get();
         if latest.is_empty() {

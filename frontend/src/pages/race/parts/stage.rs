@@ -14,6 +14,7 @@ use crate::numbers::px;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::headline::Headline;
 use crate::pages::race::text::RaceText;
+use crate::reactive;
 use crate::techniques::look;
 use crate::widgets::canvas::surface::Surface;
 use crate::widgets::views::CollectAny;
@@ -36,7 +37,7 @@ pub fn StageView() -> impl IntoView {
     let sequence_hint = Signal::derive(move || (page.text().sequence_hint)(detail.get()));
     let middle_ms = RwSignal::new(0.0);
     let lines = chart_lines(page, width, middle_ms);
-    Effect::new(move || {
+    reactive::effect(move || {
         let Some(host) = host.get() else { return };
         for (canvas, line) in canvases.iter().zip(lines) {
             if let Some(canvas) = canvas.get() {
@@ -56,7 +57,7 @@ pub fn StageView() -> impl IntoView {
         *page.canvas().borrow_mut() = Some(canvases);
     });
     // Without a stream there is nothing to draw, and the notice explains why.
-    let nothing = Memo::new(move |_| {
+    let nothing = reactive::memo(move || {
         page.summary.with(|summary| {
             matches!(
                 summary.headline,
@@ -158,7 +159,7 @@ fn LaneNames(width: RwSignal<f64>) -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let is_on = Technique::ALL.map(|technique| {
         let index = technique.index();
-        Memo::new(move |_| page.summary.with(|summary| summary.lanes[index].is_on()))
+        reactive::memo(move || page.summary.with(|summary| summary.lanes[index].is_on()))
     });
     view! {
         <div class="names" style:left=px(GUTTER + 4.0)>

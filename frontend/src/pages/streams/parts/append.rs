@@ -9,6 +9,7 @@ use super::curl::{CurlButton, FieldFault};
 use crate::api::request::{ApiRequest, example};
 use crate::browser;
 use crate::pages::streams::context::{LastAction, StreamsContext};
+use crate::reactive;
 
 /// The box, or a note if the stream is closed.
 #[component]
@@ -19,7 +20,7 @@ pub fn AppendBox(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let closed = Memo::new(move |_| {
+    let closed = reactive::memo(move || {
         details.with(|details| details.as_ref().is_some_and(|details| details.closed))
     });
     view! {
@@ -48,7 +49,7 @@ struct AppendFields {
 
 impl AppendFields {
     fn new(name: StoredValue<StreamName>, details: Memo<Option<StreamDetails>>) -> Self {
-        let content_type = Memo::new(move |_| {
+        let content_type = reactive::memo(move || {
             details.with(|details| {
                 details
                     .as_ref()

@@ -11,6 +11,7 @@ use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers::count;
 use crate::pages::streams::context::{LastAction, StreamsContext};
+use crate::reactive;
 
 /// The three actions.
 #[component]
@@ -21,7 +22,7 @@ pub fn ChangeSection(
     details: Memo<Option<StreamDetails>>,
 ) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let closed = Memo::new(move |_| {
+    let closed = reactive::memo(move || {
         details.with(|details| details.as_ref().is_some_and(|details| details.closed))
     });
     let forks = move || {

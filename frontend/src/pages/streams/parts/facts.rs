@@ -9,6 +9,7 @@ use crate::browser;
 use crate::numbers::{count, size, span_s};
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::text::StreamsText;
+use crate::reactive;
 use crate::widgets::views::CollectAny;
 
 /// The list of details.
@@ -116,13 +117,13 @@ fn retention(details: &StreamDetails, streams: StreamsContext) -> String {
 fn Family(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     // Memos of texts, so that links keep the focus while figures change.
-    let origin = Memo::new(move |_| {
+    let origin = reactive::memo(move || {
         let origin = details.with(|details| details.as_ref().and_then(|it| it.forked_from.clone()));
         origin
             .map(|origin| vec![origin.stream, origin.offset.to_string()])
             .unwrap_or_default()
     });
-    let forks = Memo::new(move |_| {
+    let forks = reactive::memo(move || {
         details.with(|details| {
             details
                 .as_ref()

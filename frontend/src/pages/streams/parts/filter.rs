@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use crate::api::request::ListFilter;
 use crate::app::HistoryChange;
 use crate::pages::streams::context::StreamsContext;
+use crate::reactive;
 use crate::widgets::field::TextField;
 
 /// Delay of a search after the last keystroke, ms.
@@ -20,7 +21,7 @@ pub fn SearchForm() -> impl IntoView {
             .with_untracked(|address| address.filter.text.clone()),
     );
     // A change of the address, such as by the Back button, can change the search.
-    Effect::new(move || {
+    reactive::effect(move || {
         let search = streams.address.with(|address| address.filter.text.clone());
         if search != typed.get_untracked().trim() {
             typed.set(search);

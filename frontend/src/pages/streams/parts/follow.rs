@@ -12,6 +12,7 @@ use crate::numbers::size;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::controller::{DEFAULT_TECHNIQUE, Following};
 use crate::pages::streams::model::tailing::{FollowStart, FollowState, ShownMessage};
+use crate::reactive;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 use crate::widgets::connection::ServerConnection;
@@ -35,14 +36,14 @@ pub fn FollowSection(
             here.map_or_else(Token::beginning, |it| start.offset(it))
         })
     };
-    let has_ttl = Memo::new(move |_| {
+    let has_ttl = reactive::memo(move || {
         details.with(|details| {
             details
                 .as_ref()
                 .is_some_and(|it| it.configuration.ttl_seconds.is_some())
         })
     });
-    let is_on = Memo::new(move |_| streams.following.with(Option::is_some));
+    let is_on = reactive::memo(move || streams.following.with(Option::is_some));
     let line = Signal::derive(move || {
         // The position of the follower, or the one selected if there is no follower.
         let followed = streams.following.get().map(|how| how.from);
@@ -189,7 +190,8 @@ fn MessageList() -> impl IntoView {
             .map(|message| view! { <MessageEntry message /> })
             .into_any()
     };
-    let is_empty = Memo::new(move |_| streams.tailing.with(|tailing| tailing.messages.is_empty()));
+    let is_empty =
+        reactive::memo(move || streams.tailing.with(|tailing| tailing.messages.is_empty()));
     let is_on = move || streams.following.with(Option::is_some);
     view! {
         <p class="hint" hidden=move || !is_empty.get() || !is_on()>{streams.localized(|text| text.nothing_yet)}</p>

@@ -14,6 +14,7 @@ use crate::numbers;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{FetchedKind, PAGE, bytes_before};
 use crate::pages::streams::parts::curl::CurlButton;
+use crate::reactive;
 use crate::widgets::command::CommandLine;
 use crate::widgets::views::KeyedViews;
 
@@ -57,7 +58,7 @@ pub fn ListSection() -> impl IntoView {
 #[component]
 fn Rows() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let kind = Memo::new(move |_| {
+    let kind = reactive::memo(move || {
         streams
             .listing
             .with(|listing| match (&listing.page, listing.is_empty()) {
@@ -182,8 +183,9 @@ fn kept(stream: &StreamSummary, language: Language) -> String {
 #[component]
 fn Empty() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
-    let search = Memo::new(move |_| streams.address.with(|address| address.filter.text.clone()));
-    let has_others = Memo::new(move |_| streams.listing.with(|it| it.total > Some(0)));
+    let search =
+        reactive::memo(move || streams.address.with(|address| address.filter.text.clone()));
+    let has_others = reactive::memo(move || streams.listing.with(|it| it.total > Some(0)));
     let line = format!(
         "curl -X PUT -H 'content-type: application/json' {}/v1/stream/demo",
         browser::origin()
@@ -239,13 +241,13 @@ fn Empty() -> impl IntoView {
 fn PageTurn() -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     // Unchanged while a page is loading, so that the buttons stay the same elements and keep the focus.
-    let has_next = Memo::new(move |before: Option<&bool>| {
+    let has_next = reactive::memo_of_last(move |before: Option<&bool>| {
         streams
             .listing
             .with(|listing| listing.has_next().or_else(|| before.copied()))
             .unwrap_or_default()
     });
-    let has_previous = Memo::new(move |_| {
+    let has_previous = reactive::memo(move || {
         streams
             .address
             .with(|address| address.filter.after.is_some())
@@ -281,7 +283,7 @@ fn PageTurn() -> impl IntoView {
             </button>
         }
     };
-    let has_any = Memo::new(move |_| has_next.get() || has_previous.get());
+    let has_any = reactive::memo(move || has_next.get() || has_previous.get());
     let shown = move || {
         has_any.get().then(|| {
             view! {

@@ -19,6 +19,7 @@ use crate::browser;
 use crate::pages::streams::PAGE;
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::{Fetched, FetchedKind};
+use crate::reactive;
 use crate::widgets::command::CommandLine;
 use crate::widgets::views::CollectAny;
 
@@ -31,9 +32,9 @@ pub fn StreamPanel(
     let streams = expect_context::<StreamsContext>();
     // There is no stream for an invalid name; `inspected` has the reason.
     let (name, title) = (name::named(&name).ok().map(StoredValue::new), name);
-    let kind = Memo::new(move |_| streams.inspected.with(Fetched::kind));
+    let kind = reactive::memo(move || streams.inspected.with(Fetched::kind));
     // The details are kept while the next response is loading.
-    let details = Memo::new(move |before: Option<&Option<StreamDetails>>| {
+    let details = reactive::memo_of_last(move |before: Option<&Option<StreamDetails>>| {
         let now = streams
             .inspected
             .with(|inspected| inspected.loaded().cloned());

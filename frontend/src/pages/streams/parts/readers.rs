@@ -8,6 +8,7 @@ use crate::language::Language;
 use crate::numbers::{self, count, size, span_s, whole_seconds};
 use crate::pages::streams::context::StreamsContext;
 use crate::pages::streams::model::listing::followers;
+use crate::reactive;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
 use crate::widgets::views::CollectAny;
@@ -80,7 +81,7 @@ fn ReaderLine(
 fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
     let streams = expect_context::<StreamsContext>();
     let is_open = RwSignal::new(false);
-    let has_any = Memo::new(move |_| {
+    let has_any = reactive::memo(move || {
         details.with(|details| details.as_ref().is_some_and(|it| !it.readers.is_empty()))
     });
     let readers = move || {
