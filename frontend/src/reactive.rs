@@ -7,8 +7,8 @@ pub fn effect(run: impl FnMut() + 'static) {
     boxed_effect(Box::new(run));
 }
 
-fn boxed_effect(mut run: Box<dyn FnMut()>) {
-    Effect::new(move || run());
+fn boxed_effect(run: Box<dyn FnMut()>) {
+    Effect::new(run);
 }
 
 /// A value that is computed again when a signal that `compute` read has changed; see [`Memo::new`].
@@ -19,7 +19,7 @@ where
     memo_of_last(move |_| compute())
 }
 
-/// As [`memo`], for a value that also depends on the last one.
+/// As [`memo()`], for a value that also depends on the last one.
 pub fn memo_of_last<T>(compute: impl Fn(Option<&T>) -> T + Send + Sync + 'static) -> Memo<T>
 where
     T: PartialEq + Send + Sync + 'static,
@@ -27,9 +27,12 @@ where
     boxed_memo(Box::new(compute))
 }
 
-fn boxed_memo<T>(compute: Box<dyn Fn(Option<&T>) -> T + Send + Sync>) -> Memo<T>
+/// Computes a value from the last one.
+type Compute<T> = Box<dyn Fn(Option<&T>) -> T + Send + Sync>;
+
+fn boxed_memo<T>(compute: Compute<T>) -> Memo<T>
 where
     T: PartialEq + Send + Sync + 'static,
 {
-    Memo::new(move |last| compute(last))
+    Memo::new(compute)
 }

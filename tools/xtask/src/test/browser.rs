@@ -86,6 +86,8 @@ pub(super) fn browser(step: &StepContext<'_>) -> Result<(), TaskFault> {
     let files = [
         "browser/page.test.mjs",
         "browser/truth.test.mjs",
+        "browser/charts.test.mjs",
+        "browser/result.test.mjs",
         "browser/streams.test.mjs",
         "browser/writes.test.mjs",
         "browser/event-source.test.mjs",

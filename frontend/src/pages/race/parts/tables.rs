@@ -10,7 +10,6 @@ use crate::pages::race::model::lane::LanePhase;
 use crate::pages::race::model::lane_summary::LaneSummary;
 use crate::pages::race::model::race::RaceState;
 use crate::pages::race::text::RaceText;
-use crate::reactive;
 use crate::techniques::look;
 use crate::widgets::views::CollectAny;
 
