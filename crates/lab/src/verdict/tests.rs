@@ -17,6 +17,7 @@ const QUIET: Guards = Guards {
     hidden: false,
     clock_stepped: false,
     client_ms: 1.0,
+    client_mean_ms: 0.3,
     smallest_latency_ms: Some(20.0),
 };
 
@@ -236,31 +237,57 @@ fn unknown_bounds_are_null_in_json() {
     assert_eq!(guards, unknown);
 }
 
-#[test]
-fn a_busy_client_neither_refutes_nor_confirms() {
-    let streaming = Claim {
+/// The verdict on a lane that streams, whose predicted mean is 51 ± 5 ms.
+fn streaming(mean_ms: f64, client_ms: f64, client_mean_ms: f64) -> Verdict {
+    let claim = Claim {
         predicted: 51.0,
         ..POLLING
     };
-    let busy = Guards {
-        client_ms: 12.0,
+    let guards = Guards {
+        client_ms,
+        client_mean_ms,
         ..QUIET
     };
-    for mean_ms in [51.0, 62.0] {
-        let verdict = judge(streaming, Measurement::exact(mean_ms, 600), busy, 1.0);
-        let why = Doubt::ClientBusy { client_ms: 12.0 };
+    judge(claim, Measurement::exact(mean_ms, 600), guards, 1.0)
+}
+
+#[test]
+fn a_busy_client_neither_refutes_nor_confirms() {
+    for mean_ms in [51.0, 62.0, 200.0] {
+        let verdict = streaming(mean_ms, 40.0, 12.0);
+        let why = Doubt::ClientBusy { client_ms: 40.0 };
         assert_eq!(verdict.finding, Finding::Inconclusive { why });
         assert!(
             verdict
                 .to_string()
-                .ends_with("the client was busy (p99 12.0 ms)")
+                .ends_with("the client was busy (p99 40.0 ms)")
         );
     }
     // Half an interval is much longer than the client's own delay.
+    let busy = Guards {
+        client_ms: 40.0,
+        client_mean_ms: 12.0,
+        ..QUIET
+    };
     let verdict = judge(POLLING, polling(512.0, 600), busy, 1.0);
     assert_eq!(verdict.finding, Finding::Confirmed);
-    let verdict = judge(streaming, Measurement::exact(550.0, 600), QUIET, 1.0);
-    assert_eq!(verdict.finding, Finding::Refuted);
+    assert_eq!(streaming(550.0, 1.0, 0.3).finding, Finding::Refuted);
+}
+
+#[test]
+fn rare_delays_of_the_client_leave_a_measurement_that_agrees_conclusive() {
+    assert_eq!(streaming(54.0, 12.0, 1.5).finding, Finding::Confirmed);
+    // What they can explain is not refuted, what they cannot is.
+    let why = Doubt::ClientBusy { client_ms: 12.0 };
+    assert_eq!(
+        streaming(62.0, 12.0, 1.5).finding,
+        Finding::Inconclusive { why }
+    );
+    assert_eq!(
+        streaming(40.0, 12.0, 1.5).finding,
+        Finding::Inconclusive { why }
+    );
+    assert_eq!(streaming(69.0, 12.0, 1.5).finding, Finding::Refuted);
 }
 
 #[test]
@@ -271,7 +298,7 @@ fn differences_below_one_percent_of_the_effect_do_not_refute() {
     };
     let late = |mean_ms| judge(streaming, Measurement::exact(mean_ms, 600), QUIET, 1.0).finding;
     assert_eq!(late(5.9), Finding::Confirmed);
-    assert_eq!(late(6.3), Finding::Refuted);
+    assert_eq!(late(7.3), Finding::Refuted);
     let fine = Claim {
         effect: 10.0,
         ..streaming
@@ -280,7 +307,7 @@ fn differences_below_one_percent_of_the_effect_do_not_refute() {
         client_ms: 3.0,
         ..QUIET
     };
-    let verdict = judge(fine, Measurement::exact(3.9, 600), close, 1.0);
+    let verdict = judge(fine, Measurement::exact(2.9, 600), close, 1.0);
     assert!(
         verdict.to_string().contains("too close to tell"),
         "{verdict}"

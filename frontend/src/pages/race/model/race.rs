@@ -380,7 +380,7 @@ impl RaceState {
                     responses,
                     &self.settings,
                     &known,
-                    self.guards(),
+                    self.guards(lane),
                 );
                 Some((prediction.latency.mean_s() * 1_000.0, verdict))
             });
@@ -430,14 +430,17 @@ impl RaceState {
         }
     }
 
-    /// What may have disturbed the run. The lanes share browser and machine: if it was busy in one, none is judged more strictly.
-    fn guards(&self) -> Guards {
+    /// What may have disturbed the run of `lane`.
+    ///
+    /// The lanes share browser and machine: if it was busy in one, none is judged more strictly.
+    fn guards(&self, lane: &LaneModel) -> Guards {
         let client_ms = self.lanes.iter().map(|lane| lane.client.p99_ms());
         Guards {
             clock_bound_ms: self.clock.map_or(f64::INFINITY, |clock| clock.bound_ms),
             resolution_ms: self.resolution_ms,
             source_late_ms: self.source_late.p99_us().unwrap_or(0.0) / 1_000.0,
             client_ms: client_ms.fold(0.0, f64::max),
+            client_mean_ms: lane.client.up_ms() + lane.client.down_ms(),
             ..Guards::default()
         }
     }

@@ -282,6 +282,7 @@ const NOTHING: Verdict = Verdict {
         hidden: false,
         clock_stepped: false,
         client_ms: 0.0,
+        client_mean_ms: 0.0,
         smallest_latency_ms: None,
     },
 };
