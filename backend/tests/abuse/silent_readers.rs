@@ -41,13 +41,13 @@ fn read(live: &str) -> String {
 
 /// Connections that the server has accepted, so that it has to close them.
 async fn accepted(subject: &Subject) -> Vec<RawConnection> {
-    let before = subject.usage().files;
-    let wires = join_all((0..READERS).map(|_| RawConnection::open_narrow(subject.address()))).await;
-    until("connections to be accepted", async || {
-        (subject.usage().files >= before + READERS).then_some(())
-    })
-    .await;
-    wires
+    join_all((0..READERS).map(|_| async {
+        let mut wire = RawConnection::open_narrow(subject.address()).await;
+        wire.send(get("/v1/stream/big?offset=now", "")).await;
+        assert_eq!(wire.response().await.status, 200);
+        wire
+    }))
+    .await
 }
 
 /// Readers of large messages, from the beginning, that read nothing.
