@@ -3,7 +3,7 @@
 //! δ is 5 % of the prediction; for latencies it is at least the clock bound, twice the clock's resolution, and 1 % of the
 //! claimed effect. Confirmed: the prediction lies within the 95 % interval of the measurement widened by δ. Refuted: it lies
 //! outside by more than the 99th percentile of the client's own delay. Inconclusive: it lies between the two, the interval is
-//! wider than half the claimed effect, the mean of the client's own delay exceeds the allowed distance, or the run was
+//! wider than half the claimed effect, so is the spread of single runs, the mean of the client's own delay exceeds the allowed distance, or the run was
 //! disturbed. The `Display` text of [`Verdict`] is in English.
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -175,10 +175,6 @@ pub struct Guards {
     pub resolution_ms: f64,
     /// 99th percentile of the source's own lateness, milliseconds.
     pub source_late_ms: f64,
-    /// The page was hidden during the run.
-    pub hidden: bool,
-    /// One of the clocks was set or suspended during the run.
-    pub clock_stepped: bool,
     /// 99th percentile of the delay that the client itself (browser and machine) adds to an event, milliseconds.
     pub client_ms: f64,
     /// Mean of that delay, as contained in the prediction, milliseconds.
@@ -196,10 +192,6 @@ pub enum Doubt {
         /// Seconds still needed at the current rate, if known.
         more_s: Option<f64>,
     },
-    /// The page was hidden, so its timers were slowed.
-    Hidden,
-    /// A clock was set or suspended.
-    ClockStepped,
     /// The bound of the clock offset is too large for this effect.
     ClockUnsure {
         /// Bound in milliseconds.
@@ -209,6 +201,11 @@ pub enum Doubt {
     BeforeItsTime {
         /// The smallest latency in milliseconds.
         latency_ms: f64,
+    },
+    /// The phase between events and requests is fixed, so that a single run can lie anywhere within the spread.
+    FixedPhase {
+        /// How far single runs may differ, milliseconds.
+        spread_ms: f64,
     },
     /// The source itself was late by more than δ.
     SourceLate {
@@ -298,17 +295,11 @@ fn doubt(
     (delta, allowed): (f64, f64),
     samples_per_s: f64,
 ) -> Option<Doubt> {
-    if guards.hidden {
-        return Some(Doubt::Hidden);
-    }
     let half_effect = claim.effect.abs() / 2.0;
     if claim.quantity.needs_clocks() {
         let early = guards
             .smallest_latency_ms
             .filter(|latency| *latency < -guards.clock_bound_ms);
-        if guards.clock_stepped {
-            return Some(Doubt::ClockStepped);
-        }
         if let Some(latency_ms) = early {
             return Some(Doubt::BeforeItsTime { latency_ms });
         }
@@ -326,6 +317,11 @@ fn doubt(
     if sample.n == 0 || sample.ci95 > half_effect {
         return Some(Doubt::TooFew {
             more_s: more_seconds(claim, sample, samples_per_s),
+        });
+    }
+    if claim.spread > half_effect {
+        return Some(Doubt::FixedPhase {
+            spread_ms: claim.spread,
         });
     }
     // A share of the client's delay may be missing in the prediction, but hardly more than one event in a hundred waits for.
@@ -393,8 +389,6 @@ impl fmt::Display for Doubt {
                 more_s: Some(more_s),
             } => write!(f, "needs about {} more seconds", fixed(*more_s, 0)),
             Self::TooFew { more_s: None } => f.write_str("needs more observations"),
-            Self::Hidden => f.write_str("the page was hidden, so its timers were slowed"),
-            Self::ClockStepped => f.write_str("a clock was set or suspended during the run"),
             Self::ClockUnsure { bound_ms } => {
                 write!(
                     f,
@@ -407,6 +401,13 @@ impl fmt::Display for Doubt {
                     f,
                     "an event arrived {} ms before it was sent: the clocks are wrong",
                     fixed(-latency_ms, 2)
+                )
+            }
+            Self::FixedPhase { spread_ms } => {
+                write!(
+                    f,
+                    "the phase is fixed: single runs differ by up to ± {} ms",
+                    fixed(*spread_ms, 0)
                 )
             }
             Self::SourceLate { late_ms } => {

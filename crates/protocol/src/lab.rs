@@ -60,6 +60,11 @@ pub struct HostRequest {
     pub pattern: HostPattern,
 }
 
+impl HostRequest {
+    /// Mean measurements per second.
+    pub const RATE_PER_S: f64 = 4.0;
+}
+
 /// The distribution of the due times of the host's measurements.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use crate::app::page::DashboardPage;
 use crate::app::preferences::Preferences;
 use crate::app::{HistoryChange, Shell};
+use crate::browser;
 use crate::language::Language;
 use crate::theme::Theme;
 use crate::widgets::views::CollectAny;
@@ -19,6 +20,21 @@ pub fn Nav() -> impl IntoView {
         <h1 class="brand" id="page-name" tabindex="-1">"Tailwater " <span class="visually-hidden">{move || here()}</span></h1>
         <nav class="nav" aria-label=shell.localized(|text| text.pages)>{links.collect_any()}</nav>
     }
+}
+
+/// The link that skips to the element `to`. It leaves the fragment of the address alone, which can hold a result.
+#[component]
+pub fn SkipLink(
+    /// The element's id.
+    to: &'static str,
+    /// Its label.
+    label: Signal<&'static str>,
+) -> impl IntoView {
+    let skip = move |event: web_sys::MouseEvent| {
+        event.prevent_default();
+        browser::focus(to);
+    };
+    view! { <a class="skip" href=format!("#{to}") on:click=skip>{label}</a> }
 }
 
 /// A link to a page.

@@ -42,6 +42,9 @@ pub fn CopyButton(
     label: Signal<&'static str>,
     /// Its id for tests.
     id: &'static str,
+    /// Whether there is nothing to copy.
+    #[prop(optional, into)]
+    disabled: Signal<bool>,
 ) -> impl IntoView {
     let labels = expect_context::<CopyLabels>();
     let copied = RwSignal::new(false);
@@ -56,7 +59,7 @@ pub fn CopyButton(
         });
     };
     view! {
-        <button class="tool wide" data-testid=id on:click=on_copy>
+        <button class="tool wide" data-testid=id disabled=disabled on:click=on_copy>
             {move || if copied.get() { labels.copied.get() } else { label.get() }}
         </button>
     }

@@ -7,10 +7,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 use sysinfo::{MINIMUM_CPU_UPDATE_INTERVAL, MemoryRefreshKind, Networks, System};
-use tailwater_protocol::lab::{EventStamps, HostPattern, Pattern};
+use tailwater_protocol::lab::{EventStamps, HostPattern, HostRequest, Pattern};
 
-/// Mean measurements per second.
-const RATE_PER_S: f64 = 4.0;
 /// The shortest interval over which rates and the CPU usage are computed. Poisson gaps can be shorter
 /// than a millisecond, in which a core is either completely busy or completely idle.
 const WINDOW: Duration = MINIMUM_CPU_UPDATE_INTERVAL;
@@ -109,7 +107,7 @@ impl Host {
             system,
             networks: Networks::new_with_refreshed_list().ok(),
             traffic: TrafficHistory::default(),
-            schedule: Schedule::new(pattern, RATE_PER_S, seed),
+            schedule: Schedule::new(pattern, HostRequest::RATE_PER_S, seed),
             began_us: 0,
         };
         host.measure_traffic();

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::context::RaceContext;
 use crate::app::Shell;
 use crate::app::help::Help;
+use crate::app::nav::SkipLink;
 use crate::pages::race::parts::advice::AdviceSection;
 use crate::pages::race::parts::cards::Cards;
 use crate::pages::race::parts::controls::Controls;
@@ -21,7 +22,7 @@ pub fn RacePage() -> impl IntoView {
     let page = RaceContext::start(expect_context::<Shell>());
     provide_context(page);
     view! {
-        <a class="skip" href="#stage">{page.localized(|text| text.skip)}</a>
+        <SkipLink to="stage" label=page.localized(|text| text.skip) />
         <RaceHead />
         <main>
             <SavedSection />

@@ -8,7 +8,7 @@ use super::parts::list::ListSection;
 use super::parts::panel::StreamPanel;
 use crate::app::Shell;
 use crate::app::help::Help;
-use crate::app::nav::{Choices, Nav};
+use crate::app::nav::{Choices, Nav, SkipLink};
 use crate::browser;
 use crate::reactive;
 use crate::widgets::command::CommandLine;
@@ -35,7 +35,7 @@ pub fn StreamsPage() -> impl IntoView {
         has_run = true;
     });
     view! {
-        <a class="skip" href="#chosen">{streams.localized(|text| text.skip)}</a>
+        <SkipLink to="chosen" label=streams.localized(|text| text.skip) />
         <header class="head">
             <Nav />
             <StreamsStatus />

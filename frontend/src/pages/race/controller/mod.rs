@@ -370,6 +370,11 @@ impl RaceController {
         if self.only_saved.get_untracked() {
             return;
         }
+        // How a paused picture is drawn follows the settings.
+        if let Some(paused) = self.frozen.borrow_mut().as_mut() {
+            let drawn = &mut paused.race.settings;
+            (drawn.window_s, drawn.log) = (settings.window_s, settings.log);
+        }
         if settings.changes_the_stream(&before) {
             self.resume();
             self.restart();

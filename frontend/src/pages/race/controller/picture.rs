@@ -125,7 +125,10 @@ impl RaceController {
             Some(frozen) => write(&frozen.race, &frozen.summary, &frozen.provenance),
             None => {
                 let race = self.race();
-                write(&race, &race.summary(browser::now_ms()), &self.provenance())
+                let summary = race.summary(browser::now_ms());
+                // The page shows what was exported.
+                self.summary.set(summary.clone());
+                write(&race, &summary, &self.provenance())
             }
         }
     }

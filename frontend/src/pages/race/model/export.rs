@@ -4,7 +4,7 @@ use tailwater_lab::Verdict;
 use tailwater_protocol::Technique;
 
 use super::json_value::{JsonObject, JsonValue};
-use super::lane::SAMPLES_MAX;
+use super::lane::{LatencySample, SAMPLES_MAX};
 use super::lane_summary::{LaneSummary, Measure};
 use super::meter::total_bytes;
 use super::race::RaceState;
@@ -63,8 +63,8 @@ pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Str
         .add("measure", measure_name(race.measure()))
         .add("path", path_name(summary.path))
         .add("readers", readers_name(summary.readers))
-        .add("runSeconds", round(summary.run_s))
-        .add("eventsPerSecond", summary.rate_per_s.map(round))
+        .add("runSeconds", rounded(summary.run_s))
+        .add("eventsPerSecond", rounded(summary.rate_per_s))
         .add("clock", clock)
         .add("settings", settings_json(race))
         .add("lanes", JsonValue::List(lanes.collect()));
@@ -73,13 +73,8 @@ pub fn json(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Str
 
 fn settings_json(race: &RaceState) -> JsonObject {
     let settings = &race.settings;
-    let source = match settings.source {
-        RaceSource::Host => "host",
-        RaceSource::Generator => "generator",
-        RaceSource::Named(_) => "stream",
-    };
     let mut object = JsonObject::default();
-    object.add("source", source);
+    object.add("source", source_name(&settings.source));
     if settings.source == RaceSource::Generator {
         object
             .add("rate", settings.rate)
@@ -119,17 +114,14 @@ fn lane_json(race: &RaceState, lane: &LaneSummary) -> JsonValue {
         .add("payloadBytes", lane.payload_bytes)
         .add("bodyBytes", lane.body_bytes)
         // Without `crossOriginPerEvent`.
-        .add("bytesPerEvent", lane.bytes_per_event.map(round))
-        .add(
-            "crossOriginPerEvent",
-            lane.cross_origin_per_event.map(round),
-        )
+        .add("bytesPerEvent", rounded(lane.bytes_per_event))
+        .add("crossOriginPerEvent", rounded(lane.cross_origin_per_event))
         .add("countedEvents", lane.counted_events)
         .add("relay", JsonValue::line(&lane.counts))
-        .add("rearmMs", lane.rearm_ms.map(round))
+        .add("rearmMs", rounded(lane.rearm_ms))
         .add("clientMs", client_json(lane))
         .add("latencyMs", latency_json(lane))
-        .add("predictedMeanMs", lane.predicted_ms.map(round))
+        .add("predictedMeanMs", rounded(lane.predicted_ms))
         .add("verdict", lane.verdict.as_ref().map(verdict_json))
         .add("discarded", discarded_json(&lane.discarded))
         .add("sampleColumns", JsonValue::List(columns.into()))
@@ -143,9 +135,9 @@ fn lane_json(race: &RaceState, lane: &LaneSummary) -> JsonValue {
 fn client_json(lane: &LaneSummary) -> JsonObject {
     let mut object = JsonObject::default();
     object
-        .add("up", round(lane.client_up_ms))
-        .add("down", round(lane.client_down_ms))
-        .add("p99", round(lane.client_p99_ms));
+        .add("up", rounded(lane.client_up_ms))
+        .add("down", rounded(lane.client_down_ms))
+        .add("p99", rounded(lane.client_p99_ms));
     object
 }
 
@@ -153,12 +145,12 @@ fn latency_json(lane: &LaneSummary) -> JsonObject {
     let mut object = JsonObject::default();
     object
         .add("n", lane.samples)
-        .add("p50", lane.p50_ms.map(round))
-        .add("p90", lane.p90_ms.map(round))
-        .add("p99", lane.p99_ms.map(round))
-        .add("mean", lane.mean_ms.map(round))
-        .add("min", lane.min_ms.map(round))
-        .add("max", lane.max_ms.map(round));
+        .add("p50", rounded(lane.p50_ms))
+        .add("p90", rounded(lane.p90_ms))
+        .add("p99", rounded(lane.p99_ms))
+        .add("mean", rounded(lane.mean_ms))
+        .add("min", rounded(lane.min_ms))
+        .add("max", rounded(lane.max_ms));
     object
 }
 
@@ -182,136 +174,126 @@ fn discarded_json(discarded: &Discarded) -> JsonObject {
 
 /// One line per lane; the settings are repeated in each, so that results can be concatenated.
 pub fn csv(race: &RaceState, summary: &Summary, provenance: &Provenance) -> String {
-    let settings = &race.settings;
-    let mut rows = vec![format!("{},{ORIGIN_COLUMNS}", LANE_COLUMNS.join(","))];
-    let origin = origin_cells(provenance);
-    for lane in &summary.lanes {
-        let counts = lane.counts.unwrap_or_default();
-        let relay = |value: u64| lane.counts.map_or_else(String::new, |_| value.to_string());
-        let cells = [
-            lane.technique.name().to_owned(),
-            cell(&summary.stream),
-            measure_name(race.measure()).to_owned(),
-            lane.events.to_string(),
-            lane.before.to_string(),
-            lane.lost.to_string(),
-            lane.repeated.to_string(),
-            lane.requests.to_string(),
-            lane.catch_up_requests.to_string(),
-            lane.empty.to_string(),
-            lane.faults.to_string(),
-            lane.samples.to_string(),
-            number(lane.p50_ms),
-            number(lane.p90_ms),
-            number(lane.p99_ms),
-            number(lane.mean_ms),
-            number(lane.min_ms),
-            number(lane.max_ms),
-            number(lane.predicted_ms),
-            number(Some(lane.client_down_ms)),
-            number(Some(lane.client_p99_ms)),
-            lane.payload_bytes.to_string(),
-            lane.body_bytes.to_string(),
-            number(lane.bytes_per_event),
-            number(lane.cross_origin_per_event),
-            lane.counted_events
-                .map_or_else(String::new, |events| events.to_string()),
-            relay(total_bytes(&counts)),
-            relay(counts.request_head_bytes),
-            relay(counts.response_head_bytes),
-            relay(counts.request_framing_bytes + counts.response_framing_bytes),
-            relay(counts.request_body_bytes + counts.response_body_bytes),
-            relay(counts.connections),
-            relay(counts.connections_open),
-            number(summary.clock.map(|clock| clock.bound_ms)),
-            shortest(settings.interval_ms),
-            shortest(settings.hold_s),
-            shortest(race.added_delays().0),
-            shortest(race.added_delays().1),
-            number(summary.rate_per_s),
-            number(Some(summary.run_s)),
-            cell(&provenance.at),
-            origin.clone(),
-        ];
-        rows.push(cells.join(","));
-    }
-    rows.join("\r\n") + "\r\n"
+    let lanes = summary.lanes.iter();
+    let rows: Vec<JsonObject> = lanes
+        .map(|lane| lane_row(race, summary, lane, provenance))
+        .collect();
+    rows.first().map(names_csv).unwrap_or_default()
+        + &rows.iter().map(values_csv).collect::<String>()
 }
 
-const LANE_COLUMNS: [&str; 41] = [
-    "technique",
-    "stream",
-    "measure",
-    "events",
-    "events_before",
-    "lost",
-    "repeated",
-    "requests",
-    "catch_up_requests",
-    "empty_answers",
-    "faults",
-    "samples",
-    "p50_ms",
-    "p90_ms",
-    "p99_ms",
-    "mean_ms",
-    "min_ms",
-    "max_ms",
-    "predicted_mean_ms",
-    "client_down_ms",
-    "client_p99_ms",
-    "payload_bytes",
-    "body_bytes",
-    "bytes_per_event",
-    "cross_origin_per_event",
-    "counted_events",
-    "wire_bytes",
-    "request_head_bytes",
-    "response_head_bytes",
-    "framing_bytes",
-    "wire_body_bytes",
-    "connections_opened",
-    "connections_open",
-    "clock_bound_ms",
-    "poll_interval_ms",
-    "hold_s",
-    "delay_up_ms",
-    "delay_down_ms",
-    "events_per_s",
-    "run_s",
-    "at",
-];
+/// The columns of a lane.
+fn lane_row(
+    race: &RaceState,
+    summary: &Summary,
+    lane: &LaneSummary,
+    provenance: &Provenance,
+) -> JsonObject {
+    let settings = &race.settings;
+    let (delay_up_ms, delay_down_ms) = race.added_delays();
+    let counts = lane.counts.unwrap_or_default();
+    let relay = |value: u64| lane.counts.map(|_| value);
+    let framing_bytes = counts.request_framing_bytes + counts.response_framing_bytes;
+    let body_bytes = counts.request_body_bytes + counts.response_body_bytes;
+    let mut row = JsonObject::default();
+    let generated = settings.source == RaceSource::Generator;
+    row.add("technique", lane.technique.name())
+        .add("following", lane.following.name())
+        .add("on", lane.is_on())
+        .add("stream", summary.stream.as_str())
+        .add("measure", measure_name(race.measure()))
+        .add("events", lane.events)
+        .add("events_before", lane.before)
+        .add("lost", lane.lost)
+        .add("repeated", lane.repeated)
+        .add("requests", lane.requests)
+        .add("catch_up_requests", lane.catch_up_requests)
+        .add("empty_answers", lane.empty)
+        .add("faults", lane.faults)
+        .add("samples", lane.samples)
+        .add("p50_ms", rounded(lane.p50_ms))
+        .add("p90_ms", rounded(lane.p90_ms))
+        .add("p99_ms", rounded(lane.p99_ms))
+        .add("mean_ms", rounded(lane.mean_ms))
+        .add("min_ms", rounded(lane.min_ms))
+        .add("max_ms", rounded(lane.max_ms))
+        .add("predicted_mean_ms", rounded(lane.predicted_ms))
+        .add("client_down_ms", rounded(lane.client_down_ms))
+        .add("client_p99_ms", rounded(lane.client_p99_ms))
+        .add("payload_bytes", lane.payload_bytes)
+        .add("body_bytes", lane.body_bytes)
+        .add("bytes_per_event", rounded(lane.bytes_per_event))
+        .add(
+            "cross_origin_per_event",
+            rounded(lane.cross_origin_per_event),
+        )
+        .add("counted_events", lane.counted_events)
+        .add("wire_bytes", relay(total_bytes(&counts)))
+        .add("request_head_bytes", relay(counts.request_head_bytes))
+        .add("response_head_bytes", relay(counts.response_head_bytes))
+        .add("framing_bytes", relay(framing_bytes))
+        .add("wire_body_bytes", relay(body_bytes))
+        .add("connections_opened", relay(counts.connections))
+        .add("connections_open", relay(counts.connections_open))
+        .add(
+            "clock_bound_ms",
+            rounded(summary.clock.map(|clock| clock.bound_ms)),
+        )
+        .add("path", path_name(summary.path))
+        .add("source", source_name(&settings.source))
+        .add("rate", generated.then_some(settings.rate))
+        .add("size", generated.then_some(settings.size))
+        .add("pattern", generated.then(|| pattern_name(settings.pattern)))
+        .add("poll_interval_ms", settings.interval_ms)
+        .add("hold_s", settings.hold_s)
+        .add("delay_up_ms", delay_up_ms)
+        .add("delay_down_ms", delay_down_ms)
+        .add("events_per_s", rounded(summary.rate_per_s))
+        .add("run_s", rounded(summary.run_s))
+        .add("at", provenance.at.as_str());
+    add_origin(&mut row, provenance);
+    row
+}
 
-/// The columns of [`origin_cells`].
-const ORIGIN_COLUMNS: &str = "server_version,seed,time_origin";
-
-/// The server, the seed, and when the page's clock was 0.
-fn origin_cells(provenance: &Provenance) -> String {
-    let version = cell(&provenance.server_version);
-    format!(
-        "{version},{},{}",
-        provenance.seed,
-        cell(&provenance.time_origin)
-    )
+/// Adds the server, the seed, and when the page's clock was 0.
+fn add_origin(row: &mut JsonObject, provenance: &Provenance) {
+    row.add("server_version", provenance.server_version.as_str())
+        .add("seed", provenance.seed)
+        .add("time_origin", provenance.time_origin.as_str());
 }
 
 /// One line per sample, lane by lane; the last [`SAMPLES_MAX`] of each.
 pub fn samples_csv(race: &RaceState, provenance: &Provenance) -> String {
-    let mut rows = vec![format!(
-        "technique,seq,due_ms,at_ms,late_ms,{ORIGIN_COLUMNS}"
-    )];
-    let origin = origin_cells(provenance);
+    let row = |technique: Technique, sample: &LatencySample| {
+        let mut row = JsonObject::default();
+        row.add("technique", technique.name())
+            .add("seq", sample.seq)
+            .add("due_ms", rounded(sample.due_ms))
+            .add("at_ms", rounded(sample.at_ms))
+            .add("late_ms", rounded(sample.late_ms));
+        add_origin(&mut row, provenance);
+        row
+    };
+    let mut text = names_csv(&row(Technique::Poll, &LatencySample::default()));
     for technique in Technique::ALL {
-        rows.extend(race.lanes[technique.index()].samples.iter().map(|sample| {
-            let (due, at, late) = (
-                number(sample.due_ms),
-                number(Some(sample.at_ms)),
-                number(Some(sample.late_ms)),
-            );
-            format!("{technique},{},{due},{at},{late},{origin}", sample.seq)
-        }));
+        let samples = race.lanes[technique.index()].samples.iter();
+        text.extend(samples.map(|sample| values_csv(&row(technique, sample))));
     }
-    rows.join("\r\n") + "\r\n"
+    text
+}
+
+/// The names of the members as a line of CSV.
+fn names_csv(row: &JsonObject) -> String {
+    csv_line(row.members().map(|(name, _)| (*name).to_owned()))
+}
+
+/// The values of the members as a line of CSV.
+fn values_csv(row: &JsonObject) -> String {
+    csv_line(row.members().map(|(_, value)| cell(value)))
+}
+
+fn csv_line(cells: impl Iterator<Item = String>) -> String {
+    cells.collect::<Vec<_>>().join(",") + "\r\n"
 }
 
 /// Milliseconds with three decimals, the resolution of the measurements.
@@ -319,18 +301,24 @@ pub(super) fn round(value: f64) -> f64 {
     (value * 1_000.0).round() / 1_000.0
 }
 
-fn number(value: Option<f64>) -> String {
-    value
-        .map(|value| shortest(round(value)))
-        .unwrap_or_default()
+/// A number with three decimals; `null` without one.
+fn rounded(value: impl Into<Option<f64>>) -> JsonValue {
+    value.into().map(round).into()
 }
 
-/// A text as one CSV cell. Source: RFC 4180, section 2.
-fn cell(text: &str) -> String {
+/// A value as one CSV cell. A text that a spreadsheet would compute follows an apostrophe. Source: RFC 4180, section 2.
+fn cell(value: &JsonValue) -> String {
+    let text = match value {
+        JsonValue::Null => String::new(),
+        JsonValue::Text(text) if text.starts_with(['=', '+', '-', '@']) => format!("'{text}"),
+        JsonValue::Text(text) => text.clone(),
+        JsonValue::Number(number) => shortest(*number),
+        other => serde_json::to_string(other).unwrap_or_default(),
+    };
     if text.contains([',', '"', '\r', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
-        text.to_owned()
+        text
     }
 }
 
@@ -346,6 +334,14 @@ fn readers_name(place: ReaderPlace) -> &'static str {
         ReaderPlace::OwnWorkers => "own-workers",
         ReaderPlace::OneWorker => "one-worker",
         ReaderPlace::Page => "page",
+    }
+}
+
+fn source_name(source: &RaceSource) -> &'static str {
+    match source {
+        RaceSource::Host => "host",
+        RaceSource::Generator => "generator",
+        RaceSource::Named(_) => "stream",
     }
 }
 
@@ -392,10 +388,19 @@ mod tests {
             assert_eq!(commas(row), commas(rows[0]), "{row}");
         }
         assert!(
-            rows[1].starts_with("poll,\"odd \"\"name\"\", with comma\",from-due,0,"),
+            rows[1].starts_with("poll,poll,true,\"odd \"\"name\"\", with comma\",from-due,0,"),
             "{}",
             rows[1]
         );
+    }
+
+    #[test]
+    fn texts_are_not_formulas() {
+        let text = |text: &str| cell(&JsonValue::from(text));
+        assert_eq!(text("=1+2"), "'=1+2");
+        assert_eq!(text("@a,b"), "\"'@a,b\"");
+        assert_eq!(text("a=1"), "a=1");
+        assert_eq!(cell(&(-1.5).into()), "-1.5");
     }
 
     #[test]

@@ -1,25 +1,28 @@
 //! The requests of the last two minutes as an HTTP archive, which network tools can open.
 //!
-//! What the page does not know is left out, or is the value that the format has for it: -1, or an empty text.
+//! What the page does not know is left out, or is the value that the format has for it: -1 for sizes, an empty text, and 0
+//! for `send`, `wait` and `receive`, which must not be negative.
 //!
 //! Source: HTTP Archive (HAR) 1.2.
 
 use tailwater_protocol::Technique;
 
-use super::export::round;
+use super::export::{Provenance, round};
 use super::json_value::{JsonObject, JsonValue};
 use super::race::RaceState;
 use super::trace::{RequestMark, Trace};
 use crate::api::request::stream_url;
 
-/// A timing that is not known.
-const UNKNOWN_MS: f64 = -1.0;
-
 /// All requests that the traces still have, lane by lane, each with the arrivals of its chunks.
 ///
 /// - `origin`: of the server.
 /// - `iso`: a time on the page's clock in ISO 8601.
-pub fn har(race: &RaceState, origin: &str, iso: fn(f64) -> String) -> String {
+pub fn har(
+    race: &RaceState,
+    provenance: &Provenance,
+    origin: &str,
+    iso: fn(f64) -> String,
+) -> String {
     let url = race
         .stream
         .as_ref()
@@ -48,9 +51,18 @@ pub fn har(race: &RaceState, origin: &str, iso: fn(f64) -> String) -> String {
         .add("name", "Tailwater")
         .add("version", env!("CARGO_PKG_VERSION"));
     let mut log = JsonObject::default();
+    let Provenance {
+        server_version,
+        seed,
+        time_origin,
+        ..
+    } = provenance;
     log.add("version", "1.2")
         .add("creator", creator)
         .add("comment", "URLs without the query and the port of the lane")
+        .add("_serverVersion", server_version.as_str())
+        .add("_seed", *seed)
+        .add("_timeOrigin", time_origin.as_str())
         .add("entries", JsonValue::List(entries));
     let mut document = JsonObject::default();
     document.add("log", log);
@@ -100,17 +112,19 @@ fn add_unknown(object: &mut JsonObject) {
 /// Adds the timings, and their sum. When the browser sent the request is not known: `wait` is from the call to the head.
 fn add_times(entry: &mut JsonObject, request: &RequestMark) {
     let after = |from_ms: f64, at_ms: Option<f64>| at_ms.map(|at| round((at - from_ms).max(0.0)));
-    let wait = after(request.sent_ms, request.head_ms.or(request.end_ms));
+    let wait = after(request.sent_ms, request.head_ms.or(request.end_ms)).unwrap_or_default();
     let receive = request
         .head_ms
-        .and_then(|head| after(head, request.end_ms.or(request.last_chunk_ms)));
+        .and_then(|head| after(head, request.end_ms.or(request.last_chunk_ms)))
+        .unwrap_or_default();
     let mut timings = JsonObject::default();
     timings
-        .add("send", UNKNOWN_MS)
-        .add("wait", wait.unwrap_or(UNKNOWN_MS))
-        .add("receive", receive.unwrap_or(UNKNOWN_MS));
-    let sum_ms = round(wait.unwrap_or(0.0) + receive.unwrap_or(0.0));
-    entry.add("time", sum_ms).add("timings", timings);
+        .add("send", 0_u64)
+        .add("wait", wait)
+        .add("receive", receive);
+    entry
+        .add("time", round(wait + receive))
+        .add("timings", timings);
 }
 
 fn chunks_json(trace: &Trace, request: &RequestMark) -> JsonValue {
@@ -188,12 +202,17 @@ mod tests {
     }
 
     fn entries() -> Vec<Value> {
-        let text = har(&race(), "http://127.0.0.1:4437", |ms| {
+        let provenance = Provenance {
+            server_version: "1.2.3".to_owned(),
+            ..Provenance::default()
+        };
+        let text = har(&race(), &provenance, "http://127.0.0.1:4437", |ms| {
             format!("2026-01-01T00:00:00.{ms:03.0}Z")
         });
         let document: Value = serde_json::from_str(&text).unwrap();
         let log = &document["log"];
         assert_eq!(log["version"], "1.2");
+        assert_eq!(log["_serverVersion"], "1.2.3");
         assert!(log["creator"]["name"].is_string() && log["creator"]["version"].is_string());
         log["entries"].as_array().unwrap().clone()
     }
@@ -250,23 +269,23 @@ mod tests {
     }
 
     #[test]
-    fn the_time_is_the_sum_of_the_timings_that_are_known() {
+    fn the_time_is_the_sum_of_the_timings_none_of_which_is_negative() {
         let entries = entries();
         let timings = |entry: &Value| {
             ["send", "wait", "receive"].map(|name| entry["timings"][name].as_f64().unwrap())
         };
         for entry in &entries {
-            let known = timings(entry).into_iter().filter(|ms| *ms >= 0.0);
-            let sum: f64 = known.sum();
+            assert!(timings(entry).iter().all(|ms| *ms >= 0.0), "{entry}");
+            let sum: f64 = timings(entry).iter().sum();
             assert!(
                 (sum - entry["time"].as_f64().unwrap()).abs() < 1e-6,
                 "{entry}"
             );
         }
-        assert_eq!(timings(&entries[0]), [-1.0, 20.2, 30.4]);
-        assert_eq!(timings(&entries[1]), [-1.0, 30.0, -1.0], "it failed");
-        assert_eq!(timings(&entries[2]), [-1.0, 20.0, 30.0], "so far");
-        assert_eq!(timings(&entries[3]), [-1.0, -1.0, -1.0], "no response yet");
+        assert_eq!(timings(&entries[0]), [0.0, 20.2, 30.4]);
+        assert_eq!(timings(&entries[1]), [0.0, 30.0, 0.0], "it failed");
+        assert_eq!(timings(&entries[2]), [0.0, 20.0, 30.0], "so far");
+        assert_eq!(timings(&entries[3]), [0.0, 0.0, 0.0], "no response yet");
         assert_eq!(entries[2]["_open"], true);
         assert_eq!(entries[1]["_failed"], true);
         assert_eq!(

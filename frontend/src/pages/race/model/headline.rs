@@ -59,6 +59,8 @@ pub enum Headline {
     Broken(Losses),
     /// Most of the latency of a lane is the time that the browser itself takes, so the lanes can't be compared.
     Starved {
+        /// Lanes that can't be read.
+        failed: Vec<Technique>,
         /// The lane for which the browser takes longest.
         technique: Technique,
         /// Mean time that the browser takes for an event of this lane, ms.
@@ -71,6 +73,8 @@ pub enum Headline {
 /// Messages that lanes lost or repeated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Losses {
+    /// Lanes that can't be read.
+    pub failed: Vec<Technique>,
     /// The worst lane.
     pub technique: Technique,
     /// Messages that it lost.
@@ -122,10 +126,16 @@ impl Headline {
 
 impl Ranking {
     fn topic(&self) -> String {
-        let mut topic = "ranking".to_owned();
+        let letters = |techniques: &[Technique]| -> String {
+            techniques
+                .iter()
+                .map(|technique| technique.letter())
+                .collect()
+        };
+        let mut topic = "ranking ".to_owned() + &letters(&self.failed);
         for group in &self.lane_groups {
             topic.push(':');
-            topic.extend(group.techniques.iter().map(|technique| technique.letter()));
+            topic += &letters(&group.techniques);
         }
         topic
     }
@@ -169,15 +179,11 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64, before: &mut Vec<LaneGr
         return starved;
     }
     if !lane_groups.is_empty() {
-        let with = |is: fn(&LaneSummary) -> bool| {
-            let lanes = on.iter().filter(|lane| is(lane));
-            lanes.map(|lane| lane.technique).collect()
-        };
         return Headline::Ranking(Ranking {
             measure: on[0].measure,
-            failed: with(LaneSummary::has_failed),
+            failed: with(&on, LaneSummary::has_failed),
             lane_groups,
-            unmeasured: with(|lane| !lane.has_failed() && lane.p50_ms.is_none()),
+            unmeasured: with(&on, |lane| !lane.has_failed() && lane.p50_ms.is_none()),
             interval_ms,
         });
     }
@@ -205,6 +211,12 @@ pub fn headline(lanes: &[LaneSummary], interval_ms: f64, before: &mut Vec<LaneGr
     }
 }
 
+/// The techniques of the lanes for which `is` is true.
+fn with(on: &[&LaneSummary], is: fn(&LaneSummary) -> bool) -> Vec<Technique> {
+    let lanes = on.iter().filter(|lane| is(lane));
+    lanes.map(|lane| lane.technique).collect()
+}
+
 /// The lane that lost or repeated most messages, and the others that did.
 fn broken(on: &[&LaneSummary]) -> Option<Headline> {
     let broken = on.iter().filter(|lane| lane.lost + lane.repeated > 0);
@@ -213,6 +225,7 @@ fn broken(on: &[&LaneSummary]) -> Option<Headline> {
         .max_by_key(|lane| lane.lost + lane.repeated)?;
     let others = broken.filter(|lane| lane.technique != worst.technique);
     Some(Headline::Broken(Losses {
+        failed: with(on, LaneSummary::has_failed),
         technique: worst.technique,
         lost: worst.lost,
         repeated: worst.repeated,
@@ -224,7 +237,7 @@ fn broken(on: &[&LaneSummary]) -> Option<Headline> {
 /// The lane for which the browser itself takes longest, if that is most of what the lane measures.
 fn starved(on: &[&LaneSummary]) -> Option<Headline> {
     let mut worst: Option<&LaneSummary> = None;
-    for lane in on {
+    for lane in on.iter().filter(|lane| !lane.has_failed()) {
         let is_starved = lane.p50_ms.is_some_and(|p50_ms| {
             lane.client_down_ms >= Doubt::BUSY_MS && lane.client_down_ms > p50_ms / 2.0
         });
@@ -233,6 +246,7 @@ fn starved(on: &[&LaneSummary]) -> Option<Headline> {
         }
     }
     worst.map(|lane| Headline::Starved {
+        failed: with(on, LaneSummary::has_failed),
         technique: lane.technique,
         client_ms: lane.client_down_ms,
     })
@@ -314,185 +328,4 @@ pub fn cost(lanes: &[LaneSummary]) -> Option<Cost> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::lane::LanePhase;
-    use super::*;
-
-    fn lane(technique: Technique, p50_ms: Option<f64>) -> LaneSummary {
-        LaneSummary {
-            technique,
-            phase: LanePhase::Live,
-            p50_ms,
-            events: 10,
-            ..LaneSummary::off(technique)
-        }
-    }
-
-    /// Lanes with these medians and an error of 0.5 ms each.
-    fn with_medians(medians: [f64; Technique::COUNT]) -> Vec<LaneSummary> {
-        let lanes = Technique::ALL.into_iter().zip(medians);
-        lanes
-            .map(|(technique, p50_ms)| LaneSummary {
-                p50_error_ms: 0.5,
-                ..lane(technique, Some(p50_ms))
-            })
-            .collect()
-    }
-
-    fn lane_groups(lanes: &[LaneSummary], before: &mut Vec<LaneGroup>) -> Vec<LaneGroup> {
-        match headline(lanes, 1_000.0, before) {
-            Headline::Ranking(ranking) => ranking.lane_groups,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn lanes_whose_errors_overlap_are_in_one_group() {
-        let lanes = with_medians([507.0, 2.0, 1.4, 1.2, 1.1]);
-        let lane_groups = lane_groups(&lanes, &mut Vec::new());
-        assert_eq!(lane_groups.len(), 2);
-        assert_eq!(lane_groups[0].techniques, &Technique::ALL[1..]);
-        assert_eq!((lane_groups[0].from_ms, lane_groups[0].to_ms), (1.1, 2.0));
-        assert_eq!(lane_groups[1].techniques, [Technique::Poll]);
-        let delayed = with_medians([560.0, 74.0, 53.0, 53.1, 53.2]);
-        assert_eq!(self::lane_groups(&delayed, &mut Vec::new()).len(), 3);
-    }
-
-    #[test]
-    fn lanes_that_measure_the_browser_are_not_ranked() {
-        let mut lanes = with_medians([560.0, 74.0, 53.0, 53.1, 53.2]);
-        lanes[3].client_down_ms = 26.0;
-        assert!(matches!(
-            headline(&lanes, 1_000.0, &mut Vec::new()),
-            Headline::Ranking(_)
-        ));
-        lanes[3].client_down_ms = 27.0;
-        lanes[4].client_down_ms = 30.0;
-        let starved = Headline::Starved {
-            technique: Technique::Websocket,
-            client_ms: 30.0,
-        };
-        assert_eq!(headline(&lanes, 1_000.0, &mut Vec::new()), starved);
-        // Without a delay, a few milliseconds are normal; such lanes are too close to tell apart.
-        let mut close = with_medians([507.0, 2.0, 1.4, 1.2, 1.1]);
-        close[4].client_down_ms = 1.0;
-        assert!(matches!(
-            headline(&close, 1_000.0, &mut Vec::new()),
-            Headline::Ranking(_)
-        ));
-    }
-
-    #[test]
-    fn every_lane_that_lost_events_is_named() {
-        let mut lanes = with_medians([560.0, 74.0, 53.0, 53.1, 53.2]);
-        (lanes[0].lost, lanes[2].lost, lanes[3].repeated) = (7, 9, 1);
-        let Headline::Broken(losses) = headline(&lanes, 1_000.0, &mut Vec::new()) else {
-            panic!("lanes lost events");
-        };
-        assert_eq!(losses.technique, Technique::Ndjson);
-        assert_eq!(losses.others, [Technique::Poll, Technique::Sse]);
-    }
-
-    #[test]
-    fn groups_change_with_hysteresis() {
-        let mut before = Vec::new();
-        let at = |long_poll| with_medians([507.0, long_poll, 1.0, 1.0, 1.0]);
-        for (long_poll, groups) in [(1.9, 2), (2.1, 2), (2.3, 3), (2.1, 3), (1.9, 3), (1.7, 2)] {
-            let lane_groups = lane_groups(&at(long_poll), &mut before);
-            assert_eq!(lane_groups.len(), groups, "{long_poll}");
-        }
-    }
-
-    #[test]
-    fn the_ranking_contains_every_lane() {
-        let mut lanes = with_medians([507.0, 1.0, 1.0, 1.0, 1.0]);
-        lanes[0].phase = LanePhase::Failed;
-        lanes[4].p50_ms = None;
-        let headline = headline(&lanes, 1_000.0, &mut Vec::new());
-        assert_eq!(headline.topic(), "ranking:LNS");
-        let Headline::Ranking(ranking) = headline else {
-            panic!("{headline:?}")
-        };
-        assert_eq!(ranking.failed, [Technique::Poll]);
-        assert_eq!(ranking.unmeasured, [Technique::Websocket]);
-        assert_eq!(ranking.lane_groups[0].techniques, &Technique::ALL[1..4]);
-    }
-
-    #[test]
-    fn an_unfinished_line_is_reported() {
-        let lanes = Technique::ALL.map(|technique| LaneSummary {
-            events: 0,
-            unfinished_bytes: 12,
-            ..lane(technique, None)
-        });
-        let headline = headline(&lanes, 1.0, &mut Vec::new());
-        assert_eq!(headline, Headline::Unfinished { bytes: 12 });
-    }
-
-    #[test]
-    fn a_loss_is_reported_before_everything_else() {
-        let mut lanes = Technique::ALL.map(|technique| lane(technique, Some(1.0)));
-        lanes[3].lost = 2;
-        assert_eq!(
-            headline(&lanes, 1.0, &mut Vec::new()),
-            Headline::Broken(Losses {
-                technique: Technique::Sse,
-                lost: 2,
-                repeated: 0,
-                fell_behind: false,
-                others: Vec::new(),
-            })
-        );
-    }
-
-    #[test]
-    fn there_is_a_headline_before_there_are_numbers() {
-        let off = Technique::ALL.map(LaneSummary::off);
-        assert_eq!(headline(&off, 1.0, &mut Vec::new()), Headline::NoLanes);
-        let waiting = Technique::ALL.map(|technique| LaneSummary {
-            events: 7,
-            before: 7,
-            ..lane(technique, None)
-        });
-        assert_eq!(
-            headline(&waiting, 1.0, &mut Vec::new()),
-            Headline::Waiting {
-                lanes: 5,
-                before: 7
-            }
-        );
-        let first = Technique::ALL.map(|technique| LaneSummary {
-            events: 9,
-            before: 7,
-            ..lane(technique, None)
-        });
-        assert_eq!(
-            headline(&first, 1.0, &mut Vec::new()),
-            Headline::First {
-                lanes: 5,
-                events: 2
-            }
-        );
-    }
-
-    #[test]
-    fn the_cost_contains_the_cheapest_and_the_most_expensive_lane() {
-        let priced = |technique, bytes| LaneSummary {
-            bytes_per_event: Some(bytes),
-            requests: 10,
-            empty: 4,
-            ..lane(technique, None)
-        };
-        let lanes = [
-            priced(Technique::Poll, 900.0),
-            priced(Technique::Sse, 80.0),
-            priced(Technique::Websocket, 70.0),
-        ];
-        let cost = cost(&lanes).unwrap();
-        assert_eq!(
-            (cost.least, cost.most),
-            ((Technique::Websocket, 70.0), (Technique::Poll, 900.0))
-        );
-        assert_eq!(cost.empty_polls, Some(0.4));
-    }
-}
+mod tests;

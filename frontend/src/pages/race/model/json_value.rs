@@ -12,7 +12,7 @@ pub enum JsonValue {
     Flag(bool),
     /// A whole number.
     Count(u64),
-    /// A number; `null` if it is not finite.
+    /// A finite number.
     Number(f64),
     /// A string.
     Text(String),
@@ -33,6 +33,11 @@ impl JsonObject {
     pub fn add(&mut self, name: &'static str, value: impl Into<JsonValue>) -> &mut Self {
         self.0.push((name, value.into()));
         self
+    }
+
+    /// The members in their order.
+    pub fn members(&self) -> impl Iterator<Item = &(&'static str, JsonValue)> {
+        self.0.iter()
     }
 
     /// The object as an indented document.
@@ -84,7 +89,11 @@ impl From<u64> for JsonValue {
 
 impl From<f64> for JsonValue {
     fn from(number: f64) -> Self {
-        Self::Number(number)
+        if number.is_finite() {
+            Self::Number(number)
+        } else {
+            Self::Null
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub enum LanePhase {
 }
 
 /// One event with its latency, for the export.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct LatencySample {
     /// The source's number, or the position in the stream if it has none.
     pub seq: u64,

@@ -4,6 +4,7 @@ pub mod advice;
 mod base64url;
 pub mod client_costs;
 pub mod clock;
+pub mod curve;
 pub mod export;
 pub mod export_har;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use tailwater_lab::{Guards, Latencies, Prediction};
+use tailwater_protocol::lab::HostRequest;
 use tailwater_protocol::{StreamName, Technique, Token};
 
 use super::clock::ClockMapping;
@@ -247,10 +248,14 @@ impl RaceState {
         }
     }
 
-    /// Events per second of the stream: the generator's setting, else the rate measured in this run.
+    /// Events per second of the stream: the rate of the source, else the rate measured in this run.
+    ///
+    /// A measured rate is never exactly that of a periodic source, which has a fixed phase to polls.
     pub fn rate_per_s(&self, now_ms: f64) -> Option<f64> {
-        if self.settings.source == RaceSource::Generator {
-            return Some(self.settings.rate);
+        match self.settings.source {
+            RaceSource::Generator => return Some(self.settings.rate),
+            RaceSource::Host => return Some(HostRequest::RATE_PER_S),
+            RaceSource::Named(_) => {}
         }
         let seconds = self.run_s(now_ms);
         let events = self
@@ -264,10 +269,7 @@ impl RaceState {
 
     /// The delays that the relay adds to and from the server, ms; zero without a relay.
     pub fn added_delays(&self) -> (f64, f64) {
-        match self.path {
-            LanePath::Relay | LanePath::Unknown => (self.settings.up_ms, self.settings.down_ms),
-            LanePath::NoneFree | LanePath::LabOff | LanePath::PortsShut => (0.0, 0.0),
-        }
+        self.path.added_delays(&self.settings)
     }
 
     /// The measured transit in both directions; `None` before the clocks have been compared.

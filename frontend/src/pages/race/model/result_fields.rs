@@ -37,6 +37,10 @@ const PLACES: [ReaderPlace; 3] = [
     ReaderPlace::Page,
 ];
 const BOOLS: [bool; 2] = [false, true];
+/// The greatest number of a finding.
+const KINDS: u64 = 8;
+/// The greatest count: the whole numbers that a JSON number holds.
+const COUNT_MAX: u64 = 1 << 53;
 /// A curve never has more points.
 const POINTS_MAX: usize = 64;
 
@@ -174,11 +178,15 @@ impl ResultFields {
     fn verdict(&mut self, verdict: &mut Option<Verdict>) {
         let (mut kind, mut doubt) = verdict.as_ref().map_or((0, None), kind);
         self.count(&mut kind);
+        self.is_broken |= kind > KINDS;
         let mut shown = verdict.unwrap_or(NOTHING);
+        // Without enough observations the distance is infinite.
+        let mut allowed = Some(shown.allowed).filter(|allowed| allowed.is_finite());
         self.optional(&mut doubt);
         self.number(&mut shown.sample.value);
         self.number(&mut shown.claim.predicted);
-        self.number(&mut shown.allowed);
+        self.optional(&mut allowed);
+        shown.allowed = allowed.unwrap_or(f64::INFINITY);
         shown.finding = finding(kind, doubt);
         *verdict = (kind > 0).then_some(shown);
     }
@@ -197,7 +205,10 @@ impl ResultFields {
     fn size(&mut self, size: &mut usize) {
         let mut count = *size as u64;
         self.count(&mut count);
-        *size = usize::try_from(count).unwrap_or_default();
+        match usize::try_from(count) {
+            Ok(read) => *size = read,
+            Err(_) => self.is_broken = true,
+        }
     }
 
     fn choice<T: Copy + PartialEq>(&mut self, value: &mut T, all: &[T]) {
@@ -221,19 +232,23 @@ impl ResultFields {
                 break;
             }
         }
+        self.is_broken |= read > COUNT_MAX;
         *count = read;
     }
 
     fn number(&mut self, number: &mut f64) {
-        let mut raw = number.to_le_bytes();
-        self.raw(&mut raw);
-        *number = f64::from_le_bytes(raw);
+        let mut value = Some(*number);
+        self.optional(&mut value);
+        self.is_broken |= value.is_none();
+        *number = value.unwrap_or_default();
     }
 
     /// NaN stands for none.
     fn optional(&mut self, number: &mut Option<f64>) {
-        let mut value = number.unwrap_or(f64::NAN);
-        self.number(&mut value);
+        let mut raw = number.unwrap_or(f64::NAN).to_le_bytes();
+        self.raw(&mut raw);
+        let value = f64::from_le_bytes(raw);
+        self.is_broken |= value.is_infinite();
         *number = Some(value).filter(|value| !value.is_nan());
     }
 
@@ -279,8 +294,6 @@ const NOTHING: Verdict = Verdict {
         clock_bound_ms: 0.0,
         resolution_ms: 0.0,
         source_late_ms: 0.0,
-        hidden: false,
-        clock_stepped: false,
         client_ms: 0.0,
         client_mean_ms: 0.0,
         smallest_latency_ms: None,
@@ -294,12 +307,11 @@ fn kind(verdict: &Verdict) -> (u64, Option<f64>) {
         Finding::Refuted => (2, None),
         Finding::Inconclusive { why } => match why {
             Doubt::TooFew { more_s } => (3, more_s),
-            Doubt::Hidden => (4, None),
-            Doubt::ClockStepped => (5, None),
-            Doubt::ClockUnsure { bound_ms } => (6, Some(bound_ms)),
-            Doubt::BeforeItsTime { latency_ms } => (7, Some(latency_ms)),
-            Doubt::SourceLate { late_ms } => (8, Some(late_ms)),
-            Doubt::ClientBusy { client_ms } => (9, Some(client_ms)),
+            Doubt::ClockUnsure { bound_ms } => (4, Some(bound_ms)),
+            Doubt::BeforeItsTime { latency_ms } => (5, Some(latency_ms)),
+            Doubt::SourceLate { late_ms } => (6, Some(late_ms)),
+            Doubt::FixedPhase { spread_ms } => (7, Some(spread_ms)),
+            Doubt::ClientBusy { client_ms } => (KINDS, Some(client_ms)),
         },
     }
 }
@@ -309,12 +321,11 @@ fn finding(kind: u64, doubt: Option<f64>) -> Finding {
     let why = match kind {
         1 => return Finding::Confirmed,
         2 => return Finding::Refuted,
-        4 => Doubt::Hidden,
-        5 => Doubt::ClockStepped,
-        6 => Doubt::ClockUnsure { bound_ms: ms },
-        7 => Doubt::BeforeItsTime { latency_ms: ms },
-        8 => Doubt::SourceLate { late_ms: ms },
-        9 => Doubt::ClientBusy { client_ms: ms },
+        4 => Doubt::ClockUnsure { bound_ms: ms },
+        5 => Doubt::BeforeItsTime { latency_ms: ms },
+        6 => Doubt::SourceLate { late_ms: ms },
+        7 => Doubt::FixedPhase { spread_ms: ms },
+        KINDS => Doubt::ClientBusy { client_ms: ms },
         _ => Doubt::TooFew { more_s: doubt },
     };
     Finding::Inconclusive { why }

@@ -7,6 +7,7 @@
 use tailwater_protocol::Technique;
 
 use super::base64url;
+use super::curve::time_of;
 use super::export::Provenance;
 use super::headline::{self, Headline, LaneGroup};
 use super::race::RaceState;
@@ -14,10 +15,9 @@ use super::result_fields::ResultFields;
 use super::settings::RaceSettings;
 use super::summary::Summary;
 use crate::app::query::Query;
-use crate::pages::race::parts::draw::distribution::time_of;
 
 /// The version of the document; it changes with every change of what the document holds.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// What the fragment of such a link begins with.
 pub const FRAGMENT: &str = "#result=";
 /// Points of a measured curve, and of a predicted one.
@@ -65,17 +65,13 @@ impl SavedResult {
     pub fn new(race: &RaceState, summary: &Summary, provenance: &Provenance) -> Self {
         // When the summary was made, on the page's clock.
         let now_ms = (summary.run_s - race.run_s(0.0)) * 1_000.0;
-        let curves = Technique::ALL.map(|technique| {
-            let prediction = race.prediction(technique, now_ms);
-            let theory = prediction.map(|prediction| prediction.latency.vertices());
-            SavedCurves {
-                measured: quantiles(
-                    &race.measured(technique).cdf_points(),
-                    MEASURED_POINTS,
-                    1e-3,
-                ),
-                theory: quantiles(&theory.unwrap_or_default(), THEORY_POINTS, 1e3),
-            }
+        let curves = Technique::ALL.map(|technique| SavedCurves {
+            measured: quantiles(
+                &race.measured_curve(technique),
+                u8::try_from(race.measured(technique).count())
+                    .map_or(MEASURED_POINTS, |samples| samples.clamp(2, MEASURED_POINTS)),
+            ),
+            theory: quantiles(&race.predicted_curve(technique, now_ms), THEORY_POINTS),
         });
         let mut summary = summary.clone();
         for lane in &mut summary.lanes {
@@ -177,15 +173,15 @@ impl SavedCurves {
     }
 }
 
-/// The times, multiplied by `scale`, at which a curve reaches `count` shares from 0 to 1; empty for an empty curve.
-fn quantiles(curve: &[(f64, f64)], count: u8, scale: f64) -> Vec<f32> {
+/// The times at which a curve reaches `count` shares from 0 to 1; empty for an empty curve.
+fn quantiles(curve: &[(f64, f64)], count: u8) -> Vec<f32> {
     let last = f64::from(count - 1);
     let times = (0..count).filter_map(|index| time_of(curve, f64::from(index) / last));
     #[expect(
         clippy::cast_possible_truncation,
         reason = "seven digits are more than a histogram has"
     )]
-    let times = times.map(|time| ((time * scale) as f32).clamp(0.0, LONGEST_MS));
+    let times = times.map(|time| (time as f32).clamp(0.0, LONGEST_MS));
     times.collect()
 }
 

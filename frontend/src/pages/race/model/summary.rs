@@ -7,6 +7,7 @@ use tailwater_protocol::Technique;
 use super::clock::ClockMapping;
 use super::headline::{Cost, Headline};
 use super::lane_summary::LaneSummary;
+use super::settings::RaceSettings;
 use crate::lanes::ReaderPlace;
 use crate::widgets::connection::ServerConnection;
 
@@ -27,6 +28,16 @@ pub enum LanePath {
     NoneFree,
     /// The relay's ports can't be reached from the browser: all lanes share the page's own origin.
     PortsShut,
+}
+
+impl LanePath {
+    /// The delays of the settings to and from the server, ms; zero without a relay, which adds them.
+    pub fn added_delays(self, settings: &RaceSettings) -> (f64, f64) {
+        match self {
+            Self::Relay | Self::Unknown => (settings.up_ms, settings.down_ms),
+            Self::NoneFree | Self::LabOff | Self::PortsShut => (0.0, 0.0),
+        }
+    }
 }
 
 /// The race in figures.
@@ -94,6 +105,18 @@ impl Summary {
             || self.connection != shown.connection
             || discriminant(&self.headline) != discriminant(&shown.headline)
             || lanes.any(|(lane, shown)| lane.phase != shown.phase)
+    }
+
+    /// Whether the headline follows from the figures of the lanes, so that a link to them restores it.
+    pub fn is_result(&self) -> bool {
+        matches!(
+            self.headline,
+            Headline::Ranking(_)
+                | Headline::Starved { .. }
+                | Headline::Broken(_)
+                | Headline::First { .. }
+                | Headline::Closed { .. }
+        )
     }
 
     /// Samples that were discarded because the tab was hidden, over all lanes.

@@ -154,23 +154,14 @@ impl RaceCanvases {
 
 /// The curves of the lanes that are on.
 fn race_curves(race: &RaceState, now_ms: f64) -> Vec<Curve> {
-    let in_ms = |points: Vec<(f64, f64)>, unit_ms: f64| {
-        let points = points.into_iter();
-        points.map(|(at, share)| (at * unit_ms, share)).collect()
-    };
     Technique::ALL
         .into_iter()
         .filter(|technique| race.lanes[technique.index()].phase != LanePhase::Off)
-        .map(|technique| {
-            let latencies = race.measured(technique);
-            let prediction = race.prediction(technique, now_ms);
-            let corners = prediction.map(|prediction| prediction.latency.vertices());
-            Curve {
-                technique,
-                measured: in_ms(latencies.cdf_points(), 1e-3),
-                kind: PointKind::of_samples(latencies.count()),
-                theory: in_ms(corners.unwrap_or_default(), 1e3),
-            }
+        .map(|technique| Curve {
+            technique,
+            measured: race.measured_curve(technique),
+            kind: PointKind::of_samples(race.measured(technique).count(), PointKind::Buckets),
+            theory: race.predicted_curve(technique, now_ms),
         })
         .collect()
 }
@@ -183,7 +174,7 @@ fn saved_curves(saved: &SavedResult) -> Vec<Curve> {
         .map(|(lane, curves)| Curve {
             technique: lane.technique,
             measured: curves.measured(),
-            kind: PointKind::Quantiles,
+            kind: PointKind::of_samples(lane.samples, PointKind::Quantiles),
             theory: curves.theory(),
         })
         .collect()

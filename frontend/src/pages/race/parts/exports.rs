@@ -54,7 +54,9 @@ const FILES: [ExportFile; 5] = [
         label: |_| "HAR",
         ending: ".har",
         media_type: "application/json",
-        write: Some(|race, _, _| export_har::har(race, &browser::origin(), iso_time)),
+        write: Some(|race, _, provenance| {
+            export_har::har(race, provenance, &browser::origin(), iso_time)
+        }),
     },
     ExportFile {
         id: "export-png",
@@ -122,7 +124,11 @@ fn save_picture(page: RaceContext, name: String) {
             let origin = saved::origin_text(result, page.language.get_untracked());
             (origin, [None; 2])
         }
-        _ => (controller.export(picture_heading), time_charts),
+        _ => {
+            let heading = controller.export(picture_heading);
+            let at = controller.with_shown(browser::now_ms(), |_, at_ms| iso_time(at_ms));
+            (format!("{heading}\n{at}"), time_charts)
+        }
     };
     if let Some(canvases) = page.canvas().borrow().as_ref() {
         let titles = [sequence, waterfall, Some(text.distribution)];
@@ -130,10 +136,16 @@ fn save_picture(page: RaceContext, name: String) {
     }
 }
 
-/// The stream, the time and the address, a line each.
+/// The server's version, the stream, the address and the seed.
 fn picture_heading(_: &RaceState, summary: &Summary, provenance: &Provenance) -> String {
-    let Provenance { at, url, .. } = provenance;
-    format!("Tailwater: {}\n{at}\n{url}", summary.stream)
+    let Provenance {
+        server_version,
+        url,
+        seed,
+        ..
+    } = provenance;
+    let stream = &summary.stream;
+    format!("Tailwater {server_version}: {stream}\n{url}\nseed {seed}")
 }
 
 /// A time on the page's clock in ISO 8601.

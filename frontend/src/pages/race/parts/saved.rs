@@ -17,7 +17,8 @@ pub fn CopyResultLink() -> impl IntoView {
     let page = expect_context::<RaceContext>();
     let label = page.localized(|text| text.copy_link);
     let content = move |()| page.controller().result_link();
-    view! { <CopyButton content label id="copy-result" /> }
+    let disabled = Signal::derive(move || page.summary.with(|summary| !summary.is_result()));
+    view! { <CopyButton content label id="copy-result" disabled /> }
 }
 
 /// Where a saved result is from, with the time in the person's time zone.

@@ -272,10 +272,9 @@ mod tests {
         let doubts = [
             Doubt::TooFew { more_s: Some(20.0) },
             Doubt::TooFew { more_s: None },
-            Doubt::Hidden,
-            Doubt::ClockStepped,
             Doubt::ClockUnsure { bound_ms: 2.5 },
             Doubt::BeforeItsTime { latency_ms: -1.0 },
+            Doubt::FixedPhase { spread_ms: 125.0 },
             Doubt::SourceLate { late_ms: 30.0 },
             Doubt::ClientBusy { client_ms: 3.0 },
             Doubt::ClientBusy { client_ms: 12.0 },
@@ -297,6 +296,7 @@ mod tests {
         texts.extend(doubts.map(text.needs));
         texts.extend([true, false].map(|fell_behind| {
             (text.headline)(&Headline::Broken(Losses {
+                failed: vec![Technique::Websocket],
                 technique: Technique::Poll,
                 lost: 7,
                 repeated: 1,
@@ -305,6 +305,7 @@ mod tests {
             }))
         }));
         texts.push((text.headline)(&Headline::Starved {
+            failed: vec![Technique::Ndjson],
             technique: Technique::Websocket,
             client_ms: 30.4,
         }));

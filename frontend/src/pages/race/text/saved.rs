@@ -2,16 +2,16 @@
 
 use super::RaceText;
 use crate::language::Language;
-use crate::numbers::span_ms;
+use crate::numbers::{span_ms, span_s, whole_seconds};
 use crate::pages::race::model::saved_result::SavedResult;
 
 /// What was measured, for how long, with which delays, when, where and with what; `at` is the moment as a text.
 pub fn origin(saved: &SavedResult, at: &str, language: Language) -> String {
     let text = RaceText::of(language);
     let settings = saved.settings();
-    let run = span_ms(saved.summary.run_s.round() * 1_000.0, language);
-    let up = span_ms(settings.up_ms, language);
-    let down = span_ms(settings.down_ms, language);
+    let run = span_s(whole_seconds(saved.summary.run_s), language);
+    let (up_ms, down_ms) = saved.summary.path.added_delays(&settings);
+    let (up, down) = (span_ms(up_ms, language), span_ms(down_ms, language));
     [
         &format!("{}: {}", text.saved, saved.summary.stream),
         &run,
@@ -31,6 +31,7 @@ mod tests {
     use crate::pages::race::model::export::Provenance;
     use crate::pages::race::model::race::RaceState;
     use crate::pages::race::model::settings::RaceSettings;
+    use crate::pages::race::model::summary::LanePath;
 
     #[test]
     fn the_origin_of_a_result_names_its_conditions() {
@@ -43,11 +44,14 @@ mod tests {
             server_version: "1.2.3".to_owned(),
             ..Provenance::default()
         };
-        let saved = SavedResult::new(&race, &summary, &provenance);
+        let mut saved = SavedResult::new(&race, &summary, &provenance);
         assert_eq!(
             origin(&saved, "1 May", Language::English),
-            "saved: lab/host, 62 s, added delay 20 ms + 20 ms, 1 May, 127.0.0.1:4437, Tailwater 1.2.3, Firefox/140.0"
+            "saved: lab/host, 1 min 2 s, added delay 20 ms + 20 ms, 1 May, 127.0.0.1:4437, Tailwater 1.2.3, Firefox/140.0"
         );
+        saved.summary.path = LanePath::LabOff;
+        let without = origin(&saved, "1 May", Language::English);
+        assert!(without.contains("added delay 0 ms + 0 ms"), "{without}");
         let korean = origin(&saved, "5월 1일", Language::Korean);
         assert_eq!(korean_faults(&korean), [""; 0], "{korean}");
     }

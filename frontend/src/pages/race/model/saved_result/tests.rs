@@ -165,8 +165,34 @@ fn documents_with_fields_too_few_or_too_many_are_not_read() {
     assert!(SavedResult::decode(&sealed(&document)).is_none());
 }
 
+#[test]
+fn values_that_a_result_cannot_have_are_errors() {
+    let read = |change: fn(&mut SavedResult)| {
+        let mut changed = saved();
+        change(&mut changed);
+        SavedResult::decode(&changed.encode())
+    };
+    let poll = |saved: &mut SavedResult| saved.summary.lanes[0].verdict.unwrap();
+    assert!(read(|_| ()).is_some());
+    let broken: [fn(&mut SavedResult); 6] = [
+        |saved| saved.summary.run_s = f64::NAN,
+        |saved| saved.summary.rate_per_s = Some(f64::INFINITY),
+        |saved| saved.summary.lanes[0].p50_error_ms = f64::NEG_INFINITY,
+        |saved| saved.summary.lanes[0].p99_ms = Some(f64::INFINITY),
+        |saved| saved.summary.lanes[0].lost = (1 << 53) + 1,
+        |saved| saved.summary.clock.as_mut().unwrap().bound_ms = f64::NAN,
+    ];
+    for (index, change) in broken.into_iter().enumerate() {
+        assert_eq!(read(change), None, "change {index}");
+    }
+    let undecided = read(|saved| {
+        saved.summary.lanes[0].verdict.as_mut().unwrap().allowed = f64::INFINITY;
+    });
+    assert!(poll(&mut undecided.unwrap()).allowed.is_infinite());
+}
+
 /// Who changes the fields changes the version, so that older links are not misread.
 #[test]
 fn the_fields_are_those_of_the_version() {
-    assert_eq!((VERSION, document().len()), (1, 1_920));
+    assert_eq!((VERSION, document().len()), (2, 1_920));
 }

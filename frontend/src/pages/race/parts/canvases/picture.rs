@@ -13,6 +13,8 @@ use crate::widgets::canvas::surface::{Surface, paint};
 /// Height of a line of text, pixels.
 const LINE: f64 = 20.0;
 const MARGIN: f64 = 10.0;
+/// Width that is planned for a character, pixels.
+const CHARACTER: f64 = 7.5;
 
 impl RaceCanvases {
     /// Downloads the picture as `name`, in the colours of the theme; nothing while there are no drawings.
@@ -33,8 +35,11 @@ impl RaceCanvases {
             scene.label(tick_label(MARGIN, middle, text.to_owned(), Align::Start));
             *y += LINE;
         };
-        for text in heading.lines() {
-            line(&mut scene, text, &mut y);
+        let characters: Vec<char> = heading.chars().collect();
+        for text in characters.split(|character| *character == '\n') {
+            for piece in text.chunks(characters_of(width)) {
+                line(&mut scene, &piece.iter().collect::<String>(), &mut y);
+            }
         }
         let mut places = Vec::new();
         for (drawing, title) in drawings.into_iter().zip(titles) {
@@ -57,4 +62,15 @@ impl RaceCanvases {
         }
         browser::download_picture(name, surface.canvas()).ok()
     }
+}
+
+/// How many characters a line of this width has.
+fn characters_of(width: f64) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive number of characters"
+    )]
+    let most = (width / CHARACTER) as usize;
+    most.max(1)
 }

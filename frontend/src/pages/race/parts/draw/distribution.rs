@@ -7,6 +7,7 @@
 
 use crate::language::Language;
 use crate::numbers::{percent, span_ms};
+use crate::pages::race::model::curve::{CurvePoints, time_of};
 use crate::techniques::look;
 use crate::widgets::canvas::axis::{by_factors, decade, step_for, steps, tick_label};
 use crate::widgets::canvas::palette::Ink;
@@ -21,9 +22,6 @@ const LEFT: f64 = 46.5;
 const RIGHT: f64 = 22.0;
 const TOP: f64 = 12.5;
 const BOTTOM: f64 = 26.0;
-
-/// Points `(latency in ms, share of events that took at most as long, 0..=1)`, both ascending.
-pub type CurvePoints = Vec<(f64, f64)>;
 
 /// One technique's distribution.
 #[derive(Debug, Clone)]
@@ -41,7 +39,7 @@ pub struct Curve {
 /// What the points of a measured curve are, and so how they are drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PointKind {
-    /// One sample each: dots.
+    /// One sample each, or quantiles of few samples: dots.
     Samples,
     /// The buckets of a histogram: steps.
     Buckets,
@@ -50,12 +48,12 @@ pub enum PointKind {
 }
 
 impl PointKind {
-    /// The points of a number of samples.
-    pub fn of_samples(samples: u64) -> Self {
+    /// Dots for few samples, `otherwise` for many.
+    pub fn of_samples(samples: u64, otherwise: Self) -> Self {
         if samples < DOTS_BELOW {
             Self::Samples
         } else {
-            Self::Buckets
+            otherwise
         }
     }
 }
@@ -165,21 +163,6 @@ impl DistributionChart {
 /// The range of a curve without its first and its last half percent; `None` for an empty curve.
 fn middle_99(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     Some((time_of(points, 0.005)?, time_of(points, 0.995)?))
-}
-
-/// When a curve, interpolated linearly, reaches a share; its end if it does not.
-pub fn time_of(points: &[(f64, f64)], share: f64) -> Option<f64> {
-    let after = points
-        .partition_point(|(_, reached)| *reached < share)
-        .min(points.len().checked_sub(1)?);
-    let (ms1, share1) = points[after];
-    let (ms0, share0) = points[after.saturating_sub(1)];
-    let way = if share1 > share0 {
-        ((share - share0) / (share1 - share0)).clamp(0.0, 1.0)
-    } else {
-        1.0
-    };
-    Some(ms0 + (ms1 - ms0) * way)
 }
 
 impl LatencyRange {

@@ -81,10 +81,12 @@ pub(super) fn headline(headline: &Headline) -> String {
         ),
         Headline::Broken(losses) => broken(losses),
         Headline::Starved {
+            failed,
             technique,
             client_ms,
         } => format!(
-            "The browser is too busy to compare the lanes: it takes {} for an event of {} itself.",
+            "{}The browser is too busy to compare the lanes: it takes {} for an event of {} itself.",
+            failures(failed),
             in_ms(*client_ms, LANGUAGE),
             look(*technique).name_in_sentence.english
         ),
@@ -95,11 +97,12 @@ pub(super) fn headline(headline: &Headline) -> String {
 fn broken(losses: &Losses) -> String {
     let name = capital(look(losses.technique).name_in_sentence.english);
     let lost = plural(losses.lost, "event", "events");
+    let failures = failures(&losses.failed);
     let mut text = if losses.fell_behind {
-        format!("{name} read too slowly: the server had already removed {lost}.")
+        format!("{failures}{name} read too slowly: the server had already removed {lost}.")
     } else {
         let repeated = count(losses.repeated);
-        format!("{name} has lost {lost} and repeated {repeated}. This must not happen.")
+        format!("{failures}{name} has lost {lost} and repeated {repeated}. This must not happen.")
     };
     if !losses.others.is_empty() {
         let others = names(&losses.others);
@@ -108,15 +111,19 @@ fn broken(losses: &Losses) -> String {
     text
 }
 
+/// Names the lanes that failed.
+fn failures(failed: &[Technique]) -> String {
+    if failed.is_empty() {
+        return String::new();
+    }
+    format!("{} failed. ", capital(&names(failed)))
+}
+
 fn sentence(ranking: &Ranking) -> String {
     let Ranking {
         failed, unmeasured, ..
     } = ranking;
-    let failures = if failed.is_empty() {
-        String::new()
-    } else {
-        format!("{} failed. ", capital(&names(failed)))
-    };
+    let failures = failures(failed);
     let rest = if unmeasured.is_empty() {
         String::new()
     } else {
@@ -268,14 +275,16 @@ pub(super) fn needs(doubt: Doubt) -> String {
             more_s: Some(more_s),
         } => format!("about {} s more are needed", count(whole_s(more_s))),
         Doubt::TooFew { more_s: None } => "more events are needed".to_owned(),
-        Doubt::Hidden => "the tab was hidden".to_owned(),
-        Doubt::ClockStepped => "a clock was changed, or the machine slept".to_owned(),
         Doubt::ClockUnsure { bound_ms: bound } => {
             format!("the clocks are only known to {}", within_ms(bound))
         }
         Doubt::BeforeItsTime { .. } => {
             "an event arrived before its due time: the clocks are wrong".to_owned()
         }
+        Doubt::FixedPhase { spread_ms } => format!(
+            "the phase is fixed: single runs differ by up to {}",
+            within_ms(spread_ms)
+        ),
         Doubt::SourceLate { late_ms } => {
             format!("the source was {} late", in_ms(late_ms, LANGUAGE))
         }

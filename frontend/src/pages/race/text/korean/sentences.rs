@@ -60,10 +60,12 @@ pub(super) fn headline(headline: &Headline) -> String {
         ),
         Headline::Broken(losses) => broken(losses),
         Headline::Starved {
+            failed,
             technique,
             client_ms,
         } => format!(
-            "브라우저가 바빠 레인을 비교할 수 없습니다. {}의 이벤트 하나를 처리하는 데 브라우저가 {}를 씁니다.",
+            "{}브라우저가 바빠 레인을 비교할 수 없습니다. {}의 이벤트 하나를 처리하는 데 브라우저가 {}를 씁니다.",
+            failures(failed),
             look(*technique).name_in_sentence.korean,
             in_ms(*client_ms, LANGUAGE)
         ),
@@ -74,11 +76,14 @@ pub(super) fn headline(headline: &Headline) -> String {
 fn broken(losses: &Losses) -> String {
     let name = look(losses.technique).name_in_sentence.korean;
     let lost = count(losses.lost);
+    let failures = failures(&losses.failed);
     let mut text = if losses.fell_behind {
-        format!("{name}: 서버의 보관 기간보다 느려 이벤트 {lost}개를 잃었습니다.")
+        format!("{failures}{name}: 서버의 보관 기간보다 느려 이벤트 {lost}개를 잃었습니다.")
     } else {
         let repeated = count(losses.repeated);
-        format!("{name}: 이벤트 {lost}개 유실, {repeated}개 중복. 발생해서는 안 되는 오류입니다.")
+        format!(
+            "{failures}{name}: 이벤트 {lost}개 유실, {repeated}개 중복. 발생해서는 안 되는 오류입니다."
+        )
     };
     if !losses.others.is_empty() {
         let others = names(&losses.others);
@@ -89,15 +94,19 @@ fn broken(losses: &Losses) -> String {
     text
 }
 
+/// Names the lanes that failed.
+fn failures(failed: &[Technique]) -> String {
+    if failed.is_empty() {
+        return String::new();
+    }
+    format!("{} 실패. ", names(failed))
+}
+
 fn sentence(ranking: &Ranking) -> String {
     let Ranking {
         failed, unmeasured, ..
     } = ranking;
-    let lead = if failed.is_empty() {
-        String::new()
-    } else {
-        format!("{} 실패. ", names(failed))
-    };
+    let lead = failures(failed);
     let rest = if unmeasured.is_empty() {
         String::new()
     } else {
@@ -215,12 +224,14 @@ pub(super) fn needs(doubt: Doubt) -> String {
             Unit::Second.of(&count(whole_s(more_s)), LANGUAGE)
         ),
         Doubt::TooFew { more_s: None } => "이벤트가 더 필요".to_owned(),
-        Doubt::Hidden => "탭이 가려져 있었음".to_owned(),
-        Doubt::ClockStepped => "시계가 변경되었거나 절전 모드였음".to_owned(),
         Doubt::ClockUnsure { bound_ms: bound } => {
             format!("시계 오차({})가 커서 판단할 수 없음", within_ms(bound))
         }
         Doubt::BeforeItsTime { .. } => "이벤트가 예정 시각보다 먼저 도착함: 시계 오류".to_owned(),
+        Doubt::FixedPhase { spread_ms } => format!(
+            "위상이 고정되어 측정마다 최대 {} 다를 수 있음",
+            within_ms(spread_ms)
+        ),
         Doubt::SourceLate { late_ms } => {
             format!("이벤트 소스 자체가 {} 늦음", in_ms(late_ms, LANGUAGE))
         }

@@ -31,7 +31,7 @@ fn few_samples_are_dots_and_many_a_line() {
         let curve = Curve {
             technique: Technique::Poll,
             measured: uniform(samples, 1_000.0),
-            kind: PointKind::of_samples(u64::from(samples)),
+            kind: PointKind::of_samples(u64::from(samples), PointKind::Buckets),
             theory: Vec::new(),
         };
         let mut distribution = chart(vec![curve]);
