@@ -191,10 +191,6 @@ fn lane_row(
 ) -> JsonObject {
     let settings = &race.settings;
     let (delay_up_ms, delay_down_ms) = race.added_delays();
-    let counts = lane.counts.unwrap_or_default();
-    let relay = |value: u64| lane.counts.map(|_| value);
-    let framing_bytes = counts.request_framing_bytes + counts.response_framing_bytes;
-    let body_bytes = counts.request_body_bytes + counts.response_body_bytes;
     let mut row = JsonObject::default();
     let generated = settings.source == RaceSource::Generator;
     row.add("technique", lane.technique.name())
@@ -227,32 +223,41 @@ fn lane_row(
             "cross_origin_per_event",
             rounded(lane.cross_origin_per_event),
         )
-        .add("counted_events", lane.counted_events)
-        .add("wire_bytes", relay(total_bytes(&counts)))
+        .add("counted_events", lane.counted_events);
+    add_relay(&mut row, lane);
+    row.add(
+        "clock_bound_ms",
+        rounded(summary.clock.map(|clock| clock.bound_ms)),
+    )
+    .add("path", path_name(summary.path))
+    .add("source", source_name(&settings.source))
+    .add("rate", generated.then_some(settings.rate))
+    .add("size", generated.then_some(settings.size))
+    .add("pattern", generated.then(|| pattern_name(settings.pattern)))
+    .add("poll_interval_ms", settings.interval_ms)
+    .add("hold_s", settings.hold_s)
+    .add("delay_up_ms", delay_up_ms)
+    .add("delay_down_ms", delay_down_ms)
+    .add("events_per_s", rounded(summary.rate_per_s))
+    .add("run_s", rounded(summary.run_s))
+    .add("at", provenance.at.as_str());
+    add_origin(&mut row, provenance);
+    row
+}
+
+/// Adds what the relay of a lane counted.
+fn add_relay(row: &mut JsonObject, lane: &LaneSummary) {
+    let counts = lane.counts.unwrap_or_default();
+    let relay = |value: u64| lane.counts.map(|_| value);
+    let framing_bytes = counts.request_framing_bytes + counts.response_framing_bytes;
+    let body_bytes = counts.request_body_bytes + counts.response_body_bytes;
+    row.add("wire_bytes", relay(total_bytes(&counts)))
         .add("request_head_bytes", relay(counts.request_head_bytes))
         .add("response_head_bytes", relay(counts.response_head_bytes))
         .add("framing_bytes", relay(framing_bytes))
         .add("wire_body_bytes", relay(body_bytes))
         .add("connections_opened", relay(counts.connections))
-        .add("connections_open", relay(counts.connections_open))
-        .add(
-            "clock_bound_ms",
-            rounded(summary.clock.map(|clock| clock.bound_ms)),
-        )
-        .add("path", path_name(summary.path))
-        .add("source", source_name(&settings.source))
-        .add("rate", generated.then_some(settings.rate))
-        .add("size", generated.then_some(settings.size))
-        .add("pattern", generated.then(|| pattern_name(settings.pattern)))
-        .add("poll_interval_ms", settings.interval_ms)
-        .add("hold_s", settings.hold_s)
-        .add("delay_up_ms", delay_up_ms)
-        .add("delay_down_ms", delay_down_ms)
-        .add("events_per_s", rounded(summary.rate_per_s))
-        .add("run_s", rounded(summary.run_s))
-        .add("at", provenance.at.as_str());
-    add_origin(&mut row, provenance);
-    row
+        .add("connections_open", relay(counts.connections_open));
 }
 
 /// Adds the server, the seed, and when the page's clock was 0.
