@@ -122,6 +122,20 @@ describe('the charts', { timeout: 600_000 }, () => {
     assert.deepEqual(race.pageErrors, [])
   })
 
+  test('a paused distribution follows its scale', async () => {
+    const race = await open()
+    await race.part('pause').click()
+    await race.waitForState('paused', SOON_MS)
+    await race.part('distribution').focus()
+    for (let step = 0; step < 5; step += 1) await race.part('distribution').press('ArrowLeft')
+    await shows(race, 'distribution', VALUES.en.distribution)
+    const linear = await values(race, 'distribution').textContent()
+    await race.page.locator('.scale input').check()
+    await until('the line is at another latency', SOON_MS, async () => (await values(race, 'distribution').textContent()) !== linear)
+    assert.equal(await race.state(), 'paused')
+    assert.deepEqual(race.pageErrors, [])
+  })
+
   test('the line is visible in forced colours', async () => {
     const race = await open('', { forcedColors: 'active' })
     await race.part('sequence').focus()

@@ -82,6 +82,10 @@ describe('a link that holds a result', { timeout: 600_000 }, () => {
     assert.deepEqual(requested, [])
     assert.equal(race.page.workers().length, 0)
     assert.match(await race.part('saved-result').innerText(), /lab\/host.*5 ms \+ 5 ms.*127\.0\.0\.1.*Tailwater \d+\.\d+/s)
+    await race.page.locator('.skip').focus()
+    await race.page.keyboard.press('Enter')
+    assert.equal(await race.page.evaluate(() => document.activeElement.id), 'stage')
+    assert.equal(race.page.url(), link, 'skipping keeps the result in the address')
     assert.ok(await race.part('distribution').isVisible())
     assert.ok(!(await race.part('sequence').isVisible()))
     for (const id of ['export-json', 'export-csv', 'export-samples', 'export-har']) {
