@@ -10,9 +10,9 @@
 //! changes: an absent value is the same as in the previous object, and initially false.
 
 use crate::headers::ContentKind;
-use crate::{Data, Token, document, json};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::{Data, Token, base64, document, json};
+use ::base64::Engine;
+use ::base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -163,9 +163,10 @@ pub(crate) fn messages(array: &[u8]) -> Result<Vec<String>, FrameError> {
 ///
 /// Source: RFC 4648, section 4.
 pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, FrameError> {
-    STANDARD
-        .decode(text)
-        .map_err(|fault| FrameError::malformed("base64", &fault, text))
+    let unpadded = text.strip_suffix(b"==").or(text.strip_suffix(b"="));
+    base64::decode(unpadded.unwrap_or(text), *b"+/")
+        .filter(|_| text.len().is_multiple_of(4))
+        .ok_or_else(|| FrameError::malformed("base64", &"found another text", text))
 }
 
 /// Appends the stored messages of a JSON stream as an array, without the comma after the last message.

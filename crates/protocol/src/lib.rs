@@ -2,6 +2,7 @@
 //!
 //! Performs no I/O; compiles for native targets and wasm32.
 
+pub mod base64;
 #[cfg(test)]
 mod codec_tests;
 pub mod data;

@@ -2,6 +2,8 @@
 //!
 //! Written here, as the encoder of the base64 crate is in no other part of the dashboard and has many times the size.
 
+use tailwater_protocol::base64;
+
 const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// The text for some bytes.
@@ -22,19 +24,9 @@ pub(super) fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// The bytes of a text; `None` if it has another character, or bits that no byte needs.
+/// The bytes of a text; `None` if it is not valid.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
-    let (mut bytes, mut bits, mut held) = (Vec::new(), 0_usize, 0);
-    for letter in text.bytes() {
-        bits = bits << 6 | LETTERS.iter().position(|known| *known == letter)?;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from(bits >> held).ok()?);
-            bits &= (1 << held) - 1;
-        }
-    }
-    (bits == 0 && held < 6).then_some(bytes)
+    base64::decode(text.as_bytes(), *b"-_")
 }
 
 #[cfg(test)]
