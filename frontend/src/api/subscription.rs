@@ -32,7 +32,7 @@ pub struct SubscriptionDetails {
     /// Whether it is paused.
     #[serde(rename = "paused")]
     pub is_paused: bool,
-    /// `active`, or `failed` until the next attempt succeeds.
+    /// `active`, or `failed` while a failed attempt is to be repeated.
     pub status: String,
     /// Incremented with every wake.
     pub generation: u64,
@@ -88,7 +88,7 @@ pub struct SubscriptionRow {
     /// Whether it is paused.
     #[serde(rename = "paused")]
     pub is_paused: bool,
-    /// `active`, or `failed` until the next attempt succeeds.
+    /// `active`, or `failed` while a failed attempt is to be repeated.
     pub status: String,
     /// The error of the last attempt, if it failed.
     pub last_error: Option<String>,
