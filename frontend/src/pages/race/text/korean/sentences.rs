@@ -75,7 +75,7 @@ fn broken(losses: &Losses) -> String {
     let name = look(losses.technique).name_in_sentence.korean;
     let lost = count(losses.lost);
     let mut text = if losses.fell_behind {
-        format!("{name}: 서버의 보관 기간보다 느려 이벤트 {lost}개를 잃었습니다.")
+        format!("{name}: 읽는 속도가 느려 서버가 먼저 삭제한 이벤트 {lost}개가 유실되었습니다.")
     } else {
         let repeated = count(losses.repeated);
         format!("{name}: 이벤트 {lost}개 유실, {repeated}개 중복. 발생해서는 안 되는 오류입니다.")
