@@ -116,7 +116,8 @@ pub(super) const TEXT: StreamsText = StreamsText {
             failure.unwrap_or_default()
         )
     },
-    subscription_ask: "구독과 커서를 모두 삭제하시겠습니까? 되돌릴 수 없습니다.",
+    subscription_ask: |id| format!("{id} 구독과 모든 커서를 삭제하시겠습니까? 되돌릴 수 없습니다."),
+    unsubscribed: |id| format!("{id} 구독을 삭제했습니다."),
     acknowledged: "확인된 오프셋",
     facts: "스트림 정보",
     earliest: "첫 오프셋",
