@@ -275,7 +275,7 @@ impl Actor {
         }
     }
 
-    /// Logs the first failure of a delivery and its recovery, not each attempt.
+    /// Logs the first failure of a delivery and its end, not each attempt.
     fn log_transition(&self, next: &SubscriptionState) {
         match (self.state.retry(), next.retry()) {
             (None, Some(retry)) => {
@@ -287,7 +287,7 @@ impl Actor {
             }
             (Some(retry), None) => {
                 tracing::info!(
-                    "subscription `{}`: delivery works again after {} failures",
+                    "subscription `{}`: no longer failed, after {} failures",
                     self.entry.id,
                     retry.failures
                 );

@@ -130,7 +130,7 @@ impl SubscriptionState {
         self.is_pending() && !self.is_paused
     }
 
-    /// The retry state, if the last attempt failed.
+    /// The retry state, if the last attempt failed and there is something to be repeated.
     pub fn retry(&self) -> Option<&Retry> {
         self.retry.as_ref()
     }
@@ -139,7 +139,8 @@ impl SubscriptionState {
     pub fn is_due(&self, now: Moment) -> bool {
         let may_try = !self.is_paused && self.retry.as_ref().is_none_or(|retry| retry.at <= now);
         match &self.wake {
-            None => may_try && self.is_pending(),
+            None if self.is_pending() => may_try,
+            None => self.retry.is_some(),
             Some(Wake {
                 lease: Some(lease), ..
             }) if lease.until <= now => true,
@@ -178,7 +179,9 @@ impl SubscriptionState {
         let is_pending = self.is_pending();
         if !is_pending && self.wake.as_ref().is_some_and(|wake| self.is_idle(wake)) {
             self.end_wake();
-            self.retry = None;
+        }
+        if !is_pending && self.wake.is_none() && self.retry.take().is_some() {
+            self.revision += 1;
         }
         if self.is_paused || self.retry.as_ref().is_some_and(|retry| retry.at > now) {
             return None;

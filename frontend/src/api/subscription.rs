@@ -32,7 +32,7 @@ pub struct SubscriptionDetails {
     /// Whether it is paused.
     #[serde(rename = "paused")]
     pub is_paused: bool,
-    /// `active`, or `failed` until the next attempt succeeds.
+    /// `active`, or `failed` while a failed attempt is to be repeated.
     pub status: String,
     /// Incremented with every wake.
     pub generation: u64,
@@ -88,7 +88,7 @@ pub struct SubscriptionRow {
     /// Whether it is paused.
     #[serde(rename = "paused")]
     pub is_paused: bool,
-    /// `active`, or `failed` until the next attempt succeeds.
+    /// `active`, or `failed` while a failed attempt is to be repeated.
     pub status: String,
     /// The error of the last attempt, if it failed.
     pub last_error: Option<String>,
@@ -110,11 +110,20 @@ impl SubscriptionDetails {
     /// The request that pauses the subscription, or resumes it if it is paused.
     pub fn pause_or_resume(&self) -> ApiRequest {
         let action = if self.is_paused { "resume" } else { "pause" };
-        let path = format!("{}/{action}", path(&self.id));
-        ApiRequest {
-            confirmation: Confirmation::NoContent,
-            ..ApiRequest::new("POST", path)
-        }
+        change("POST", format!("{}/{action}", path(&self.id)))
+    }
+
+    /// The request that deletes the subscription with this id.
+    pub fn delete(id: &str) -> ApiRequest {
+        change("DELETE", path(id))
+    }
+}
+
+/// A request that is answered without content.
+fn change(method: &'static str, path: String) -> ApiRequest {
+    ApiRequest {
+        confirmation: Confirmation::NoContent,
+        ..ApiRequest::new(method, path)
     }
 }
 
@@ -136,14 +145,6 @@ impl SubscriptionForm {
     /// The request that reads the subscription.
     pub fn show(&self) -> ApiRequest {
         self.request("GET")
-    }
-
-    /// The request that deletes the subscription.
-    pub fn delete(&self) -> ApiRequest {
-        ApiRequest {
-            confirmation: Confirmation::NoContent,
-            ..self.request("DELETE")
-        }
     }
 
     /// The request that creates the subscription.
@@ -190,7 +191,7 @@ mod tests {
             "curl O/v1/stream/__ds/subscriptions/a%20b"
         );
         assert_eq!(
-            line(form(true).delete()),
+            line(SubscriptionDetails::delete("a b")),
             "curl -X DELETE O/v1/stream/__ds/subscriptions/a%20b"
         );
         assert!(form(true).has_id() && !SubscriptionForm::default().has_id());

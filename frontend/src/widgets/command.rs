@@ -16,6 +16,17 @@ pub struct CopyLabels {
     pub copied: Signal<&'static str>,
 }
 
+/// Copies a text; for a moment, `copied` says so.
+pub fn copy(text: String, copied: RwSignal<bool>) {
+    wasm_bindgen_futures::spawn_local(async move {
+        if browser::copy(&text).await {
+            copied.try_set(true);
+            browser::sleep(COPIED_MS).await;
+            copied.try_set(false);
+        }
+    });
+}
+
 /// A shell command with a button that copies it.
 #[component]
 pub fn CommandLine(
@@ -48,18 +59,8 @@ pub fn CopyButton(
 ) -> impl IntoView {
     let labels = expect_context::<CopyLabels>();
     let copied = RwSignal::new(false);
-    let on_copy = move |_| {
-        let content = content.run(());
-        wasm_bindgen_futures::spawn_local(async move {
-            if browser::copy(&content).await {
-                copied.try_set(true);
-                browser::sleep(COPIED_MS).await;
-                copied.try_set(false);
-            }
-        });
-    };
     view! {
-        <button class="tool wide" data-testid=id disabled=disabled on:click=on_copy>
+        <button class="tool wide" data-testid=id disabled=disabled on:click=move |_| copy(content.run(()), copied)>
             {move || if copied.get() { labels.copied.get() } else { label.get() }}
         </button>
     }

@@ -35,6 +35,12 @@ impl ServerConnection {
     }
 }
 
+/// Whether a fault of a reader only says that it has no response: the text of a browser's exception, or that of the
+/// client about a WebSocket.
+pub fn is_without_response(fault: &str) -> bool {
+    fault.contains("TypeError") || fault.contains("WebSocket")
+}
+
 /// The mark, hidden from screen readers: each page also has a status region.
 #[cfg(target_arch = "wasm32")]
 #[component]
@@ -51,5 +57,24 @@ pub fn ConnectionMark(
             <span class="dot"></span>
             {label}
         </p>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_without_a_response_is_recognised_by_its_text() {
+        for (fault, expected) in [
+            ("TypeError: Failed to fetch", true),
+            (
+                "the WebSocket could not be opened (the browser reports no reason)",
+                true,
+            ),
+            ("the server is shutting down (status 503)", false),
+        ] {
+            assert_eq!(is_without_response(fault), expected, "{fault}");
+        }
     }
 }

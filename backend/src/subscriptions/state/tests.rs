@@ -347,6 +347,20 @@ fn streams_are_linked_up_to_the_limit() {
     );
 }
 
+/// Checks that a subscription without pending data is due, and then has neither a wake nor a
+/// failure; this is stored.
+#[track_caller]
+fn ends_without_work(state: &mut SubscriptionState, now: Moment) {
+    let revision = state.revision();
+    assert!(state.is_due(now));
+    assert_eq!(state.settle(now, "none".into()), None);
+    assert_eq!(
+        (state.current(), state.retry(), state.deadline()),
+        (None, None, None)
+    );
+    assert_ne!(state.revision(), revision);
+}
+
 #[test]
 fn a_wake_without_pending_data_ends_and_clears_the_failure() {
     for way in [DeliveryWay::Webhook, DeliveryWay::PullWake] {
@@ -354,11 +368,17 @@ fn a_wake_without_pending_data_ends_and_clears_the_failure() {
         let attempt = state.settle(T0, "w1".into()).unwrap();
         state.attempted(&attempt.key, failed(0), T0);
         assert!(state.observe(&name("a"), None, true, STREAMS_MAX));
-        assert!(state.is_due(T0));
-        assert_eq!(state.settle(T0, "w2".into()), None);
-        assert_eq!(
-            (state.current(), state.retry(), state.deadline()),
-            (None, None, None)
-        );
+        ends_without_work(&mut state, T0);
     }
+}
+
+#[test]
+fn a_failure_whose_wake_has_expired_is_cleared_without_pending_data() {
+    let mut state = pending(DeliveryWay::Webhook, 10);
+    state.settle(T0, "w1".into()).unwrap();
+    let end = T0.after(LEASE);
+    assert_eq!(state.settle(end, "w2".into()), None);
+    assert!(state.retry().is_some());
+    assert!(state.observe(&name("a"), None, true, STREAMS_MAX));
+    ends_without_work(&mut state, end);
 }

@@ -35,6 +35,8 @@ pub enum LastAction {
     Closed(String),
     /// Deleted.
     Deleted(String),
+    /// The subscription with this id is deleted.
+    Unsubscribed(String),
 }
 
 /// The context of the Streams page, for all of its parts.
@@ -112,9 +114,11 @@ impl StreamsContext {
         self.controller.get_value()
     }
 
-    /// Changes what is open on the page, and updates the address bar.
+    /// Changes what is open on the page, and updates the address bar, unless the page has been left.
     pub fn open(&self, change: HistoryChange, open: impl FnOnce(&mut StreamsAddress)) {
-        let mut address = self.address.get_untracked();
+        let Some(mut address) = self.address.try_get_untracked() else {
+            return;
+        };
         open(&mut address);
         self.shell.go(PAGE.name, address.to_query(), change);
     }

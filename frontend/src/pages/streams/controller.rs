@@ -39,10 +39,10 @@ const POLL: Duration = Duration::from_secs(1);
 pub const DEFAULT_TECHNIQUE: Technique = Technique::Sse;
 
 /// A task that is aborted, with its requests, when this is dropped.
-struct AbortableTask(AbortHandle);
+pub(super) struct AbortableTask(AbortHandle);
 
 impl AbortableTask {
-    fn start(work: impl Future<Output = ()> + 'static) -> Self {
+    pub(super) fn start(work: impl Future<Output = ()> + 'static) -> Self {
         let (work, handle) = abortable(work);
         spawn_local(async move {
             // An error only means that it was aborted.

@@ -79,6 +79,7 @@ fn StreamsStatus() -> impl IntoView {
             Some(LastAction::Appended(offset)) => (text.appended)(offset),
             Some(LastAction::Closed(name)) => (text.closed_now)(name),
             Some(LastAction::Deleted(name)) => (text.deleted)(name),
+            Some(LastAction::Unsubscribed(id)) => (text.unsubscribed)(id),
         })
     };
     view! {

@@ -89,6 +89,7 @@ pub(super) fn browser(step: &StepContext<'_>) -> Result<(), TaskFault> {
         "browser/charts.test.mjs",
         "browser/result.test.mjs",
         "browser/streams.test.mjs",
+        "browser/subscriptions.test.mjs",
         "browser/writes.test.mjs",
         "browser/event-source.test.mjs",
         "browser/access.test.mjs",

@@ -249,17 +249,23 @@ fn a_wake_stream_that_appears_wakes_nobody_during_a_pause() {
 
 #[test]
 fn streams_that_disappear_during_a_pause_leave_no_work() {
-    for way in [DeliveryWay::Webhook, DeliveryWay::PullWake] {
+    // The wake ends with the pause, with its stream, or with its lease.
+    for (way, end) in [
+        (DeliveryWay::PullWake, later(2)),
+        (DeliveryWay::Webhook, later(2)),
+        (DeliveryWay::Webhook, T0.after(LEASE)),
+    ] {
         let mut state = pending(way, 10);
         let attempt = state.settle(T0, "w1".into()).unwrap();
         state.attempted(&attempt.key, failed(0), T0);
         state.pause();
+        assert_eq!(state.settle(end, "w2".into()), None);
         assert!(state.observe(&name("a"), None, true, STREAMS_MAX));
-        state.settle(later(2), "w2".into());
-        assert_eq!(state.current(), None);
+        ends_without_work(&mut state, end);
         is_silent(&state);
-        state.resume(later(3));
-        assert_eq!(state.settle(later(3), "w2".into()), None);
+        state.resume(end);
+        assert!(!state.is_due(end));
+        assert_eq!(state.settle(end, "w2".into()), None);
     }
 }
 

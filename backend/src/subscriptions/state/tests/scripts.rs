@@ -154,25 +154,7 @@ impl SubscriptionModel {
                 self.ids[stream] += 10;
                 self.observe(stream);
             }
-            ScriptEvent::Settles => {
-                let new_wake_id = self.new_wake_id();
-                let attempt = self.state.settle(self.now, new_wake_id);
-                assert!(
-                    attempt.is_none() || !self.state.is_paused(),
-                    "delivered while it is paused: {attempt:?}"
-                );
-                self.attempts.extend(attempt);
-                assert!(
-                    !self.state.is_due(self.now),
-                    "settled, yet due: {:?}",
-                    self.state
-                );
-                assert!(
-                    self.state.deadline().is_none_or(|at| at > self.now),
-                    "{:?}",
-                    self.state
-                );
-            }
+            ScriptEvent::Settles => self.settle(),
             ScriptEvent::Ends(ending, stale) => self.attempt_ends(ending, stale, &before),
             ScriptEvent::Claims(_) if self.state.way == DeliveryWay::Webhook => {}
             ScriptEvent::Claims(first) => self.claim(if first { "one" } else { "two" }),
@@ -205,6 +187,33 @@ impl SubscriptionModel {
             }
         }
         self.check();
+    }
+
+    fn settle(&mut self) {
+        let new_wake_id = self.new_wake_id();
+        let attempt = self.state.settle(self.now, new_wake_id);
+        assert!(
+            attempt.is_none() || !self.state.is_paused(),
+            "delivered while it is paused: {attempt:?}"
+        );
+        self.attempts.extend(attempt);
+        assert!(
+            !self.state.is_due(self.now),
+            "settled, yet due: {:?}",
+            self.state
+        );
+        assert!(
+            self.state.deadline().is_none_or(|at| at > self.now),
+            "{:?}",
+            self.state
+        );
+        assert!(
+            self.state.retry().is_none()
+                || self.state.is_pending()
+                || self.state.current().is_some(),
+            "failed, with nothing to be repeated: {:?}",
+            self.state
+        );
     }
 
     fn resume(&mut self) {

@@ -12,7 +12,7 @@ use crate::pages::race::model::summary::Summary;
 use crate::pages::race::parts::saved::SavedMedian;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
-use crate::widgets::connection::ServerConnection;
+use crate::widgets::connection::{ServerConnection, is_without_response};
 use crate::widgets::views::CollectAny;
 
 /// Samples from which a 99th percentile is shown.
@@ -258,12 +258,10 @@ fn empty_responses(_: RaceContext, lane: &LaneSummary, _: &Summary) -> String {
 
 /// Whether a fault only means that the server does not respond, which the notice and the phase of the lane already show.
 fn is_shown_elsewhere(fault: &str, phase: LanePhase, connection: ServerConnection) -> bool {
-    // The exceptions of browsers for a request without a response.
-    let no_response = fault.contains("TypeError") || fault.contains("WebSocket");
     matches!(
         connection,
         ServerConnection::Lost | ServerConnection::Reconnecting
-    ) || phase == LanePhase::Retrying && no_response
+    ) || phase == LanePhase::Retrying && is_without_response(fault)
 }
 
 /// The machine-readable name of a phase, for the style sheet.

@@ -117,7 +117,8 @@ impl ConfirmState {
                     self.is_asking.try_set(false);
                     // The focused button may have been removed.
                     browser::focus("chosen");
-                    done.run(());
+                    // Something else may have been opened meanwhile.
+                    done.try_run(());
                 }
                 Err(why) => {
                     self.fault.try_set(why);

@@ -2,11 +2,8 @@
 
 use leptos::prelude::*;
 
-use crate::browser;
 use crate::pages::streams::context::StreamsContext;
-
-/// How long the button shows that the command was copied, ms.
-const COPIED_MS: f64 = 2_000.0;
+use crate::widgets::command::copy;
 
 /// A button that copies the command and shows it until it is clicked again.
 #[component]
@@ -26,14 +23,7 @@ pub fn CurlButton(
             return;
         }
         shown.set(true);
-        let text = line.get_untracked();
-        wasm_bindgen_futures::spawn_local(async move {
-            if browser::copy(&text).await {
-                copied.try_set(true);
-                browser::sleep(COPIED_MS).await;
-                copied.try_set(false);
-            }
-        });
+        copy(line.get_untracked(), copied);
     };
     view! {
         <span class="curl">

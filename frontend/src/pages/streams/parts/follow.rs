@@ -15,7 +15,7 @@ use crate::pages::streams::model::tailing::{FollowStart, FollowState, ShownMessa
 use crate::reactive;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
-use crate::widgets::connection::ServerConnection;
+use crate::widgets::connection::{ServerConnection, is_without_response};
 use crate::widgets::views::{CollectAny, KeyedViews};
 
 /// The choice of technique, the messages, and their counts.
@@ -148,8 +148,8 @@ fn FollowStatus() -> impl IntoView {
                 .technique
                 .filter(|one| *one != streams.technique() && *one != Technique::Poll);
             let state = match &tailing.state {
-                // `TypeError` is the browser's exception for a request without a response; the notice explains it.
-                FollowState::Retrying(why) if is_lost || why.contains("TypeError") => {
+                // The notice explains it.
+                FollowState::Retrying(why) if is_lost || is_without_response(why) => {
                     reconnecting.to_owned()
                 }
                 state => (text.follow_state)(state),

@@ -5,7 +5,6 @@ use leptos::prelude::*;
 use super::change::ConfirmButton;
 use super::curl::{CurlButton, FieldFault};
 use super::readers::is_details_open;
-use crate::api::outcome::ApiError;
 use crate::api::request::ApiRequest;
 use crate::api::subscription::{
     SubscriptionDetails, SubscriptionForm, SubscriptionPage, SubscriptionRow,
@@ -13,11 +12,29 @@ use crate::api::subscription::{
 use crate::app::HistoryChange;
 use crate::browser;
 use crate::numbers::count;
-use crate::pages::streams::context::StreamsContext;
-use crate::pages::streams::controller::read_text;
+use crate::pages::streams::context::{LastAction, StreamsContext};
+use crate::pages::streams::controller::{AbortableTask, read_text};
 use crate::pages::streams::text::StreamsText;
+use crate::reactive;
 use crate::widgets::field::TextField;
 use crate::widgets::views::CollectAny;
+
+/// A document of the server, with the request for a newer one.
+#[derive(Clone, Copy)]
+struct LoadedDocument {
+    /// As JSON; empty if there is none.
+    json: RwSignal<String>,
+    request: StoredValue<Option<AbortableTask>>,
+}
+
+impl LoadedDocument {
+    fn new() -> Self {
+        Self {
+            json: RwSignal::new(String::new()),
+            request: StoredValue::new(None),
+        }
+    }
+}
 
 /// The state of the form.
 #[derive(Clone, Copy)]
@@ -27,10 +44,9 @@ struct SubscriptionFormState {
     is_pull_wake: RwSignal<bool>,
     pattern: RwSignal<String>,
     target: RwSignal<String>,
-    /// The list, as JSON.
-    list: RwSignal<String>,
-    /// The state of the subscription, as JSON.
-    shown: RwSignal<String>,
+    list: LoadedDocument,
+    /// The subscription that is shown.
+    shown: LoadedDocument,
     fault: RwSignal<String>,
 }
 
@@ -43,8 +59,8 @@ impl SubscriptionFormState {
             is_pull_wake: RwSignal::new(false),
             pattern: empty(),
             target: empty(),
-            list: empty(),
-            shown: empty(),
+            list: LoadedDocument::new(),
+            shown: LoadedDocument::new(),
             fault: empty(),
         }
     }
@@ -59,47 +75,45 @@ impl SubscriptionFormState {
         }
     }
 
-    /// Requests the subscription with this id.
+    /// Requests the subscription with the id in the field, and the list.
     fn show(self) {
+        self.load_list();
+        self.load_shown();
+    }
+
+    /// Requests the subscription with the id in the field; without an id, none is shown.
+    fn load_shown(self) {
         let form = untrack(move || self.form());
         self.streams.open(HistoryChange::Replace, |address| {
             address.subscription = Some(form.id.trim().to_owned()).filter(|id| !id.is_empty());
         });
         self.fault.set(String::new());
-        self.load_list();
-        if !form.has_id() {
-            return self.shown.set(String::new());
+        if form.has_id() {
+            self.load(form.show(), self.shown);
+        } else {
+            self.shown.request.set_value(None);
+            self.shown.json.set(String::new());
         }
-        wasm_bindgen_futures::spawn_local(async move {
-            let response = read_text(form.show()).await;
-            let chosen = self
-                .streams
-                .address
-                .try_with_untracked(|address| address.subscription.clone());
-            // Another one may have been chosen meanwhile.
-            if chosen.flatten().as_deref() == Some(form.id.trim()) {
-                self.accept(response, self.shown);
-            }
-        });
     }
 
     /// Requests the list.
     fn load_list(self) {
-        wasm_bindgen_futures::spawn_local(async move {
-            let response = read_text(SubscriptionPage::request()).await;
-            self.accept(response, self.list);
-        });
+        self.load(SubscriptionPage::request(), self.list);
     }
 
-    /// Shows a response. One that is the same as before changes nothing, so that the focus is kept.
-    fn accept(self, response: Result<String, ApiError>, target: RwSignal<String>) {
-        let json = response.unwrap_or_else(|why| {
-            self.fault.try_set(why.message().to_owned());
-            String::new()
+    /// Requests a document; an older request for it is aborted. A response that is the same as before changes nothing,
+    /// so that the focus is kept.
+    fn load(self, request: ApiRequest, document: LoadedDocument) {
+        let loading = AbortableTask::start(async move {
+            let json = read_text(request).await.unwrap_or_else(|why| {
+                self.fault.set(why.message().to_owned());
+                String::new()
+            });
+            if document.json.with_untracked(|shown| *shown != json) {
+                document.json.set(json);
+            }
         });
-        if target.try_with_untracked(|shown| *shown != json) == Some(true) {
-            target.try_set(json);
-        }
+        document.request.set_value(Some(loading));
     }
 
     fn create(self) {
@@ -108,7 +122,9 @@ impl SubscriptionFormState {
 
     /// The subscription that is shown; reactive when read in a view.
     fn details(self) -> Option<SubscriptionDetails> {
-        self.shown.with(|json| SubscriptionDetails::parse(json))
+        self.shown
+            .json
+            .with(|json| SubscriptionDetails::parse(json))
     }
 
     /// Pauses the subscription that is shown, or resumes it.
@@ -119,10 +135,12 @@ impl SubscriptionFormState {
         }
     }
 
-    /// Sends a request about the subscription with this id, and shows it.
+    /// Sends a request about the subscription with the id in the field, and shows it.
     fn send(self, request: ApiRequest) {
         wasm_bindgen_futures::spawn_local(async move {
             match self.streams.controller().send(&request).await {
+                // Another part of the page may have been opened meanwhile.
+                Ok(_) if self.fault.is_disposed() => {}
                 Ok(_) => self.show(),
                 Err(why) => {
                     self.fault.try_set(why);
@@ -176,7 +194,8 @@ pub fn SubscriptionSection() -> impl IntoView {
     let is_open = opened.is_some();
     let state = SubscriptionFormState::new(streams, opened.unwrap_or_default());
     if is_open {
-        state.show();
+        // The list is requested by the toggle event.
+        state.load_shown();
     }
     view! {
         <details
@@ -218,15 +237,7 @@ pub fn SubscriptionSection() -> impl IntoView {
                 </div>
                 <FieldFault fault=state.fault />
             </form>
-            <ConfirmButton
-                id="unsubscribe"
-                curl="curl-unsubscribe"
-                act=streams.localized(|text| text.delete)
-                ask=Signal::derive(move || streams.text().subscription_ask.to_owned())
-                sure=streams.localized(|text| text.delete)
-                request=move |()| untrack(move || state.form().delete())
-                done=move |()| state.show()
-            />
+            <UnsubscribeButton state />
         </details>
     }
 }
@@ -256,7 +267,7 @@ fn SubscriptionTable(state: SubscriptionFormState) -> impl IntoView {
         }
     };
     let body = move || {
-        let page = state.list.with(|json| SubscriptionPage::parse(json))?;
+        let page = state.list.json.with(|json| SubscriptionPage::parse(json))?;
         if page.rows.is_empty() {
             let none =
                 view! { <p class="hint">{streams.localized(|text| text.no_subscriptions)}</p> };
@@ -328,6 +339,33 @@ fn PauseButton(state: SubscriptionFormState) -> impl IntoView {
         </button>
         <CurlButton line id="curl-subscription-pause" />
     }
+}
+
+/// The button that deletes the subscription that is shown; it asks anew when another one is shown.
+#[component]
+fn UnsubscribeButton(state: SubscriptionFormState) -> impl IntoView {
+    let streams = state.streams;
+    let shown = reactive::memo(move || state.details().map(|details| details.id));
+    let button = move |id: String| {
+        let id = StoredValue::new(id);
+        view! {
+            <ConfirmButton
+                id="unsubscribe"
+                curl="curl-unsubscribe"
+                act=streams.localized(|text| text.delete)
+                ask=Signal::derive(move || id.with_value(|id| (streams.text().subscription_ask)(id)))
+                sure=streams.localized(|text| text.delete)
+                request=move |()| id.with_value(|id| SubscriptionDetails::delete(id))
+                done=move |()| {
+                    streams.last_action.set(Some(LastAction::Unsubscribed(id.get_value())));
+                    state.id.set(String::new());
+                    state.show();
+                }
+            />
+        }
+        .into_any()
+    };
+    view! { {move || shown.get().map(button)} }
 }
 
 /// The state of the subscription, and its cursor in each stream.

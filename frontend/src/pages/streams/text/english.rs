@@ -119,7 +119,10 @@ pub(super) const TEXT: StreamsText = StreamsText {
             failure.unwrap_or_default()
         )
     },
-    subscription_ask: "Delete the subscription with its cursors? This can't be undone.",
+    subscription_ask: |id| {
+        format!("Delete the subscription {id} with its cursors? This can't be undone.")
+    },
+    unsubscribed: |id| format!("The subscription {id} is deleted."),
     acknowledged: "Acknowledged offset",
     facts: "Details",
     earliest: "Earliest offset",

@@ -116,7 +116,8 @@ pub(super) const TEXT: StreamsText = StreamsText {
             failure.unwrap_or_default()
         )
     },
-    subscription_ask: "구독과 커서를 모두 삭제하시겠습니까? 되돌릴 수 없습니다.",
+    subscription_ask: |id| format!("{id} 구독과 모든 커서를 삭제하시겠습니까? 되돌릴 수 없습니다."),
+    unsubscribed: |id| format!("{id} 구독을 삭제했습니다."),
     acknowledged: "확인된 오프셋",
     facts: "스트림 정보",
     earliest: "첫 오프셋",
@@ -218,7 +219,7 @@ pub(super) const TEXT: StreamsText = StreamsText {
     deleted: |name| format!("{name} 스트림을 삭제했습니다."),
     created: |name| format!("{name} 스트림을 만들었습니다."),
     there_already: |name| format!("{name} 스트림이 같은 설정으로 이미 있습니다."),
-    forked: |name| format!("포크 {name} 스트림을 만들었습니다."),
+    forked: |name| format!("{name} 스트림을 포크로 만들었습니다."),
     refused: |why| format!("요청이 거부되었습니다: {why}"),
     help_title: "이 화면에서 할 수 있는 일",
     help_intro: "이 서버의 모든 스트림을 표시합니다. 스트림을 선택하면 설정과 리더, 리더별 뒤처진 양(lag)을 확인하고, 메시지 추가, 실시간 읽기, 포크, 닫기, 삭제를 할 수 있습니다.",

@@ -85,7 +85,8 @@ pub struct StreamsText {
     /// Whether it is paused, and its status in the protocol.
     pub subscription_status: fn(bool, &str) -> &'static str,
     pub subscription_state: fn(&SubscriptionDetails) -> String,
-    pub subscription_ask: &'static str,
+    pub subscription_ask: fn(&str) -> String,
+    pub unsubscribed: fn(&str) -> String,
     pub acknowledged: &'static str,
     // Inspect.
     pub facts: &'static str,

@@ -78,7 +78,9 @@ fn broken(losses: &Losses) -> String {
     let lost = count(losses.lost);
     let failures = failures(&losses.failed);
     let mut text = if losses.fell_behind {
-        format!("{failures}{name}: 서버의 보관 기간보다 느려 이벤트 {lost}개를 잃었습니다.")
+        format!(
+            "{failures}{name}: 읽는 속도가 느려 서버가 먼저 삭제한 이벤트 {lost}개가 유실되었습니다."
+        )
     } else {
         let repeated = count(losses.repeated);
         format!(
