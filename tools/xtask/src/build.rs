@@ -8,6 +8,7 @@ use std::process::Command;
 use crate::checkout::{Checkout, cargo};
 use crate::child;
 use crate::fault::TaskFault;
+use crate::imports::ImportNumbers;
 use crate::script;
 use crate::tools::Tools;
 use crate::wasm;
@@ -113,8 +114,10 @@ pub(crate) fn dashboard_done(checkout: &Checkout) -> Result<(), TaskFault> {
     fs::write(&stamp, "").map_err(TaskFault::file(&stamp))
 }
 
-/// Removes the names from the module in `dist`, and the comments from its scripts.
+/// Removes the names from the module in `dist`, the comments from its scripts, and from both the hashes of imports.
 fn strip(dist: &Path) -> Result<(), TaskFault> {
+    let mut files = Vec::new();
+    let mut numbers = ImportNumbers::default();
     for entry in fs::read_dir(dist).map_err(TaskFault::file(dist))? {
         let path = entry.map_err(TaskFault::file(dist))?.path();
         let stripped = match path.extension().and_then(OsStr::to_str) {
@@ -126,10 +129,16 @@ fn strip(dist: &Path) -> Result<(), TaskFault> {
             }
             Some("js") => {
                 let script = fs::read_to_string(&path).map_err(TaskFault::file(&path))?;
-                script::without_comments(&script).into_bytes()
+                let script = script::without_comments(&script).into_bytes();
+                numbers.add(&script);
+                script
             }
             _ => continue,
         };
+        files.push((path, stripped));
+    }
+    for (path, mut stripped) in files {
+        numbers.apply(&mut stripped);
         fs::write(&path, stripped).map_err(TaskFault::file(&path))?;
     }
     Ok(())

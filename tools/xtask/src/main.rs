@@ -33,6 +33,7 @@ mod checkout;
 mod child;
 mod dev;
 mod fault;
+mod imports;
 mod install;
 mod long_tests;
 mod script;
