@@ -1,9 +1,8 @@
 //! The functions of the browser that the dashboard uses.
 
-use std::time::Duration;
-
 use js_sys::{Array, Reflect};
 use tailwater_client::drivers::browser::Sleep;
+use tailwater_client::duration_ms;
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -57,7 +56,7 @@ pub fn timings(url: &str) -> Vec<PerformanceResourceTiming> {
 
 /// Waits `ms` milliseconds; dropping the future cancels the timer.
 pub fn sleep(ms: f64) -> Sleep {
-    Sleep::new(Duration::from_secs_f64(ms.max(0.0) / 1_000.0))
+    Sleep::new(duration_ms(ms))
 }
 
 /// A value that an earlier visit stored.

@@ -9,4 +9,4 @@ pub mod reader;
 pub mod report;
 
 pub use producer::ProducerSession;
-pub use report::{FollowReport, ReceivedBatch};
+pub use report::{FollowReport, ReceivedBatch, duration_ms};

@@ -1,5 +1,7 @@
 //! The reports of a follower: requests, responses, chunks and batches, each with its time.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use tailwater_protocol::{Data, Technique, Token};
 
@@ -141,4 +143,9 @@ impl<B> FollowReport<B> {
             Self::Finished { at_ms, fault } => FollowReport::Finished { at_ms, fault },
         }
     }
+}
+
+/// Converts milliseconds to a duration; zero if they are negative or not finite.
+pub fn duration_ms(ms: f64) -> Duration {
+    Duration::try_from_secs_f64(ms / 1_000.0).unwrap_or_default()
 }

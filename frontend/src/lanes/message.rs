@@ -1,8 +1,7 @@
 //! The messages between the page and its workers, encoded with postcard.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
+use tailwater_client::duration_ms;
 use tailwater_client::reader::FollowOptions;
 use tailwater_protocol::{Technique, Token};
 
@@ -83,11 +82,6 @@ impl LaneOptions {
             ..FollowOptions::default()
         }
     }
-}
-
-/// Converts milliseconds to a duration; zero if they are negative or not finite.
-pub fn duration_ms(ms: f64) -> Duration {
-    Duration::try_from_secs_f64(ms / 1_000.0).unwrap_or_default()
 }
 
 /// From a worker to the page.

@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use futures_util::future::{AbortHandle, abortable};
-use tailwater_client::FollowReport;
 use tailwater_client::drivers::browser::{Follower, follow_from};
+use tailwater_client::{FollowReport, duration_ms};
 use wasm_bindgen_futures::spawn_local;
 
-use super::message::{ClientTime, LaneOptions, ReaderId, ReaderReport, ReaderRole, duration_ms};
+use super::message::{ClientTime, LaneOptions, ReaderId, ReaderReport, ReaderRole};
 use super::pieces::Cutter;
 use super::report::LaneReport;
 use crate::browser;

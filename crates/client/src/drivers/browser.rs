@@ -12,8 +12,8 @@ pub use super::drive::Follower;
 pub use crate::reader::FollowOptions;
 
 use super::drive::{self, Transport, TransportEvent};
-use crate::FollowReport;
 use crate::reader::{ReadRequest, StreamReader};
+use crate::{FollowReport, duration_ms};
 use futures_util::stream::LocalBoxStream;
 use js_sys::{Function, Promise, Reflect};
 use std::ops::ControlFlow;
@@ -90,7 +90,7 @@ impl Transport for BrowserTransport {
     type Sleep = Sleep;
 
     fn now(&self) -> Duration {
-        self.origin_offset + Duration::from_secs_f64(self.performance.now().max(0.0) / 1_000.0)
+        self.origin_offset + duration_ms(self.performance.now())
     }
 
     fn sleep_until(&self, at: Duration) -> Self::Sleep {

@@ -2,11 +2,11 @@
 
 use super::error_text;
 use crate::drivers::drive::TransportEvent;
+use crate::duration_ms;
 use crate::reader::StreamResponseHead;
 use futures_util::stream::{self, LocalBoxStream, StreamExt};
 use gloo_net::http::{Request, Response};
 use js_sys::{Reflect, Uint8Array};
-use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortController, ReadableStreamDefaultReader, RequestCache};
@@ -78,7 +78,7 @@ async fn send(url: String) -> (TransportEvent, Option<FetchState>) {
     match sent {
         Ok(response) => {
             let headers = response.headers();
-            let now = Duration::from_secs_f64(js_sys::Date::now().max(0.0) / 1_000.0);
+            let now = duration_ms(js_sys::Date::now());
             let head = StreamResponseHead::read(response.status(), now, |name| headers.get(name));
             (
                 TransportEvent::Head(head),

@@ -1,6 +1,7 @@
 //! The head of the page: its name, the state of the connection, and the tools.
 
 use leptos::prelude::*;
+use tailwater_client::duration_ms;
 
 use crate::app::nav::{Choices, Nav};
 use crate::browser;
@@ -61,10 +62,7 @@ fn RaceStatus() -> impl IntoView {
             };
             announcement.set((text.announced)(state, &headline));
         };
-        let timer = set_timeout_with_handle(
-            announce,
-            std::time::Duration::from_secs_f64(wait_ms / 1_000.0),
-        );
+        let timer = set_timeout_with_handle(announce, duration_ms(wait_ms));
         on_cleanup(move || {
             if let Ok(timer) = timer {
                 timer.clear();

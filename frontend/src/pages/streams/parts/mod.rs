@@ -13,3 +13,4 @@ pub mod panel;
 pub mod readers;
 pub mod server;
 pub mod subscription;
+pub mod table;

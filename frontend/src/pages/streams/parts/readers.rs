@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 
+use super::table::table;
 use crate::language::Language;
 use crate::numbers::{self, count, size, span_s, whole_seconds};
 use crate::pages::streams::context::StreamsContext;
@@ -176,6 +177,11 @@ pub fn ProducerSection(
                 .unwrap_or_default()
         })
     };
+    let columns = [
+        streams.localized(|text| text.producer),
+        streams.localized(|text| text.epoch),
+        streams.localized(|text| text.sequence),
+    ];
     view! {
         <section class="part" aria-labelledby="producers-title">
             <h3 id="producers-title">{streams.localized(|text| text.producers)}</h3>
@@ -193,18 +199,7 @@ pub fn ProducerSection(
                     </tr>
                 }).collect_any();
                 view! {
-                    <div class="scroll" tabindex="0">
-                        <table data-testid="producers">
-                            <thead>
-                                <tr>
-                                    <th scope="col">{streams.localized(|text| text.producer)}</th>
-                                    <th scope="col">{streams.localized(|text| text.epoch)}</th>
-                                    <th scope="col">{streams.localized(|text| text.sequence)}</th>
-                                </tr>
-                            </thead>
-                            <tbody>{rows}</tbody>
-                        </table>
-                    </div>
+                    {table("producers", streams.localized(|text| text.producers), &columns, rows)}
                     {(more > 0).then(|| view! { <p class="hint">{move || (streams.text().and_more)(&count(more))}</p> }.into_any())}
                 }
                 .into_any()

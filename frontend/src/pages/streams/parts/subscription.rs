@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use super::change::ConfirmButton;
 use super::curl::{CurlButton, FieldFault};
 use super::readers::is_details_open;
+use super::table::table;
 use crate::api::request::ApiRequest;
 use crate::api::subscription::{
     SubscriptionDetails, SubscriptionForm, SubscriptionPage, SubscriptionRow,
@@ -275,28 +276,20 @@ fn SubscriptionTable(state: SubscriptionFormState) -> impl IntoView {
         }
         let more = page.total.saturating_sub(page.rows.len() as u64);
         let more = (more > 0).then(|| (streams.text().and_more)(&count(more)));
-        let head = |label: fn(&'static StreamsText) -> &'static str| {
-            view! { <th scope="col">{streams.localized(label)}</th> }.into_any()
-        };
-        let table = view! {
-            <div class="scroll" tabindex="0">
-                <table data-testid="subscription-list" aria-label=streams.localized(|text| text.subscription_list)>
-                    <thead>
-                        <tr>
-                            {head(|text| text.subscription_id)}
-                            {head(|text| text.subscription_kind)}
-                            {head(|text| text.subscription_streams)}
-                            {head(|text| text.state)}
-                            {head(|text| text.streams_behind)}
-                            {head(|text| text.last_failure)}
-                        </tr>
-                    </thead>
-                    <tbody>{page.rows.into_iter().map(row).collect_any()}</tbody>
-                </table>
-            </div>
+        let columns = [
+            streams.localized(|text| text.subscription_id),
+            streams.localized(|text| text.subscription_kind),
+            streams.localized(|text| text.subscription_streams),
+            streams.localized(|text| text.state),
+            streams.localized(|text| text.streams_behind),
+            streams.localized(|text| text.last_failure),
+        ];
+        let rows = page.rows.into_iter().map(row).collect_any();
+        let shown = view! {
+            {table("subscription-list", streams.localized(|text| text.subscription_list), &columns, rows)}
             <p class="hint">{more}</p>
         };
-        Some(table.into_any())
+        Some(shown.into_any())
     };
     let line = Signal::derive(|| SubscriptionPage::request().curl(&browser::origin()));
     view! {
@@ -378,19 +371,13 @@ fn ShownSubscription(state: SubscriptionFormState) -> impl IntoView {
             view! { <tr><th scope="row">{cursor.path}</th><td class="offset">{cursor.acked_offset}</td></tr> }
         });
         let rows = rows.collect_any();
+        let columns = [
+            streams.localized(|text| text.stream_name),
+            streams.localized(|text| text.acknowledged),
+        ];
         let shown = view! {
             <p role="status" data-testid="subscription-state">{move || (streams.text().subscription_state)(&details)}</p>
-            <div class="scroll" tabindex="0">
-                <table data-testid="cursors">
-                    <thead>
-                        <tr>
-                            <th scope="col">{streams.localized(|text| text.stream_name)}</th>
-                            <th scope="col">{streams.localized(|text| text.acknowledged)}</th>
-                        </tr>
-                    </thead>
-                    <tbody>{rows}</tbody>
-                </table>
-            </div>
+            {table("cursors", streams.localized(|text| text.subscription_streams), &columns, rows)}
         };
         Some(shown.into_any())
     };
