@@ -25,7 +25,7 @@ fn distribution_height(width: f64) -> f64 {
 /// The canvases and the drawings on them.
 #[derive(Debug)]
 pub struct RaceCanvases {
-    host: web_sys::HtmlDivElement,
+    host: web_sys::Element,
     surfaces: [Surface; 3],
     sequence: SequenceDiagram,
     waterfall: WaterfallChart,
@@ -45,7 +45,7 @@ impl RaceCanvases {
     /// - `middle_ms`: receives the latency in the middle of the distribution's axis.
     /// - `language`: of the numbers.
     pub fn new(
-        host: web_sys::HtmlDivElement,
+        host: web_sys::Element,
         surfaces: [Surface; 3],
         (width, detail, middle_ms): (RwSignal<f64>, RwSignal<Detail>, RwSignal<f64>),
         language: Memo<Language>,

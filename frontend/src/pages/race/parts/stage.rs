@@ -1,6 +1,6 @@
 //! The stage: sequence diagram, waterfall and latency distribution, each with its explanation and its table.
 
-use leptos::html::{Canvas, Div};
+use leptos::html::Canvas;
 use leptos::prelude::*;
 use tailwater_protocol::Technique;
 
@@ -26,7 +26,6 @@ const ROOMY: f64 = 480.0;
 #[component]
 pub fn StageView() -> impl IntoView {
     let page = expect_context::<RaceContext>();
-    let host = NodeRef::<Div>::new();
     let canvases = [
         NodeRef::<Canvas>::new(),
         NodeRef::<Canvas>::new(),
@@ -38,7 +37,8 @@ pub fn StageView() -> impl IntoView {
     let middle_ms = RwSignal::new(0.0);
     let lines = chart_lines(page, width, middle_ms);
     reactive::effect(move || {
-        let Some(host) = host.get() else { return };
+        let parent = canvases[0].get().and_then(|canvas| canvas.parent_element());
+        let Some(host) = parent else { return };
         for (canvas, line) in canvases.iter().zip(lines) {
             if let Some(canvas) = canvas.get() {
                 line.listen(&canvas);
@@ -68,7 +68,7 @@ pub fn StageView() -> impl IntoView {
     view! {
         <div hidden=move || nothing.get()>
         <DrawingFigure title=|text| text.sequence hint=sequence_hint canvas=canvases[0] test_id="sequence" line=lines[0] values_id="sequence-values"
-            host=host over=move || view! { <LaneNames width /> }
+            over=move || view! { <LaneNames width /> }
             table=|| view! { <RequestTable of=|text| text.sequence /> } />
         <DrawingFigure title=|text| text.waterfall hint=page.localized(|text| text.waterfall_hint) canvas=canvases[1] test_id="waterfall" line=lines[1] values_id="waterfall-values"
             table=|| view! { <RequestTable of=|text| text.waterfall /> } />
@@ -116,7 +116,6 @@ fn DrawingFigure(
     test_id: &'static str,
     line: ChartLine,
     values_id: &'static str,
-    #[prop(optional)] host: NodeRef<Div>,
     #[prop(optional, into)] over: ViewFn,
     #[prop(optional, into)] tools: ViewFn,
     #[prop(into)] table: ViewFn,
@@ -130,7 +129,7 @@ fn DrawingFigure(
                 <p class="hint">{hint}</p>
                 {tools.run()}
             </figcaption>
-            <div class="canvas" node_ref=host>
+            <div class="canvas">
                 <canvas
                     node_ref=canvas
                     data-testid=test_id
