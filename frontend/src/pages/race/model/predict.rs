@@ -1,7 +1,6 @@
 //! The prediction for each lane, computed from the conditions of the run, and how the measurement compares to it.
 
-use std::time::Duration;
-
+use tailwater_client::duration_ms;
 use tailwater_lab::{
     Arrivals, Claim, Guards, Latencies, Measurement, Pacing, Prediction, Quantity, Verdict,
     Workload, judge, predict,
@@ -57,10 +56,6 @@ pub struct PredictionInput {
     pub payload_bytes: f64,
 }
 
-fn ms(value: f64) -> Duration {
-    Duration::try_from_secs_f64(value.max(0.0) / 1_000.0).unwrap_or(Duration::ZERO)
-}
-
 /// The workload of the run.
 pub fn workload(settings: &RaceSettings, known: &PredictionInput) -> Workload {
     let (arrivals, rate_per_s) = match (&settings.source, settings.pattern) {
@@ -78,15 +73,15 @@ pub fn workload(settings: &RaceSettings, known: &PredictionInput) -> Workload {
     Workload {
         rate_per_s,
         arrivals,
-        interval: ms(settings.interval_ms),
+        interval: duration_ms(settings.interval_ms),
         pacing: Pacing::FixedRate,
-        transit_up: ms(up_ms),
-        transit_down: ms(down_ms),
-        server_time: ms(known.source_ms),
-        client_time: ms(known.rearm_ms),
+        transit_up: duration_ms(up_ms),
+        transit_down: duration_ms(down_ms),
+        server_time: duration_ms(known.source_ms),
+        client_time: duration_ms(known.rearm_ms),
         // The re-arm gap does not depend on the source's own lateness.
-        measured_gap: Some(ms(down_ms + known.rearm_ms + up_ms)),
-        hold: ms(settings.hold_s * 1_000.0),
+        measured_gap: Some(duration_ms(down_ms + known.rearm_ms + up_ms)),
+        hold: duration_ms(settings.hold_s * 1_000.0),
         payload_bytes: known.payload_bytes,
         ..Workload::default()
     }
@@ -137,6 +132,8 @@ pub fn verdict(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn known() -> PredictionInput {

@@ -2,12 +2,13 @@
 
 use leptos::prelude::*;
 
-use super::tables::{row, table};
+use super::tables::row;
 use crate::browser;
 use crate::numbers;
 use crate::pages::race::context::RaceContext;
 use crate::pages::race::model::advice::{Recommendation, Requirements};
 use crate::reactive;
+use crate::widgets::table::table;
 
 /// Converts bytes per second to megabytes per hour.
 const MB_PER_HOUR: f64 = 3_600.0 / 1e6;
@@ -76,7 +77,8 @@ pub fn AdviceSection() -> impl IntoView {
             </p>
             {move || is_known.get().then(|| {
                 let label = page.localized(|text| text.advice.table);
-                table(page, label, label, columns, rows.into())
+                let columns = Callback::new(move |()| columns(page));
+                table("cost-table", label, Some(label), columns, rows.into_any())
             })}
         </section>
     }

@@ -11,6 +11,7 @@ use crate::pages::race::model::lane_summary::LaneSummary;
 use crate::pages::race::model::race::RaceState;
 use crate::pages::race::text::RaceText;
 use crate::techniques::look;
+use crate::widgets::table::table;
 use crate::widgets::views::CollectAny;
 
 /// Requests of each lane that are listed.
@@ -59,11 +60,11 @@ pub fn RequestTable(
     };
     let caption = page.localized(|text| text.open_requests);
     table(
-        page,
+        "request-table",
         page.localized(of),
-        caption,
-        request_columns,
-        rows.into(),
+        Some(caption),
+        Callback::new(move |()| request_columns(page)),
+        rows.into_any(),
     )
 }
 
@@ -76,35 +77,6 @@ fn request_columns(page: RaceContext) -> Vec<&'static str> {
         text.body_column,
         text.lasted,
     ]
-}
-
-/// A table in a scrollable region.
-///
-/// - `label`: of the region.
-/// - `columns`: the names of the columns.
-pub(super) fn table(
-    page: RaceContext,
-    label: Signal<&'static str>,
-    caption: Signal<&'static str>,
-    columns: fn(RaceContext) -> Vec<&'static str>,
-    rows: Callback<(), Vec<AnyView>>,
-) -> AnyView {
-    let names = move || {
-        let names = columns(page).into_iter();
-        names
-            .map(|name| view! { <th scope="col">{name}</th> })
-            .collect_any()
-    };
-    view! {
-        <div class="scroll" tabindex="0" role="region" aria-label=label>
-            <table>
-                <caption>{caption}</caption>
-                <thead><tr>{move || names()}</tr></thead>
-                <tbody>{move || rows.run(())}</tbody>
-            </table>
-        </div>
-    }
-    .into_any()
 }
 
 /// The row of a technique.
@@ -161,7 +133,13 @@ pub fn FigureTable() -> impl IntoView {
         })
     };
     let label = page.localized(|text| text.table_late);
-    table(page, label, label, figure_columns, rows.into())
+    table(
+        "figure-table",
+        label,
+        Some(label),
+        Callback::new(move |()| figure_columns(page)),
+        rows.into_any(),
+    )
 }
 
 fn figure_columns(page: RaceContext) -> Vec<&'static str> {

@@ -13,4 +13,3 @@ pub mod panel;
 pub mod readers;
 pub mod server;
 pub mod subscription;
-pub mod table;

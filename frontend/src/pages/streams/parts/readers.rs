@@ -4,7 +4,6 @@ use leptos::prelude::*;
 use tailwater_protocol::Technique;
 use tailwater_protocol::inspect::{LiveReader, StreamDetails};
 
-use super::table::table;
 use crate::language::Language;
 use crate::numbers::{self, count, size, span_s, whole_seconds};
 use crate::pages::streams::context::StreamsContext;
@@ -12,6 +11,7 @@ use crate::pages::streams::model::listing::followers;
 use crate::reactive;
 use crate::techniques::look;
 use crate::widgets::badge::TechniqueBadge;
+use crate::widgets::table::table;
 use crate::widgets::views::CollectAny;
 
 /// Live readers by technique, and each of them in a table.
@@ -114,24 +114,21 @@ fn ReaderTable(details: Memo<Option<StreamDetails>>) -> impl IntoView {
             .map(|reader| view! { <ReaderRow language reader /> })
             .collect_any()
     };
+    let columns = Callback::new(move |()| {
+        let text = streams.text();
+        vec![
+            streams.shell.text().technique,
+            text.position,
+            text.behind,
+            text.since,
+        ]
+    });
     let shown = move || {
         has_any.get().then(|| {
             view! {
                 <details on:toggle=move |event| is_open.set(is_details_open(&event))>
                     <summary>{streams.localized(|text| text.each_reader)}</summary>
-                    <div class="scroll" tabindex="0">
-                        <table>
-                            <thead>
-                                <tr>
-                                    <th scope="col">{streams.shell.localized(|text| text.technique)}</th>
-                                    <th scope="col">{streams.localized(|text| text.position)}</th>
-                                    <th scope="col">{streams.localized(|text| text.behind)}</th>
-                                    <th scope="col">{streams.localized(|text| text.since)}</th>
-                                </tr>
-                            </thead>
-                            <tbody>{move || rows()}</tbody>
-                        </table>
-                    </div>
+                    {table("reader-table", streams.localized(|text| text.each_reader), None, columns, rows.into_any())}
                     <p class="hint">{more}</p>
                 </details>
             }
@@ -177,11 +174,10 @@ pub fn ProducerSection(
                 .unwrap_or_default()
         })
     };
-    let columns = [
-        streams.localized(|text| text.producer),
-        streams.localized(|text| text.epoch),
-        streams.localized(|text| text.sequence),
-    ];
+    let columns = Callback::new(move |()| {
+        let text = streams.text();
+        vec![text.producer, text.epoch, text.sequence]
+    });
     view! {
         <section class="part" aria-labelledby="producers-title">
             <h3 id="producers-title">{streams.localized(|text| text.producers)}</h3>
@@ -199,7 +195,7 @@ pub fn ProducerSection(
                     </tr>
                 }).collect_any();
                 view! {
-                    {table("producers", streams.localized(|text| text.producers), &columns, rows)}
+                    {table("producers", streams.localized(|text| text.producers), None, columns, rows.into_any())}
                     {(more > 0).then(|| view! { <p class="hint">{move || (streams.text().and_more)(&count(more))}</p> }.into_any())}
                 }
                 .into_any()

@@ -5,7 +5,6 @@ use leptos::prelude::*;
 use super::change::ConfirmButton;
 use super::curl::{CurlButton, FieldFault};
 use super::readers::is_details_open;
-use super::table::table;
 use crate::api::request::ApiRequest;
 use crate::api::subscription::{
     SubscriptionDetails, SubscriptionForm, SubscriptionPage, SubscriptionRow,
@@ -18,6 +17,7 @@ use crate::pages::streams::controller::{AbortableTask, read_text};
 use crate::pages::streams::text::StreamsText;
 use crate::reactive;
 use crate::widgets::field::TextField;
+use crate::widgets::table::table;
 use crate::widgets::views::CollectAny;
 
 /// A document of the server, with the request for a newer one.
@@ -276,17 +276,21 @@ fn SubscriptionTable(state: SubscriptionFormState) -> impl IntoView {
         }
         let more = page.total.saturating_sub(page.rows.len() as u64);
         let more = (more > 0).then(|| (streams.text().and_more)(&count(more)));
-        let columns = [
-            streams.localized(|text| text.subscription_id),
-            streams.localized(|text| text.subscription_kind),
-            streams.localized(|text| text.subscription_streams),
-            streams.localized(|text| text.state),
-            streams.localized(|text| text.streams_behind),
-            streams.localized(|text| text.last_failure),
-        ];
+        let columns = Callback::new(move |()| {
+            let text = streams.text();
+            vec![
+                text.subscription_id,
+                text.subscription_kind,
+                text.subscription_streams,
+                text.state,
+                text.streams_behind,
+                text.last_failure,
+            ]
+        });
+        let label = streams.localized(|text| text.subscription_list);
         let rows = page.rows.into_iter().map(row).collect_any();
         let shown = view! {
-            {table("subscription-list", streams.localized(|text| text.subscription_list), &columns, rows)}
+            {table("subscription-list", label, None, columns, rows.into_any())}
             <p class="hint">{more}</p>
         };
         Some(shown.into_any())
@@ -371,13 +375,14 @@ fn ShownSubscription(state: SubscriptionFormState) -> impl IntoView {
             view! { <tr><th scope="row">{cursor.path}</th><td class="offset">{cursor.acked_offset}</td></tr> }
         });
         let rows = rows.collect_any();
-        let columns = [
-            streams.localized(|text| text.stream_name),
-            streams.localized(|text| text.acknowledged),
-        ];
+        let label = streams.localized(|text| text.subscription_streams);
+        let columns = Callback::new(move |()| {
+            let text = streams.text();
+            vec![text.stream_name, text.acknowledged]
+        });
         let shown = view! {
             <p role="status" data-testid="subscription-state">{move || (streams.text().subscription_state)(&details)}</p>
-            {table("cursors", streams.localized(|text| text.subscription_streams), &columns, rows)}
+            {table("cursors", label, None, columns, rows.into_any())}
         };
         Some(shown.into_any())
     };
