@@ -117,6 +117,26 @@ describe('subscriptions on the Streams page', { timeout: 900_000 }, () => {
     }
   })
 
+  test('a page that was left requests nothing after a change that was in progress', async () => {
+    await subscribe('kept', 'kept/*')
+    const streams = await browser.streams(server, 'subscription=kept')
+    let release
+    await streams.page.route(`${subscriptions}/kept/pause`, async (route) => {
+      const response = await route.fetch()
+      release = () => route.fulfill({ response })
+    })
+    await streams.part('subscription-pause').click()
+    await until('a response is held', SOON_MS, () => release)
+    await streams.part('nav-race').click()
+    await streams.part('verdict').waitFor({ timeout: SOON_MS })
+    const lists = []
+    streams.page.on('request', (request) => { if (request.url().includes('/v1/streams?')) lists.push(request.url()) })
+    await release()
+    await streams.page.waitForTimeout(1_000)
+    assert.deepEqual(lists, [])
+    await unsubscribe('kept')
+  })
+
   test('subscriptions are listed; a click shows one, and it is paused and resumed', async () => {
     await create('wake/all')
     const streams = await browser.streams(server)

@@ -85,6 +85,8 @@ pub struct StreamsController {
     /// The messages of the follower, including those that are not shown yet.
     fresh: RefCell<FollowedStream>,
     showing: Cell<bool>,
+    /// Whether the page has been left. A change that is still in progress then starts nothing again.
+    has_ended: Cell<bool>,
     /// The list.
     pub listing: ArcRwSignal<Listing>,
     /// The state of the server, as JSON.
@@ -117,6 +119,7 @@ impl StreamsController {
             follower: RefCell::default(),
             fresh: RefCell::default(),
             showing: Cell::new(false),
+            has_ended: Cell::new(false),
             listing: ArcRwSignal::default(),
             server: ArcRwSignal::default(),
             inspected: ArcRwSignal::default(),
@@ -131,6 +134,7 @@ impl StreamsController {
 
     /// Aborts all tasks and requests.
     pub fn end(&self) {
+        self.has_ended.set(true);
         self.lister.borrow_mut().take();
         self.inspector.borrow_mut().take();
         self.unfollow();
@@ -165,6 +169,9 @@ impl StreamsController {
 
     /// Requests the list at once, and then polls it.
     pub fn list(self: &Rc<Self>) {
+        if self.has_ended.get() {
+            return;
+        }
         let controller = self.clone();
         let lister = AbortableTask::start(async move {
             loop {
@@ -194,6 +201,9 @@ impl StreamsController {
     /// Inspects the open stream at once, and then polls it.
     pub fn inspect(self: &Rc<Self>) {
         self.inspector.borrow_mut().take();
+        if self.has_ended.get() {
+            return;
+        }
         let name = match self.address.borrow().stream.as_deref().map(name::named) {
             None => return,
             // There is no request for an invalid name.
@@ -267,6 +277,9 @@ impl StreamsController {
     /// Starts following the stream; the messages of the previous follower are removed.
     pub fn follow(self: &Rc<Self>, how: Following) {
         self.unfollow();
+        if self.has_ended.get() {
+            return;
+        }
         let Some(Ok(name)) = self.address.borrow().stream.as_deref().map(name::named) else {
             return;
         };
