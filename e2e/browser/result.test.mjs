@@ -121,4 +121,10 @@ describe('a link that holds a result', { timeout: 600_000 }, () => {
       await race.page.close()
     }
   })
+
+  test('cannot be copied before there is a result', async () => {
+    const race = await browser.race(server, '?stream=missing')
+    await race.page.locator('.notice').waitFor({ timeout: SOON_MS })
+    assert.ok(await race.part('copy-result').isDisabled())
+  })
 })

@@ -14,6 +14,7 @@ use crate::browser;
 use crate::numbers::count;
 use crate::pages::streams::context::{LastAction, StreamsContext};
 use crate::pages::streams::controller::{AbortableTask, read_text};
+use crate::pages::streams::model::address::StreamsAddress;
 use crate::pages::streams::text::StreamsText;
 use crate::reactive;
 use crate::widgets::field::TextField;
@@ -354,8 +355,13 @@ fn UnsubscribeButton(state: SubscriptionFormState) -> impl IntoView {
                 sure=streams.localized(|text| text.delete)
                 request=move |()| id.with_value(|id| SubscriptionDetails::delete(id))
                 done=move |()| {
-                    streams.last_action.set(Some(LastAction::Unsubscribed(id.get_value())));
-                    state.id.set(String::new());
+                    let id = id.get_value();
+                    let is_open = |open: &StreamsAddress| open.subscription.as_ref() == Some(&id);
+                    // Another one may have been opened meanwhile.
+                    if streams.address.with_untracked(is_open) {
+                        state.id.set(String::new());
+                    }
+                    streams.last_action.set(Some(LastAction::Unsubscribed(id)));
                     state.show();
                 }
             />
