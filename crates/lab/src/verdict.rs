@@ -314,14 +314,15 @@ fn doubt(
             });
         }
     }
-    if sample.n == 0 || sample.ci95 > half_effect {
-        return Some(Doubt::TooFew {
-            more_s: more_seconds(claim, sample, samples_per_s),
-        });
-    }
+    // More observations of the same run do not help.
     if claim.spread > half_effect {
         return Some(Doubt::FixedPhase {
             spread_ms: claim.spread,
+        });
+    }
+    if sample.n == 0 || sample.ci95 > half_effect {
+        return Some(Doubt::TooFew {
+            more_s: more_seconds(claim, sample, samples_per_s),
         });
     }
     // A share of the client's delay may be missing in the prediction, but hardly more than one event in a hundred waits for.
