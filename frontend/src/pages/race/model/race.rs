@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use tailwater_lab::{Guards, Latencies, Prediction};
+use tailwater_lab::{Guards, Latencies, Prediction, Verdict};
 use tailwater_protocol::lab::HostRequest;
 use tailwater_protocol::{StreamName, Technique, Token};
 
@@ -366,26 +366,7 @@ impl RaceState {
         let lane = &self.lanes[technique.index()];
         let measured = self.measured(technique);
         let ms = |value_us: Option<f64>| value_us.map(|value| value / 1_000.0);
-        let judged = self
-            .prediction_input(technique, now_ms)
-            .filter(|_| lane.phase != LanePhase::Off)
-            .and_then(|known| {
-                let prediction = self.prediction(technique, now_ms)?;
-                let responses = if lane.following.repeats_requests() {
-                    lane.tally.requests.saturating_sub(lane.tally.empty)
-                } else {
-                    u64::MAX
-                };
-                let verdict = predict::verdict(
-                    &prediction,
-                    measured,
-                    responses,
-                    &self.settings,
-                    &known,
-                    self.guards(lane),
-                );
-                Some((prediction.latency.mean_s() * 1_000.0, verdict))
-            });
+        let judged = self.judged(technique, now_ms);
         // A lane that is on but has not started waits for the stream or the server.
         let phase = if lane.phase == LanePhase::Off && self.settings.lanes[technique.index()] {
             LanePhase::Connecting
@@ -430,6 +411,32 @@ impl RaceState {
             predicted_ms: judged.as_ref().map(|(mean, _)| *mean),
             verdict: judged.and_then(|(_, verdict)| verdict),
         }
+    }
+
+    /// The predicted mean of a lane, ms, and how its measurement compares; `None` while there is no prediction.
+    fn judged(&self, technique: Technique, now_ms: f64) -> Option<(f64, Option<Verdict>)> {
+        let lane = &self.lanes[technique.index()];
+        if lane.phase == LanePhase::Off {
+            return None;
+        }
+        let known = self.prediction_input(technique, now_ms)?;
+        let prediction = self.prediction(technique, now_ms)?;
+        let responses = if lane.following.repeats_requests() {
+            lane.tally.requests.saturating_sub(lane.tally.empty)
+        } else {
+            u64::MAX
+        };
+        let verdict = predict::verdict(
+            &prediction,
+            self.measured(technique),
+            responses,
+            &self.settings,
+            &known,
+            self.guards(lane),
+        );
+        // The theory is about lanes that receive every event.
+        let verdict = verdict.filter(|_| lane.order.lost == 0);
+        Some((prediction.latency.mean_s() * 1_000.0, verdict))
     }
 
     /// What may have disturbed the run of `lane`.

@@ -212,3 +212,14 @@ fn a_browser_that_is_busy_in_one_lane_is_busy_for_all() {
     race.lanes[Technique::Sse.index()].client.record_chunk(40.0);
     assert!((race.guards(&race.lanes[0]).client_ms - 40.0).abs() < 0.5);
 }
+
+#[test]
+fn a_lane_that_lost_events_is_not_judged() {
+    let mut race = started();
+    let sse = Technique::Sse.index();
+    (0..60).for_each(|_| race.lanes[sse].latency.record_us(900_000.0));
+    let verdict = |race: &RaceState| race.summary(30_000.0).lanes[sse].verdict;
+    assert!(verdict(&race).is_some());
+    race.lanes[sse].order.lost = 1;
+    assert_eq!(verdict(&race), None);
+}
