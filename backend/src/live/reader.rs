@@ -242,13 +242,7 @@ impl AnswerReader {
         while let Poll::Ready(received) = self.poll_receive(seat.socket().as_deref(), context) {
             match received {
                 0 => return Poll::Ready(ReaderEvent::Gone),
-                _ if self
-                    .unfinished
-                    .as_ref()
-                    .is_some_and(|unfinished| unfinished.is_ready()) =>
-                {
-                    return Poll::Ready(ReaderEvent::Message);
-                }
+                _ if self.has_message() => return Poll::Ready(ReaderEvent::Message),
                 _ => {}
             }
         }
@@ -292,6 +286,12 @@ impl AnswerReader {
         };
         self.take(&piece);
         Poll::Ready(piece.len())
+    }
+
+    /// Whether a message of the client, or its fault, can be answered.
+    fn has_message(&self) -> bool {
+        let unfinished = self.unfinished.as_deref();
+        unfinished.is_some_and(UnfinishedMessages::is_ready)
     }
 
     /// Adds bytes to a WebSocket's messages.

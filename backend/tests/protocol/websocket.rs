@@ -6,6 +6,7 @@ use futures_util::SinkExt;
 use serde_json::{Value, json};
 use tailwater_harness::wait::within;
 use tailwater_protocol::Problem;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpSocket;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -279,6 +280,26 @@ async fn a_close_frame_is_answered_with_a_close_frame() {
     let mut socket = open(&stream).await;
     socket.send(Message::Close(None)).await.unwrap();
     assert_eq!(close_frame(&mut socket).await.code, CloseCode::Normal);
+}
+
+#[tokio::test]
+async fn a_message_in_two_pieces_is_answered_while_the_reader_catches_up() {
+    let server = LocalServer::start();
+    let stream = server.stream("it", JSON).await;
+    let mut behind = open_far_behind(&stream).await;
+    stream.close().await;
+    // A text frame with an empty mask.
+    let request = br#"{"append":1}"#;
+    let length = 0x80 | u8::try_from(request.len()).unwrap();
+    let frame = [&[0x81, length, 0, 0, 0, 0], &request[..]].concat();
+    let (first, second) = frame.split_at(9);
+    behind.get_mut().write_all(first).await.unwrap();
+    // More than the buffers of the sockets hold, so that the server has received the first piece.
+    for _ in 0..200 {
+        text(&mut behind).await.expect("a page");
+    }
+    behind.get_mut().write_all(second).await.unwrap();
+    refused(&answer(&mut behind).await, 409);
 }
 
 #[tokio::test]

@@ -73,7 +73,8 @@ impl AnswerReader {
 
     /// Receives what a WebSocket's client has sent meanwhile; returns whether it has disconnected.
     async fn has_disconnected(&mut self, state: &ReaderState) -> bool {
-        if self.encoding != Encoding::Websocket || self.unfinished.is_some() {
+        // The next piece of an incomplete message is received, too.
+        if self.encoding != Encoding::Websocket || self.has_message() {
             return false;
         }
         let socket = state.outlet.socket();
