@@ -262,7 +262,7 @@ describe('the Streams page', { timeout: 900_000 }, () => {
     await create('to-delete', { body: '[1]' })
     const streams = await open('stream=to-delete')
     await streams.part('close-ask').click()
-    await streams.part('close-sure').waitFor({ timeout: SOON_MS })
+    await until('the safe button has the focus', SOON_MS, () => streams.page.evaluate(() => document.activeElement.id === 'close-keep'))
     await streams.page.keyboard.press('Escape')
     await streams.part('close-ask').click()
     await streams.part('close-sure').click()
