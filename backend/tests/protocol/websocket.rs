@@ -29,7 +29,7 @@ pub(crate) async fn open(stream: &LocalStream<'_>) -> ClientSocket {
 pub(crate) async fn open_far_behind(stream: &LocalStream<'_>) -> ClientSocket {
     // Far more than the buffers of the sockets, of which the receiving one is kept small: by
     // default it grows to tens of megabytes.
-    for _ in 0..320 {
+    for _ in 0..800 {
         stream
             .append(format!("\"{}\"", "x".repeat(200 << 10)))
             .await;
