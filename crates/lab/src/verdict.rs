@@ -2,9 +2,9 @@
 //!
 //! δ is 5 % of the prediction; for latencies it is at least the clock bound, twice the clock's resolution, and 1 % of the
 //! claimed effect. Confirmed: the prediction lies within the 95 % interval of the measurement widened by δ. Refuted: it lies
-//! outside by more than the 99th percentile of the client's own delay. Inconclusive: it lies between the two, the interval is
-//! wider than half the claimed effect, so is the spread of single runs, the mean of the client's own delay exceeds the allowed distance, or the run was
-//! disturbed. The `Display` text of [`Verdict`] is in English.
+//! outside by more than the 99th percentile of the client's own delay. Inconclusive: it lies between the two, the interval or
+//! the spread of single runs is wider than half the claimed effect, the mean of the client's own delay exceeds the allowed
+//! distance, or the clocks or the source are not accurate enough. The `Display` text of [`Verdict`] is in English.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
